@@ -1,0 +1,39 @@
+# Every target makes what it needs: a bare machine with python3, git and make will do.
+PYTHON ?= python3
+VENV ?= .venv
+READY = $(VENV)/.ready
+
+.PHONY: help demo test check bench live clean
+
+help:
+	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
+	@echo "make test   the test suite"
+	@echo "make check  ruff and mypy --strict"
+	@echo "make bench  how fast, against what (prints ratios)"
+	@echo "make live   the tests against the ClearML server in your environment"
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	@PATH="$(abspath $(VENV))/bin:$$PATH" sh demo/demo.sh
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest -q -n auto $(COVERAGE) $(T)
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	$(VENV)/bin/python benchmarks/verify.py
+	$(VENV)/bin/python benchmarks/push.py
+
+live: $(READY)
+	$(VENV)/bin/python -m pytest -q -m live tests/live
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,149 @@
+"""The command line: parses it, calls a command, and is the only place where an error becomes an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from types import FrameType
+from typing import NoReturn
+
+from git_clearml import __version__
+from git_clearml.console import Console, mute, open_streams
+from git_clearml.errors import Error, Interrupted, UsageError
+
+_COMMANDS = tuple("verify run report comment compare push install uninstall hook doctor config".split())
+_BUG = 70
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are errors like all others, instead of an exit of its own."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"{self.prog} -h")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Prints the help or the version, a product like others: argparse's own hides that it could not be written."""
+        Console(os.environ).product(message)
+
+
+def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """The parser of every command, or of one: the gate has no time for the others' flags. And the commands' own."""
+    import importlib
+
+    parser = _Parser(
+        prog="git clearml", description="No push without a ClearML task that ran exactly that code.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"git-clearml {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=_Parser)
+    for name in _COMMANDS:
+        if not only or only == name:
+            module = importlib.import_module(f"git_clearml.commands.{name}")
+            command = module.add_parser(commands)
+            command.set_defaults(run=module.run)
+            command.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result")
+            command.add_argument("-v", "--verbose", action="store_true", help="say what is asked and how long it took")
+    return parser, commands.choices
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit status (design 5). Raises nothing."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    open_streams()
+    try:
+        return _run(words)
+    except BrokenPipeError:  # whoever read what we print has left, as `head` does
+        mute(sys.stdout)
+        return 128 + signal.SIGPIPE
+
+
+def _run(words: list[str]) -> int:
+    console = Console(os.environ)
+    parsed: argparse.Namespace | None = None
+    _heed_termination()
+    try:
+        parsed = _parse(words)
+        console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose)
+        return int(parsed.run(parsed, console))
+    except Error as error:
+        return _fail(error, words, parsed, console)
+    except SystemExit as leaving:  # --help and --version
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except (KeyboardInterrupt, Interrupted) as interruption:
+        status = interruption.status if isinstance(interruption, Interrupted) else 130
+        console.say("git clearml: interrupted")
+        return status
+    except BrokenPipeError:
+        raise
+    except Exception as bug:  # noqa: BLE001  the last resort: whatever is left is a bug
+        return _report_bug(bug, words, console)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    first = next((word for word in words if not word.startswith("-")), "")
+    known = first in _COMMANDS and words[0] == first
+    if first == "push" and known and not {"-h", "--help"} & set(words):
+        from git_clearml.commands import push
+
+        return push.parse(words[1:])
+    parser, commands = build_parser(first if known else "")
+    if not known or first == "run" or "--" in words:  # what follows `run` belongs to the command that is run
+        return parser.parse_args(words)
+    parsed = commands[first].parse_intermixed_args(words[1:])  # flags may stand between and after revisions
+    parsed.command = first
+    return parsed
+
+
+def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, console: Console) -> int:
+    """Says the error; where JSON was asked for, on stdout too, in the command's own shape."""
+    console.fail(error)
+    if _wants_json(words) and words and words[0] in _COMMANDS:
+        import importlib
+        import json
+
+        module = importlib.import_module(f"git_clearml.commands.{words[0]}")
+        if hasattr(module, "failed"):  # the command has a JSON form
+            try:
+                console.product(json.dumps(module.failed(error), indent=2))
+            except Error as unwritten:
+                console.fail(unwritten)
+    return error.status
+
+
+def _wants_json(words: list[str]) -> bool:
+    """Was --format json among the words, even if they could not be parsed? Not what follows a `--`."""
+    words = words[: words.index("--")] if "--" in words else words
+    return "--format=json" in words or any(pair == ("--format", "json") for pair in pairwise(words))
+
+
+def _heed_termination() -> None:
+    """SIGTERM ends us as SIGINT does: through the `finally` blocks, with its own status."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise Interrupted(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
+    """One line, and the path of a log with the traceback; what looks like a secret is struck from it."""
+    import platform
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(bug))
+    for name, value in os.environ.items():
+        if any(word in name.upper() for word in ("KEY", "SECRET", "TOKEN", "PASSWORD")) and len(value) >= 4:
+            text = text.replace(value, "***")
+    with tempfile.NamedTemporaryFile("w", prefix="git-clearml-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        log.write(f"command: {words[:1]}\n\n{text}")
+    console.fail(_Bug(f"this is a bug of git-clearml ({type(bug).__name__})", f"please report it with {log.name}"))
+    return _BUG
+
+
+class _Bug(Error):
+    code, status = "bug", _BUG

@@ -1,0 +1,114 @@
+"""`git clearml comment`: puts the report on the pull request."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
+
+if TYPE_CHECKING:
+    from git_clearml.ci import Context
+    from git_clearml.model import VerifyReport
+    from git_clearml.render.comment import Section
+    from git_clearml.repository import Repository
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "comment",
+        help="put the report on the pull request",
+        description="Judges a commit and posts the verdict and the task's metrics on its pull request.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+    parser.add_argument("--pr", type=int, default=0, metavar="N", help="the pull request (default: the commit's)")
+    parser.add_argument("--label", default="verify", metavar="NAME", help="tells several comments apart")
+    parser.add_argument(
+        "--repository", default="", metavar="owner/name", help="on GitHub (default: the job's, or origin)"
+    )
+    parser.add_argument(
+        "--mode", choices=("update", "new"), default="update", help="one comment, or one for each report"
+    )
+    parser.add_argument("--status", action="store_true", help="set a commit status too")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for judging (default: 30) and posting (120)")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be posted, and do not post it")
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
+    from git_clearml import ci, ci_job, judgement, publishing, redaction
+    from git_clearml.render import comment
+    from git_clearml.repository import Repository
+
+    if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
+        raise UsageError("--pr and --timeout want numbers above 0")
+    options = publishing.Options(
+        arguments.label, arguments.mode, arguments.pr, arguments.repository, arguments.status, arguments.dry_run
+    )
+    publishing.check(options)
+    repository = Repository()
+    context = ci.detect(os.environ)
+    report, sections, timeout = _judged(repository, context, arguments, console)
+    options = replace(options, budget=timeout or publishing.BUDGET)
+    secrets = redaction.secrets_in(os.environ)
+    report = redaction.struck(report, secrets)
+    if arguments.dry_run:
+        page = comment.Page(report, options.label, tuple(sections), apart=options.mode == "new")
+        console.product(redaction.struck_markdown(comment.comment(page), secrets))
+    else:
+        _print(report, console)
+    result, failure = None, None
+    try:
+        result = publishing.publish(
+            context, report, sections, options, repository=repository, environment=os.environ, log=console.log
+        )
+    except PublishFailed as error:
+        report, failure = judgement.with_problem(report, error), error
+    if not arguments.dry_run:
+        ci_job.tell(context, report, sections, result=result, environment=os.environ, command=console.command)
+    if failure is not None:
+        raise failure
+    if result is not None:
+        console.product(f"comment {result.action}" + (f": {result.url}" if result.url else ""))
+        if result.note:
+            console.announce(f"git clearml: {result.note}")
+    return 0
+
+
+def _judged(
+    repository: Repository, context: Context | None, arguments: argparse.Namespace, console: Console
+) -> tuple[VerifyReport, list[Section], float]:
+    """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
+    from git_clearml import judgement, publishing, sections
+
+    wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
+    options = publishing.Options(repository=arguments.repository, budget=arguments.timeout or publishing.POLICY_BUDGET)
+    file_at = publishing.policy_reader(context, options, repository=repository, environment=os.environ, log=console.log)
+    around = judgement.Surroundings(os.environ, context, console.log, console.warn, file_at)
+    try:
+        judging = judgement.prepare(repository, wanted, around)
+    except CannotDecide as error:
+        commits = [(context.head, "")] if context and context.head else []
+        return judgement.undecided(error, commits), [], arguments.timeout or 0.0
+    try:
+        report = judging.report()
+        shown = sections.of_metrics(judging, report, environment=os.environ, warn=console.warn)
+        return report, shown, float(judging.rulings[0].settings["timeout"].value)
+    finally:
+        judging.close()
+
+
+def _print(report: VerifyReport, console: Console) -> None:
+    """The verdict on stdout, what kept us from it on stderr."""
+    from git_clearml.render import text
+
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if not console.quiet:
+        console.product(text.verify(report, colour=console.colour))

@@ -1,0 +1,115 @@
+"""`git clearml compare`: is this commit's model better or worse than the best one?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import Any
+
+from git_clearml import best, evidence, hints, judgement, settings
+from git_clearml.ci import Context
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error
+from git_clearml.judgement import Judging
+from git_clearml.model import Comparison, Outcome, Problem, Standing, Verdict, VerifyReport
+from git_clearml.repository import Repository
+
+_FLAGS = ("metric", "direction", "value", "tolerance", "tag")
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "compare",
+        help="better or worse than the best task?",
+        description="Compares a metric of a commit's task with that of the best task, the one that bears the best tag.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+    parser.add_argument("--project", metavar="NAME", help="tasks of this project and its sub-projects count")
+    parser.add_argument("--task-name", metavar="NAME", help="tasks of exactly this name count")
+    parser.add_argument("--metric", metavar="TITLE/SERIES", help="the deciding metric")
+    parser.add_argument("--direction", choices=("max", "min"), help="which way is better")
+    parser.add_argument("--value", choices=("last", "min", "max"), help="which of the metric's values")
+    parser.add_argument("--tolerance", metavar="N", help="how much worse still passes: a number, or N%% of the best")
+    parser.add_argument("--tag", metavar="NAME", help="the tag that the best task bears")
+    parser.add_argument("--tag-best", action="store_true", help="give this task the best tag if it is the best")
+    parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what --tag-best would do, and do not do it")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was anything to compare."""
+    from git_clearml.render import json as json_view
+
+    return json_view.compare(Comparison(Standing.UNDECIDED, error.status, problems=(_problem(error),)))
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Asks for the verdict, compares, moves the tag, prints. Returns the exit status."""
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    flags = {"project": arguments.project, "task-name": arguments.task_name, "timeout": arguments.timeout}
+    flags |= {f"best.{name}": getattr(arguments, name) for name in _FLAGS}
+    revs = (arguments.rev,) if arguments.rev else ()
+    wanted = judgement.Wanted(revs, flags, guarded=evidence.in_ci(os.environ))
+    judging = judgement.prepare(repository, wanted, around)
+    ruling = judging.rulings[0]
+    try:
+        best.check(ruling.policy)
+        verdict, comparison = _compared(judging, around.context, arguments)
+    finally:
+        judging.close()
+    if comparison.current and (names := settings.policy_flags(ruling.settings)):
+        comparison = replace(comparison, notes=(*comparison.notes, f"judged by your flags: {' '.join(names)}"))
+    hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
+    report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
+    _print(comparison, report, arguments.format, console)
+    return comparison.status
+
+
+def _compared(judging: Judging, context: Context | None, arguments: argparse.Namespace) -> tuple[Verdict, Comparison]:
+    """The verdict, and how its task stands. What keeps us from knowing becomes part of the comparison."""
+    commit, rules = judging.commits[0], judging.rulings[0].policy
+    verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
+    source = judging.source(rules.evidence)
+    try:
+        verdict = judging.verdicts()[0]
+        if not arguments.tag_best:
+            return verdict, best.compared(source, verdict, rules)
+        may_write, why_not = best.may_write(context, os.environ, unmerged=arguments.tag_unmerged)
+        dry_run = arguments.dry_run
+        return verdict, best.settle(source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run)
+    except CannotDecide as error:
+        return verdict, best.undecided(verdict, rules, error)
+
+
+def _problem(error: Error) -> Problem:
+    return Problem(error.code, error.message, error.hint)
+
+
+def _print(comparison: Comparison, report: VerifyReport, form: str, console: Console) -> None:
+    """The comparison in the wanted form on stdout, its problems on stderr. Without evidence the verdict says why."""
+    for problem in comparison.problems:
+        console.fail(Error(problem.message, problem.hint))
+    rejected = comparison.current is None and not comparison.problems
+    if form == "json":
+        import json
+
+        from git_clearml.render import json as json_view
+
+        console.product(json.dumps(json_view.compare(comparison), indent=2))
+    elif form == "markdown":
+        from git_clearml.render import markdown, metrics
+
+        verdict = "\n" + markdown.verify(report) if rejected else ""
+        console.product(metrics.comparison_markdown(comparison) + verdict)
+    elif not (console.quiet and comparison.status == 0):
+        from git_clearml.render import metrics, text
+
+        verdict = text.verify(report, colour=console.colour) if rejected else ""
+        console.product(metrics.comparison_text(comparison, colour=console.colour) + verdict)

@@ -1,0 +1,104 @@
+"""`git clearml config`: every setting, its value, and where that is from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from git_clearml import clearml_conf, policies, settings
+from git_clearml.console import Console
+from git_clearml.errors import Error, NotARepository, UnknownRevision
+from git_clearml.render.harmless import harmless
+from git_clearml.repository import POLICY_FILE, Repository
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "config",
+        help="every setting and where it comes from",
+        description="Prints every setting with its value and origin. Policy is read from HEAD's pyproject.toml.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that could not read the settings."""
+    from git_clearml.render import json as json_view
+
+    return json_view.failed("config", error)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints the settings in force here. Returns the exit status."""
+    values, warnings = _values()
+    for warning in warnings:
+        console.warn(warning)
+    server = _server()
+    if arguments.format == "json":
+        import json
+
+        rows = [{"key": key, "value": value.value, "origin": value.origin} for key, value in values.items()]
+        document = {
+            "schema": 1, "command": "config", "exit_code": 0, "settings": rows, "server": server, "errors": []
+        }  # fmt: skip
+        console.product(json.dumps(document, indent=2))
+        return 0
+    wide = max(len(key) for key in values)
+    shown = {key: harmless(_toml(value.value), 200) for key, value in values.items()}
+    column = max(len(text) for text in shown.values() if len(text) < 30)
+    for key, value in values.items():
+        console.product(f"{key:{wide}} = {shown[key]:{column}}  # {harmless(value.origin, 80)}")
+    for key, text in server.items():
+        console.product(f"{key:{wide}} : {harmless(text, 200)}")
+    return 0
+
+
+def _values() -> tuple[settings.Settings, tuple[str, ...]]:
+    """The settings here: with HEAD's policy, or with the defaults where there is no commit to read one from."""
+    try:
+        repository = Repository()
+    except NotARepository:
+        values, warnings = settings.merge(flags={}, environment=os.environ, git_config=(), pyproject={})
+        return values, tuple(warnings)
+    try:
+        head = repository.resolve(["HEAD"])
+    except UnknownRevision:
+        pairs = [(key, value) for key, value in repository.config() if key.startswith("clearml.")]
+        values, warnings = settings.merge(flags={}, environment=os.environ, git_config=pairs, pyproject={})
+        return values, tuple(warnings)
+    ruling = policies.rulings(repository, head, flags={}, environment=os.environ)[0]
+    notes = ruling.warnings
+    if repository.top and _edited(repository, head[0].policy_blob):
+        notes = (*notes, f"{POLICY_FILE} has uncommitted changes; the policy is the committed one")
+    return ruling.settings, notes
+
+
+def _edited(repository: Repository, blob: str) -> bool:
+    """Does the working tree's pyproject.toml say something else than HEAD's?"""
+    path = os.path.join(repository.top, POLICY_FILE)
+    if not os.path.isfile(path):
+        return bool(blob)
+    status, out, _ = repository.run("hash-object", "--", path)
+    return status == 0 and out.decode("ascii", "replace").strip() != blob
+
+
+def _server() -> dict[str, str]:
+    """Which server and whose credentials, without the credentials."""
+    server = clearml_conf.read_server(os.environ)
+    if server is None:
+        return {"server": "none configured; evidence = auto means this clone's own run records"}
+    return {"server": server.api, "credentials": f"from {server.origin}"}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return '"' + str(getattr(value, "value", value)).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,56 @@
+"""`git clearml doctor`: is the gate what it seems, and if not, how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from git_clearml.console import Console
+from git_clearml.errors import Error
+from git_clearml.render.harmless import harmless
+
+_BUDGET = 10.0  # seconds for the server's answer
+_MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "doctor",
+        help="what is wrong with the gate, and how to mend it",
+        description="Looks at the hook, at what runs beside it, and at the server. Changes nothing.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that could not look."""
+    from git_clearml.render import json as json_view
+
+    return json_view.failed("doctor", error)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Prints every check. Exit status 1 when one of them failed."""
+    from git_clearml import diagnosis
+    from git_clearml.repository import Repository
+
+    checks = diagnosis.examine(Repository(), os.environ, _BUDGET)
+    status = 1 if any(check.state == "failed" for check in checks) else 0
+    if arguments.format == "json":
+        import json
+        from dataclasses import asdict
+
+        rows = [asdict(check) for check in checks]
+        document = {"schema": 1, "command": "doctor", "exit_code": status, "checks": rows, "errors": []}
+        console.product(json.dumps(document, indent=2))
+        return status
+    for check in checks:
+        if not (console.quiet and check.state == "ok"):
+            console.product(f"{_MARKS[check.state]}  {check.name}: {harmless(check.message, 300)}")
+            if check.hint:
+                console.product(f"      hint: {harmless(check.hint, 300)}")
+    return status

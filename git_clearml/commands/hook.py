@@ -1,0 +1,107 @@
+"""`git clearml hook pre-push`: what the pre-push hook calls, and pre-commit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from git_clearml import prepush, settings, skip
+from git_clearml.console import Console
+from git_clearml.errors import Error, UsageError
+from git_clearml.model import Outcome, VerifyReport
+
+_WIDTH = 80
+AROUND = "to push all the same, and answer for it: GIT_CLEARML_SKIP=1 git push ..."
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "hook",
+        help="what git hooks call",
+        description="Judges a push. Reads the lines that git writes to a pre-push hook, or pre-commit's variables.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", choices=("pre-push",), help="which hook")
+    parser.add_argument("remote", nargs="?", default="", help="the remote's name, or its URL")
+    parser.add_argument("url", nargs="?", default="", help="the remote's URL")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 10)")
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Judges the push that git or pre-commit is about to do. Returns the exit status; only 0 lets it go on."""
+    skipped, line = skip.asked(os.environ.get(settings.SKIP, ""))
+    if skipped:
+        console.announce(line)
+        return 0
+    updates, by_pre_commit = _updates(arguments)
+    if line and updates:
+        console.announce(line)
+    updates = tuple(update for update in updates if prepush.needs_judging(update))
+    if not updates:
+        return 0
+    from git_clearml import pushes
+    from git_clearml.repository import Repository
+
+    repository = Repository()
+    remote = arguments.remote or os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
+    url = arguments.url or os.environ.get("PRE_COMMIT_REMOTE_URL", "") or remote
+    report = pushes.judge(
+        repository,
+        pushes.Push(remote, url, updates, by_pre_commit),
+        environment=os.environ,
+        timeout=arguments.timeout,
+        log=console.log,
+        warn=console.warn,
+    )
+    show(report, console)
+    return report.status
+
+
+def _updates(arguments: argparse.Namespace) -> tuple[tuple[prepush.RefUpdate, ...], bool]:
+    """The ref updates, from stdin as git gives them, else the one that pre-commit shows; and whether it was that."""
+    text = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    if text:
+        return tuple(prepush.parse_lines(text)), False
+    shown = prepush.from_pre_commit(os.environ)
+    if shown is not None:
+        return (shown,), True
+    if not arguments.remote:
+        raise UsageError(
+            "nothing to judge: no lines on stdin, and no remote named", "git clearml verify judges by hand"
+        )
+    return (), False
+
+
+def show(report: VerifyReport, console: Console) -> None:
+    """One short line for a push that may go; for one that may not: which ref, why, what to do, the way around."""
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if report.outcome is Outcome.VERIFIED:
+        if report.verdicts:
+            console.say(f"git clearml: {_verified(report)}")
+        return
+    from dataclasses import replace
+
+    from git_clearml.render import text
+
+    console.product(text.verify(replace(report, hint="") if report.problems else report, colour=console.colour))
+    if report.status:
+        console.announce(AROUND)
+
+
+def _verified(report: VerifyReport) -> str:
+    from git_clearml.render.harmless import harmless
+
+    first = report.verdicts[0]
+    if len(report.verdicts) > 1:
+        return f"verified {len(report.verdicts)} commits"
+    more = f" and {len(first.refs) - 1} more" if len(first.refs) > 1 else ""
+    line = f"verified {first.commit[:12]} ({harmless(first.refs[0].removeprefix('refs/heads/'), 30)}{more})"
+    room = _WIDTH - len("git clearml: ") - len(line) - len(' by task ""')
+    if first.task is None or not first.task.name or room < 8:
+        return line
+    return f'{line} by task "{harmless(first.task.name, room)}"'

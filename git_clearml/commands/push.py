@@ -1,0 +1,100 @@
+"""`git clearml push`: verify first, then `git push` with the same arguments.
+
+git opens the connection to the remote before it runs a hook, and servers drop it when the hook takes long. Here the
+questions are asked first; the hook of the push that follows answers from what was remembered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from git_clearml import prepush, settings, skip
+from git_clearml.commands.hook import show
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, UsageError
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command (design 11). Its arguments are git push's; see `parse`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "push",
+        help="verify, then git push",
+        description="Verifies what git push would push, and pushes it. All arguments are handed to git push.",
+        usage="git clearml push [<git push arguments>...]",
+        allow_abbrev=False,
+    )
+    parser.add_argument("arguments", nargs="*", metavar="<git push arguments>")
+    return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line, none of it read by argparse: everything belongs to git push."""
+    return argparse.Namespace(
+        command="push",
+        arguments=list(words),
+        run=run,
+        quiet="-q" in words or "--quiet" in words,
+        verbose="-v" in words or "--verbose" in words,
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Verifies, pushes. Returns git push's status, or the verdict's when nothing was pushed."""
+    from git_clearml import pushes
+    from git_clearml.processes import Signals
+    from git_clearml.repository import Repository
+
+    words: list[str] = arguments.arguments
+    if any("--no-verify".startswith(word) and len(word) > len("--no-ver") for word in words):  # git takes it shortened
+        raise UsageError("--no-verify goes around what git clearml push is for", "git push --no-verify")
+    repository = Repository()
+    skipped, line = skip.asked(os.environ.get(settings.SKIP, ""))
+    if line:
+        console.announce(line)
+    for push in () if skipped else _planned(repository, words):
+        report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
+        show(report, console)
+        if report.status:
+            return report.status
+    with Signals() as signals:
+        return signals.run(["git", "push", *words], os.environ).status
+
+
+_CAPTURE = """#!/bin/sh
+printf '%s\\n%s\\n' "$1" "$2" >{place}/remote.$$
+cat >{place}/lines.$$
+"""
+
+
+def _planned(repository: Any, words: Sequence[str]) -> list[Any]:
+    """What git push would push, told by git itself: a dry run whose hook writes down what hooks are told.
+
+    One Push for each URL of the remote. Raises CannotDecide when git cannot say.
+    """
+    from git_clearml import pushes
+
+    with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
+        hook = Path(place, "pre-push")
+        hook.write_text(_CAPTURE.format(place=shlex.quote(place)))
+        hook.chmod(0o700)
+        status, _, err = repository.run("-c", f"core.hooksPath={place}", "push", "--dry-run", *words)
+        told = sorted(Path(place).glob("remote.*"))
+        if status and not told:
+            lines = [line for line in err.splitlines() if line.strip()]
+            raise CannotDecide(f"git push would fail: {lines[0] if lines else f'exit status {status}'}", "git push")
+        if not told:  # it runs on every push; not where programs may not be run
+            raise CannotDecide(
+                f"git push --dry-run ran no hook in {tempfile.gettempdir()}", "set TMPDIR to another place"
+            )
+        planned = []
+        for path in told:
+            remote, url = path.read_text("utf-8", "surrogateescape").split("\n")[:2]
+            text = path.with_name(path.name.replace("remote", "lines")).read_text("utf-8", "surrogateescape")
+            planned.append(pushes.Push(remote, url, tuple(prepush.parse_lines(text))))
+        return planned

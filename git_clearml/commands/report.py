@@ -1,0 +1,124 @@
+"""`git clearml report`: what a commit's task measured, next to the best task's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import Any
+
+from git_clearml import hints, judgement, reports
+from git_clearml.ci import Context
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, UnknownRevision
+from git_clearml.metrics import Selection
+from git_clearml.model import MetricsReport, Outcome, Problem, Verdict, VerifyReport
+from git_clearml.policies import Ruling
+from git_clearml.repository import Repository, is_hash
+from git_clearml.verification import Evidence
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "report",
+        help="a task's metrics, next to the best task's",
+        description="Prints the metrics of a commit's accepted task, or of any task by its id.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
+    )
+    parser.add_argument(
+        "--metric", action="append", default=[], metavar="NAME", help="TITLE/SERIES or TITLE; repeatable"
+    )
+    parser.add_argument(
+        "--against", default=reports.BEST, metavar="best|<rev>|<task id>", help="compare with this (default: best)"
+    )
+    parser.add_argument("--all", action="store_true", help="show the :monitor: metrics too")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was anything to report."""
+    from git_clearml.render import json as json_view
+
+    return json_view.report(MetricsReport("", Outcome.UNDECIDED, error.status, problems=(_problem(error),)))
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Asks for the verdict, fetches the metrics, prints. Returns the exit status."""
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = _subject(repository, arguments.subject, around.context)
+    reports.check_against(repository, arguments.against)
+    judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
+    commit, ruling = judging.commits[0], judging.rulings[0]
+    verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
+    try:
+        source = judging.source(ruling.policy.evidence)
+        verdict = verdict if identity else judging.verdicts()[0]
+        report = _report(repository, source, identity or verdict, ruling, arguments)
+    except CannotDecide as error:
+        name = "" if identity else verdict.commit
+        report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))
+    finally:
+        judging.close()
+    hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
+    told = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
+    _print(report, told, arguments.format, console)
+    return report.status
+
+
+def _subject(repository: Repository, name: str, context: Context | None) -> tuple[tuple[str, ...], str]:
+    """The commit to report on, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
+    commit; in CI a full hash may have to be fetched first, which judgement does."""
+    if not name or (context is not None and is_hash(name)):
+        return (name,) if name else (), ""
+    try:
+        repository.resolve([name])
+    except UnknownRevision:
+        if not reports.is_task_id(name):
+            raise
+        return (), name
+    return (name,), ""
+
+
+def _report(
+    repository: Repository, source: Evidence, subject: Verdict | str, ruling: Ruling, arguments: argparse.Namespace
+) -> MetricsReport:
+    """The report on a verdict's task, or on the task of an id."""
+    selection = Selection(tuple(arguments.metric), arguments.all)
+    rules, against = ruling.policy, arguments.against
+    if isinstance(subject, Verdict):
+        return reports.of_verdict(repository, source, subject, rules, against=against, selection=selection)
+    task = reports.find_task(source, subject, rules)
+    return reports.of_task(repository, source, task, rules, against=against, selection=selection)
+
+
+def _problem(error: Error) -> Problem:
+    return Problem(error.code, error.message, error.hint)
+
+
+def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Console) -> None:
+    """The report in the wanted form on stdout, its problems on stderr; the verdict where no task counts."""
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if form == "json":
+        import json
+
+        from git_clearml.render import json as json_view
+
+        console.product(json.dumps(json_view.report(report), indent=2))
+    elif form == "markdown":
+        from git_clearml.render import markdown, metrics
+
+        problems = replace(verdict, problems=report.problems)
+        console.product(metrics.report_markdown(report) if report.task else markdown.verify(problems))
+    else:
+        from git_clearml.render import metrics, text
+
+        product = metrics.report_text(report) if report.task else text.verify(verdict, colour=console.colour)
+        console.product(product)

@@ -1,0 +1,111 @@
+"""`git clearml run`: runs a command at a clean commit and records the run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from typing import Any
+
+from git_clearml import policies, runs
+from git_clearml.console import Console
+from git_clearml.errors import Error, NotARepository, UsageError
+from git_clearml.model import RunRecord
+from git_clearml.policy import listed
+from git_clearml.render.harmless import harmless
+from git_clearml.repository import Repository
+
+_SHOWN = 10  # files named in a refusal
+_DESCRIPTION = """\
+Runs the command when the working tree is exactly the commit, tells ClearML so, and records how it ended. Everything
+from the command's first word on belongs to the command. The exit status is the command's own."""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds `run` to the sub-parsers and returns its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "run",
+        help="run a command at a clean commit and record the run",
+        description=_DESCRIPTION,
+        usage="git clearml run [--allow-dirty] [--dry-run] [-q] [-v] [--] <command>...",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--allow-dirty", action="store_true", help="run with uncommitted changes; never verifies")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would run, and run nothing")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="<command>", help="the command and its arguments")
+    return parser
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Runs the command line's command; its exit status, or 1 when the working tree is not the commit.
+
+    Raises UsageError without a command, and what runs.plan raises: before the command starts.
+    """
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        raise UsageError("which command is to be run?", "for instance: git clearml run -- python train.py")
+    repository = Repository()
+    if not repository.top:
+        raise NotARepository("this repository is bare: there is nothing to run", "run in a clone with a working tree")
+    [head] = repository.resolve(["HEAD"])
+    [ruling] = policies.rulings(repository, [head], flags={}, environment=os.environ)
+    for warning in ruling.warnings:
+        console.warn(warning)
+    plan = runs.plan(repository, head.commit, ruling.policy, words, os.environ)
+    if not plan.clean and not arguments.allow_dirty:
+        return _refuse(plan, console)
+    if arguments.dry_run:
+        return _show(plan, console)
+    record = runs.execute(repository, plan, os.environ, console)
+    console.say(_summary(record, plan))
+    return record.exit_status or 0
+
+
+def _refuse(plan: runs.Plan, console: Console) -> int:
+    """Says which files are in the way. Not an error: it is the answer of this gate, with status 1."""
+    names = [*plan.facts.dirty, *(f"{path} (not tracked)" for path in plan.facts.untracked)]
+    count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
+    message = f"not run: {count} differ{'' if len(names) > 1 else 's'} from commit {plan.commit.hash[:7]}: "
+    hint = "git commit, or: git clearml run --allow-dirty -- " + shlex.join(plan.command)
+    console.fail(Error(message + listed(names, _SHOWN), hint))
+    return 1
+
+
+def _show(plan: runs.Plan, console: Console) -> int:
+    """The plan: the variables that the command would get, and the command."""
+    shown = {name: value if len(value) <= 200 else value[:197] + "..." for name, value in sorted(plan.added.items())}
+    lines = [f"{name}={shlex.quote(value)}" for name, value in shown.items()]
+    console.product("\n".join(harmless(line) for line in [*lines, shlex.join(plan.command)]))
+    return 0
+
+
+def _summary(record: RunRecord, plan: runs.Plan) -> str:
+    """What was recorded, and whether it is good for anything."""
+    where = "on the server" if plan.server else "offline"
+    facts = [f"exit {record.exit_status}"]
+    facts += [f'task "{harmless(session.name, 40)}" {_short(session.id)}, {where}' for session in record.sessions[:1]]
+    if len(record.tasks) > 1:
+        facts.append(f"{len(record.tasks) - 1} more tasks")
+    reason = _hindrance(record, plan)
+    then = f"it will not verify: {harmless(reason, 300)}" if reason else "next: git clearml verify"
+    return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}"
+
+
+def _short(task: str) -> str:
+    return task.removeprefix("offline-")[:8]
+
+
+def _hindrance(record: RunRecord, plan: runs.Plan) -> str:
+    """The first thing for which this run can be no evidence, "" when there is none to be seen from here."""
+    elsewhere = [session for session in record.sessions if session.commit != record.commit]
+    unsound = [status for _, status in record.tasks if status not in ("", "completed", "published")]
+    found = (
+        (record.exit_status != 0, "the command failed"),
+        (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),
+        (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
+        (record.edited, f"code changed during the run: {listed(record.edited)}"),
+        (not record.tasks, "the command made no ClearML task"),
+        (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
+        (elsewhere, "its task names another commit"),
+    )
+    return next((reason for true, reason in found if true), "")

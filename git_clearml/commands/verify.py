@@ -1,0 +1,297 @@
+"""`git clearml verify`: is there evidence for these commits?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from git_clearml import judgement
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
+from git_clearml.judgement import Judging, Surroundings
+from git_clearml.model import Comparison, Outcome, Problem, VerifyReport
+from git_clearml.repository import Repository
+
+if TYPE_CHECKING:
+    from git_clearml.ci import Context
+    from git_clearml.model import CommentResult
+    from git_clearml.render.comment import Section
+
+_FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable", "timeout", "wait-timeout")
+_POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the askings of --wait; the last one repeats
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "verify",
+        help="is there a completed, diff-free task for these commits?",
+        description="Tells for each commit whether a ClearML task ran exactly that code and completed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits to judge (default: the CI job's, else HEAD)")
+    parser.add_argument("--project", metavar="NAME", help="tasks of this project and its sub-projects count")
+    parser.add_argument("--task-name", metavar="NAME", help="tasks of exactly this name count")
+    parser.add_argument("--task", metavar="ID", help="only this task may count")
+    parser.add_argument("--evidence", choices=("auto", "server", "offline"), help="where to look tasks up")
+    parser.add_argument("--equivalence", choices=("commit", "tree", "paths"), help="which other commits' tasks count")
+    parser.add_argument("--wait", action="store_true", help="ask again while the right task is queued or running")
+    parser.add_argument("--wait-timeout", type=float, metavar="SECONDS", help="how long to wait (default: 3600)")
+    parser.add_argument("--on-unreachable", choices=("block", "warn"), help="when the server cannot be reached")
+    parser.add_argument("--policy-from", metavar="<rev>", help="judge by the policy in this commit")
+    parser.add_argument("--add-tag", metavar="TAG", help="tag the accepted tasks, when every commit is verified")
+    parser.add_argument("--tag-best", action="store_true", help="give the task the best tag if it is the best")
+    parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
+    parser.add_argument("--comment", action="store_true", help="put the report on the pull request")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for judging (default: 30) and posting (120)")
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be written, and do not write it")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was anything to judge."""
+    from git_clearml.render import json as json_view
+
+    return json_view.verify(judgement.undecided(error))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What was asked for, and where."""
+
+    repository: Repository
+    around: Surroundings
+    arguments: argparse.Namespace
+    console: Console
+
+    @property
+    def context(self) -> Context | None:
+        return self.around.context
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Judges, tags, compares, posts, prints. Returns the worst of their statuses."""
+    if arguments.add_tag is not None and not arguments.add_tag.strip():
+        raise UsageError("--add-tag wants a tag that is not empty")
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    call = _Call(repository, around, arguments, console)
+    try:
+        report, shown, budget = _judged(call)
+    except Error as error:
+        if call.context is not None:
+            _tell(call, judgement.undecided(error, _heads(call)), (), None)
+        raise
+    result = None
+    if arguments.comment:
+        try:
+            result = _publish(call, report, shown, budget)
+        except Error as error:
+            report = judgement.with_problem(report, error)
+    report = _tell(call, report, shown, result)
+    if result is not None:
+        notes = (*report.notes, result.note) if result.note else report.notes
+        report = replace(report, comment=result, notes=notes)
+    _print(report, arguments.format, console)
+    return report.status
+
+
+def _heads(call: _Call) -> list[tuple[str, str]]:
+    """The commit of the CI job, where the command line names no other."""
+    return [(call.context.head, "")] if call.context and call.context.head and not call.arguments.revs else []
+
+
+def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
+    """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
+    arguments, console = call.arguments, call.console
+    flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
+    wanted = judgement.Wanted(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
+    try:
+        judging = judgement.prepare(call.repository, wanted, call.around)
+    except CannotDecide as error:
+        if call.context is None:
+            raise
+        return judgement.undecided(error, _heads(call)), [], arguments.timeout or 0.0
+    try:
+        _check(judging, arguments)
+        budget = float(judging.rulings[0].settings["timeout"].value)
+        report = judging.report()
+        if arguments.wait and report.outcome is Outcome.PENDING:
+            _announce(call, report, budget)
+            report = _wait(judging, report, console)
+        if arguments.add_tag and report.outcome is Outcome.VERIFIED and report.status == 0:
+            report = _tag(judging, report, arguments, console)
+        if arguments.tag_best:
+            report = judgement.with_comparison(report, _settled(judging, report, call))
+        return *_with_sections(judging, report, call), budget
+    finally:
+        judging.close()
+
+
+def _check(judging: Judging, arguments: argparse.Namespace) -> None:
+    """Raises UsageError, before any server is asked, for what can never be done."""
+    flag = "--add-tag" if arguments.add_tag else "--tag-best" if arguments.tag_best else ""
+    if not flag:
+        return
+    if arguments.tag_best:
+        from git_clearml import best
+
+        if len(judging.commits) != 1:
+            raise UsageError("--tag-best wants one commit", "run it for each of them")
+        best.check(judging.rulings[0].policy)
+    try:
+        sources = [judging.source(kind).source for kind in _kinds(judging)]
+    except CannotDecide:
+        return  # the report will say it
+    if any(source != "server" for source in sources):
+        raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
+
+
+def _kinds(judging: Judging) -> list[str]:
+    """The kinds of evidence sources that the policies want."""
+    return list(dict.fromkeys(ruling.policy.evidence for ruling in judging.rulings))
+
+
+def _with_sections(judging: Judging, report: VerifyReport, call: _Call) -> tuple[VerifyReport, list[Section]]:
+    """The report and what stands below it on a page; without our secrets where others will read it."""
+    if call.context is None and not call.arguments.comment:
+        return report, []
+    from git_clearml import redaction, sections
+
+    report = redaction.struck(report, redaction.secrets_in(os.environ))
+    shown = sections.of_comparison(report.comparison)
+    if call.arguments.comment:
+        shown += sections.of_metrics(judging, report, environment=os.environ, warn=call.console.warn)
+    return report, shown
+
+
+def _settled(judging: Judging, report: VerifyReport, call: _Call) -> Comparison:
+    """How the model stands; moves the best tag where it may."""
+    from git_clearml import best, compare
+
+    verdict, policy = report.verdicts[0], judging.rulings[0].policy
+    if verdict.task is None:
+        return replace(compare.without_task(verdict, policy.best), status=report.status)
+    may_write, why_not = best.may_write(call.context, os.environ, unmerged=call.arguments.tag_unmerged)
+    dry_run = call.arguments.dry_run
+    try:
+        source = judging.source(policy.evidence)
+        source.renew()
+        return best.settle(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
+    except CannotDecide as error:
+        return best.undecided(verdict, policy, error)
+
+
+def _announce(call: _Call, report: VerifyReport, budget: float) -> None:
+    """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
+    if not call.arguments.comment or call.arguments.dry_run:
+        return
+    try:
+        _publish(call, report, (), budget)
+    except Error as error:
+        call.console.warn(error.message)
+
+
+def _publish(call: _Call, report: VerifyReport, shown: Sequence[Section], budget: float) -> CommentResult:
+    """Puts the report on the pull request. Raises UsageError and PublishFailed."""
+    from git_clearml import publishing
+
+    options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
+    repository, log = call.repository, call.console.log
+    return publishing.publish(
+        call.context, report, shown, options, repository=repository, environment=os.environ, log=log
+    )
+
+
+def _tell(call: _Call, report: VerifyReport, shown: Sequence[Section], result: CommentResult | None) -> VerifyReport:
+    """Tells the CI job; the report, with what went wrong meanwhile."""
+    if call.context is None or call.arguments.dry_run:
+        return report
+    from git_clearml import ci_job
+
+    command = call.console.command
+    try:
+        ci_job.tell(call.context, report, shown, result=result, environment=os.environ, command=command)
+    except PublishFailed as error:
+        return judgement.with_problem(report, error)
+    return report
+
+
+def _wait(judging: Judging, report: VerifyReport, console: Console) -> VerifyReport:
+    """Asks again while the answer is pending, for as long as --wait-timeout says."""
+    timeout = float(judging.rulings[0].settings["wait-timeout"].value)
+    started = time.monotonic()
+    polls = iter(_POLLS)
+    pause = 0.0
+    while report.outcome is Outcome.PENDING:
+        waited = time.monotonic() - started
+        pause = next(polls, pause)
+        if waited >= timeout:
+            note = f"still pending after {timeout:g} s (--wait-timeout)"
+            return replace(report, notes=(*report.notes, note))
+        near = next((one.near_misses[0] for one in report.verdicts if one.outcome is Outcome.PENDING), None)
+        word = near.reasons[0].message if near else "pending"
+        console.progress(f"waiting, {waited:.0f} s: {word}")
+        time.sleep(min(pause, max(0.05, timeout - waited)))
+        judging.renew()
+        report = judging.report()
+    return report
+
+
+def _tag(judging: Judging, report: VerifyReport, arguments: argparse.Namespace, console: Console) -> VerifyReport:
+    """Tags the accepted tasks in one call, and says so; --dry-run only says it."""
+    tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
+    what = f"tag {arguments.add_tag!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
+    if arguments.dry_run:
+        return replace(report, notes=(*report.notes, f"would put {what}"))
+    try:
+        for kind in _kinds(judging):
+            source = judging.source(kind)
+            source.renew()
+            source.tag(tasks, arguments.add_tag)
+    except CannotDecide as error:
+        failure = PublishFailed(f"verified, but not tagged: {error.message}", error.hint)
+        console.log(f"tagging failed: {error.code}")
+        problem = Problem(failure.code, failure.message, failure.hint)
+        return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
+    return replace(report, notes=(*report.notes, f"put {what}"))
+
+
+def _print(report: VerifyReport, form: str, console: Console) -> None:
+    """The report in the wanted form on stdout, its problems on stderr."""
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    comparison = report.comparison if report.comparison and report.comparison.current else None
+    if report.comment:
+        where = f": {report.comment.url}" if report.comment.url else ""
+        console.say(f"git clearml: comment {report.comment.action}{where}")
+    if form == "json":
+        import json
+
+        from git_clearml.render import json as json_view
+
+        console.product(json.dumps(json_view.verify(report), indent=2))
+    elif form == "markdown":
+        from git_clearml.render import markdown
+
+        console.product(markdown.verify(report) + (_below(comparison, "markdown", console) if comparison else ""))
+    elif not (console.quiet and report.outcome is Outcome.VERIFIED and (report.status == 0 or not comparison)):
+        from git_clearml.render import text
+
+        shown = replace(report, hint="") if report.problems else report
+        below = _below(comparison, form, console) if comparison else ""
+        console.product(text.verify(shown, colour=console.colour) + below)
+
+
+def _below(comparison: Comparison, form: str, console: Console) -> str:
+    """How the model stands, below the verdict."""
+    from git_clearml.render import metrics
+
+    if form == "markdown":
+        return "\n" + metrics.comparison_markdown(comparison)
+    return "\n" + metrics.comparison_text(comparison, colour=console.colour)

@@ -1,0 +1,139 @@
+"""Reports for programs: the shapes of design 11, schema 1. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from git_clearml.errors import Error
+from git_clearml.model import Comparison, Finding, MetricsReport, Problem, Row, Standing, Task, Verdict, VerifyReport
+from git_clearml.render.text import MOST_NEAR_MISSES
+
+
+def verify(report: VerifyReport) -> dict[str, Any]:
+    """`verify --format json`. Text of a server stands in it as it came: JSON cannot be tricked by it."""
+    return {
+        "schema": 1,
+        "command": "verify",
+        "outcome": report.outcome.value,
+        "exit_code": report.status,
+        "policy": {"from": report.policy_from},
+        "commits": [_verdict(verdict) for verdict in report.verdicts],
+        "check_runnable": None,
+        "compare": compare(report.comparison) if report.comparison else None,
+        "comment": {"url": report.comment.url, "action": report.comment.action} if report.comment else None,
+        "hint": report.hint or None,
+        "notes": list(report.notes),
+        "errors": _errors(report.problems),
+    }
+
+
+def compare(comparison: Comparison) -> dict[str, Any]:
+    """`compare --format json`. A number that JSON has no word for (NaN, an infinity) is null; the notes name it."""
+    pending = comparison.outcome is Standing.PENDING
+    return {
+        "schema": 1,
+        "command": "compare",
+        "outcome": (Standing.UNDECIDED if pending else comparison.outcome).value,
+        "exit_code": comparison.status,
+        "commit": comparison.commit or None,
+        "metric": comparison.metric or None,
+        "direction": comparison.direction,
+        "current": _valued(comparison.current, comparison.current_value),
+        "best": _valued(comparison.best, comparison.best_value),
+        "delta": _number(comparison.delta),
+        "tolerance": comparison.tolerance,
+        "tagged": comparison.tagged,
+        "notes": list(comparison.notes),
+        "errors": _errors(comparison.problems),
+    }
+
+
+def report(shown: MetricsReport) -> dict[str, Any]:
+    """`report --format json`. A number that JSON has no word for is null, and the row's note names it."""
+    return {
+        "schema": 1,
+        "command": "report",
+        "outcome": shown.outcome.value if shown.outcome else None,
+        "exit_code": shown.status,
+        "commit": shown.commit or None,
+        "task": task_object(shown.task) if shown.task else None,
+        "against": task_object(shown.against) if shown.against else None,
+        "metrics": [_row(row) for row in shown.rows],
+        "hidden": shown.hidden,
+        "notes": list(shown.notes),
+        "errors": _errors(shown.problems),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "metric": row.metric,
+        "variant": row.variant,
+        "last": _number(row.last),
+        "min": _number(row.min),
+        "max": _number(row.max),
+        "best": _number(row.best),
+        "delta": _number(row.delta),
+        "note": row.note or None,
+    }
+
+
+def _valued(task: Task | None, value: float | None) -> dict[str, Any] | None:
+    return {"task": task_object(task), "value": _number(value)} if task else None
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _errors(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [{"code": problem.code, "message": problem.message} for problem in problems]
+
+
+def failed(command: str, error: Error) -> dict[str, Any]:
+    """What a command prints when an error ended it before there was a report."""
+    return {
+        "schema": 1,
+        "command": command,
+        "outcome": "undecided",
+        "exit_code": error.status,
+        "hint": error.hint or None,
+        "errors": [{"code": error.code, "message": error.message}],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    task = verdict.task
+    return {
+        "commit": verdict.commit,
+        "refs": list(verdict.refs),
+        "outcome": verdict.outcome.value,
+        "task": task_object(task) if task else None,
+        "equivalence": verdict.equivalence.value if verdict.equivalence else None,
+        "evidence_commit": task.commit if task else None,
+        "evidence": {"considered": verdict.considered, "accepted": verdict.accepted},
+        "notes": list(verdict.notes),
+        "near_misses": [_near_miss(finding) for finding in verdict.near_misses[:MOST_NEAR_MISSES]],
+    }
+
+
+def _near_miss(finding: Finding) -> dict[str, Any]:
+    return {
+        "task": task_object(finding.task),
+        "reasons": [{"code": reason.code, "message": reason.message} for reason in finding.reasons],
+    }
+
+
+def task_object(task: Task) -> dict[str, Any]:
+    """A task in the shape of design 11."""
+    return {
+        "id": task.id,
+        "name": task.name,
+        "project": task.project,
+        "status": task.status,
+        "source": task.source,
+        "commit": task.commit,
+        "url": task.url,
+    }

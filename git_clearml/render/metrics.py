@@ -1,0 +1,187 @@
+"""Metrics and comparisons as text and as Markdown, both through the same tables. Pure.
+
+A table is a header and rows of cells that are harmless already. tabulate is loaded when there is one to draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from git_clearml.model import Comparison, MetricsReport, Row, Standing
+from git_clearml.render import markdown, text
+from git_clearml.render.harmless import harmless
+from git_clearml.render.numbers import number
+
+_MARKS = {
+    Standing.BETTER: "✅",
+    Standing.EQUAL: "✅",
+    Standing.FIRST: "✅",
+    Standing.WORSE: "❌",
+    Standing.MISSING: "❌",
+    Standing.UNDECIDED: "❔",
+    Standing.PENDING: "⏳",
+}
+_COLOURS = {
+    Standing.BETTER: "32",
+    Standing.EQUAL: "32",
+    Standing.FIRST: "32",
+    Standing.WORSE: "31",
+    Standing.MISSING: "31",
+    Standing.UNDECIDED: "33",
+    Standing.PENDING: "33",
+}
+_SENTENCES = {
+    Standing.BETTER: "better than the best task",
+    Standing.EQUAL: "equal to the best task",
+    Standing.WORSE: "worse than the best task",
+    Standing.FIRST: "first: there is no best task yet",
+    Standing.MISSING: "missing: nothing to compare",
+    Standing.UNDECIDED: "undecided: could not be compared",
+    Standing.PENDING: "pending: nothing to compare yet",
+}
+"""Each begins with the outcome."""
+
+_NUMERIC = ("last", "min", "max", "best", "other", "current", "delta")
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+Cell = Callable[[str, int], str]
+
+
+def report_text(report: MetricsReport) -> str:
+    """The task, what it is compared with, and its metrics, for a terminal."""
+    lines = []
+    if report.task:
+        of = f"{report.commit[:12]}, by" if report.commit else ""
+        lines += [f"metrics of {of} this task:".replace("  ", " "), *text.task_lines(report.task, "  ")]
+    if report.against:
+        lines += [f"against {harmless(report.label, 80)}:", *text.task_lines(report.against, "  ")]
+    if report.rows:
+        lines += ["", _drawn(_metrics_table(report.rows, harmless, report.column), "simple"), ""]
+    lines += [f"note: {harmless(note, 300)}" for note in _notes(report)]
+    return "".join(line + "\n" for line in lines)
+
+
+def report_markdown(report: MetricsReport, limit: int = 0) -> str:
+    """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes)."""
+    lines = [f"### Metrics of `{report.commit[:12]}`" if report.commit else "### Metrics"]
+    if report.task:
+        lines += ["", f"By {markdown.task_link(report.task)}"]
+    if report.against:
+        lines += ["", f"Against {markdown.escape(report.label, 80)}: {markdown.task_link(report.against)}"]
+    notes = "".join(f"- {markdown.escape(note, 300)}\n" for note in _notes(report))
+    before = "\n".join(lines) + "\n"
+    room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
+    return "\n".join(part for part in (before, metrics_markdown(report.rows, room, report.column), notes) if part)
+
+
+def metrics_markdown(rows: Sequence[Row], limit: int = 0, column: str = "best") -> str:
+    """The rows as a Markdown table in at most `limit` characters (0: however many it takes), "" for no rows.
+
+    `column` is what the other task's values are called. The last rows are dropped where they do not fit, and a line
+    below says how many.
+    """
+    if not rows:
+        return ""
+    whole = _metrics_markdown(rows, 0, column)
+    if not limit or len(whole) <= limit:
+        return whole
+    fits, too_many = 0, len(rows)
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        if len(_metrics_markdown(rows[:middle], len(rows) - middle, column)) <= limit:
+            fits = middle
+        else:
+            too_many = middle
+    return _metrics_markdown(rows[:fits], len(rows) - fits, column)
+
+
+def _metrics_markdown(rows: Sequence[Row], dropped: int, column: str) -> str:
+    table = _drawn(_metrics_table(rows, markdown.escape, column), "pipe") + "\n" if rows else ""
+    many = "metric is" if dropped == 1 else "metrics are"
+    return table + (f"\n{dropped:,} more {many} left out here.\n" if dropped else "")
+
+
+def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
+    """How the model stands, the numbers, and whose they are, for a terminal."""
+    sentence = _SENTENCES[comparison.outcome]
+    if colour:
+        word = comparison.outcome.value
+        sentence = f"\x1b[{_COLOURS[comparison.outcome]}m{word}\x1b[0m{sentence.removeprefix(word)}"
+    lines = [f"{sentence} ({comparison.commit[:12]})"]
+    if comparison.current:
+        lines += ["", _drawn(_comparison_table(comparison, harmless), "simple"), ""]
+    for label, task in (("current", comparison.current), ("best", comparison.best)):
+        if task and not (label == "best" and comparison.current and task.id == comparison.current.id):
+            lines += [f"{label}:", *text.task_lines(task, "  ")]
+    lines += [f"note: {harmless(note, 300)}" for note in comparison.notes]
+    return "".join(line + "\n" for line in lines)
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The same for a pull request or a job summary."""
+    mark = "⚠️" if comparison.outcome is Standing.WORSE and not comparison.status else _MARKS[comparison.outcome]
+    lines = [f"### {mark} `{comparison.commit[:12]}` {_SENTENCES[comparison.outcome]}", ""]
+    if comparison.current:
+        lines += [_drawn(_comparison_table(comparison, markdown.escape), "pipe"), ""]
+        lines.append(f"- current: {markdown.task_link(comparison.current)}")
+    if comparison.best:
+        lines.append(f"- best: {markdown.task_link(comparison.best)}")
+    lines += [f"- {markdown.escape(note, 300)}" for note in comparison.notes]
+    lines += [f"> {markdown.escape(problem.message, 500)}" for problem in comparison.problems]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:
+    """Columns that no row has anything for are left out."""
+    compared = any(row.best is not None for row in rows)
+    noted = any(row.note for row in rows)
+    headers = ["metric", "variant", "last", "min", "max"]
+    headers += ([column, "delta", ""] if compared else []) + (["note"] if noted else [])
+    made = []
+    for row in rows:
+        cells = [cell(row.metric, 60), cell(row.variant, 60), *(number(one) for one in (row.last, row.min, row.max))]
+        cells += (
+            [number(row.best), number(row.delta, signed=True), _trend(row.delta, row.direction)] if compared else []
+        )
+        made.append(cells + ([cell(row.note, 60)] if noted else []))
+    return headers, made
+
+
+def _comparison_table(comparison: Comparison, cell: Cell) -> Table:
+    headers = ["metric", "value", "current", "best", "delta", "", "tolerance"]
+    values = [number(comparison.current_value), number(comparison.best_value), number(comparison.delta, signed=True)]
+    trend = _trend(comparison.delta, comparison.direction)
+    value = f"{comparison.which}, {comparison.direction} is better"
+    return headers, [[cell(comparison.metric, 60), value, *values, trend, cell(comparison.tolerance, 20)]]
+
+
+def _trend(delta: float | None, direction: str) -> str:
+    """Which way it went, and whether that is better where the policy says which way is."""
+    if delta is None:
+        return ""
+    if delta == 0:
+        return "="
+    arrow = "▲" if delta > 0 else "▼"
+    if not direction:
+        return arrow
+    return f"{arrow} {'better' if (delta > 0) == (direction == 'max') else 'worse'}"
+
+
+def _drawn(table: Table, form: str) -> str:
+    """The table as tabulate's `simple` (a terminal) or `pipe` (Markdown), numbers aligned at their points."""
+    from tabulate import tabulate
+
+    headers, rows = table
+    align = ["decimal" if header in _NUMERIC else "left" for header in headers]
+    drawn: str = tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=align)
+    return "\n".join(line.rstrip() for line in drawn.splitlines())
+
+
+def _notes(report: MetricsReport) -> list[str]:
+    notes = list(report.notes)
+    if report.task and not report.rows:
+        notes.append("no metrics to show" if report.hidden else "the task reported no metrics")
+    if report.hidden:
+        many = "metric is" if report.hidden == 1 else "metrics are"
+        notes.append(f"{report.hidden:,} :monitor: {many} hidden; --all shows them")
+    return notes

@@ -1,0 +1,30 @@
+"""Numbers for people: six significant digits, no needless exponent. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from git_clearml.compare import number_name
+
+_DIGITS = 6
+_PLAIN = (1e-5, 1e15)  # between these no exponent is needed
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """`0.123457`, `1234568`, `1.5e-7`, `NaN`; `-` for none. With `signed` a plus for what is greater than 0."""
+    if value is None:
+        return "-"
+    plus = "+" if signed and value > 0 else ""
+    if not math.isfinite(value):
+        return plus + number_name(value)
+    if value == 0:
+        return "0"
+    if _PLAIN[0] <= abs(value) < _PLAIN[1]:
+        decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+        return plus + _trimmed(f"{value:.{decimals}f}")
+    mantissa, _, exponent = f"{value:.{_DIGITS - 1}e}".partition("e")
+    return f"{plus}{_trimmed(mantissa)}e{int(exponent)}"
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,70 @@
+"""The verify report for people at a terminal, 80 columns wide. Pure."""
+
+from __future__ import annotations
+
+from git_clearml.model import Finding, Outcome, Task, Verdict, VerifyReport
+from git_clearml.render.harmless import harmless
+
+MOST_NEAR_MISSES = 10
+_COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}
+
+
+def verify(report: VerifyReport, *, colour: bool = False) -> str:
+    """Every commit with its verdict and why, then the next thing to do."""
+    lines = []
+    for verdict in report.verdicts:
+        lines += _verdict(verdict, colour)
+    lines += [f"note: {harmless(note, 300)}" for note in report.notes]
+    if report.policy_from == "flags" and report.verdicts:
+        lines.append("judged by your flags")
+    if report.hint and report.verdicts:
+        lines.append(f"next: {harmless(report.hint, 500)}")
+    return "".join(line + "\n" for line in lines)
+
+
+def _verdict(verdict: Verdict, colour: bool) -> list[str]:
+    word = verdict.outcome.value
+    if colour:
+        word = f"\x1b[{_COLOURS[verdict.outcome]}m{word}\x1b[0m"
+    names = ", ".join(harmless(name, 60) for name in verdict.refs) or harmless(verdict.rev, 60)
+    label = "" if not names or names == verdict.commit else f" ({names})"
+    lines = [f"{word} {verdict.commit[:12]}{label}{_because(verdict)}"]
+    if verdict.task:
+        lines += task_lines(verdict.task, "  ")
+    lines += [f"  note: {harmless(note, 300)}" for note in verdict.notes]
+    for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
+        lines += _near_miss(finding)
+    if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
+        lines.append(f"  and {rest} more")
+    return lines
+
+
+def _because(verdict: Verdict) -> str:
+    if verdict.outcome is Outcome.VERIFIED:
+        more = f" (of {verdict.accepted} that count)" if verdict.accepted > 1 else ""
+        return f" by this task{more}:"
+    if verdict.outcome is Outcome.PENDING:
+        return ": the right task has not ended yet"
+    if verdict.outcome is Outcome.UNDECIDED:
+        return ": could not be decided"
+    if not verdict.considered and not verdict.near_misses:
+        return ": no ClearML task has run this commit"
+    return ": no clean, completed ClearML task ran it"
+
+
+def _near_miss(finding: Finding) -> list[str]:
+    first, *others = finding.reasons
+    lines = [f"  - {harmless(first.message, 300)}"]
+    lines += [f"    and {harmless(reason.message, 300)}" for reason in others]
+    return lines + task_lines(finding.task, "      ")
+
+
+def task_lines(task: Task, indent: str) -> list[str]:
+    """The task, its project and its page, each line indented."""
+    name = f'"{harmless(task.name, 60)}"' if task.name else "a run"
+    project = f" in {harmless(task.project, 60)}" if task.project else ""
+    identity = f" {harmless(task.id, 64)}" if task.id else ""
+    lines = [f"{indent}{name}{project}{identity if not task.url else ''}"]
+    if task.url:
+        lines.append(f"{indent}{harmless(task.url, 300)}")
+    return lines

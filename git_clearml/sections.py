@@ -1,0 +1,44 @@
+"""The parts of a comment below the verdict: how the model stands, and what the task measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from git_clearml import redaction, reports
+from git_clearml.errors import CannotDecide
+from git_clearml.judgement import Judging
+from git_clearml.metrics import Selection
+from git_clearml.model import Comparison, VerifyReport
+from git_clearml.render import markdown, metrics
+from git_clearml.render.comment import Section
+
+
+def of_metrics(
+    judging: Judging, report: VerifyReport, *, environment: Mapping[str, str], warn: Callable[[str], None]
+) -> list[Section]:
+    """The table of the accepted task's metrics; none where there is no task, a line where they cannot be had."""
+    verdict = report.verdicts[0]
+    if verdict.task is None:
+        return []
+    rules = judging.rulings[0].policy
+    source = judging.source(rules.evidence)
+    source.renew()
+    try:
+        measured = reports.of_verdict(
+            judging.repository, source, verdict, rules, against=reports.BEST, selection=Selection()
+        )
+    except CannotDecide as error:
+        warn(f"the metrics are left out: {error.message}")
+        note = f"The metrics could not be read: {markdown.escape(error.message, 300)}"
+        return [lambda _: note]
+    shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
+    return [lambda limit: metrics.report_markdown(shown, limit)]
+
+
+def of_comparison(comparison: Comparison | None) -> list[Section]:
+    """How the model stands; none without a task. Its problems are the report's, and stand there."""
+    if comparison is None or comparison.current is None:
+        return []
+    text = metrics.comparison_markdown(replace(comparison, problems=()))
+    return [lambda _: text]

@@ -1,0 +1,71 @@
+"""Seals the suite: a fresh HOME, no system git config, nobody's credentials, no network but loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_FOREIGN = ("CLEARML_", "TRAINS_", "GIT_", "GITHUB_", "PRE_COMMIT", "GIT_CLEARML_", "XDG_")
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+_BUNDLES = {"requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_DATE = "2026-01-02T03:04:05+00:00"
+
+
+class ATestReachedForTheNetwork(AssertionError):
+    """Only loopback addresses are open to tests."""
+
+
+LIVE = {name: value for name, value in os.environ.items() if name.startswith("CLEARML_")}
+"""The credentials that `make live` is about; every other test is sealed from them."""
+
+
+def pytest_configure() -> None:
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in ("CI", "NO_COLOR", "GITLAB_CI"):
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path_factory.mktemp("home")
+    for name, value in sealed_environment(home).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(socket.socket, "connect", _only_loopback(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", _only_loopback(socket.socket.connect_ex))
+
+
+def sealed_environment(home: Path) -> dict[str, str]:
+    """What makes git and ClearML the same on every machine, for this process and its children."""
+    return {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "GIT_AUTHOR_NAME": "A. Author",
+        "GIT_AUTHOR_EMAIL": "author@example.com",
+        "GIT_COMMITTER_NAME": "C. Committer",
+        "GIT_COMMITTER_EMAIL": "committer@example.com",
+        "GIT_AUTHOR_DATE": _DATE,
+        "GIT_COMMITTER_DATE": _DATE,
+        "GIT_EDITOR": "false",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file",
+        "LC_ALL": "C.UTF-8",
+        "CLEARML_CONFIG_FILE": str(home / "clearml.conf"),
+        "CLEARML_CACHE_DIR": str(home / "clearml-cache"),
+    }
+
+
+def _only_loopback(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and str(address[0]) not in _LOOPBACK:
+            raise ATestReachedForTheNetwork(f"a test reached for {address}")
+        return connect(self, address)
+
+    return guarded

@@ -1,0 +1,19 @@
+"""What the integration tests share: a repository and a ClearML server that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import Gate
+from tests.support.repos import make_repo
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A clone with one commit (`train.py`), and a server without tasks."""
+    with ClearMLServer() as server:
+        yield Gate(make_repo(tmp_path / "repo"), server)

@@ -1,0 +1,348 @@
+"""An in-memory GitHub REST API on 127.0.0.1: pull requests, their comments, statuses, files, and its ways to refuse."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+Json = dict[str, Any]
+TOKEN = "ghs_loopbackTokenOfTheTests0001"
+BOT = "github-actions[bot]"
+REPOSITORY = "team/project"
+_MOST = 65_536  # characters of a comment
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that came in."""
+
+    verb: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.path}"
+
+
+@dataclass
+class Fault:
+    """An answer in place of the server's own, for requests whose `VERB /path` matches, so many times.
+
+    Status 0 hangs up without a word, -1 keeps silent until the client leaves.
+    """
+
+    status: int
+    message: str = "refused"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    matching: str = ""
+    times: int = 1_000_000
+    raw: bytes | None = None
+
+
+class Answer(Exception):
+    """Ends the work on a request."""
+
+    def __init__(self, status: int, data: Any = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status, self.data, self.headers = status, data, dict(headers or {})
+
+
+class GitHubServer:
+    """One repository for a `with` block. `viewer` is whose the token is; `user` "" is a token that may not ask.
+
+    `read_only` is what a fork's job gets. `hook` is called with every request before it is answered.
+    """
+
+    def __init__(self, repository: str = REPOSITORY, prefix: str = "") -> None:
+        self.repository, self.prefix = repository, prefix
+        self.user, self.viewer, self.read_only = "", BOT, False
+        self.pulls: dict[int, Json] = {}
+        self.comments: list[Json] = []
+        self.statuses: list[Json] = []
+        self.files: dict[tuple[str, str], bytes] = {}
+        self.unlinked: set[str] = set()  # commits that commits/{sha}/pulls does not connect, as with forks
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.hook: Callable[[Call], None] = lambda _: None
+        self.lock = threading.RLock()
+        self._ids = iter(range(1000, 1_000_000))
+        self._http = _Http(self)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> GitHubServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.over.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}{self.prefix}"
+
+    def add_pull(self, number: int, head: str, base: str, **fields: Any) -> Json:
+        """An open pull request of a branch `topic` of this repository, unless `fields` say otherwise."""
+        fork = fields.pop("fork", "")
+        pull = {
+            "number": number,
+            "state": "open",
+            "html_url": f"https://github.com/{self.repository}/pull/{number}",
+            "head": {"sha": head, "ref": "topic", "repo": self._repo(fork or self.repository)},
+            "base": {"sha": base, "ref": "main", "repo": self._repo(self.repository)},
+            **fields,
+        }
+        self.pulls[number] = pull
+        return pull
+
+    def add_comment(self, number: int, author: str | None, body: str) -> Json:
+        """A comment that somebody made."""
+        with self.lock:
+            identity = next(self._ids)
+            comment = {
+                "id": identity,
+                "issue": number,
+                "user": {"login": author} if author else None,
+                "body": body,
+                "html_url": f"https://github.com/{self.repository}/pull/{number}#issuecomment-{identity}",
+            }
+            self.comments.append(comment)
+        return comment
+
+    def by(self, author: str) -> list[Json]:
+        """The comments of one account."""
+        return [one for one in self.comments if one["user"] and one["user"]["login"] == author]
+
+    def writes(self) -> list[str]:
+        """The requests that changed something, or tried to."""
+        return [str(call) for call in self.calls if call.verb != "GET" and not call.path.endswith("/graphql")]
+
+    def _repo(self, name: str) -> Json:
+        return {
+            "full_name": name,
+            "clone_url": f"https://github.com/{name}.git",
+            "ssh_url": f"git@github.com:{name}.git",
+            "html_url": f"https://github.com/{name}",
+            "default_branch": "main",
+        }
+
+    def fault(self, call: Call) -> Fault | None:
+        with self.lock:
+            for one in self.faults:
+                if one.times > 0 and re.search(one.matching, str(call)):
+                    one.times -= 1
+                    return one
+        return None
+
+    def answer(self, call: Call, token: str) -> Answer:
+        """What the server itself says."""
+        if token not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
+            return Answer(401, {"message": "Bad credentials"})
+        path = call.path.removeprefix(self.prefix)
+        try:
+            for verb, pattern, method in _ROUTES:
+                match = re.fullmatch(pattern.replace("REPO", re.escape(f"/repos/{self.repository}")), path)
+                if match and verb == call.verb:
+                    if self.read_only and verb != "GET" and path != "/graphql":
+                        raise Answer(403, {"message": "Resource not accessible by integration"})
+                    return Answer(200, method(self, call, *match.groups()))
+            return Answer(404, {"message": "Not Found"})
+        except Answer as answer:
+            return answer
+
+    # --- the calls ---------------------------------------------------------------------------------------------
+
+    def _get_user(self, _: Call) -> Json:
+        if not self.user:
+            raise Answer(403, {"message": "Resource not accessible by integration"})
+        return {"login": self.user}
+
+    def _graphql(self, _: Call) -> Json:
+        if not self.viewer:
+            raise Answer(403, {"message": "Resource not accessible by integration"})
+        return {"data": {"viewer": {"login": self.viewer}}}
+
+    def _get_pull(self, _: Call, number: str) -> Json:
+        return self._known(int(number))
+
+    def _list_pulls(self, call: Call) -> Any:
+        head, state = call.query.get("head", ""), call.query.get("state", "open")
+        found = [
+            one
+            for one in self.pulls.values()
+            if one["state"] == state
+            and (not head or head == f"{one['head']['repo']['full_name'].partition('/')[0]}:{one['head']['ref']}")
+        ]
+        return self._page(call, found)
+
+    def _pulls_of_commit(self, call: Call, commit: str) -> Any:
+        if not re.fullmatch("[0-9a-f]{40}", commit):
+            raise Answer(422, {"message": f"No commit found for SHA: {commit}"})
+        found = [one for one in self.pulls.values() if commit in (one["head"]["sha"], *one.get("commits", ()))]
+        return self._page(call, [] if commit in self.unlinked else found)
+
+    def _list_comments(self, call: Call, number: str) -> Any:
+        self._known(int(number))
+        return self._page(call, [one for one in self.comments if one["issue"] == int(number)])
+
+    def _create_comment(self, call: Call, number: str) -> Json:
+        self._known(int(number))
+        comment = self.add_comment(int(number), self.user or self.viewer or BOT, self._body(call))
+        raise Answer(201, comment)
+
+    def _edit_comment(self, call: Call, identity: str) -> Json:
+        comment = self._comment(int(identity))
+        comment["body"] = self._body(call)
+        return comment
+
+    def _delete_comment(self, _: Call, identity: str) -> Json:
+        with self.lock:
+            self.comments.remove(self._comment(int(identity)))
+        raise Answer(204)
+
+    def _create_status(self, call: Call, commit: str) -> Json:
+        self.statuses.append({**call.body, "sha": commit})
+        raise Answer(201, call.body)
+
+    def _contents(self, call: Call, path: str) -> Json:
+        content = self.files.get((call.query.get("ref", ""), path))
+        if content is None:
+            raise Answer(404, {"message": "Not Found"})
+        return {"type": "file", "encoding": "base64", "content": base64.encodebytes(content).decode()}
+
+    def _get_commit(self, _: Call, commit: str) -> Json:
+        if not any(commit == known for known, _ in self.files):
+            raise Answer(404, {"message": "Not Found"})
+        return {"sha": commit}
+
+    def _known(self, number: int) -> Json:
+        if number not in self.pulls:
+            raise Answer(404, {"message": "Not Found"})
+        return self.pulls[number]
+
+    def _comment(self, identity: int) -> Json:
+        with self.lock:
+            found = next((one for one in self.comments if one["id"] == identity), None)
+        if found is None:
+            raise Answer(404, {"message": "Not Found"})
+        return found
+
+    def _body(self, call: Call) -> str:
+        body = str(call.body["body"])
+        if len(body) > _MOST:
+            raise Answer(
+                422, {"message": "Validation Failed", "errors": ["body is too long (maximum is 65536 characters)"]}
+            )
+        return body
+
+    def _page(self, call: Call, found: list[Any]) -> Any:
+        """One page of a list, with the Link header of GitHub."""
+        size, page = min(100, int(call.query.get("per_page", 30))), int(call.query.get("page", 1))
+        last = max(1, -(-len(found) // size))
+        links = []
+        for name, number, wanted in (
+            ("next", page + 1, page < last),
+            ("last", last, page < last),
+            ("prev", page - 1, page > 1),
+        ):
+            if wanted:
+                query = urlencode({**call.query, "page": number})
+                links.append(f'<{self.url.removesuffix(self.prefix)}{call.path}?{query}>; rel="{name}"')
+        raise Answer(200, found[size * (page - 1) : size * page], {"Link": ", ".join(links)} if links else {})
+
+
+_ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("GET", "/user", GitHubServer._get_user),
+    ("POST", "/graphql", GitHubServer._graphql),
+    ("GET", r"REPO/pulls", GitHubServer._list_pulls),
+    ("GET", r"REPO/pulls/(\d+)", GitHubServer._get_pull),
+    ("GET", r"REPO/commits/([^/]+)/pulls", GitHubServer._pulls_of_commit),
+    ("GET", r"REPO/git/commits/([^/]+)", GitHubServer._get_commit),
+    ("GET", r"REPO/issues/(\d+)/comments", GitHubServer._list_comments),
+    ("POST", r"REPO/issues/(\d+)/comments", GitHubServer._create_comment),
+    ("PATCH", r"REPO/issues/comments/(\d+)", GitHubServer._edit_comment),
+    ("DELETE", r"REPO/issues/comments/(\d+)", GitHubServer._delete_comment),
+    ("POST", r"REPO/statuses/([^/]+)", GitHubServer._create_status),
+    ("GET", r"REPO/contents/(.+)", GitHubServer._contents),
+)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Http
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            self.close_connection = True
+
+    def _serve(self) -> None:
+        github = self.server.github
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        address = urlsplit(self.path)
+        call = Call(self.command, address.path, dict(parse_qsl(address.query)), json.loads(raw) if raw else None)
+        with github.lock:
+            github.calls.append(call)
+        github.hook(call)
+        fault = github.fault(call)
+        if fault is None:
+            answer = github.answer(call, self.headers.get("Authorization", ""))
+            content = b"" if answer.data is None else json.dumps(answer.data).encode()
+            self._send(answer.status, content, answer.headers)
+        elif fault.status == 0:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
+            self.close_connection = True
+        elif fault.status == -1:
+            self.server.over.wait()
+            self.close_connection = True
+        else:
+            content = json.dumps({"message": fault.message}).encode() if fault.raw is None else fault.raw
+            self._send(fault.status, content, fault.headers)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json; charset=utf-8", **headers}.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in http.server
+        """Says nothing: requests are in `GitHubServer.calls`."""
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, github: GitHubServer) -> None:
+        self.github, self.over = github, threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def server_bind(self) -> None:
+        """Without the name lookup of HTTPServer, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Connections break when tests want them to: no traceback on stderr."""

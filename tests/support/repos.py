@@ -1,0 +1,94 @@
+"""Real git repositories for the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.clearml_server import REPOSITORY
+
+TRAIN = "print('training')\n"
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A working tree, or a bare repository."""
+
+    path: Path
+
+    def git(self, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Runs git here; its stdout without the last line break."""
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.path,
+            input=stdin,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.rstrip("\n")
+
+    @property
+    def head(self) -> str:
+        return self.git("rev-parse", "HEAD")
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Files by their path from the root, without a commit."""
+        for name, content in files.items():
+            place = self.path / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content, encoding="utf-8")
+
+    def commit(self, message: str = "change", files: Mapping[str, str] | None = None) -> str:
+        """Commits these files and whatever else has changed; the new commit's hash."""
+        self.write(files or {})
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.head
+
+    def policy(self, *lines: str, commit: bool = True) -> str:
+        """Puts these lines under [tool.git-clearml] into pyproject.toml; HEAD afterwards."""
+        self.write({"pyproject.toml": "[tool.git-clearml]\n" + "".join(line + "\n" for line in lines)})
+        return self.commit("policy") if commit else self.head
+
+    def worktree(self, path: Path, rev: str = "HEAD") -> Repo:
+        """A second working tree of this repository, detached at a revision."""
+        self.git("worktree", "add", "--quiet", "--detach", str(path), rev)
+        return Repo(path)
+
+    def clone(self, path: Path, *options: str) -> Repo:
+        """A clone that names the same remote as this one."""
+        self.git("clone", "--quiet", *options, f"file://{self.path}", str(path))
+        copy = Repo(path)
+        copy.git("remote", "set-url", "origin", REPOSITORY)
+        return copy
+
+
+def make_repo(
+    path: Path, files: Mapping[str, str] | None = None, *, remote: str = REPOSITORY, options: tuple[str, ...] = ()
+) -> Repo:
+    """A repository on branch main with one commit (none when `files` is empty) and a remote `origin`."""
+    path.mkdir(parents=True, exist_ok=True)
+    repo = Repo(path)
+    repo.git("init", "--quiet", "--initial-branch", "main", *options)
+    if remote:
+        repo.git("remote", "add", "origin", remote)
+    content = {"train.py": TRAIN} if files is None else files
+    if content:
+        repo.commit("first", content)
+    return repo
+
+
+def fast_history(repo: Repo, count: int) -> list[str]:
+    """So many commits with the tree of HEAD, made by one git process; the branch `long` ends at the last."""
+    who = "C. Committer <committer@example.com>"
+    lines = [f"commit refs/heads/long\ncommitter {who} {1767323045 + n} +0000\ndata 1\nx\n" for n in range(count)]
+    lines[0] += f"from {repo.head}\n"
+    repo.git("fast-import", "--quiet", stdin="\n".join(lines))
+    return repo.git("rev-list", f"--max-count={count}", "long").splitlines()
