@@ -15,7 +15,9 @@ from git_clearml import __version__
 from git_clearml.console import Console, mute, open_streams
 from git_clearml.errors import Error, Interrupted, UsageError
 
-_COMMANDS = tuple("verify run report comment compare push install uninstall hook doctor config".split())
+_COMMANDS = tuple(
+    "verify run check-runnable report comment compare push install uninstall hook doctor config log open".split()
+)
 _BUG = 70
 
 
@@ -41,7 +43,7 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
     commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=_Parser)
     for name in _COMMANDS:
         if not only or only == name:
-            module = importlib.import_module(f"git_clearml.commands.{name}")
+            module = importlib.import_module(f"git_clearml.commands.{name.replace('-', '_')}")
             command = module.add_parser(commands)
             command.set_defaults(run=module.run)
             command.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result")
@@ -104,7 +106,7 @@ def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, con
         import importlib
         import json
 
-        module = importlib.import_module(f"git_clearml.commands.{words[0]}")
+        module = importlib.import_module(f"git_clearml.commands.{words[0].replace('-', '_')}")
         if hasattr(module, "failed"):  # the command has a JSON form
             try:
                 console.product(json.dumps(module.failed(error), indent=2))

@@ -16,6 +16,7 @@ from git_clearml.verification import Evidence
 if TYPE_CHECKING:
     from git_clearml.checkout import FileAt
     from git_clearml.ci import Context
+    from git_clearml.launches import Check
 
 BUDGET = 30.0  # seconds for all network calls of one asking
 _LOOSENESS = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
@@ -122,6 +123,10 @@ class Judging:
             found = verification.verify(
                 self.repository, self.source(kind), questions, chosen=self._wanted.task, urls=urls
             )
+            if any(question.policy.runnable.required for question in questions):
+                from git_clearml import proofs  # late: few policies want it
+
+                found = proofs.required(questions, found, self.source(kind))
             verdicts |= dict(zip(numbers, found, strict=True))
         return [replace(verdicts[n], rev=commit.rev) for n, commit in enumerate(self.commits)]
 
@@ -145,6 +150,13 @@ def with_problem(report: VerifyReport, error: Error) -> VerifyReport:
     status = 1 if report.status == 1 else error.status
     problem = Problem(error.code, error.message, error.hint)
     return replace(report, status=status, problems=(*report.problems, problem), hint=report.hint or error.hint)
+
+
+def with_check(report: VerifyReport, check: Check) -> VerifyReport:
+    """The report with what the remote check came to; the status is the worst of both."""
+    status = next((one for one in (1, 3, 4) if one in (report.status, check.status)), report.status)
+    hint = report.hint or ("" if check.status == 0 else check.hint)
+    return replace(report, status=status, problems=(*report.problems, *check.problems), hint=hint, check=check)
 
 
 def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyReport:
@@ -178,7 +190,6 @@ def prepare(repository: Repository, wanted: Wanted, around: Surroundings) -> Jud
     rulings = policies.rulings(repository, judges, flags=flags, environment=around.environment)
     for warning in dict.fromkeys(warning for ruling in rulings for warning in ruling.warnings):
         around.warn(warning)
-    policies.check_supported(rulings)
     return Judging(repository, commits, rulings, wanted, around)
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from git_clearml.launches import Check
 
 STATUS_OF_OUTCOME = {"verified": 0, "rejected": 1, "undecided": 3, "pending": 4}
 
@@ -188,7 +192,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first."""
+    """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
+
+    `unproved`: a task counts, but the policy also wants a passed remote check of the tree, and there is none.
+    """
 
     commit: str
     outcome: Outcome
@@ -200,6 +207,7 @@ class Verdict:
     accepted: int = 0
     notes: tuple[str, ...] = ()
     near_misses: tuple[Finding, ...] = ()
+    unproved: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,7 @@ class VerifyReport:
     hint: str = ""
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    check: Check | None = None  # with --check-runnable
     comparison: Comparison | None = None  # with --tag-best
     comment: CommentResult | None = None  # with --comment
 

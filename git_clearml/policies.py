@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_clearml import settings
-from git_clearml.errors import BadSetting
 from git_clearml.model import Policy
 from git_clearml.repository import POLICY_FILE, Repository, Resolved
 
@@ -47,12 +46,3 @@ def rulings(
         origin = "flags" if settings.policy_flags(values) else resolved.commit.hash if has_table else "defaults"
         result.append(Ruling(settings.policy_of(values), values, origin, notes))
     return result
-
-
-def check_supported(judges: Sequence[Ruling]) -> None:
-    """A policy that asks for what cannot be checked here is never met. Raises BadSetting."""
-    if any(ruling.policy.runnable.required for ruling in judges):
-        raise BadSetting(
-            "the policy says runnable.required = true, which this version of git-clearml cannot check",
-            "upgrade git-clearml, or take runnable.required out of the policy",
-        )

@@ -109,6 +109,33 @@ def _in_foreground() -> bool:
         os.close(terminal)
 
 
+def here() -> str:
+    """A name for the place whose process ids are ours: this host, since its last start, and this container.
+
+    Two containers may bear one host name; a process id of the one says nothing in the other.
+    """
+    import socket
+
+    parts = [socket.gethostname()]
+    for read in (_boot, _namespace):
+        try:
+            parts.append(read())
+        except OSError:  # no /proc (macOS, BSD)
+            import uuid
+
+            return f"{parts[0]}/{uuid.getnode():x}"
+    return "/".join(parts)
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _namespace() -> str:
+    return os.readlink("/proc/self/ns/pid")
+
+
 def started(pid: int) -> str:
     """When the process started, as a text that is only good for comparing; "" when there is no such process.
 
@@ -119,9 +146,7 @@ def started(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()  # the name before it may hold anything
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
-        return "" if fields[0] in (b"Z", b"X") else f"{boot}/{fields[19].decode('ascii')}"
+        return "" if fields[0] in (b"Z", b"X") else f"{_boot()}/{fields[19].decode('ascii')}"
     except (OSError, IndexError, UnicodeDecodeError):
         return _started_by_ps(pid) if not os.path.isdir("/proc/self") else ""
 

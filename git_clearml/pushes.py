@@ -69,6 +69,21 @@ def judge(
     return VerifyReport(outcome, outcome.status, judged[0].ruling.origin, tuple(verdicts), hint)
 
 
+def demands(
+    repository: Repository, push: Push, report: VerifyReport, *, environment: Mapping[str, str]
+) -> list[tuple[Commit, policies.Ruling]]:
+    """The commits of a push that lack nothing but a passed remote check, each with the ruling that wants it."""
+    lacking = {verdict.commit for verdict in report.verdicts if verdict.unproved}
+    updates = [update for update in push.updates if prepush.needs_judging(update)]
+    judged = _gated(repository, push, updates, flags={}, environment=environment) if lacking else []
+    pairs = {
+        (one.commit, one.ruling.policy): one.ruling
+        for one in judged
+        if one.commit.hash in lacking and one.ruling.policy.runnable.required
+    }
+    return [(commit, ruling) for (commit, _), ruling in pairs.items()]
+
+
 def _gated(
     repository: Repository,
     push: Push,
@@ -97,13 +112,11 @@ def _gated(
         accepted = fallback or ancestor if _is_new(repository, push, update, ancestor) else ancestor
         commits.append((update, new, accepted))
     rulings = policies.rulings(repository, [one[2] for one in commits], flags=flags, environment=environment)
-    judged = [
+    return [
         _Judged(update, new.commit, ruling)
         for (update, new, _), ruling in zip(commits, rulings, strict=True)
         if prepush.protected(update.remote_ref, ruling.policy)
     ]
-    policies.check_supported([one.ruling for one in judged])
-    return judged
 
 
 def _old(update: RefUpdate) -> str:
@@ -179,6 +192,11 @@ def _verdicts(
         found = verification.verify(repository, source, asked, urls=[push.url] if push.url else ())
         for question, verdict in zip(asked, found, strict=True):
             verdicts[question.commit, question.policy] = verdict
+        if any(question.policy.runnable.required for question in asked):
+            from git_clearml import proofs  # late: few policies want it
+
+            passes = proofs.memory(repository, source.identity, lifetime)
+            found = proofs.required(asked, found, source, remembered=passes)
         if source.identity:
             memory.remember(
                 keys[one.commit, one.policy]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from urllib.parse import quote
 
 from git_clearml import (
     clearml_conf,
     offline_sessions,
     processes,
-    repository_urls,
+    remotes,
     run_environment,
     run_tasks,
     working_tree,
@@ -66,9 +64,9 @@ def plan(
         _demand_diffs(environment)
     facts = run_environment.Facts(
         run=secrets.token_hex(16),
-        url=_url(repository),
+        url=remotes.fetch_url(repository),
         commit=commit.hash,
-        branch=_branch(repository),
+        branch=remotes.branch(repository),
         top=repository.top,
         dirty=dirty,
         untracked=untracked,
@@ -189,31 +187,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user id without a name, in a container
         return str(os.getuid())
-
-
-def _branch(repository: Repository) -> str:
-    """The branch that is checked out, "" for a detached HEAD."""
-    status, out, _ = repository.run("symbolic-ref", "--quiet", "--short", "HEAD")
-    return "" if status else out.decode("utf-8", "surrogateescape").strip()
-
-
-def _url(repository: Repository) -> str:
-    """The repository's URL as a task should name it: a remote's, rewritten as git would; without one, this clone's.
-
-    A linked worktree names the main one, which is where the clone is.
-    """
-    config = dict(repository.config())
-    branch = _branch(repository)
-    named = (f"branch.{branch}.remote", f"branch.{branch}.pushremote", "remote.pushdefault")
-    remotes = [key[len("remote.") : -len(".url")] for key in config if re.fullmatch(r"remote\..+\.url", key)]
-    wanted = [*(config.get(key, "") for key in named), "origin", *remotes]
-    remote = next((name for name in wanted if name in remotes), "")
-    if remote:
-        status, out, _ = repository.run("ls-remote", "--get-url", remote)
-        url = out.decode("utf-8", "surrogateescape").strip()
-        if not status and url:
-            return repository_urls.without_credentials(url)
-    main = repository.top
-    if repository.git_dir != repository.common_dir:
-        main = repository.common_dir.removesuffix("/.git")
-    return "file://" + quote(main.encode("utf-8", "surrogateescape"))

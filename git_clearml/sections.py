@@ -8,6 +8,7 @@ from dataclasses import replace
 from git_clearml import redaction, reports
 from git_clearml.errors import CannotDecide
 from git_clearml.judgement import Judging
+from git_clearml.launches import Check
 from git_clearml.metrics import Selection
 from git_clearml.model import Comparison, VerifyReport
 from git_clearml.render import markdown, metrics
@@ -34,6 +35,15 @@ def of_metrics(
         return [lambda _: note]
     shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
     return [lambda limit: metrics.report_markdown(shown, limit)]
+
+
+def of_check(check: Check | None) -> list[Section]:
+    """What the remote check came to; none where none was made."""
+    if check is None:
+        return []
+    from git_clearml.render import check as view
+
+    return [lambda limit: view.markdown_of(replace(check, problems=()), limit)]
 
 
 def of_comparison(comparison: Comparison | None) -> list[Section]:

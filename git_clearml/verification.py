@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
-from git_clearml import code, policy
+from git_clearml import code, lineage, policy
 from git_clearml.entry_points import entry_paths
 from git_clearml.errors import BadSetting
-from git_clearml.model import Commit, Equivalence, Metric, Outcome, Policy, Task, Verdict
+from git_clearml.model import Commit, Equivalence, Metric, Outcome, Policy, Runnable, Task, Verdict
 from git_clearml.repository import Repository
 
 _ONE_REQUEST = 500  # commits
@@ -41,6 +41,8 @@ class Evidence(Protocol):
     def metrics(self, task: Task) -> tuple[Metric, ...]: ...
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]: ...
+
+    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]: ...
 
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None: ...
 
@@ -92,28 +94,38 @@ class _Inquiry:
         self._trees: dict[str, str] = {}
         self._same_code: dict[tuple[str, str], bool] = {}
         self._asked: set[str] = set()
+        self._lineages: dict[str, lineage.Lineage] = {}
         self._history: list[Commit] | None = None
         self._newest: list[Task] | None = None
 
     def verdicts(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         self._asked.update(commit.hash for commit in commits)
-        tasks = self._evidence.passing([commit.hash for commit in commits], self._policy)
+        self._lineages = lineage.of(self._repository, commits, self._policy)
+        everyone = self._with_ancestors(commits)
+        self._trees |= {one.hash: one.tree for found in self._lineages.values() for one in found.ancestors}
+        tasks = self._evidence.passing([one.hash for one in everyone], self._policy)
         verdicts = self._judge(commits, tasks)
         if self._policy.equivalence is not Equivalence.COMMIT and (open_ := _unverified(verdicts)):
-            family = {name for commit in open_ for name in self._family(commit, recent=True)}
+            family = {name for commit in self._with_ancestors(open_) for name in self._family(commit, recent=True)}
             if family:
                 verdicts |= self._judge(open_, self._evidence.passing(sorted(family), self._policy))
         if open_ := _unverified(verdicts):
             verdicts |= self._explained(open_)
         return verdicts
 
+    def _with_ancestors(self, commits: Sequence[Commit]) -> list[Commit]:
+        """These commits, then those whose evidence is theirs too, because they are results commits."""
+        none = lineage.Lineage()
+        above = [one for commit in commits for one in self._lineages.get(commit.hash, none).ancestors]
+        return list(dict.fromkeys([*commits, *above]))
+
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""
         recent = self._policy.equivalence is not Equivalence.COMMIT
-        families = {commit: self._family(commit, recent=recent) for commit in commits}
-        names = [commit.hash for commit in commits] + [name for family in families.values() for name in family]
+        asked = self._with_ancestors(commits)
+        names = [one.hash for one in asked] + [name for one in asked for name in self._family(one, recent=recent)]
         if not recent:  # equals that cannot count only explain; they are not worth another request
-            names = names[: max(len(commits), _ONE_REQUEST)]
+            names = names[: max(len(asked), _ONE_REQUEST)]
         tasks = self._evidence.all(list(dict.fromkeys(names)), self._policy)
         verdicts = self._judge(commits, tasks)
         for commit, verdict in verdicts.items():
@@ -148,30 +160,45 @@ class _Inquiry:
             same = self._equivalent(commit)
             own = by_commit.get(commit.hash, []) + by_commit.get("", [])
             equal = [task for name in others if name != commit.hash and same(name) for task in by_commit[name]]
-            verdicts[commit] = policy.judge(
-                commit, own + equal, self._policy, facts, equivalent=same, chosen=self._chosen
-            )
+            verdict = policy.judge(commit, own + equal, self._policy, facts, equivalent=same, chosen=self._chosen)
+            verdicts[commit] = self._with_lineage(verdict)
         return verdicts
+
+    def _with_lineage(self, verdict: Verdict) -> Verdict:
+        """The verdict with what there is to say of a commit that writes clearml.lock."""
+        found = self._lineages.get(verdict.commit, lineage.Lineage())
+        if verdict.equivalence is Equivalence.RESULTS:
+            return replace(verdict, notes=(*verdict.notes, found.note(verdict)))
+        if verdict.outcome is Outcome.REJECTED and found.why:
+            return replace(verdict, notes=(*verdict.notes, f"not a results commit: {found.why}"))
+        return verdict
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         return self._repository.names(self._urls) if any(task.source == "server" for task in tasks) else frozenset()
 
     def _equivalent(self, commit: Commit) -> Callable[[str], Equivalence | None]:
-        """In which sense another commit is this one. A commit that this clone does not have never is."""
+        """In which sense another commit is this one, or the parent of this one if that is a results commit."""
 
         def sense(name: str) -> Equivalence | None:
-            if name == commit.hash:
-                return Equivalence.COMMIT
-            tree = self._trees.get(name)
-            if tree is None:
-                return None
-            if tree == commit.tree:
-                return Equivalence.TREE
-            if self._policy.equivalence is Equivalence.PATHS and self._code_is_same(name, commit):
-                return Equivalence.PATHS
-            return None
+            found = [self._sense(name, one) for one in self._with_ancestors([commit])]
+            if not policy.admits(self._policy, found[0]) and any(policy.admits(self._policy, one) for one in found):
+                return Equivalence.RESULTS
+            return next((one for one in found if one), None)
 
         return sense
+
+    def _sense(self, name: str, commit: Commit) -> Equivalence | None:
+        """In which sense one commit is another. A commit that this clone does not have never is."""
+        if name == commit.hash:
+            return Equivalence.COMMIT
+        tree = self._trees.get(name)
+        if tree is None:
+            return None
+        if tree == commit.tree:
+            return Equivalence.TREE
+        if self._policy.equivalence is Equivalence.PATHS and self._code_is_same(name, commit):
+            return Equivalence.PATHS
+        return None
 
     def _code_is_same(self, name: str, commit: Commit) -> bool:
         """Does everything that differs lie outside the code? A moved submodule is always code."""

@@ -12,12 +12,17 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_clearml import prepush, settings, skip
 from git_clearml.commands.hook import show
 from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.model import Outcome, VerifyReport
+
+if TYPE_CHECKING:
+    from git_clearml.pushes import Push
+    from git_clearml.repository import Repository
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -45,7 +50,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Verifies, pushes. Returns git push's status, or the verdict's when nothing was pushed."""
+    """Verifies, checks what the policy wants checked, pushes.
+
+    Returns git push's status, or that of whatever kept us from pushing.
+    """
     from git_clearml import pushes
     from git_clearml.processes import Signals
     from git_clearml.repository import Repository
@@ -59,11 +67,34 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.announce(line)
     for push in () if skipped else _planned(repository, words):
         report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
+        if any(verdict.unproved for verdict in report.verdicts) and not _others(report):
+            status = _prove(repository, push, report, console)
+            if status:
+                return status
+            report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
         show(report, console)
         if report.status:
             return report.status
     with Signals() as signals:
         return signals.run(["git", "push", *words], os.environ).status
+
+
+def _others(report: VerifyReport) -> bool:
+    """Is there a commit that no check could save?"""
+    return any(one.outcome is not Outcome.VERIFIED and not one.unproved for one in report.verdicts)
+
+
+def _prove(repository: Repository, push: Push, report: VerifyReport, console: Console) -> int:
+    """Runs the remote checks that the policy wants, one after another; the status of the first that did not pass."""
+    from git_clearml import pushes
+    from git_clearml.commands import check_runnable
+
+    for commit, ruling in pushes.demands(repository, push, report, environment=os.environ):
+        check = check_runnable.checked(repository, commit, ruling, check_runnable.Options(), console)
+        check_runnable.show(check, "text", console)
+        if check.status:
+            return check.status
+    return 0
 
 
 _CAPTURE = """#!/bin/sh

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml import judgement
 from git_clearml.console import Console
-from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
+from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
 from git_clearml.judgement import Judging, Surroundings
 from git_clearml.model import Comparison, Outcome, Problem, VerifyReport
 from git_clearml.repository import Repository
 
 if TYPE_CHECKING:
     from git_clearml.ci import Context
+    from git_clearml.launches import Check
     from git_clearml.model import CommentResult
     from git_clearml.render.comment import Section
 
@@ -46,6 +47,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--add-tag", metavar="TAG", help="tag the accepted tasks, when every commit is verified")
     parser.add_argument("--tag-best", action="store_true", help="give the task the best tag if it is the best")
     parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
+    parser.add_argument("--check-runnable", action="store_true", help="prove that it runs on an agent, if none has yet")
     parser.add_argument("--comment", action="store_true", help="put the report on the pull request")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for judging (default: 30) and posting (120)")
     parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
@@ -124,6 +126,8 @@ def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
         if arguments.wait and report.outcome is Outcome.PENDING:
             _announce(call, report, budget)
             report = _wait(judging, report, console)
+        if arguments.check_runnable:
+            report = _with_check(judging, report, call)
         if arguments.add_tag and report.outcome is Outcome.VERIFIED and report.status == 0:
             report = _tag(judging, report, arguments, console)
         if arguments.tag_best:
@@ -135,14 +139,15 @@ def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
 
 def _check(judging: Judging, arguments: argparse.Namespace) -> None:
     """Raises UsageError, before any server is asked, for what can never be done."""
+    for one, given in (("--tag-best", arguments.tag_best), ("--check-runnable", arguments.check_runnable)):
+        if given and len(judging.commits) != 1:
+            raise UsageError(f"{one} wants one commit", "run it for each of them")
     flag = "--add-tag" if arguments.add_tag else "--tag-best" if arguments.tag_best else ""
     if not flag:
         return
     if arguments.tag_best:
         from git_clearml import best
 
-        if len(judging.commits) != 1:
-            raise UsageError("--tag-best wants one commit", "run it for each of them")
         best.check(judging.rulings[0].policy)
     try:
         sources = [judging.source(kind).source for kind in _kinds(judging)]
@@ -150,6 +155,29 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
         return  # the report will say it
     if any(source != "server" for source in sources):
         raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
+
+
+def _with_check(judging: Judging, report: VerifyReport, call: _Call) -> VerifyReport:
+    """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
+    from git_clearml.commands import check_runnable
+
+    verdict = report.verdicts[0]
+    if verdict.outcome is not Outcome.VERIFIED and not verdict.unproved:
+        return replace(
+            report, notes=(*report.notes, f"check-runnable was left out: the commit is {report.outcome.value}")
+        )
+    if call.arguments.dry_run:
+        return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
+    check = check_runnable.checked(
+        judging.repository, judging.commits[0].commit, judging.rulings[0], check_runnable.Options(), call.console
+    )
+    if check.status in (130, 143):  # interrupted
+        check_runnable.show(check, "text", call.console)
+        raise Interrupted(check.status)
+    if check.status == 0 and verdict.unproved:
+        judging.renew()
+        report = judging.report()
+    return judgement.with_check(report, check)
 
 
 def _kinds(judging: Judging) -> list[str]:
@@ -164,7 +192,7 @@ def _with_sections(judging: Judging, report: VerifyReport, call: _Call) -> tuple
     from git_clearml import redaction, sections
 
     report = redaction.struck(report, redaction.secrets_in(os.environ))
-    shown = sections.of_comparison(report.comparison)
+    shown = [*sections.of_check(report.check), *sections.of_comparison(report.comparison)]
     if call.arguments.comment:
         shown += sections.of_metrics(judging, report, environment=os.environ, warn=call.console.warn)
     return report, shown
@@ -177,6 +205,10 @@ def _settled(judging: Judging, report: VerifyReport, call: _Call) -> Comparison:
     verdict, policy = report.verdicts[0], judging.rulings[0].policy
     if verdict.task is None:
         return replace(compare.without_task(verdict, policy.best), status=report.status)
+    if report.check and report.check.status:
+        note = f"no tag is moved: the remote check is {report.check.outcome.value}"
+        comparison = best.compared(judging.source(policy.evidence), verdict, policy)
+        return replace(comparison, notes=(*comparison.notes, note))
     may_write, why_not = best.may_write(call.context, os.environ, unmerged=call.arguments.tag_unmerged)
     dry_run = call.arguments.dry_run
     try:
@@ -279,13 +311,26 @@ def _print(report: VerifyReport, form: str, console: Console) -> None:
     elif form == "markdown":
         from git_clearml.render import markdown
 
-        console.product(markdown.verify(report) + (_below(comparison, "markdown", console) if comparison else ""))
+        check = "\n" + _check_view(report.check, form, console) if report.check else ""
+        console.product(
+            markdown.verify(report) + check + (_below(comparison, "markdown", console) if comparison else "")
+        )
     elif not (console.quiet and report.outcome is Outcome.VERIFIED and (report.status == 0 or not comparison)):
         from git_clearml.render import text
 
         shown = replace(report, hint="") if report.problems else report
+        check = _check_view(report.check, form, console) if report.check else ""
         below = _below(comparison, form, console) if comparison else ""
-        console.product(text.verify(shown, colour=console.colour) + below)
+        console.product(text.verify(shown, colour=console.colour) + check + below)
+
+
+def _check_view(check: Check, form: str, console: Console) -> str:
+    """What the remote check came to, below the verdict."""
+    from git_clearml.render import check as view
+
+    for line in check.left:
+        console.warn(f"left behind: {line}")
+    return view.markdown_of(check) if form == "markdown" else view.text(check, colour=console.colour)
 
 
 def _below(comparison: Comparison, form: str, console: Console) -> str:

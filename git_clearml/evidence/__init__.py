@@ -9,7 +9,7 @@ from git_clearml.errors import NotConfigured
 from git_clearml.repository import Repository
 from git_clearml.verification import Evidence
 
-_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
+HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
 
 
 def choose(
@@ -32,7 +32,7 @@ def choose(
 
         return ServerEvidence(ClearML(server, budget, environment=environment, log=log))
     if kind == "server" or (kind == "auto" and in_ci(environment)):
-        raise NotConfigured("no ClearML credentials are configured", _HINT)
+        raise NotConfigured("no ClearML credentials are configured", HINT)
     from git_clearml.evidence.offline import OfflineEvidence
 
     return OfflineEvidence(repository, environment=environment)

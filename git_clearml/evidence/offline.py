@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from git_clearml import offline_sessions
-from git_clearml.errors import UsageError
-from git_clearml.model import Diff, DiffKind, Metric, Policy, RunRecord, Session, Task
+from git_clearml.errors import NotConfigured, UsageError
+from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, RunRecord, Session, Task
 from git_clearml.repository import Repository
 from git_clearml.run_records import Damaged
 from git_clearml.run_store import RunStore
@@ -57,6 +57,13 @@ class OfflineEvidence:
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """None: an offline session bears no tags."""
         return []
+
+    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+        """Remote checks are on record on a server only. Raises NotConfigured."""
+        raise NotConfigured(
+            "the policy wants a passed check-runnable, which only a ClearML server has on record",
+            "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init",
+        )
 
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
         """An offline session bears no tags. Raises UsageError."""

@@ -16,7 +16,7 @@ from git_clearml import diffs, run_records
 from git_clearml.clearml_api import MEGABYTE, ClearML
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.evidence import answers
-from git_clearml.model import Diff, DiffKind, Metric, Policy, Task
+from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, Task
 from git_clearml.repository import is_hash
 
 _PAGE = 500  # a page is never longer, whatever one asks for [14]
@@ -130,6 +130,12 @@ class ServerEvidence:
             if here and tag in answers.texts(document, "tags") and task.status in _ENDED and not task.archived:
                 found[task.id] = task
         return list(found.values())
+
+    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+        """Tree -> the task of a remote check that has passed for it, by exactly these rules. One request."""
+        from git_clearml import proofs  # late: few policies want it
+
+        return proofs.passed(self._api, trees, rules)
 
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
         """Adds the tag to tasks, then takes it from others, each atomically: other tags stay [21].

@@ -115,7 +115,9 @@ def headline(report: VerifyReport) -> str:
     if report.problems:
         return f"{report.outcome.value}: {report.problems[0].message}"
     return {
-        Outcome.REJECTED: "rejected: no clean, completed ClearML task has run this commit",
+        Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
+        if any(one.unproved for one in report.verdicts)
+        else "rejected: no clean, completed ClearML task has run this commit",
         Outcome.PENDING: "pending: the right ClearML task has not ended yet",
         Outcome.VERIFIED: "verified, but a check after it failed",
     }.get(report.outcome, "undecided")
@@ -167,6 +169,8 @@ def _because(verdict: Verdict) -> str:
         return f"It could not be decided whether a ClearML task ran this commit.{nearest}"
     if verdict.outcome is Outcome.VERIFIED:
         return "A ClearML task ran this commit."
+    if verdict.unproved:
+        return "It has not been proved to run on a ClearML agent."
     clean = "clean, completed " if verdict.near_misses else ""
     return f"No {clean}ClearML task has run this commit.{nearest}"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_clearml.errors import Error
 from git_clearml.model import Comparison, Finding, MetricsReport, Problem, Row, Standing, Task, Verdict, VerifyReport
 from git_clearml.render.text import MOST_NEAR_MISSES
+
+if TYPE_CHECKING:
+    from git_clearml.launches import Check
 
 
 def verify(report: VerifyReport) -> dict[str, Any]:
@@ -20,7 +23,7 @@ def verify(report: VerifyReport) -> dict[str, Any]:
         "exit_code": report.status,
         "policy": {"from": report.policy_from},
         "commits": [_verdict(verdict) for verdict in report.verdicts],
-        "check_runnable": None,
+        "check_runnable": check(report.check) if report.check else None,
         "compare": compare(report.comparison) if report.comparison else None,
         "comment": {"url": report.comment.url, "action": report.comment.action} if report.comment else None,
         "hint": report.hint or None,
@@ -47,6 +50,30 @@ def compare(comparison: Comparison) -> dict[str, Any]:
         "tagged": comparison.tagged,
         "notes": list(comparison.notes),
         "errors": _errors(comparison.problems),
+    }
+
+
+def check(shown: Check) -> dict[str, Any]:
+    """`check-runnable --format json`. Lines of the log stand in it as they came, without control characters."""
+    return {
+        "schema": 1,
+        "command": "check-runnable",
+        "outcome": shown.outcome.value,
+        "exit_code": shown.status,
+        "commit": shown.commit or None,
+        "task": shown.task or None,
+        "url": shown.url or None,
+        "queue": shown.queue or None,
+        "seconds_queued": round(shown.seconds_queued, 1),
+        "seconds_running": round(shown.seconds_running, 1),
+        "cause": shown.cause or None,
+        "sentence": shown.sentence or None,
+        "log_tail": list(shown.log_tail),
+        "earlier": shown.earlier,
+        "left": list(shown.left),
+        "hint": shown.hint or None,
+        "notes": list(shown.notes),
+        "errors": _errors(shown.problems),
     }
 
 

@@ -101,6 +101,15 @@ def _metrics_markdown(rows: Sequence[Row], dropped: int, column: str) -> str:
     return table + (f"\n{dropped:,} more {many} left out here.\n" if dropped else "")
 
 
+def headline(comparison: Comparison) -> str:
+    """How the model stands and by what numbers, in one line. Text of a server may stand in it: untrusted."""
+    sentence = _SENTENCES[comparison.outcome]
+    if comparison.current is None:
+        return sentence
+    best = f", best {number(comparison.best_value)}" if comparison.best_value is not None else ""
+    return f"{sentence}: {comparison.metric} {number(comparison.current_value)}{best}"
+
+
 def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
     """How the model stands, the numbers, and whose they are, for a terminal."""
     sentence = _SENTENCES[comparison.outcome]

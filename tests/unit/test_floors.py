@@ -19,18 +19,20 @@ from tests.support.repos import make_repo
 PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
 # Lowest first; a module may import from its own floor and from those below.
 FLOORS = {
-    "values": "model errors __init__",
+    "values": "model errors launches results __init__",
     "pure": (
-        "code compare diffs entry_points globs metrics policy prepush redaction render repository_urls run_records "
-        "settings"
+        "causes code compare diffs entry_points globs metrics note_lines owners policy prepush redaction render "
+        "repository_urls run_records settings watching"
     ),
     "edges": (
-        "ci_outputs clearml_api clearml_conf console github_asking github_event hook_files offline_sessions processes "
-        "pull_request remembered repository run_environment run_store skip working_tree"
+        "ci_outputs clearml_api clearml_conf console differences github_asking github_event history hook_files "
+        "notes offline_sessions processes progress pull_request remembered remotes repository run_environment "
+        "run_store side_refs skip working_tree"
     ),
     "services": (
-        "agents best checkout ci ci_job diagnosis evidence hints judgement policies publishing pushes reports "
-        "run_tasks runs sections verification"
+        "agents best checkout checks ci ci_job cleaning diagnosis evidence following hints judgement launching lineage "
+        "ownership policies proofs publishing pushes queue_runs recording reports results_commit run_tasks runs sections "
+        "sweeping task_results verification"
     ),
     "commands": "commands",
     "cli": "cli __main__",

@@ -1,0 +1,177 @@
+"""`git clearml check-runnable`: does this commit run on a ClearML agent?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from git_clearml import agents, checks, clearml_conf, evidence, judgement, launching, prepush, proofs
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, NotConfigured, UsageError
+from git_clearml.judgement import Judging
+from git_clearml.launches import Check, CheckOutcome
+from git_clearml.model import Commit, Problem
+from git_clearml.policies import Ruling
+from git_clearml.progress import Progress
+from git_clearml.repository import Repository
+
+_TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
+_NUMBERS = ("execution-timeout", "queue-timeout")
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "check-runnable",
+        help="does this commit run on a ClearML agent?",
+        description="Launches the commit on a queue, waits for the first sign of life, aborts it and cleans up.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+    add_flags(parser)
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be launched, and launch nothing")
+    return parser
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of the check itself."""
+    parser.add_argument("--queue", metavar="NAME", help="the queue to launch on (default: default)")
+    parser.add_argument("--entry-point", metavar="FILE", help="the script, seen from --folder (default: main.py)")
+    parser.add_argument("--folder", metavar="DIR", help="its working directory in the repository (default: .)")
+    parser.add_argument("--requirements", metavar="FILE", help="its requirements file; none for no packages")
+    parser.add_argument("--packages", metavar="NAMES", help='packages instead of a file: "torch==2.4 pandas"')
+    parser.add_argument("--args", action="append", metavar="ARGS", help='its arguments: "epochs=1 lr=0.1"')
+    parser.add_argument("--docker", metavar="IMAGE", help="docker image, and docker arguments after it")
+    parser.add_argument("--project", metavar="NAME", help="project of the check's task (default: Github CICD)")
+    parser.add_argument("--task-name", metavar="NAME", help="name of the check's task (default: cicd_test_task)")
+    parser.add_argument("--repository", metavar="URL", help="what the agent clones (default: the push remote)")
+    parser.add_argument("--execution-timeout", type=float, metavar="SECONDS", help="to the first sign of life (600)")
+    parser.add_argument("--queue-timeout", type=float, metavar="SECONDS", help="in the queue (1800)")
+    parser.add_argument("--archive", choices=("success", "always", "never"), help="when to archive the task")
+    parser.add_argument("--as-diff", action="store_true", help="send what the remote lacks as a diff; push nothing")
+    parser.add_argument("--force", action="store_true", help="check even what has passed before")
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was anything to check."""
+    from git_clearml.render import json as json_view
+
+    problem = Problem(error.code, error.message, error.hint)
+    return json_view.check(Check(CheckOutcome.UNDECIDED, error.status, problems=(problem,)))
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Checks and prints. Returns the exit status."""
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), flags(arguments))
+    judging = judgement.prepare(repository, wanted, around)
+    options = Options(arguments.repository or "", arguments.packages or "", arguments.as_diff, arguments.force)
+    try:
+        if arguments.dry_run:
+            return _show_plan(judging, options, console)
+        check = checked(repository, judging.commits[0].commit, judging.rulings[0], options, console)
+    finally:
+        judging.close()
+    show(check, arguments.format, console)
+    return check.status
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says beside the settings."""
+
+    repository: str = ""
+    packages: str = ""
+    as_diff: bool = False
+    force: bool = False
+
+
+def flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The flags by their setting's key, None for those that were not given."""
+    given: dict[str, Any] = {
+        f"runnable.{key}": getattr(arguments, key.replace("-", "_")) for key in (*_TEXTS, *_NUMBERS, "archive")
+    }
+    if arguments.args is not None:
+        given["runnable.args"] = [word for text in arguments.args for word in _split(text)]
+    return given
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--args {text!r} cannot be read: {error}", 'for instance: --args "epochs=1 lr=0.1"') from None
+
+
+def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Options, console: Console) -> Check:
+    """The check of a commit, by the policy that judges it and the flags over that.
+
+    Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
+    """
+    rules = ruling.policy.runnable
+    packages = tuple(_split(options.packages))
+    order = checks.Order(commit, rules, options.repository, packages, options.as_diff, options.force)
+    try:
+        api = _api(console)
+    except CannotDecide as error:
+        problem = Problem(error.code, error.message, error.hint)
+        return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
+    check = checks.Checking(repository, api, order, Progress(console)).run()
+    lifetime = float(ruling.settings["remember"].value)
+    if check.outcome is CheckOutcome.RUNNABLE and not evidence.in_ci(os.environ):
+        memory = proofs.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
+        memory.keep(commit.tree, proofs.digest(rules, packages))
+    return check
+
+
+def _show_plan(judging: Judging, options: Options, console: Console) -> int:
+    """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
+    import json
+
+    commit, rules = judging.commits[0].commit, judging.rulings[0].policy.runnable
+    if refused := launching.missing_entry_point(judging.repository, commit, rules):
+        raise UsageError(refused, "see runnable.entry-point and runnable.folder, or --entry-point and --folder")
+    source = launching.source(judging.repository, commit.hash, override=options.repository, as_diff=options.as_diff)
+    launch, notes = launching.of_check(judging.repository, commit, rules, source, _split(options.packages))
+    for note in (*source.notes, *notes):
+        console.say(note)
+    if source.needs_side_ref:
+        console.say(f"the commit would be pushed as {prepush.SIDE_REFS}... to {source.remote.name or source.url}")
+    console.product(json.dumps({"queue": launch.queue, **agents.body(launch, "<project>")}, indent=2))
+    return 0
+
+
+def _api(console: Console) -> Any:
+    from git_clearml.clearml_api import ClearML
+
+    server = clearml_conf.read_server(os.environ)
+    if server is None:
+        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+    return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
+
+
+def show(check: Check, form: str, console: Console) -> None:
+    """The check in the wanted form on stdout, its problems on stderr."""
+    for problem in check.problems:
+        console.fail(Error(problem.message, problem.hint))
+    for line in check.left:
+        console.warn(f"left behind: {line}")
+    if form == "json":
+        import json
+
+        from git_clearml.render import json as json_view
+
+        console.product(json.dumps(json_view.check(check), indent=2))
+    elif form == "markdown":
+        from git_clearml.render import check as view
+
+        console.product(view.markdown_of(check))
+    elif not (console.quiet and check.status == 0):
+        from git_clearml.render import check as view
+
+        console.product(view.text(check, colour=console.colour))

@@ -1,0 +1,60 @@
+"""Remembers in the git directory which task a `run --queue` has launched, until it has said how that ended.
+
+A run that is killed in between finds its task again when it is called again, however the task has ended by then. A
+small file for each kind of launch, written under another name and renamed; what cannot be read is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from git_clearml.errors import CannotDecide
+
+_NAME = re.compile(r"[0-9a-f]{16,64}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MOST = 4096  # bytes
+
+
+class Journal:
+    """The open launches of this clone, by a digest of what was launched."""
+
+    def __init__(self, common_dir: str) -> None:
+        self._directory = Path(common_dir, "clearml", "launches")
+
+    def task(self, digest: str) -> str:
+        """The task of an open launch, "" when there is none."""
+        try:
+            with (self._directory / _checked(digest)).open("rb") as file:
+                task = json.loads(file.read(_MOST))["task"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return ""
+        return task if isinstance(task, str) and _ID.fullmatch(task) else ""
+
+    def open(self, digest: str, task: str) -> None:
+        """Writes the launch down. Raises CannotDecide when that cannot be: a kill could make a second task then."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._directory, prefix=".new-")
+            with os.fdopen(handle, "w") as file:
+                json.dump({"schema": 1, "task": task}, file)
+            os.replace(name, self._directory / _checked(digest))
+        except OSError as error:
+            raise CannotDecide(
+                f"the launch cannot be written down in {self._directory}: {error.strerror}", "is the disk full?"
+            ) from None
+
+    def close(self, digest: str) -> None:
+        """Forgets the launch: how it ended has been said."""
+        with contextlib.suppress(OSError):
+            (self._directory / _checked(digest)).unlink()
+
+
+def _checked(digest: str) -> str:
+    if not _NAME.fullmatch(digest):
+        raise ValueError(f"not a digest: {digest!r}")
+    return digest

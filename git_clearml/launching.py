@@ -1,0 +1,146 @@
+"""Says what an agent is to run: from which repository, at which commit, which script with what.
+
+Everything is read from the commit, never from the working tree.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_clearml import differences, owners, remotes
+from git_clearml.entry_points import entry_paths
+from git_clearml.errors import BadSetting, CannotDecide, UsageError
+from git_clearml.launches import Launch
+from git_clearml.model import Commit, Runnable
+from git_clearml.remotes import Remote
+from git_clearml.repository import Repository
+
+_ARGUMENT = re.compile(r"-{0,2}([^=\s]+)=(.*)", re.DOTALL)
+_BUDGET = 60.0  # seconds for the remote to answer
+_OLD_HACK = "hack=empty_string_doesnt_work"
+"""The default of EXECUTION_ARGS in the action that we replace: it means nothing."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an agent gets the code: a repository's URL, the commit in it, and what comes on top of that commit.
+
+    `needs_side_ref`: the remote lacks the commit, which has to be pushed there first.
+    """
+
+    remote: Remote
+    url: str
+    commit: str
+    diff: str = ""
+    needs_side_ref: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def source(repository: Repository, commit: str, *, override: str = "", as_diff: bool = False) -> Source:
+    """How an agent gets this commit. `override` is the URL that it clones in place of the push remote's.
+
+    Raises UsageError where there is no remote, or where the difference cannot go along; CannotDecide when the remote
+    cannot be asked.
+    """
+    remote = remotes.pushed_to(repository)
+    if remote is None and not override:
+        raise UsageError("this clone has no remote that an agent could clone", "git remote add origin <url>")
+    pushed = remote or Remote("", override)
+    url = override or remotes.as_agents_see(pushed.url)
+    asked = Remote("", override) if override else pushed
+    try:
+        there = remotes.has(repository, asked, commit, timeout=_BUDGET)
+    except CannotDecide:  # a URL for agents need not be one for us
+        if not override or remote is None:
+            raise
+        there = remotes.has(repository, pushed, commit, timeout=_BUDGET)
+    if there:
+        return Source(pushed, url, commit)
+    if not as_diff:
+        return Source(pushed, url, commit, needs_side_ref=True, notes=())
+    found = differences.difference(repository, pushed, commit, timeout=_BUDGET)
+    size = found.text.count("\n")
+    note = (
+        f"the remote lacks {commit[:12]}: the agent runs {found.base[:12]} with the difference as a diff ({size} lines)"
+    )
+    return Source(pushed, url, found.base, found.text, notes=(note,))
+
+
+def missing_entry_point(repository: Repository, commit: Commit, rules: Runnable) -> str:
+    """Why the entry point cannot run, as a sentence; "" when the commit has it."""
+    paths = entry_paths(rules.entry_point, rules.folder)
+    if not paths:
+        return f"{rules.entry_point!r} in {rules.folder!r} names no file inside a repository"
+    if not repository.existing_files((commit.hash, path) for path in paths):
+        return f"{paths[0]} is not in commit {commit.hash[:12]}"
+    return ""
+
+
+def of_check(
+    repository: Repository, commit: Commit, rules: Runnable, source: Source, packages: Sequence[str] = ()
+) -> tuple[Launch, list[str]]:
+    """The task of a remote-runnable check, and what should be said about it. Raises BadSetting for wrong arguments."""
+    content, notes = requirements(repository, commit, rules, packages)
+    image, arguments = container(rules.docker)
+    launch = Launch(
+        project=rules.project,
+        name=rules.task_name,
+        queue=rules.queue,
+        repository=source.url,
+        commit=source.commit,
+        entry_point=rules.entry_point,
+        working_dir=rules.folder or ".",
+        requirements=content,
+        arguments=tuple(argument(one) for one in rules.args if one != _OLD_HACK),
+        docker=image,
+        docker_arguments=arguments,
+        diff=source.diff,
+        tags=(owners.TAG,),
+        kind="testing",
+    )
+    return launch, notes
+
+
+def argument(text: str) -> tuple[str, str]:
+    """`name=value` (or `--name=value`) as ClearML's Args section has it: by argparse's own name.
+
+    Raises BadSetting for anything else.
+    """
+    found = _ARGUMENT.fullmatch(text.strip())
+    if not found:
+        raise BadSetting(f"the argument {text!r} is not name=value", 'for instance: --args "epochs=1 lr=0.1"')
+    return found[1].replace("-", "_"), found[2]
+
+
+def container(text: str) -> tuple[str, str]:
+    """A docker image and the arguments after it, as ClearML writes both in one text: `nvidia/cuda:12 --ipc=host`."""
+    image, _, arguments = text.strip().partition(" ")
+    return image, arguments.strip()
+
+
+def requirements(
+    repository: Repository, commit: Commit, rules: Runnable, packages: Sequence[str]
+) -> tuple[str, list[str]]:
+    """The requirements file's content at the commit, looked for from the root, then from the folder."""
+    if packages:
+        return "\n".join(packages) + "\n", []
+    name = rules.requirements.strip()
+    if not name or name == "none":
+        return "", []
+    for path in dict.fromkeys(
+        path for folder in (".", rules.folder) for path in entry_paths(shlex.quote(name), folder)
+    ):
+        status, out, _ = repository.run("cat-file", "blob", f"{commit.hash}:{path}")
+        if status == 0:
+            return _decoded(out, path), []
+    return "", [f"there is no {name} in commit {commit.hash[:12]}: the agent installs no packages"]
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadSetting(f"{path} is not UTF-8", "mend the requirements file, or name another one") from None

@@ -1,0 +1,81 @@
+"""Finds the tasks that this tool has launched, by the owner that is written on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from git_clearml import owners, processes
+from git_clearml.clearml_api import ClearML
+from git_clearml.errors import BadAnswer
+from git_clearml.evidence import answers
+from git_clearml.launches import Owner
+from git_clearml.repository import is_hash
+
+_PAGE = 500
+_FIELDS = ("id", "status", "parent", "script.repository", "script.version_num")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A task of ours as it is now, and its owner."""
+
+    task: str
+    status: str
+    repository: str
+    commit: str
+    owner: Owner
+
+
+def abandoned(api: ClearML, *, here: str, now: float) -> list[Owned]:
+    """The tasks of checks that nobody watches any more: they may be swept. One request."""
+    found = _asked(api, owners.CHECK, {"tags": [owners.TAG], "system_tags": ["-archived"], "order_by": ["last_update"]})
+    return [one for one in found if owners.abandoned(one.owner, host=here, alive=_lives(one.owner), now=now)]
+
+
+def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
+    """Our tasks of this commit that have not ended, newest first; `name` is the owner's property. One request."""
+    if not is_hash(commit):
+        raise BadAnswer("only full hashes are asked for")
+    found = _asked(api, name, {"_all_": {"fields": ["script.version_num"], "pattern": f"^{commit}$"}})
+    return [one for one in found if one.commit == commit]
+
+
+def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
+    """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
+    return next((one.task for one in of_commit(api, name, commit) if one.owner.nonce == owner.nonce), "")
+
+
+def _asked(api: ClearML, name: str, query: Mapping[str, Any]) -> list[Owned]:
+    body: dict[str, Any] = {
+        "status": list(owners.ACTIVE),
+        "order_by": ["-last_update"],
+        **query,
+        "page": 0,
+        "page_size": _PAGE,
+        "only_fields": [*_FIELDS, f"hyperparams.properties.{name}"],
+    }
+    documents = answers.documents(api.call("tasks.get_all_ex", body))
+    read = (_owned(document, name) for document in documents)
+    return [one for one in read if one is not None and one.status in owners.ACTIVE]
+
+
+def _owned(document: Mapping[str, Any], name: str) -> Owned | None:
+    """The task, if it is one of ours."""
+    identity, status = answers.identity(document), answers.text(document, "status")
+    owner = owner_in(document, name)
+    if owner is None or not owners.is_of(owner, identity, status, str(document.get("parent") or "")):
+        return None
+    script = answers.part(document, "script")
+    return Owned(identity, status, answers.text(script, "repository"), answers.text(script, "version_num"), owner)
+
+
+def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
+    """The owner that a task's document carries under this property."""
+    properties = answers.part(answers.part(document, "hyperparams"), "properties")
+    return owners.from_property(answers.part(properties, name).get("value"))
+
+
+def _lives(owner: Owner) -> bool:
+    return bool(owner.pid_started) and processes.started(owner.pid) == owner.pid_started

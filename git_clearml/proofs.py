@@ -1,0 +1,126 @@
+"""Which trees have been proved runnable: passed checks, as their own tasks on the server remember them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from git_clearml import agents, owners, ownership
+from git_clearml.clearml_api import ClearML
+from git_clearml.evidence import answers
+from git_clearml.model import Outcome, Runnable, Verdict
+from git_clearml.remembered import Remembered
+from git_clearml.repository import Repository, is_hash
+from git_clearml.verification import Evidence, Question
+
+_MOST = 100  # trees in one request
+_FIELDS = ("id", "tags", "last_update", f"hyperparams.properties.{owners.CHECK}")
+
+
+def digest(rules: Runnable, packages: Sequence[str] = ()) -> str:
+    """What a check runs, and where: a pass counts for exactly that."""
+    return owners.digest(rules, *packages)
+
+
+def passed(api: ClearML, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+    """Tree hash -> the task of a check that passed, archived or not. One request for 100 trees.
+
+    Raises the errors of ClearML.call.
+    """
+    wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MOST):
+        some = wanted[start : start + _MOST]
+        asked: dict[str, Any] = {
+            "tags": [owners.passed_tag(tree) for tree in some],
+            "order_by": ["-last_update"],
+            "page": 0,
+            "page_size": 500,
+            "only_fields": list(_FIELDS),
+        }
+        for document in answers.documents(api.call("tasks.get_all_ex", asked)):
+            tree = _proved(document, digest(rules))
+            if tree in some:
+                found.setdefault(tree, answers.identity(document))
+    return found
+
+
+def _proved(document: Mapping[str, Any], what: str) -> str:
+    """The tree that this task proves runnable, "" when it proves nothing: a clone of it bears the same tags."""
+    owner = ownership.owner_in(document, owners.CHECK)
+    tags = answers.texts(document, "tags")
+    if owner is None or owner.task != answers.identity(document) or owner.what != what:
+        return ""
+    return owner.tree if {owners.TAG, owners.passed_tag(owner.tree)} <= set(tags) else ""
+
+
+def remember(api: ClearML, task: str, tree: str) -> None:
+    """Puts the pass on record. Raises the errors of ClearML.call."""
+    api.renew()
+    agents.add_tag(api, task, owners.passed_tag(tree))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Passes that this clone remembers, so that a hook need not ask for them again."""
+
+    remembered: Remembered
+    identity: str
+
+    def key(self, tree: str, what: str) -> str:
+        """A name for a pass of this tree, from which nothing can be read."""
+        return hashlib.sha256("\0".join(("runnable", self.identity, tree, what)).encode()).hexdigest()
+
+    def recalls(self, tree: str, what: str) -> bool:
+        """Was such a pass seen within the lifetime?"""
+        return bool(self.identity) and self.remembered.recall(self.key(tree, what))
+
+    def keep(self, tree: str, what: str) -> None:
+        """Remembers a pass that was just seen."""
+        if self.identity:
+            self.remembered.remember([self.key(tree, what)])
+
+
+def memory(repository: Repository, identity: str, lifetime: float) -> Memory:
+    """This clone's passes on the server of that identity; a lifetime of 0 seconds remembers nothing."""
+    return Memory(Remembered(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime), identity)
+
+
+def required(
+    questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence, remembered: Memory | None = None
+) -> list[Verdict]:
+    """The verdicts, rejected where the policy wants a passed check of the tree and none is on record.
+
+    One request for all trees of a policy that are not remembered. Raises the errors of the evidence source.
+    """
+    known: dict[tuple[str, Runnable], bool] = {}
+    for rules in dict.fromkeys(one.policy.runnable for one in questions if one.policy.runnable.required):
+        pairs = zip(questions, verdicts, strict=True)
+        wanted = [one.commit.tree for one, verdict in pairs if one.policy.runnable == rules and _passes(verdict)]
+        recalled = {tree for tree in wanted if remembered and remembered.recalls(tree, digest(rules))}
+        asked = [tree for tree in dict.fromkeys(wanted) if tree not in recalled]
+        found = source.proofs(asked, rules) if asked else {}
+        for tree in found if remembered else ():
+            assert remembered is not None
+            remembered.keep(tree, digest(rules))
+        known |= {(tree, rules): tree in recalled or tree in found for tree in wanted}
+    return [
+        verdict
+        if known.get((one.commit.tree, one.policy.runnable), True) or not _passes(verdict)
+        else _unproved(verdict)
+        for one, verdict in zip(questions, verdicts, strict=True)
+    ]
+
+
+def _passes(verdict: Verdict) -> bool:
+    return verdict.outcome is Outcome.VERIFIED
+
+
+def _unproved(verdict: Verdict) -> Verdict:
+    name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
+    note = f"{name} counts, but the policy also wants a passed check-runnable of these files"
+    notes = (*verdict.notes, note)
+    return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, unproved=True)

@@ -1,0 +1,50 @@
+"""A command line as a task's entry point: what `run --queue -- python train.py --lr 0.1` makes an agent run. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_clearml.errors import UsageError
+
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_TESTS = ("pytest", "unittest", "nose2")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an agent runs: `entry_point` as a task records it, with the arguments, and a short name for it.
+
+    `module` is what follows `-m`, "" for a script. `is_test`: it is a test session, whose own result counts.
+    """
+
+    entry_point: str
+    name: str
+    module: str = ""
+
+    @property
+    def is_test(self) -> bool:
+        return self.module in _TESTS
+
+
+def entry(words: Sequence[str]) -> Entry:
+    """`python FILE args` or `python -m MODULE args`, where python may be python3, python3.N, or a path to one.
+
+    The agent splits the entry point as a shell does (clearml-agent 3.0, commands/worker.py). Raises UsageError for
+    anything else: that can only run here.
+    """
+    here = f"to run it here: git clearml run -- {shlex.join(words)}"
+    if not words or not _PYTHON.fullmatch(words[0].rpartition("/")[2]):
+        raise UsageError("an agent runs python FILE or python -m MODULE, with their arguments", here)
+    rest = list(words[1:])
+    if not rest:
+        raise UsageError("python alone is no training: a file or a module is wanted", here)
+    if rest[0] == "-m":
+        if len(rest) < 2 or not all(part.isidentifier() for part in rest[1].split(".")):
+            raise UsageError("-m wants the name of a module", here)
+        return Entry(shlex.join(rest), rest[1], rest[1])
+    if rest[0].startswith("-"):
+        raise UsageError(f"an agent's python takes no options of its own, such as {rest[0]}", here)
+    return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"))

@@ -1,0 +1,65 @@
+"""The remote-runnable check for people: on a terminal, and in a comment. Pure."""
+
+from __future__ import annotations
+
+from git_clearml.launches import Check, CheckOutcome
+from git_clearml.render import markdown
+from git_clearml.render.harmless import harmless
+
+_COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
+_MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}
+_MOST_LOG = 8000  # characters in a comment
+
+
+def text(check: Check, *, colour: bool = False) -> str:
+    """What came out and why, the end of the log where it failed, the next thing to do."""
+    word = check.outcome.value
+    if colour:
+        word = f"\x1b[{_COLOURS.get(check.outcome, '33')}m{word}\x1b[0m"
+    lines = [f"{word} {check.commit[:12]}{': ' + harmless(check.sentence, 400) if check.sentence else ''}"]
+    if check.task and not check.earlier:
+        lines.append(f"  {_times(check)}")
+    if check.url:
+        lines.append(f"  {harmless(check.url, 300)}")
+    lines += [f"  note: {harmless(note, 300)}" for note in check.notes]
+    if check.log_tail:
+        lines += ["  the end of its log:", *(f"  | {harmless(line, 300)}" for line in check.log_tail)]
+    if check.hint and not check.problems:
+        lines.append(f"next: {harmless(check.hint, 500)}")
+    return "".join(line + "\n" for line in lines)
+
+
+def markdown_of(check: Check, limit: int = 60_000) -> str:
+    """The same for a comment, in at most so many characters."""
+    mark = _MARKS.get(check.outcome, "❔")
+    title = f"**{mark} Runs on an agent**" if check.outcome is CheckOutcome.RUNNABLE else f"**{mark} Remote check**"
+    link = markdown.link("its task", check.url) if check.url else ""
+    facts = [markdown.escape(check.outcome.value), markdown.escape(check.sentence, 400), link]
+    lines = [title + ": " + ", ".join(fact for fact in facts if fact)]
+    if check.task and not check.earlier:
+        lines.append(f"- {markdown.escape(_times(check))}")
+    lines += [f"- {markdown.escape(note, 300)}" for note in (*check.notes, *check.left)]
+    if check.hint and not check.problems:
+        lines.append(f"- Next: {markdown.code(check.hint)}")
+    body = "\n".join(lines) + "\n"
+    return body + _log(check, min(_MOST_LOG, limit - len(body)))
+
+
+def _times(check: Check) -> str:
+    worker = f" on {harmless(check.worker, 60)}" if check.worker else ""
+    return f"{check.seconds_queued:.0f} s in the queue {check.queue!r}, {check.seconds_running:.0f} s running{worker}"
+
+
+def _log(check: Check, limit: int) -> str:
+    """The end of the log, folded away; its last lines where not all fit."""
+    shown: list[str] = []
+    room = limit - 120
+    for line in reversed(check.log_tail):
+        line = "    " + harmless(line, 300)
+        room -= len(line) + 1
+        if room < 0:
+            break
+        shown.insert(0, line)
+    if not shown:
+        return ""
+    return "\n<details><summary>The end of its log</summary>\n\n" + "\n".join(shown) + "\n\n</details>\n"

@@ -1,0 +1,131 @@
+"""What `git clearml log` prints: commits with their tasks, as text, Markdown and JSON. Pure.
+
+Text and Markdown are made for some commits at a time, because the first are printed before the last are known.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from git_clearml.render import markdown
+from git_clearml.render.harmless import harmless
+from git_clearml.render.numbers import number
+from git_clearml.results import Decorated, Entry
+
+_SHOWN = 2  # metrics of a task, where none are named
+_GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")
+_YELLOW, _GREEN, _RED, _DIM = "33", "32", "31", "2"
+_RECORDED = "recorded"
+
+_Parts = list[tuple[str, str]]  # texts, each with its colour ("" for none)
+
+
+def chosen(task: Entry, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The task's metrics of these names (TITLE/SERIES), in their order; where none are named its first two."""
+    known = dict(task.metrics)
+    return [(name, known[name]) for name in names if name in known] if names else list(task.metrics[:_SHOWN])
+
+
+def text(commits: Sequence[Decorated], names: Sequence[str], *, width: int = 0, colour: bool = False) -> str:
+    """A line for each commit, as `git log --oneline` has it, and below it one for each of its tasks.
+
+    `width` is that of the terminal, in columns; 0 for as wide as it takes.
+    """
+    lines = []
+    for commit in commits:
+        lines.append(_drawn([(commit.short, _YELLOW), (f" {harmless(commit.subject, 500)}", "")], "", width, colour))
+        for task in commit.tasks:
+            tail = f"  ({_RECORDED})" if task.recorded else ""
+            lines.append(_drawn(_task(task, names), tail, width, colour))
+    return "".join(line + "\n" for line in lines)
+
+
+def _task(task: Entry, names: Sequence[str]) -> _Parts:
+    status = harmless(task.status, 20) or "unknown"
+    shade = _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
+    numbers = "".join(f"  {harmless(name, 40)} {number(value)}" for name, value in chosen(task, names))
+    return [("    ", ""), (status, shade), (f"  {harmless(task.name, 30) or task.task}{numbers}", "")]
+
+
+def _drawn(parts: _Parts, tail: str, width: int, colour: bool) -> str:
+    """One line of the parts, cut where it would be wider than the terminal; the tail stays."""
+    room = max(width - _columns(tail), 1) if width else 0
+    drawn = []
+    for words, shade in parts:
+        words = _cut(words, room) if width else words
+        room -= _columns(words)
+        drawn.append(f"\x1b[{shade}m{words}\x1b[0m" if colour and shade and words else words)
+    return "".join(drawn) + (f"\x1b[{_DIM}m{tail}\x1b[0m" if colour and tail else tail)
+
+
+def _cut(words: str, room: int) -> str:
+    if _columns(words) <= room:
+        return words
+    while words and _columns(words) >= room:
+        words = words[:-1]
+    return words.rstrip() + "…" if room > 0 else ""
+
+
+def _columns(words: str) -> int:
+    """How many columns of a terminal the text takes: two for a wide character, none for one that combines."""
+    if words.isascii():
+        return len(words)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in words)
+
+
+def markdown_head() -> str:
+    """The first lines of the table."""
+    return "| commit | subject | status | task | metrics |\n|:--|:--|:--|:--|:--|\n"
+
+
+def markdown_rows(commits: Sequence[Decorated], names: Sequence[str]) -> str:
+    """A row for each task, and one for each commit without any."""
+    rows = []
+    for commit in commits:
+        front = f"| {commit.short} | {markdown.escape(commit.subject)} |"
+        rows += [f"{front} {_cells(task, names)} |\n" for task in commit.tasks] or [f"{front}  |  |  |\n"]
+    return "".join(rows)
+
+
+def _cells(task: Entry, names: Sequence[str]) -> str:
+    status = markdown.escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
+    link = markdown.link(markdown.escape(task.name, 80) or task.task, task.url)
+    numbers = ", ".join(f"{markdown.escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
+    return f"{status} | {link} | {numbers}"
+
+
+def document(
+    commits: Sequence[Decorated], names: Sequence[str], *, status: int, errors: Sequence[dict[str, str]]
+) -> dict[str, Any]:
+    """`log --format json`: of each task the named metrics, all of them where none are named."""
+    return {
+        "schema": 1,
+        "command": "log",
+        "outcome": "undecided" if status else "shown",
+        "exit_code": status,
+        "commits": [
+            {
+                "commit": commit.commit,
+                "subject": commit.subject,
+                "tasks": [_object(task, names) for task in commit.tasks],
+            }
+            for commit in commits
+        ],
+        "errors": list(errors),
+    }
+
+
+def _object(task: Entry, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": task.task,
+        "name": task.name,
+        "project": task.project,
+        "status": task.status,
+        "url": task.url,
+        "completed": task.completed or None,
+        "metrics": dict(chosen(task, names) if names else task.metrics),
+        "source": _RECORDED if task.recorded else "server",
+        "recorded": task.recorded or None,
+    }
