@@ -172,8 +172,10 @@ def enqueue(api: ClearML, task: str, queue_id: str) -> None:
         api.call("tasks.enqueue", asked, repeat=False)
     except CannotDecide as error:
         seen = _after(error, api, task)
-        if seen is None or seen.status in ("created", ""):
+        if seen is None or seen.status == "":
             raise
+        if seen.status == "created":  # it never got there
+            api.call("tasks.enqueue", asked, repeat=False)
 
 
 def _after(error: CannotDecide, api: ClearML, task: str) -> Seen | None:

@@ -257,10 +257,8 @@ _RICH_BAR = re.compile(r"\s*[━╸╺]{3}")
 def _parts(texts: Iterable[str]) -> tuple[list[str], list[str] | None]:
     """The lines up to the start of the script, and those after it; None when it has not been started."""
     lines = [_last_state(line) for text in texts for line in text.split("\n")]
-    if _START not in lines:
-        return lines, None
-    at = lines.index(_START)
-    return lines[:at], lines[at + 1 :]
+    at = lines.index(_START) if _START in lines else len(lines)
+    return lines[:at], lines[at + 1 :] if at < len(lines) else None
 
 
 def _last_state(line: str) -> str:

@@ -63,12 +63,13 @@ def pause(watch: Watch, limits: Limits) -> float:
 
 
 class Tail:
-    """The console log as it grows."""
+    """The console log as it grows, without the configuration that an agent prints before it begins: it names a key."""
 
     def __init__(self, api: ClearML, task: str) -> None:
         self._api, self._task = api, task
         self._since = 0
         self._seen: list[str] = []  # of the last moment, which may still grow
+        self._in_configuration = False
 
     def lines(self) -> list[str]:
         """What is new since the last call. Raises the errors of ClearML.call."""
@@ -77,8 +78,15 @@ class Tail:
             events = agents.console_after(self._api, self._task, self._since)
             fresh = [(moment, text) for moment, text in events if moment > self._since or text not in self._seen]
             if not fresh:
-                return [line for text in new for line in text.rstrip("\n").split("\n")]
+                return [line for text in new for line in text.rstrip("\n").split("\n") if self._is_shown(line)]
             new += [text for _, text in fresh]
             last = fresh[-1][0]
             kept = self._seen if last == self._since else []
             self._since, self._seen = last, [*kept, *(text for moment, text in fresh if moment == last)]
+
+    def _is_shown(self, line: str) -> bool:
+        if line.startswith("Current configuration (clearml_agent"):
+            self._in_configuration = True
+        elif line.startswith("Executing task id ["):
+            self._in_configuration = False
+        return not self._in_configuration

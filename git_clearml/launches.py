@@ -128,3 +128,16 @@ class Owner:
     what: str = ""  # a digest of what was run on the tree
     side_ref: str = ""
     task: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What of a run is to be recorded in git: `kind` is none, notes or commit; the rest says how."""
+
+    kind: str = "none"
+    push: bool = False
+    add: tuple[str, ...] = ()
+    before_push: str = ""
+    branch: str = ""
+    skip_ci: bool = False
+    committer: str = ""

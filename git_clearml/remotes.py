@@ -20,6 +20,7 @@ from git_clearml.repository import Repository, is_hash
 _PASSWORD = re.compile(r"//[^/\s'\"]*@")
 _LOCAL = re.compile(r"[^:/]*(?:/.*)?", re.DOTALL)  # no colon before the first slash: git's rule for a path
 _TEMPORARY = "git-clearml-remote"  # the name under which git gets to know a remote that has none
+_VARIABLE = "URL_OF_THE_REMOTE"
 _GRACE = 2.0  # seconds that git has to end by itself
 _NOISE = ("To ", "hint:", "error: failed to push some refs")
 
@@ -58,9 +59,7 @@ def pushed_to(repository: Repository) -> Remote | None:
         return None
     if wanted[0] in known:
         return named(repository, wanted[0])
-    options, env = _as_setting(wanted[0])
-    urls = _urls(repository, _TEMPORARY, "--push", options=options, env=env)
-    return Remote("", urls[0] if urls else wanted[0])
+    return Remote("", _rewritten(repository.config(), wanted[0]))
 
 
 def named(repository: Repository, name: str) -> Remote | None:
@@ -169,8 +168,10 @@ def ask(
     """
     name, options, env = _address(repository, remote, pushing)
     place = repository.top or repository.git_dir
+    if pushing:
+        options += ["-c", "push.pushOption="]  # may be one that makes a merge request of every push
     words = ["git", *options, *command, "--", name, *refs]
-    alone = not _at_terminal()  # at a terminal, ssh may ask for a passphrase: not in a session of its own
+    alone = not os.isatty(0)  # at a terminal, ssh may ask for a passphrase: not in a session of its own
     env = {**os.environ, **env, **({"GIT_TERMINAL_PROMPT": "0"} if alone else {})}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # files: no pipe that a grandchild holds
         try:
@@ -207,30 +208,29 @@ def _address(repository: Repository, remote: Remote, pushing: bool) -> tuple[str
     """How git is told of the remote: the word, options and variables.
 
     By its name where that means this URL and no other; then hooks, git-lfs and the remote's settings see the remote
-    that they know. A mirror's setting would forbid to push one ref alone.
+    that they know. A mirror's setting would forbid to push one ref alone. Otherwise the URL becomes a remote of this
+    one command, by way of the environment: a list of processes is public.
     """
     name = remote.name
     which = ("--push", "--all") if pushing else ()
     if name and "=" not in name and _urls(repository, name, *which) == [remote.url]:
-        return name, ["-c", f"remote.{name}.mirror=false"] if pushing else [], {}
-    return _TEMPORARY, *_as_setting(remote.url)
+        return name, ["-c", f"remote.{name}.mirror=false"], {}
+    return _TEMPORARY, [f"--config-env=remote.{_TEMPORARY}.url={_VARIABLE}"], {_VARIABLE: remote.url}
 
 
-def _as_setting(url: str) -> tuple[list[str], dict[str, str]]:
-    """Makes the URL a remote of one git command: passed in the environment, since a process list is public."""
-    variable = "URL_OF_THE_REMOTE"
-    return [f"--config-env=remote.{_TEMPORARY}.url={variable}"], {variable: url}
-
-
-def _urls(
-    repository: Repository,
-    name: str,
-    *which: str,
-    options: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
-) -> list[str]:
-    status, out, _ = repository.run(*options, "remote", "get-url", *which, "--", name, env=dict(env or {}))
+def _urls(repository: Repository, name: str, *which: str) -> list[str]:
+    status, out, _ = repository.run("remote", "get-url", *which, "--", name)
     return [] if status else out.decode("utf-8", "surrogateescape").splitlines()
+
+
+def _rewritten(config: Sequence[tuple[str, str]], url: str) -> str:
+    """The URL as a push to it is rewritten: by the longest pushInsteadOf that fits, else the longest insteadOf."""
+    for end in (".pushinsteadof", ".insteadof"):
+        fitting = [(len(old), key) for key, old in config if key.endswith(end) and old and url.startswith(old)]
+        if fitting:
+            length, key = max(fitting)
+            return key.removeprefix("url.").removesuffix(end) + url[length:]
+    return url
 
 
 def _names(config: Mapping[str, str], keys: str) -> list[str]:
@@ -241,13 +241,6 @@ def _names(config: Mapping[str, str], keys: str) -> list[str]:
 
 def _file_url(path: str) -> str:
     return "file://" + quote(path.encode("utf-8", "surrogateescape"))
-
-
-def _at_terminal() -> bool:
-    try:
-        return os.isatty(0)
-    except OSError:
-        return False
 
 
 def _end(process: subprocess.Popen[bytes], alone: bool) -> None:

@@ -25,6 +25,7 @@ from git_clearml.console import Console
 from git_clearml.errors import BadSetting, CannotDecide, Error
 from git_clearml.model import Commit, Policy, RunRecord
 from git_clearml.repository import Repository
+from git_clearml.results import Result
 from git_clearml.run_store import RunStore
 
 _BUDGET = 30.0  # seconds of network after a run
@@ -169,6 +170,25 @@ def _with_server_tasks(
     finally:
         api.close()
     return record
+
+
+def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], console: Console) -> list[Result]:
+    """What the run's tasks came to: as the server has it, of offline sessions as the record has it.
+
+    Raises the errors of ClearML.call.
+    """
+    from git_clearml import recording, task_results  # late: only a run that is recorded in git needs them
+
+    offline = "completed" if record.exit_status == 0 else "failed"
+    found = [recording.of_session(one, offline) for one in record.sessions if one.path]
+    known = [one.id for one in record.sessions if not one.path]
+    if plan.server and known:
+        api = ClearML(plan.server, _BUDGET, environment=environment, log=console.log)
+        try:
+            found += task_results.of_tasks(api, known)
+        finally:
+            api.close()
+    return found
 
 
 def _write(store: RunStore, record: RunRecord, console: Console) -> None:

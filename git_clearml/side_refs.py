@@ -30,8 +30,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MOST = 20_000  # bytes of a record
 _ASKING = 20.0  # seconds to ask what became of a push
 _LONG_AGO = 86400.0  # seconds after which a process that cannot be told from another counts as gone
-# What may be configured for ordinary pushes and would send more than this one ref, or do more with it.
-_ALONE = ("-c", "push.pushOption=", "push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+# Whatever is configured for ordinary pushes, nothing but the one ref is sent.
+_ALONE = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
 
 
 class NotPushed(CannotDecide):

@@ -70,7 +70,10 @@ def _try(delete: Callable[[], None], say: Callable[[str], None]) -> None:
 
 
 def settle(repository: Repository, api: ClearML, *, say: Callable[[str], None]) -> None:
-    """Deletes the side refs of this clone that nobody needs any more: their task, or their process, has ended. No request when there are none; raises no Error."""
+    """Deletes the side refs of this clone that nobody needs any more: their task, or their process, has ended.
+
+    No request when there are none. Raises no Error.
+    """
     bound = [one for one in side_refs.recorded(repository) if one.task]
     for record in bound:
         try:

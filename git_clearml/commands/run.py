@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 from git_clearml import policies, runs
+from git_clearml.commands import run_flags
 from git_clearml.console import Console
 from git_clearml.errors import Error, NotARepository, UsageError
+from git_clearml.launches import Wish
 from git_clearml.model import RunRecord
 from git_clearml.policy import listed
 from git_clearml.render.harmless import harmless
@@ -27,11 +30,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "run",
         help="run a command at a clean commit and record the run",
         description=_DESCRIPTION,
-        usage="git clearml run [--allow-dirty] [--dry-run] [-q] [-v] [--] <command>...",
+        usage="git clearml run [<options>] [--] <command>...",
         allow_abbrev=False,
     )
-    parser.add_argument("--allow-dirty", action="store_true", help="run with uncommitted changes; never verifies")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would run, and run nothing")
+    run_flags.add(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="<command>", help="the command and its arguments")
     return parser
 
@@ -42,6 +44,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     Raises UsageError without a command, and what runs.plan raises: before the command starts.
     """
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if run_flags.on_queue(arguments):
+        from git_clearml.commands import run_on_queue  # late: a run here needs none of it
+
+        return run_on_queue.run(arguments, words, console)
+    run_flags.refuse_alone(arguments)
+    wish = run_flags.wish_of(arguments)
     if not words:
         raise UsageError("which command is to be run?", "for instance: git clearml run -- python train.py")
     repository = Repository()
@@ -58,7 +66,28 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _show(plan, console)
     record = runs.execute(repository, plan, os.environ, console)
     console.say(_summary(record, plan))
-    return record.exit_status or 0
+    return _recorded(repository, record, plan, wish, console)
+
+
+def _recorded(repository: Repository, record: RunRecord, plan: runs.Plan, wish: Wish, console: Console) -> int:
+    """Records the run's tasks in git where that is wished. The exit status: the command's, else whether it could be."""
+    status = record.exit_status or 0
+    if wish.kind == "none":
+        return status
+    from git_clearml import recording  # late: most runs are not
+
+    try:
+        results = runs.results(record, plan, os.environ, console)
+        good = not _hindrance(record, plan)
+        recording.record(repository, plan.commit, results, wish, succeeded=good, say=_saying(console))
+    except Error as error:
+        console.fail(error)
+        return status or 3
+    return status
+
+
+def _saying(console: Console) -> Callable[[str], None]:
+    return lambda line: console.say(f"git clearml: {line}")
 
 
 def _refuse(plan: runs.Plan, console: Console) -> int:

@@ -77,7 +77,7 @@ def _columns(words: str) -> int:
 
 def markdown_head() -> str:
     """The first lines of the table."""
-    return "| commit | subject | status | task | metrics |\n|:--|:--|:--|:--|:--|\n"
+    return "| commit | subject | status | task | metrics |\n|---|---|---|---|---|\n"
 
 
 def markdown_rows(commits: Sequence[Decorated], names: Sequence[str]) -> str:

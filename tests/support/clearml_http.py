@@ -70,6 +70,10 @@ class Script:
     call: str | None
 
 
+LOST = -1
+"""The status of a script by which the call is carried out, and its answer gets lost."""
+
+
 @dataclass
 class Backend:
     """What the handler threads share."""
@@ -196,9 +200,10 @@ class Handler(BaseHTTPRequestHandler):
         body: bytes | Json = raw if raw or not address.query else dict(parse_qsl(address.query))
         time.sleep(backend.latency)
         script = backend.next_script(call)
-        if script is None:
+        if script is None or script.status == LOST:
             status, envelope = backend.answer(address.path, self.headers.get("Authorization"), body, lines)
             content, headers = json.dumps(envelope).encode(), {"Content-Type": "application/json"}
+            status = status if script is None else 0
         else:
             status, content, headers = script.status, script.body, dict(script.headers)
         backend.log(Request(call, self.command, _shown(body, lines), self._safe_headers(), status, len(content)))

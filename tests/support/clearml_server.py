@@ -22,7 +22,7 @@ from tests.support.clearml_auth import DEFAULT_LIFE, Authority
 from tests.support.clearml_common import Json, new_id, stamp
 from tests.support.clearml_events import add_all, scalar
 from tests.support.clearml_fields import put
-from tests.support.clearml_http import ApiHttpServer, Backend, Request, Script
+from tests.support.clearml_http import LOST, ApiHttpServer, Backend, Request, Script
 from tests.support.clearml_store import EMPTY_SCRIPT, Store, plain
 
 ACCESS_KEY = "LOOPBACKACCESSKEY001"
@@ -140,6 +140,10 @@ class ClearMLServer:
         kind = {"Content-Type": "text/html"} if headers is None else headers
         with self._backend.guard:
             self._backend.scripts.extend([Script(status, body, kind, call)] * count)
+
+    def lose_next(self, call: str, count: int = 1) -> None:
+        """Carries the next calls of this name out, and hangs up in place of answering."""
+        self.fail_next(LOST, call=call, count=count)
 
     def add_project(self, name: str, project_id: str | None = None) -> str:
         """The project of that name, made with its parents when there is none."""

@@ -1,0 +1,219 @@
+"""`git clearml log`: commits with their tasks, from the notes of this clone or from the server."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from git_clearml import evidence, history, note_lines, notes, policies, task_results
+from git_clearml.clearml_api import ClearML
+from git_clearml.clearml_conf import read_server
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
+from git_clearml.judgement import BUDGET
+from git_clearml.model import Best
+from git_clearml.render import log as view
+from git_clearml.repository import Repository
+from git_clearml.results import Decorated, Entry
+
+_ONE_QUERY = 500  # commits
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "log",
+        help="commits with their tasks, their status and metrics",
+        description="Prints commits as git log --oneline does, each with the tasks that are on record for it.",
+        epilog="What stands after -- are paths, as for git log.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("ranges", nargs="*", metavar="<range>", help="revisions and ranges (default: HEAD)")
+    parser.add_argument("--fetch", action="store_true", help="ask the server, in one query for 500 commits")
+    parser.add_argument(
+        "--metric", action="append", default=[], metavar="TITLE/SERIES", help="show this metric; repeatable"
+    )
+    parser.add_argument("--sort", default="", metavar="TITLE/SERIES", help="order the commits by it, the best first")
+    parser.add_argument("-n", "--max-count", type=int, metavar="N", help="show so many commits at most")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each query (default: 30)")
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    _keep_paths(parser)
+    return parser
+
+
+def _keep_paths(parser: argparse.ArgumentParser) -> None:
+    """Has the parser put what stands after `--` into `paths`: argparse itself drops the `--` and adds up both sides."""
+    plain, mixed = parser.parse_known_args, parser.parse_known_intermixed_args
+
+    def parse(args: Any = None, namespace: Any = None) -> Any:
+        words = list(args or ())
+        if "--" not in words:
+            return plain(words, namespace)
+        end = words.index("--")
+        parsed, rest = mixed(words[:end], namespace)
+        parsed.paths = words[end + 1 :]
+        return parsed, rest
+
+    parser.set_defaults(paths=[])
+    parser.parse_known_args = parse  # type: ignore[method-assign]
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was anything to show."""
+    return view.document([], [], status=error.status, errors=[_problem(error)])
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Reads commits as git finds them, and prints them with their tasks. Returns the exit status."""
+    if arguments.max_count is not None and arguments.max_count < 0:
+        raise UsageError("--max-count wants 0 or more", "git clearml log -n 20")
+    repository = Repository()
+    best, timeout = _settings(repository, arguments, console)
+    names = list(dict.fromkeys([*arguments.metric, *([arguments.sort] if arguments.sort else [])]))
+    if not names and best.metric and arguments.format != "json":
+        names = [best.metric]
+    source = _Source(repository, console, names, timeout if arguments.fetch else None)
+    most = None if arguments.sort else arguments.max_count
+    with (
+        contextlib.closing(source),
+        contextlib.closing(history.walk(arguments.ranges, arguments.paths, most=most)) as blocks,
+    ):
+        decorated = source.decorated(blocks)
+        if arguments.sort:
+            ordered = _ordered([one for some in decorated for one in some], arguments.sort, best)
+            decorated = iter([ordered[: arguments.max_count]])
+        _print(decorated, arguments.format, names, source, console)
+    for name in source.missing(set(arguments.metric) | ({arguments.sort} - {""})):
+        console.warn(f"no task shown has the metric {name}")
+    return source.error.status if source.error else 0
+
+
+def _settings(repository: Repository, arguments: argparse.Namespace, console: Console) -> tuple[Best, float]:
+    """What the policy at HEAD says of the best model, and the seconds for a query. Raises BadSetting."""
+    try:
+        head = repository.resolve(["HEAD"])
+    except UnknownRevision:  # other branches may have commits all the same
+        return Best(), arguments.timeout or BUDGET
+    (ruling,) = policies.rulings(repository, head, flags={"timeout": arguments.timeout}, environment=os.environ)
+    for warning in ruling.warnings:
+        console.warn(warning)
+    return ruling.policy.best, float(ruling.settings["timeout"].value) or BUDGET
+
+
+class _Source:
+    """Where the tasks of commits are looked up. `error` is what kept the server from telling, None if nothing did.
+
+    `timeout` is that of a query in seconds, None for no query: the notes alone.
+    """
+
+    def __init__(self, repository: Repository, console: Console, metrics: Sequence[str], timeout: float | None) -> None:
+        self._notes = notes.Notes(repository)
+        self._console, self._metrics, self._timeout = console, metrics, timeout
+        self._api: ClearML | None = None
+        self._seen: set[str] = set()
+        self.error: CannotDecide | None = None
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        if self._api:
+            self._api.close()
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of the metrics that no task had."""
+        return sorted(set(names) - self._seen)
+
+    def decorated(self, blocks: Iterator[list[Decorated]]) -> Iterator[list[Decorated]]:
+        """The commits with their tasks: the server's, then those on record that the server did not tell of."""
+        for commits in blocks if self._timeout is None else _grouped(blocks):
+            names = [one.commit for one in commits]
+            recorded, fetched = self._notes.of(names), self._fetched(names)
+            made = [replace(one, tasks=_both(fetched, recorded, one.commit)) for one in commits]
+            self._seen |= {name for one in made for task in one.tasks for name, _ in task.metrics}
+            yield made
+
+    def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[Entry, ...]]:
+        """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
+        if self._timeout is None or self.error:
+            return {}
+        try:
+            self._api = self._api or _connected(self._timeout, self._console)
+            self._api.renew()
+            found = task_results.of_commits(self._api, commits, metrics=self._metrics)
+        except CannotDecide as error:
+            self.error = error
+            self._console.fail(error)
+            self._console.say("git clearml: what follows is what is on record here")
+            return {}
+        return {commit: tuple(map(note_lines.entry, reversed(results))) for commit, results in found.items()}
+
+
+def _connected(timeout: float, console: Console) -> ClearML:
+    server = read_server(os.environ)
+    if server is None:
+        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+    return ClearML(server, timeout, environment=os.environ, log=console.log)
+
+
+def _grouped(blocks: Iterator[list[Decorated]]) -> Iterator[list[Decorated]]:
+    """The same commits, as many at a time as one query takes."""
+    waiting: list[Decorated] = []
+    for some in blocks:
+        waiting += some
+        while len(waiting) >= _ONE_QUERY:
+            yield waiting[:_ONE_QUERY]
+            waiting = waiting[_ONE_QUERY:]
+    if waiting:
+        yield waiting
+
+
+def _both(
+    fetched: Mapping[str, tuple[Entry, ...]], recorded: Mapping[str, tuple[Entry, ...]], commit: str
+) -> tuple[Entry, ...]:
+    known = fetched.get(commit, ())
+    ids = {one.task for one in known}
+    return (*known, *(one for one in recorded.get(commit, ()) if one.task not in ids))
+
+
+def _ordered(commits: Sequence[Decorated], metric: str, best: Best) -> list[Decorated]:
+    """By the best value of each commit's tasks, in the policy's direction for its own metric, else the greatest first.
+
+    Commits without the metric come last; equals stay in git's order.
+    """
+    sign = -1 if (metric, best.direction) == (best.metric, "min") else 1
+
+    def rank(commit: Decorated) -> tuple[bool, float]:
+        values = [sign * value for task in commit.tasks for name, value in task.metrics if name == metric]
+        return not values, -max(values, default=0.0)
+
+    return sorted(commits, key=rank)
+
+
+def _print(
+    decorated: Iterator[list[Decorated]], form: str, names: Sequence[str], source: _Source, console: Console
+) -> None:
+    """Prints the commits as they come; JSON is one document, and comes at the end."""
+    if form == "json":
+        import json
+
+        commits = [one for some in decorated for one in some]
+        problems = [_problem(source.error)] if source.error else []
+        status = source.error.status if source.error else 0
+        console.product(json.dumps(view.document(commits, names, status=status, errors=problems), indent=2))
+        return
+    width = shutil.get_terminal_size().columns if console.out.isatty() else 0
+    if form == "markdown":
+        console.product(view.markdown_head())
+    for some in decorated:
+        if form == "markdown":
+            console.product(view.markdown_rows(some, names))
+        else:
+            console.product(view.text(some, names, width=width, colour=console.colour))
+
+
+def _problem(error: Error) -> dict[str, str]:
+    return {"code": error.code, "message": error.message}

@@ -1,0 +1,206 @@
+"""`git clearml open`: the page of a commit's task."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from git_clearml import evidence, hints, judgement, notes, reports, repository_urls
+from git_clearml.commands import report
+from git_clearml.console import Console
+from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.judgement import Judging
+from git_clearml.model import Task, Verdict
+from git_clearml.render.harmless import harmless
+from git_clearml.repository import Repository
+
+_URL = re.compile(r"https?://[!-~]+")
+_SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The task whose page is wanted (None for no task), what a reader should know about it, and what to do without.
+
+    `problem` is what kept the server from telling; the task is then the one on record, if any.
+    """
+
+    commit: str = ""
+    task: Task | None = None
+    note: str = ""
+    hint: str = ""
+    problem: CannotDecide | None = None
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "open",
+        help="the page of a commit's task",
+        description="Prints the address of a commit's task, or of any task by its id, and opens it in a browser.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
+    )
+    parser.add_argument("--print", action="store_true", help="only print the address")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text; json opens nothing")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before anything was looked for."""
+    problem = {"code": error.code, "message": error.message}
+    return _document(_Found(hint=error.hint), "", "undecided", error.status, [problem])
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Finds the task, prints the address of its page, opens it where that is of use. Returns the exit status."""
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = report._subject(repository, arguments.subject, around.context)
+    judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
+    try:
+        found = _find(judging, identity)
+    finally:
+        judging.close()
+    url = _page(found.task)
+    outcome, status = ("printed", 0) if url else ("missing", 1)
+    if found.problem and not url:
+        outcome, status = "undecided", found.problem.status
+    _talk(found, url, console)
+    problems = [{"code": found.problem.code, "message": found.problem.message}] if found.problem else []
+    if arguments.format == "json":
+        import json
+
+        console.product(json.dumps(_document(found, url, outcome, status, problems), indent=2))
+    elif url:
+        console.product(url)
+        terminal = console.out.isatty() and not arguments.print
+        if may_open(os.environ, terminal=terminal, platform=sys.platform):
+            _open(url, console)
+    return status
+
+
+def _find(judging: Judging, identity: str) -> _Found:
+    """The accepted task of the commit, else the nearest one, or the task of an id. Where no server tells, the note's.
+
+    Raises UsageError for an id that nobody knows.
+    """
+    rules, commit = judging.rulings[0].policy, "" if identity else judging.commits[0].commit.hash
+    try:
+        source = judging.source(rules.evidence)
+        found = _of_task(judging, identity) if identity else _of_verdict(judging, judging.verdicts()[0])
+    except CannotDecide as error:
+        return _Found(commit, _recorded(judging.repository, commit, identity), problem=error)
+    if source.source != "offline" or _page(found.task):
+        return found
+    recorded = _recorded(judging.repository, commit, identity)
+    if recorded is None and found.task is None and identity:
+        raise UsageError(f"there is no task {identity}", "see its id on its page: INFO, or the address")
+    return replace(found, task=recorded or found.task)
+
+
+def _of_task(judging: Judging, identity: str) -> _Found:
+    rules = judging.rulings[0].policy
+    source = judging.source(rules.evidence)
+    if source.source == "offline":  # a note may know more
+        return _Found(task=source.find(identity, rules))
+    return _Found(task=reports.find_task(source, identity, rules))
+
+
+def _of_verdict(judging: Judging, verdict: Verdict) -> _Found:
+    """The verdict's task, else the nearest miss that bears a commit: the others are guesses."""
+    hint = hints.next_command(judging.repository, [verdict], judging.rulings[0].policy)
+    if verdict.task:
+        return _Found(verdict.commit, verdict.task)
+    miss = next((one for one in verdict.near_misses if one.task.commit), None)
+    if miss is None:
+        return _Found(verdict.commit, hint=hint)
+    return _Found(verdict.commit, miss.task, f"the nearest task, which does not count: {miss.reasons[0].message}", hint)
+
+
+def _recorded(repository: Repository, commit: str, identity: str) -> Task | None:
+    """The task that a note names for the commit, one that completed before others, or the task of this id."""
+    known = notes.Notes(repository)
+    if identity:
+        commit, entry = known.task(identity) or ("", None)
+    else:
+        entries = [one for one in known.of([commit]).get(commit, ()) if _is_page(one.url)]
+        entry = next(iter(sorted(entries, key=lambda one: one.status not in ("completed", "published"))), None)
+    if entry is None:
+        return None
+    return Task(entry.task, "recorded", entry.name, entry.project, status=entry.status, commit=commit, url=entry.url)
+
+
+def _page(task: Task | None) -> str:
+    """The address of the task's page, "" where it has none that a browser may get."""
+    return repository_urls.without_credentials(task.url) if task and _is_page(task.url) else ""
+
+
+def _is_page(url: str) -> bool:
+    try:
+        return bool(_URL.fullmatch(url) and urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
+def _talk(found: _Found, url: str, console: Console) -> None:
+    """What a reader should know besides the address, or why there is none."""
+    name = found.commit[:12] or (found.task.id if found.task else "")
+    if found.problem and url:
+        console.warn(f"{found.problem.message}; this is the page on record")
+    elif found.problem:
+        console.fail(found.problem)
+    elif found.task is None:
+        console.fail(Error(f"no ClearML task has run {name}", found.hint))
+    elif not url:
+        report_it = f"git clearml report {name} tells what it measured"
+        console.fail(Error(f"the task of {name} has no page: it ran offline", report_it))
+    elif found.note:
+        console.say(f"git clearml: {harmless(found.note, 300)}")
+
+
+def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:
+    """Is there somebody to see a browser, and a display to show it on? Not in CI, in a pipe, or at the end of SSH."""
+    if not terminal or evidence.in_ci(environment):
+        return False
+    display = bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+    if any(environment.get(name) for name in _SSH):
+        return display
+    return display or platform == "darwin" or bool(environment.get("BROWSER"))
+
+
+def _open(url: str, console: Console) -> None:
+    import webbrowser
+
+    try:
+        opened = webbrowser.open(url)
+    except (webbrowser.Error, OSError):
+        opened = False
+    if not opened:
+        console.say("git clearml: no browser could be started")
+
+
+def _document(found: _Found, url: str, outcome: str, status: int, problems: list[dict[str, str]]) -> dict[str, Any]:
+    from git_clearml.render import json as json_view
+
+    return {
+        "schema": 1,
+        "command": "open",
+        "outcome": outcome,
+        "exit_code": status,
+        "commit": found.commit or None,
+        "url": url or None,
+        "task": json_view.task_object(found.task) if found.task else None,
+        "note": found.note or None,
+        "hint": found.hint or None,
+        "errors": problems,
+    }

@@ -1,0 +1,82 @@
+"""The flags of `git clearml run`, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+
+from git_clearml.errors import UsageError
+from git_clearml.launches import Wish
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """All flags but the command itself."""
+    parser.add_argument("--allow-dirty", action="store_true", help="run with uncommitted changes; never verifies")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would run, and run nothing")
+    _of_queues(parser)
+    _of_recording(parser)
+
+
+def _of_queues(parser: argparse.ArgumentParser) -> None:
+    """The flags of a run on a queue."""
+    group = parser.add_argument_group("on an agent")
+    group.add_argument("--queue", metavar="NAME", help="launch on this queue instead of running here")
+    group.add_argument("--attach", metavar="TASK", help="launch nothing: follow this task")
+    group.add_argument("--from", dest="template", metavar="TASK", help="take all but the commit from this task")
+    group.add_argument("--wait", action="store_true", help="wait for the end; status 0 only when it completed")
+    group.add_argument("--wait-timeout", type=float, metavar="SECONDS", help="how long to wait (default: 3600)")
+    group.add_argument("--follow", action="store_true", help="wait, and print the console log as it grows")
+    group.add_argument("--abort-on-interrupt", action="store_true", help="abort the task when the waiting ends early")
+    group.add_argument("--project", metavar="NAME", help="the task's project (default: the policy's)")
+    group.add_argument("--task-name", metavar="NAME", help="the task's name (default: the policy's, or the script's)")
+    group.add_argument("--tag", action="append", default=[], metavar="TAG", help="a tag for the task; may be repeated")
+    group.add_argument("--docker", metavar="IMAGE", help="docker image, and docker arguments after it")
+    group.add_argument("--requirements", metavar="FILE", help="its requirements file; none for no packages")
+    group.add_argument("--packages", metavar="NAMES", help='packages instead of a file: "torch==2.4 pandas"')
+    group.add_argument("--repository", metavar="URL", help="what the agent clones (default: the push remote)")
+
+
+def _of_recording(parser: argparse.ArgumentParser) -> None:
+    """The flags of recording."""
+    group = parser.add_argument_group("recording what came out")
+    group.add_argument("--record", choices=("none", "notes", "commit"), default="none", help="default: none")
+    group.add_argument("--push-record", action="store_true", help="with notes: push them too")
+    group.add_argument("--add", action="append", default=[], metavar="PATH", help="with commit: what else to commit")
+    group.add_argument("--before-push", metavar="COMMAND", help="with commit: run this first, for instance dvc push")
+    group.add_argument("--branch", metavar="NAME", help="with commit: the branch to push to")
+    group.add_argument("--skip-ci", action="store_true", help="with commit: [skip ci] in its message")
+    group.add_argument("--committer", metavar="NAME <MAIL>", help="with commit: who commits")
+
+
+def on_queue(arguments: argparse.Namespace) -> bool:
+    """Is an agent to run it?"""
+    return bool(arguments.queue or arguments.attach or arguments.template)
+
+
+def refuse_alone(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for flags that mean nothing for a run on this machine."""
+    for name in ("wait", "follow", "abort_on_interrupt", "wait_timeout", "project", "task_name", "tag", "docker"):
+        if getattr(arguments, name):
+            raise UsageError(f"--{name.replace('_', '-')} is for a run on a queue", "add --queue NAME, or leave it out")
+    for name in ("requirements", "packages", "repository"):
+        if getattr(arguments, name):
+            raise UsageError(f"--{name} is for a run on a queue", "add --queue NAME, or leave it out")
+
+
+def wish_of(arguments: argparse.Namespace) -> Wish:
+    """The flags as a Wish. Raises UsageError for flags that the kind of record does not know."""
+    kind = arguments.record
+    of_commit = ("add", "before_push", "branch", "skip_ci", "committer")
+    for name in of_commit if kind != "commit" else ():
+        if getattr(arguments, name):
+            raise UsageError(f"--{name.replace('_', '-')} belongs to --record commit")
+    if arguments.push_record and kind != "notes":
+        raise UsageError("--push-record belongs to --record notes")
+    return Wish(
+        kind,
+        arguments.push_record,
+        tuple(arguments.add),
+        arguments.before_push or "",
+        arguments.branch or "",
+        arguments.skip_ci,
+        arguments.committer or "",
+    )

@@ -1,0 +1,303 @@
+"""`git clearml run --queue`: the half of `run` that works through an agent."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from git_clearml import (
+    agents,
+    cleaning,
+    clearml_conf,
+    evidence,
+    judgement,
+    launching,
+    queue_commands,
+    queue_runs,
+    redaction,
+    run_reports,
+    side_refs,
+    working_tree,
+)
+from git_clearml.clearml_api import ClearML
+from git_clearml.commands import run_flags
+from git_clearml.console import Console
+from git_clearml.entry_points import entry_paths
+from git_clearml.errors import CannotDecide, Error, Interrupted, NotConfigured, UsageError
+from git_clearml.following import Tail
+from git_clearml.judgement import Judging
+from git_clearml.launches import Launch, Seen
+from git_clearml.metrics import MONITOR
+from git_clearml.policy import listed
+from git_clearml.progress import Progress
+from git_clearml.queue_commands import Entry
+from git_clearml.render.harmless import harmless
+from git_clearml.render.numbers import number
+from git_clearml.repository import Repository
+from git_clearml.watching import RunEnd, Watch
+
+_SHOWN = 10  # files named in a refusal
+_METRICS = 3  # in the live line
+
+
+@dataclass
+class _Call:
+    """One call of `run --queue`, with all that it needs."""
+
+    arguments: argparse.Namespace
+    console: Console
+    repository: Repository
+    judging: Judging
+    api: ClearML
+    progress: Progress
+
+
+def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -> int:
+    """Launches, or attaches; waits where that is wanted; records. Returns the exit status.
+
+    Raises UsageError and BadSetting for what can never run, CannotDecide for what keeps us from launching.
+    """
+    _check(arguments, words)
+    repository = Repository()
+    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    flags = {"runnable.docker": arguments.docker, "runnable.requirements": arguments.requirements}
+    flags["wait-timeout"] = arguments.wait_timeout
+    judging = judgement.prepare(repository, judgement.Wanted(flags=flags), around)
+    call = _Call(arguments, console, repository, judging, _api(console), Progress(console))
+    try:
+        return _attach(call) if arguments.attach else _launch(call, words)
+    finally:
+        call.api.close()
+        judging.close()
+
+
+def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
+    """Raises UsageError for flags that contradict each other."""
+    if arguments.attach and (arguments.queue or arguments.template or words):
+        raise UsageError("--attach launches nothing: no queue, no template and no command belong to it")
+    if arguments.template and not arguments.queue:
+        raise UsageError("--from wants a queue", "add --queue NAME")
+    run_flags.wish_of(arguments)
+    if not arguments.attach and not arguments.template and not words:
+        raise UsageError("which command is to be run?", "for instance: git clearml run --queue gpu -- python train.py")
+
+
+def _api(console: Console) -> ClearML:
+    server = clearml_conf.read_server(os.environ)
+    if server is None:
+        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+    return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
+
+
+# --- launching ------------------------------------------------------------------------------------------------------
+
+
+def _launch(call: _Call, words: Sequence[str]) -> int:
+    entry = queue_commands.entry(words) if words else None
+    refusal = _dirty(call) or (_missing(call, entry) if entry else None)
+    if refusal:
+        call.console.fail(refusal)
+        return 1
+    order, notes = _order(call, entry)
+    if call.arguments.dry_run:
+        return _show(call, order)
+    run = queue_runs.QueueRun(call.repository, call.api, order, call.progress)
+    started = run.start()
+    for note in () if started.attached else (*notes, *started.notes):
+        call.console.say(f"git clearml: {note}")
+    how = "attached to" if started.attached else "launched"
+    call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {harmless(order.queue)!r}")
+    call.console.product(f"{started.task}\n{started.url}\n")
+    if not (call.arguments.wait or call.arguments.follow):
+        run.said()
+        return 0
+    try:
+        status = _waited(call, started.task, entry)
+    except (KeyboardInterrupt, Interrupted):
+        run.said()
+        raise
+    run.said()
+    return status
+
+
+def _dirty(call: _Call) -> Error | None:
+    """Uncommitted changes would not go along: whoever launches them means them."""
+    if call.arguments.allow_dirty or not call.repository.top:
+        return None
+    [head] = call.repository.resolve(["HEAD"])
+    look = working_tree.look(call.repository, head.commit, call.judging.rulings[0].policy)
+    if not look.changed:
+        return None
+    hint = "git commit, or add --allow-dirty: the agent runs the commit without your changes"
+    return Error(f"not launched: uncommitted changes in {listed(list(look.changed), _SHOWN)}", hint)
+
+
+def _missing(call: _Call, entry: Entry) -> Error | None:
+    """A script that the commit lacks cannot run. A module may be an installed one, but then it is no evidence."""
+    commit = call.judging.commits[0].commit
+    folder = _folder(call.repository)
+    paths = entry_paths(entry.entry_point, folder)
+    if paths and call.repository.existing_files((commit.hash, path) for path in paths):
+        return None
+    if entry.module:
+        where = f"-m {entry.module} is not a module of the commit"
+        call.console.say(f"git clearml: {where}: the task will be no evidence for it")
+        return None
+    shown = paths[0] if paths else entry.entry_point
+    return Error(
+        f"not launched: {shown} is not in commit {commit.hash[:12]}", "git add and commit it, or mend the path"
+    )
+
+
+def _folder(repository: Repository) -> str:
+    """Where the command runs, seen from the repository's root."""
+    if not repository.top:
+        return "."
+    here = os.path.relpath(os.path.realpath(os.getcwd()), os.path.realpath(repository.top))
+    return "." if here.startswith("..") else here.replace(os.sep, "/")
+
+
+def _order(call: _Call, entry: Entry | None) -> tuple[queue_runs.Order, list[str]]:
+    """What is to be launched, and what should be said about it: the command names the script, flags and policy the rest."""
+    arguments, commit, policy = call.arguments, call.judging.commits[0].commit, call.judging.rulings[0].policy
+    template = arguments.template or ""
+    requirements: str | None = None
+    notes: list[str] = []
+    if not template or arguments.requirements or arguments.packages:
+        packages = shlex.split(arguments.packages or "")
+        requirements, notes = launching.requirements(call.repository, commit, policy.runnable, packages)
+    image, docker_arguments = launching.container(policy.runnable.docker if not template or arguments.docker else "")
+    name = arguments.task_name or ("" if template else policy.task_name or (entry.name if entry else ""))
+    launch = Launch(
+        project=arguments.project or ("" if template else policy.project or _project(call.repository)),
+        name=name if template or len(name.strip()) >= 3 else f"run {name}".strip(),
+        queue=arguments.queue,
+        repository="",
+        commit="",
+        entry_point=entry.entry_point if entry else "",
+        working_dir=_folder(call.repository) if entry else ".",
+        requirements=requirements,
+        docker=image,
+        docker_arguments=docker_arguments,
+        tags=tuple(dict.fromkeys([*arguments.tag, *_pushed_tag(os.environ)])),
+        kind="testing" if entry and entry.is_test else "training",
+    )
+    return queue_runs.Order(commit, arguments.queue, launch, arguments.repository or "", template), notes
+
+
+def _pushed_tag(environment: Mapping[str, str]) -> list[str]:
+    """The git tag whose push started this CI job: it becomes the task's tag."""
+    if environment.get("GITHUB_REF_TYPE") == "tag" and environment.get("GITHUB_REF_NAME"):
+        return [environment["GITHUB_REF_NAME"]]
+    return [environment["CI_COMMIT_TAG"]] if environment.get("CI_COMMIT_TAG") else []
+
+
+def _project(repository: Repository) -> str:
+    """The repository's own name, where the policy names no project."""
+    from git_clearml import remotes, repository_urls
+
+    url = remotes.fetch_url(repository)
+    name = repository_urls.normalise(url).rstrip("/").rpartition("/")[2]
+    return name if len(name) >= 3 else f"repository {name}".strip()
+
+
+def _show(call: _Call, order: queue_runs.Order) -> int:
+    """--dry-run: the task as the server would get it."""
+    import json
+
+    source = launching.source(call.repository, order.commit.hash, override=order.repository)
+    document = agents.body(order.launch, order.launch.project)
+    document["script"] |= {"repository": source.url, "version_num": source.commit}
+    if source.needs_side_ref:
+        call.console.say("git clearml: the remote lacks the commit, which would be pushed as a side ref")
+    call.console.product(json.dumps({"queue": order.queue, "from": order.template or None, **document}, indent=2))
+    return 0
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def _attach(call: _Call) -> int:
+    """Follows a task that is there already."""
+    task = call.arguments.attach
+    call.console.product(f"{harmless(task, 64)}\n{agents.page_of(call.api, task)}\n")
+    return _waited(call, task, None)
+
+
+def _waited(call: _Call, task: str, entry: Entry | None) -> int:
+    """Waits for the end, tells it, records it. Returns the exit status."""
+    timeout = float(call.judging.rulings[0].settings["wait-timeout"].value)
+    tail = Tail(call.api, task) if call.arguments.follow else None
+    waiting = queue_runs.Waiting(timeout, call.arguments.follow)
+    try:
+        _, end = queue_runs.wait(call.api, task, waiting, tick=lambda watch: _tick(call, watch, tail))
+    except (KeyboardInterrupt, Interrupted):
+        _interrupted(call, task)
+        raise
+    if tail:
+        _print_log(call, tail)
+    if end.status == 4 and call.arguments.abort_on_interrupt:
+        _abort(call, task)
+        end = RunEnd(1, f"{end.sentence}; aborted")
+    return run_reports.finish(
+        run_reports.Finished(task, end, entry),
+        repository=call.repository,
+        commit=call.judging.commits[0].commit,
+        policy=call.judging.rulings[0].policy,
+        api=call.api,
+        wish=run_flags.wish_of(call.arguments),
+        environment=os.environ,
+        console=call.console,
+    )
+
+
+def _tick(call: _Call, watch: Watch, tail: Tail | None) -> None:
+    if tail:
+        _print_log(call, tail)
+    seen = watch.seen
+    if watch.away_since is not None:
+        call.progress.state("the server does not answer", f"{watch.now - watch.away_since:.0f} s")
+    elif watch.waiting:
+        call.progress.state("queued", f"{watch.queued:.0f} s")
+    else:
+        call.progress.state(seen.status.replace("_", " "), ", ".join([f"{watch.running:.0f} s", *_facts(call, seen)]))
+
+
+def _facts(call: _Call, seen: Seen) -> list[str]:
+    """Iteration and newest metrics, the policy's first."""
+    facts = [f"iteration {seen.iteration}"] if seen.iteration else []
+    name = call.judging.rulings[0].policy.best.metric
+    own = [one for one in seen.metrics if not one.metric.startswith(MONITOR)]
+    own.sort(key=lambda one: f"{one.metric}/{one.variant}" != name)
+    return facts + [
+        f"{harmless(one.metric, 20)}/{harmless(one.variant, 20)} {number(one.last)}" for one in own[:_METRICS]
+    ]
+
+
+def _print_log(call: _Call, tail: Tail) -> None:
+    try:
+        lines = tail.lines()
+    except CannotDecide:
+        return  # the next look tells whether the server is away
+    if lines:
+        text = "\n".join(harmless(line.rstrip("\r").rpartition("\r")[2]) for line in lines)
+        call.console.product(redaction.struck(text, redaction.secrets_in(os.environ)))
+
+
+def _interrupted(call: _Call, task: str) -> None:
+    if call.arguments.abort_on_interrupt:
+        _abort(call, task)
+        return
+    call.console.announce(f"the task goes on: {agents.page_of(call.api, task)} (abort it there)")
+    call.console.announce(f"to wait again: git clearml run --attach {task}")
+
+
+def _abort(call: _Call, task: str) -> None:
+    """Aborts the task and deletes its side ref; says what could not be done."""
+    bound = [one for one in side_refs.recorded(call.repository) if one.task == task]
+    launched = cleaning.Launched(asked=True, task=task, status="in_progress", side_ref=bound[0] if bound else None)
+    for line in cleaning.CleanUp(call.repository, call.api, launched).run(cleaning.Wishes()):
+        call.console.warn(f"left behind: {line}")
