@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from git_clearml import run_records
+from git_clearml import repository_urls, run_records
 from git_clearml.metrics import MONITOR
 from git_clearml.results import Entry, Result
 
@@ -37,7 +37,7 @@ def entry(result: Result, recorded: str = "") -> Entry:
         for one in result.metrics
         if not one.metric.startswith(MONITOR) and (value := run_records.finite(one.last)) is not None
     }
-    texts = {name: getattr(result, name) for name in _TEXTS}
+    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _shown(result.url)}
     return Entry(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
 
 
@@ -109,7 +109,11 @@ def _entry(text: bytes) -> Entry | None:
     if not _TASK.fullmatch(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
     numbers = {name: number for name, value in metrics.items() if (number := run_records.finite(value)) is not None}
-    return Entry(metrics=tuple(sorted(numbers.items())), **texts)
+    return Entry(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
+
+
+def _shown(url: str) -> str:
+    return repository_urls.without_credentials(url) if "@" in url else url
 
 
 def _json(document: Mapping[str, Any]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from git_clearml import notes, remotes
+from git_clearml import notes, redaction, remotes, results_commit
 from git_clearml.errors import UsageError
 from git_clearml.launches import Wish
 from git_clearml.model import Commit, Session
 from git_clearml.repository import Repository
 from git_clearml.results import Result
+from git_clearml.results_commit import Options
 
 _BUDGET = 120.0  # seconds for the network, as for all publishing
 
@@ -21,20 +22,33 @@ def record(
     wish: Wish,
     *,
     succeeded: bool,
+    environment: Mapping[str, str],
     say: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Records the results as it is wished; what did not succeed is written into a note, never into a results commit.
 
     Raises PublishFailed and other Errors: what was written stays written.
     """
-    if wish.kind == "none" or not results:
+    if wish.kind == "none":
+        return
+    if not results:
+        say("nothing to record: the run made no ClearML task")
         return
     if wish.kind == "commit" and succeeded:
-        from git_clearml import results_commit  # late: only this needs it
-
-        results_commit.record(repository, commit, results, wish, say=say)
+        options = Options(
+            add=wish.add,
+            skip_ci=wish.skip_ci,
+            committer=wish.committer,
+            branch=wish.branch,
+            before_push=wish.before_push,
+            timeout=_BUDGET,
+        )
+        plan = results_commit.plan(repository, commit.hash, results, options, environment=environment)
+        say(results_commit.execute(repository, plan, environment=environment, say=say, warn=warn).message)
         return
-    new = notes.record(repository, commit.hash, results)
+    secrets = redaction.secrets_in(environment)
+    new = notes.record(repository, commit.hash, redaction.struck(tuple(results), secrets))
     say(f"recorded in the note of {commit.hash[:12]}" if new else f"the note of {commit.hash[:12]} says so already")
     if wish.kind == "commit":
         say("no results commit: the run did not succeed")

@@ -7,6 +7,7 @@ objects (`git replace`) are switched off: what gets pushed is the real object.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
+# Notes are commits too, a thousand of them may be newer than any commit of code.
+_NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
 POLICY_FILE = "pyproject.toml"
 
 
@@ -190,7 +193,7 @@ class Repository:
         return {name: tree for name, (tree, kind) in zip(asked, found, strict=True) if kind == "tree"}
 
     def blobs(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The content of each blob. One git process for all. Raises CannotDecide when one is missing."""
+        """The content of each blob (or other object). One git process for all. Raises CannotDecide when one is gone."""
         asked = [name for name in dict.fromkeys(names) if name]
         if not asked:
             return {}
@@ -206,19 +209,40 @@ class Repository:
     def history(self, commits: Sequence[str]) -> list[Commit]:
         """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them."""
         form = [f"--max-count={_HISTORY}", "--no-show-signature", "--format=%H %T"]
-        status, out, _ = self.run("log", "--all", "--reflog", *form, "--stdin", stdin=_lines(commits))
+        status, out, _ = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=_lines(commits))
         if status:  # a reflog may name commits that are no longer there
-            out = self.read("log", "--all", *form, "--stdin", stdin=_lines(commits))
+            out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=_lines(commits))
         return [Commit(*line.split()) for line in out.decode("ascii").splitlines()]
+
+    def names_of(self, expressions: Iterable[str]) -> list[str]:
+        """The object that each expression (`<commit>:<path>`) names, "" for none. One git process for all."""
+        asked = list(expressions)
+        status, found, err = self._batch_check(asked)
+        if status or len(found) != len(asked):
+            raise CannotDecide(f"git cat-file failed: {_first_line(err)}", _DAMAGED)
+        return [name if is_hash(name) else "" for name, _ in found]
+
+    def parents(self, commits: Iterable[str]) -> dict[str, list[str]]:
+        """The parents that each commit object names, wherever a shallow clone or a graft says that history ends.
+
+        Raises CannotDecide when a commit is missing.
+        """
+        found: dict[str, list[str]] = {}
+        for name, content in self.blobs(commits).items():
+            lines = content.decode("utf-8", "replace").split("\n")[1:]  # the first one names the tree
+            found[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), lines)]
+        return found
+
+    def changed_modes(self, one: str, other: str) -> list[tuple[str, str, str]]:
+        """(path, mode before, mode after) of all that differs between two commits; `000000` is no such file."""
+        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", one, other)
+        entries = _paths(out)
+        modes = [raw.lstrip(":").split(" ") for raw in entries[0::2]]
+        return [(path, mode[0], mode[1]) for path, mode in zip(entries[1::2], modes, strict=True)]
 
     def changed_paths(self, one: str, other: str) -> list[tuple[str, bool]]:
         """(path, is it a submodule) of all that differs between two commits; a rename is two paths."""
-        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", one, other)
-        entries = _paths(out)
-        return [
-            (path, "160000" in raw.lstrip(":").split(" ")[:2])
-            for raw, path in zip(entries[0::2], entries[1::2], strict=True)
-        ]
+        return [(path, "160000" in modes) for path, *modes in self.changed_modes(one, other)]
 
     def paths(self, tree: str) -> list[str]:
         """Every file (and submodule) of a tree."""

@@ -54,12 +54,12 @@ def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] =
     fields = [f"last_metrics.{title}.{series}" for one in metrics for title, series in answers.metric_keys(one)]
     evidence, wanted = server.ServerEvidence(api), set(commits)
     found: dict[str, Result] = {}
-    for pattern in server._patterns(commits):
+    for pattern in server.patterns(commits):
         body = {
             "_all_": {"fields": ["script.version_num"], "pattern": pattern},
             "system_tags": ["-archived"],
         }
-        for document in evidence._pages(body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
+        for document in evidence.pages(body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
             result = _result(api, document, [])
             if result.commit in wanted:
                 found[result.task] = result

@@ -8,19 +8,20 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from git_clearml import evidence, history, note_lines, notes, policies, task_results
-from git_clearml.clearml_api import ClearML
-from git_clearml.clearml_conf import read_server
+from git_clearml import history, note_lines, notes, policies
 from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
-from git_clearml.judgement import BUDGET
 from git_clearml.model import Best
 from git_clearml.render import log as view
 from git_clearml.repository import Repository
 from git_clearml.results import Decorated, Entry
 
+if TYPE_CHECKING:
+    from git_clearml.clearml_api import ClearML
+
+_SECONDS = 30.0  # for one query, as for one `verify`
 _ONE_QUERY = 500  # commits
 
 
@@ -98,11 +99,11 @@ def _settings(repository: Repository, arguments: argparse.Namespace, console: Co
     try:
         head = repository.resolve(["HEAD"])
     except UnknownRevision:  # other branches may have commits all the same
-        return Best(), arguments.timeout or BUDGET
+        return Best(), arguments.timeout or _SECONDS
     (ruling,) = policies.rulings(repository, head, flags={"timeout": arguments.timeout}, environment=os.environ)
     for warning in ruling.warnings:
         console.warn(warning)
-    return ruling.policy.best, float(ruling.settings["timeout"].value) or BUDGET
+    return ruling.policy.best, float(ruling.settings["timeout"].value) or _SECONDS
 
 
 class _Source:
@@ -140,6 +141,8 @@ class _Source:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
         if self._timeout is None or self.error:
             return {}
+        from git_clearml import task_results  # late: notes alone need nothing that speaks HTTP
+
         try:
             self._api = self._api or _connected(self._timeout, self._console)
             self._api.renew()
@@ -153,7 +156,11 @@ class _Source:
 
 
 def _connected(timeout: float, console: Console) -> ClearML:
-    server = read_server(os.environ)
+    """The server that is configured. Raises NotConfigured and BadSetting."""
+    from git_clearml import clearml_conf, evidence
+    from git_clearml.clearml_api import ClearML
+
+    server = clearml_conf.read_server(os.environ)
     if server is None:
         raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
     return ClearML(server, timeout, environment=os.environ, log=console.log)

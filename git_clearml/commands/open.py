@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from git_clearml import evidence, hints, judgement, notes, reports, repository_urls
+from git_clearml import evidence, hints, judgement, notes, reports
 from git_clearml.commands import report
 from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Error, UsageError
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the task, prints the address of its page, opens it where that is of use. Returns the exit status."""
     repository = Repository()
     around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = report._subject(repository, arguments.subject, around.context)
+    revs, identity = report.subject(repository, arguments.subject, around.context)
     judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
     try:
         found = _find(judging, identity)
@@ -142,7 +142,7 @@ def _recorded(repository: Repository, commit: str, identity: str) -> Task | None
 
 def _page(task: Task | None) -> str:
     """The address of the task's page, "" where it has none that a browser may get."""
-    return repository_urls.without_credentials(task.url) if task and _is_page(task.url) else ""
+    return task.url if task and _is_page(task.url) else ""
 
 
 def _is_page(url: str) -> bool:
@@ -183,7 +183,7 @@ def _open(url: str, console: Console) -> None:
 
     try:
         opened = webbrowser.open(url)
-    except (webbrowser.Error, OSError):
+    except (webbrowser.Error, OSError, ValueError):  # of a BROWSER that is no command line, for one
         opened = False
     if not opened:
         console.say("git clearml: no browser could be started")

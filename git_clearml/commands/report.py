@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the verdict, fetches the metrics, prints. Returns the exit status."""
     repository = Repository()
     around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = _subject(repository, arguments.subject, around.context)
+    revs, identity = subject(repository, arguments.subject, around.context)
     reports.check_against(repository, arguments.against)
     judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
     commit, ruling = judging.commits[0], judging.rulings[0]
@@ -66,13 +66,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))
     finally:
         judging.close()
+    if around.context is not None:
+        from git_clearml import redaction
+
+        secrets = redaction.secrets_in(os.environ)
+        report, verdict = redaction.struck(report, secrets), redaction.struck(verdict, secrets)
     hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
     told = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
     _print(report, told, arguments.format, console)
     return report.status
 
 
-def _subject(repository: Repository, name: str, context: Context | None) -> tuple[tuple[str, ...], str]:
+def subject(repository: Repository, name: str, context: Context | None) -> tuple[tuple[str, ...], str]:
     """The commit to report on, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
     commit; in CI a full hash may have to be fetched first, which judgement does."""
     if not name or (context is not None and is_hash(name)):

@@ -124,7 +124,7 @@ class ServerEvidence:
         """
         body = {"tags": [tag], "status": list(_ENDED), "system_tags": ["-archived"]}
         found = {}
-        for document in self._pages(body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
+        for document in self.pages(body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
             task = self._task(document, policy)
             here = not policy.project or (task.project + "/").startswith(policy.project + "/")
             if here and tag in answers.texts(document, "tags") and task.status in _ENDED and not task.archived:
@@ -162,9 +162,9 @@ class ServerEvidence:
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
         wanted = set(commits)
         found: dict[str, Task] = {}
-        for pattern in _patterns(commits):
+        for pattern in patterns(commits):
             query = {**body, "_all_": {"fields": ["script.version_num"], "pattern": pattern}}
-            for document in self._pages(query, _fields(policy)):
+            for document in self.pages(query, _fields(policy)):
                 task = self._task(document, policy)
                 if task.commit in wanted:
                     found[task.id] = task
@@ -196,11 +196,11 @@ class ServerEvidence:
         """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""
         fields = ["id", "script.diff"] if content else ["id"]
         found: dict[str, Diff] = {}
-        for hashes in _patterns(commits):
+        for hashes in patterns(commits):
             body: dict[str, Any] = {"_all_": {"fields": ["script.version_num"], "pattern": hashes}}
             if pattern:
                 body["_any_"] = {"fields": ["script.diff"], "pattern": pattern}
-            for document in self._pages(body, fields, limit=64 * MEGABYTE):
+            for document in self.pages(body, fields, limit=64 * MEGABYTE):
                 text = answers.part(document, "script").get("diff") if content else ""
                 if isinstance(text, str):
                     found[answers.identity(document)] = diffs.classify(text)
@@ -208,7 +208,7 @@ class ServerEvidence:
                     raise BadAnswer("the server sent a diff that is no text", answers.WHICH)
         return found
 
-    def _pages(self, body: Mapping[str, Any], fields: Sequence[str], *, limit: int = 16 * MEGABYTE) -> Iterator[Any]:
+    def pages(self, body: Mapping[str, Any], fields: Sequence[str], *, limit: int = 16 * MEGABYTE) -> Iterator[Any]:
         """Every task that the query finds. A scroll gives them all at once; a server without scrolls is paged."""
         data = self._ask({**body, "scroll_id": None, "size": _SCROLL}, fields, limit)
         page = 0
@@ -286,7 +286,7 @@ def _metric_fields(policy: Policy) -> list[str]:
     return [f"last_metrics.{title}.{series}" for title, series in answers.metric_keys(policy.best.metric)]
 
 
-def _patterns(commits: Iterable[str]) -> Iterator[str]:
+def patterns(commits: Iterable[str]) -> Iterator[str]:
     """`^(a|b|c)$` for as many hashes as the server takes [6]. What is no full hash never gets into a query.
 
     More than 500 are asked for by their first 16 digits: three times as many fit, and what else the server may find

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml.repository import Repository
 from tests.support.program import Gate
 from tests.support.repos import Repo, make_repo
 
@@ -185,3 +186,16 @@ def test_paths_without_code_paths(gate: Gate) -> None:
     assert (result.status, result.errors, result.json["outcome"]) == (2, ["bad-setting"], "undecided")
     assert result.calls == ()
     assert "needs code-paths" in result.talk()[0]
+
+
+def test_notes_are_not_among_the_commits_that_may_be_equal(gate: Gate) -> None:
+    """However many records there are, and wherever results are kept: code is looked for among commits of code."""
+    ran = gate.repo.head
+    gate.task()
+    gate.repo.git("notes", "--ref=clearml", "add", "-m", "x", ran)
+    gate.repo.git("update-ref", "refs/clearml/notes", gate.repo.git("rev-parse", "refs/notes/clearml"))
+    gate.repo.git("update-ref", "refs/clearml/results/abc", ran)
+    gate.repo.git("commit", "--amend", "--quiet", "-m", "amended")
+    seen = {commit.hash for commit in Repository(str(gate.repo.path)).history([])}
+    assert seen == {ran, gate.repo.head}
+    assert gate.verify("--equivalence", "tree").status == 0
