@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test check bench live clean
+.PHONY: help demo test check bench e2e live clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
 	@echo "make test   the test suite"
 	@echo "make check  ruff and mypy --strict"
 	@echo "make bench  how fast, against what (prints ratios)"
+	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
 	@echo "make live   the tests against the ClearML server in your environment"
 
 $(READY): pyproject.toml
@@ -31,6 +32,14 @@ check: $(READY)
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/verify.py
 	$(VENV)/bin/python benchmarks/push.py
+	$(VENV)/bin/python benchmarks/log.py
+
+# Which of them: M="e2e and not slow" for those of CI. The agent's environment is made once per machine.
+M ?= e2e
+
+e2e: $(READY)
+	$(VENV)/bin/python -m tests.support.environments
+	$(VENV)/bin/python -m pytest -q -m "$(M)" $(T) tests/e2e
 
 live: $(READY)
 	$(VENV)/bin/python -m pytest -q -m live tests/live

@@ -54,10 +54,8 @@ def phase(lines: Iterable[str]) -> Phase | None:
     before, script = _parts(lines)
     if script is not None:
         return Phase.RUNNING
-    if not any(_HEAD.match(line) for line in before):
-        return None
     found = [mark for line in before for mark, pattern in _MARKS if pattern.match(line)]
-    return found[-1] if found else None
+    return found[-1] if found and any(_HEAD.match(line) for line in before) else None
 
 
 def tail(lines: Iterable[str], most: int = 20, width: int = 200) -> tuple[str, ...]:
@@ -77,6 +75,11 @@ def tail(lines: Iterable[str], most: int = 20, width: int = 200) -> tuple[str, .
         kept.append(line)
     kept += [line for line in [*before, *(script or ())] if _ENDED.match(line)][-1:]
     return tuple(_shown(line, width) for line in kept[-most:]) if most > 0 else ()
+
+
+def complete(lines: Iterable[str]) -> bool:
+    """Has the agent said its last word? A task whose repository cannot be cloned is `failed` some 5 seconds earlier."""
+    return any(_ENDED.match(line) or line.startswith(_ERROR) for part in _parts(lines) for line in part or ())
 
 
 def classify(lines: Iterable[str], *, status_message: str = "", status_reason: str = "") -> Cause:
@@ -136,22 +139,17 @@ _COMMIT = re.compile(
     r"fatal: (?:reference is not a tree|unable to read tree|bad object|invalid reference)"
     r"|error: pathspec '[^']*' did not match|Repository cloning failed: Command '\['git', 'checkout'"
 )
-_CLONE = re.compile(
-    r"Repository cloning failed: |clearml_agent: ERROR: (?:Failed cloning repository|Cannot find \"(?:git|hg)\")"
-)
+_CLONE = re.compile(r"Repository cloning failed: |clearml_agent: ERROR: (?:Failed cloning|Cannot find \"(?:git|hg)\")")
 _GIT = re.compile(
-    r"(?:fatal|ssh|error|ERROR|remote): |\S+: Permission denied|Host key verification|clearml_agent: ERROR: Cannot find"
+    r"(?:fatal|ssh|error|ERROR|remote): |\S+: Permission denied|Host key|clearml_agent: ERROR: Cannot find"
 )
-_REFUSED = re.compile(
-    r"Authentication failed|could not read (?:User|Pass)|Permission denied|Host key verification|error: 40[13]"
-)
+_REFUSED = re.compile(r"Authentication failed|could not read (?:User|Pass)|Permission denied|Host key|error: 40[13]")
 _PACKAGE = re.compile(
     r"ERROR: (?:No matching distribution found for|Could not find a version that satisfies the requirement) (\S+)"
     r"|.{0,20}Because (\S+) was not found in the package registry"
 )
 _PACKAGES = re.compile(
-    r"clearml_agent: ERROR: Could not install task requirements|ERROR: (?:Failed|installing pip) .*requirements.*:$"
-    r"|PackagesNotFoundError|clearml_agent: ERROR: Failed installing "
+    r"(?:clearml_agent: )?ERROR: (?:Could not install task|Failed installing|installing pip)|PackagesNotFoundError"
 )
 
 

@@ -1,53 +1,19 @@
-"""A real clearml-agent at work for the loopback server, as tests/contract/recordings describe it.
-
-    python -m tests.support.agent
-
-installs what it needs, once per machine, and prints where; tests that find nothing there install it themselves.
-"""
+"""A real clearml-agent at work for the loopback server, as tests/contract/recordings describe it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 
 from tests.support.clearml_server import ClearMLServer
+from tests.support.environments import AGENT, environment
 
-PACKAGES = ("clearml-agent==3.0.3", "clearml==2.1.12")
 _WAIT = 60.0  # seconds until an agent has to have asked for a task
-
-
-def environment() -> Path:
-    """A virtual environment with the agent and the SDK: that of `E2E_ENV`, else one in the temporary folder."""
-    names = "-".join(package.replace("==", "-") for package in PACKAGES)
-    python = "python{}.{}".format(*sys.version_info)
-    default = Path(tempfile.gettempdir(), f"git-clearml-e2e-{os.geteuid()}-{python}-{names}")
-    place = Path(os.environ.get("E2E_ENV") or default)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if place.stat().st_uid != os.geteuid():
-        raise AssertionError(f"{place} belongs to somebody else; name another folder in E2E_ENV")
-    with (place / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = place / ".ready"
-        if not ready.exists() or ready.read_text() != names:
-            _install(place / "venv")
-            ready.write_text(names)
-    return place / "venv"
-
-
-def _install(venv: Path) -> None:
-    shutil.rmtree(venv, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *PACKAGES], check=True)
 
 
 class Agent:
@@ -66,7 +32,7 @@ class Agent:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Agent:
-        venv = environment()
+        venv = environment(AGENT)
         self.place.mkdir(parents=True)
         self._server.add_queue(self.queue)
         asked = self._server.calls().count("queues.get_next_task")
@@ -144,7 +110,3 @@ agent {{
 }}
 sdk {{ storage {{ cache {{ default_base_dir: "{self.place}/cache" }} }} }}
 """
-
-
-if __name__ == "__main__":
-    print(environment())

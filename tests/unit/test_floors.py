@@ -19,20 +19,21 @@ from tests.support.repos import make_repo
 PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
 # Lowest first; a module may import from its own floor and from those below.
 FLOORS = {
-    "values": "model errors launches results __init__",
+    "values": "__init__ errors launches model results",
     "pure": (
-        "causes code compare diffs entry_points globs lock metrics note_lines owners policy prepush queue_commands "
-        "redaction render repository_urls run_records settings watching"
+        "causes code compare diffs entry_points globs lock metrics note_lines owners policy prepush "
+        "queue_commands redaction render repository_urls run_records settings watching"
     ),
     "edges": (
-        "ci_outputs clearml_api clearml_conf console differences github_asking github_event history hook_files journal "
-        "notes offline_sessions processes progress pull_request remembered remotes repository run_environment "
-        "run_store side_refs skip working_tree"
+        "ci_outputs clearml_api clearml_conf console differences github_asking github_event history hook_files "
+        "journal note_trees notes offline_sessions processes progress pull_request remembered remotes repository "
+        "run_environment run_store side_refs skip working_tree"
     ),
     "services": (
-        "agents best checkout checks ci ci_job cleaning commits diagnosis evidence following hints judgement launching lineage "
-        "ownership policies proofs publishing pushes queue_runs recording reports results_branch results_commit results_files run_reports run_tasks "
-        "runs sections sweeping task_results verification"
+        "agents best checkout checks ci ci_job cleaning commits diagnosis evidence explaining following hints "
+        "judgement launching lineage ownership policies proofs publishing pushes queue_runs recording reports "
+        "results_branch results_commit results_files run_reports run_tasks runs sections signs sweeping "
+        "task_results telling verification"
     ),
     "commands": "commands",
     "cli": "cli __main__",
