@@ -28,8 +28,9 @@ class Journal:
 
     def task(self, digest: str) -> str:
         """The task of an open launch, "" when there is none."""
+        path = self._directory / _checked(digest)
         try:
-            with (self._directory / _checked(digest)).open("rb") as file:
+            with path.open("rb") as file:
                 task = json.loads(file.read(_MOST))["task"]
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return ""

@@ -69,6 +69,8 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
     for name in of_commit if kind != "commit" else ():
         if getattr(arguments, name):
             raise UsageError(f"--{name.replace('_', '-')} belongs to --record commit")
+    if on_queue(arguments) and kind != "none" and not (arguments.wait or arguments.follow or arguments.attach):
+        raise UsageError("--record wants the end of the task", "add --wait")
     if arguments.push_record and kind != "notes":
         raise UsageError("--push-record belongs to --record notes")
     return Wish(

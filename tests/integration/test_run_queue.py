@@ -124,6 +124,7 @@ def test_what_no_agent_runs(words: tuple[str, ...], yard: Yard) -> None:
         ("--docker", "x", "--", "true"),
         ("--queue", "gpu", "--add", "x", "--", "python", "train.py"),
         ("--push-record", "--", "true"),
+        ("--queue", "gpu", "--record", "notes", "--", "python", "train.py"),
     ],
 )
 def test_flags_that_do_not_go_together(words: tuple[str, ...], yard: Yard) -> None:
