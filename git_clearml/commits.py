@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from git_clearml.errors import UsageError
+from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.repository import Repository
 
 _NOBODY = ("git-clearml", "git-clearml@users.invalid")  # no mail ever goes to .invalid (RFC 2606)
@@ -29,13 +29,19 @@ def identity(repository: Repository, committer: str) -> dict[str, str]:
 
 
 def make(repository: Repository, tree: str, parent: str, message: str, committer: str = "") -> str:
-    """A new commit's hash. Signed where this clone signs its commits: a branch may take no others."""
+    """A new commit's hash. Signed where this clone signs its commits: a branch may take no others.
+
+    Raises CannotDecide with git's own words.
+    """
     signs = dict(repository.config()).get("commit.gpgsign", "false").lower()
     options = ["-S"] if signs in ("true", "yes", "on", "1", "") else []
-    out = repository.read(
+    status, out, err = repository.run(
         "-c", "i18n.commitEncoding=UTF-8", "commit-tree", *options, "-p", parent, tree,
         stdin=message.encode("utf-8", "surrogateescape"), env=identity(repository, committer),
     )  # fmt: skip
+    if status:
+        said = (err.strip().splitlines() or [f"exit status {status}"])[0]
+        raise CannotDecide(f"git commit-tree failed: {said}", "git commit must work in this clone first")
     return out.decode("ascii").strip()
 
 

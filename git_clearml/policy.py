@@ -76,8 +76,8 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
         *_belongs(task, policy, facts),
         *_run_record(task, policy, notes),
     ]
-    if not reasons and equivalence is not Equivalence.COMMIT:
-        notes.append(f"the task ran {task.commit[:12]}, which is the same {_SENSE.get(equivalence, 'code')}")
+    if not reasons and equivalence in _SENSE:
+        notes.append(f"the task ran {task.commit[:12]}, which is the same {_SENSE[equivalence]}")
     return Finding(task, equivalence, tuple(reasons), tuple(notes))
 
 
@@ -96,13 +96,24 @@ def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivale
                 "false in clearml.conf, or use git clearml run",
             )
         ]
-    order = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
-    if equivalence is not None and order.index(equivalence) <= order.index(policy.equivalence):
+    if admits(policy, equivalence):
         return []
     if equivalence is Equivalence.TREE:
         short = task.commit[:12]
         return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would take it')]
     return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
+
+
+def admits(policy: Policy, equivalence: Equivalence | None) -> bool:
+    """Does the policy take a task whose commit is the judged one in this sense?
+
+    Every policy takes the task of a results commit's parent (design 6); in which sense that commit is the parent has
+    been asked before.
+    """
+    if equivalence is None or equivalence is Equivalence.RESULTS:
+        return equivalence is not None
+    order = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
+    return order.index(equivalence) <= order.index(policy.equivalence)
 
 
 def _status(task: Task, policy: Policy, facts: Facts, notes: list[str]) -> list[Reason]:
@@ -254,15 +265,16 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _preference(finding: Finding, policy: Policy) -> tuple[float, str, str]:
-    """Best metric first (none is worst), then the latest `completed`, then the id."""
+def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
+    """Its own tasks before those of a results commit's parent; then the best metric (none is worst), then the latest
+    `completed`, then the id."""
     value = finding.task.value
     missing = value is None or not math.isfinite(value) or (value == 0 and _zero_is_suspect(policy))
     if not policy.best.metric or missing:
         signed = float("-inf")
     else:
         signed = float(value or 0) if policy.best.direction == "max" else -float(value or 0)
-    return signed, finding.task.completed, finding.task.id
+    return finding.equivalence is not Equivalence.RESULTS, signed, finding.task.completed, finding.task.id
 
 
 def _zero_is_suspect(policy: Policy) -> bool:

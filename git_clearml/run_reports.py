@@ -60,8 +60,16 @@ def finish(
     problem: Error | None = None
     if results and status in (0, 1):
         try:
-            say = lambda line: console.say(f"git clearml: {line}")  # noqa: E731
-            recording.record(repository, commit, results, wish, succeeded=status == 0, say=say)
+            recording.record(
+                repository,
+                commit,
+                results,
+                wish,
+                succeeded=status == 0,
+                environment=environment,
+                say=lambda line: console.say(f"git clearml: {line}"),
+                warn=console.warn,
+            )
         except Error as error:
             console.fail(error)
             problem = error

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Callable
 from typing import Any
 
 from git_clearml import policies, runs
 from git_clearml.commands import run_flags
 from git_clearml.console import Console
-from git_clearml.errors import Error, NotARepository, UsageError
+from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
 from git_clearml.launches import Wish
 from git_clearml.model import RunRecord
 from git_clearml.policy import listed
@@ -77,17 +76,23 @@ def _recorded(repository: Repository, record: RunRecord, plan: runs.Plan, wish: 
     from git_clearml import recording  # late: most runs are not
 
     try:
-        results = runs.results(record, plan, os.environ, console)
-        good = not _hindrance(record, plan)
-        recording.record(repository, plan.commit, results, wish, succeeded=good, say=_saying(console))
+        reason = _hindrance(record, plan)
+        if status == 0 and reason and record.tasks:
+            raise PublishFailed(f"not recorded: {reason}", "commit first, then run again")
+        recording.record(
+            repository,
+            plan.commit,
+            runs.results(record, plan, os.environ, console),
+            wish,
+            succeeded=status == 0,
+            environment=os.environ,
+            say=lambda line: console.say(f"git clearml: {line}"),
+            warn=console.warn,
+        )
     except Error as error:
         console.fail(error)
         return status or 3
     return status
-
-
-def _saying(console: Console) -> Callable[[str], None]:
-    return lambda line: console.say(f"git clearml: {line}")
 
 
 def _refuse(plan: runs.Plan, console: Console) -> int:
