@@ -17,6 +17,7 @@ from dataclasses import dataclass
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+_LOOK = 0.5  # seconds after which we look for ourselves whether the command has ended
 _SENT_BY_KERNEL = 128  # SI_KERNEL of siginfo_t.si_code, Linux: include/uapi/asm-generic/siginfo.h
 
 
@@ -82,8 +83,10 @@ class Signals:
     def _next(self) -> tuple[int, bool]:
         """The next signal, and whether the terminal sent it, to the command as well."""
         wanted = self._wanted | {signal.SIGCHLD}
-        if hasattr(signal, "sigwaitinfo"):
-            info = signal.sigwaitinfo(wanted)
+        if hasattr(signal, "sigtimedwait"):
+            info = signal.sigtimedwait(wanted, _LOOK)
+            if info is None:  # another thread may have got the signal that the command has ended
+                return signal.SIGCHLD, False
             return info.si_signo, info.si_code == _SENT_BY_KERNEL
         number = signal.sigwait(wanted)  # macOS, which does not tell the sender
         return number, number in _OF_THE_TERMINAL and _in_foreground()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.clearml_server import ClearMLServer
+from tests.support.faults import silent
 from tests.support.pushing import NULL, Pushed, Yard, bare, descendants, make_yard, recorder, refs_of, write_hook
 
 PUSH = ("git", "clearml", "push")
@@ -234,3 +235,14 @@ def test_interrupted_while_the_server_is_asked(number: int, yard: Yard) -> None:
     pushed = yard.push("push", "origin", "main", command=["git-clearml"])
     assert (pushed.status, pushed.moved) == (128 + number, {})
     yard.accepts("origin", "main", moved=["refs/heads/main"], command=PUSH)
+
+
+def test_a_server_that_was_given_up_does_not_hold_the_push(yard: Yard) -> None:
+    """The thread that still reads from it must not get the signal that git has ended."""
+    yard.repo.policy('on-unreachable = "warn"')
+    yard.repo.git("config", "clearml.timeout", "0.5")
+    with silent() as server:
+        env = {"CLEARML_API_HOST": f"http://127.0.0.1:{server.port}"}
+        pushed = push(yard, "origin", "main", env=env)
+    assert (pushed.status, list(pushed.moved)) == (0, ["refs/heads/main"])
+    assert "not verified" in pushed.said

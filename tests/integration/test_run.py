@@ -550,3 +550,23 @@ def test_a_run_that_is_killed_leaves_an_open_record_that_never_verifies(repo: Re
     assert any("killed" in message for message in answer.messages)
     child.communicate(timeout=30)
     assert inside("run", "true", cwd=repo.path).status == 0
+
+
+def test_a_thread_that_lives_on_does_not_hide_the_end_of_the_command() -> None:
+    """A signal to a process goes to any thread that does not block it, if the command ends before we wait for it."""
+    script = """
+import sys, threading, time
+from git_clearml.processes import Signals
+
+class Late(Signals):
+    def _start(self, *arguments):
+        pid = super()._start(*arguments)
+        time.sleep(0.5)
+        return pid
+
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+with Late() as signals:
+    sys.exit(signals.run(["sh", "-c", "exit 7"], {"PATH": "/usr/bin:/bin"}).status)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=process_environment(), timeout=30, check=False)
+    assert done.returncode == 7
