@@ -12,7 +12,7 @@ import posixpath
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml import remotes
@@ -30,9 +30,9 @@ _SUBMODULE, _LINK = "160000", "120000"
 _MADE_BY_AGENT = re.compile(r"^--- a/(?P<path>.*)")
 # diff-tree does not read the settings that are for diffs on a terminal; what else could change the text stands here.
 _PATCH = (
-    "-c diff.relative=false -c diff.suppressBlankEmpty=false diff-tree -r -p --binary --full-index --no-ext-diff "
-    "--no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/ -U3 --inter-hunk-context=0 "
-    "--diff-algorithm=default -O/dev/null --ignore-submodules=none --submodule=short"
+    "-c core.quotePath=true -c diff.relative=false -c diff.suppressBlankEmpty=false diff-tree -r -p --binary "
+    "--full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/ -U3 "
+    "--inter-hunk-context=0 --diff-algorithm=default -O/dev/null --ignore-submodules=none --submodule=short"
 )
 _PLAIN = (
     "-c core.autocrlf=false -c core.safecrlf=false -c core.fsmonitor=false -c core.splitIndex=false "
@@ -96,15 +96,10 @@ def _changes(repository: Repository, base: str, commit: str) -> list[_Change]:
 
 def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Change]) -> str:
     """The diff. Raises UsageError where an agent could not make the commit of it."""
-    moved = next((one.path for one in changes if _SUBMODULE in one.modes), "")
-    if moved:
-        raise _impossible(base, f"the submodule {moved} was moved, which a diff cannot do")
     small = _small_blobs(repository, changes)
-    pointer = next(
-        (one.path for one in changes if any(small.get(blob, b"").startswith(_LFS) for blob in one.blobs)), ""
-    )
-    if pointer:
-        raise _impossible(base, f"{pointer} is in git-lfs, which a diff leaves out")
+    obstacle = _obstacle(changes, small)
+    if obstacle:
+        raise _impossible(base, obstacle)
     content = _patch(repository, base, commit)
     try:
         text = content.decode("utf-8")
@@ -116,12 +111,23 @@ def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Cha
         raise _impossible(base, f"it has more than {LIMIT:,} characters")
     spoilt = _spoilt(repository, base, changes, small, text)
     if spoilt:
-        raise _impossible(
-            base, f"an agent takes a line in it for the name of {spoilt}, which is new, and trips over it"
-        )
+        raise _impossible(base, f"an agent takes a line of it for the name of {spoilt}, a new file, and trips over it")
     if not _proved(repository, base, commit, content):
         raise _impossible(base, "git apply does not make the commit's files of it")
     return text
+
+
+def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
+    """What among the changes no diff can do, "" for nothing."""
+    links = [one.path for one in changes if one.modes[0] == _LINK]
+    for one in changes:
+        if _SUBMODULE in one.modes:
+            return f"the submodule {one.path} was moved, which a diff cannot do"
+        if any(small.get(blob, b"").startswith(_LFS) for blob in one.blobs):
+            return f"{one.path} is in git-lfs, which a diff leaves out"
+        if any(one.path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
+            return f"the link above {one.path} became a folder, which git apply fails at"
+    return ""
 
 
 def _impossible(base: str, why: str) -> UsageError:
@@ -160,7 +166,9 @@ def _patch(repository: Repository, base: str, commit: str) -> bytes:
     return content
 
 
-def _spoilt(repository: Repository, base: str, changes: Sequence[_Change], small: dict[str, bytes], text: str) -> str:
+def _spoilt(
+    repository: Repository, base: str, changes: Sequence[_Change], small: Mapping[str, bytes], text: str
+) -> str:
     """A new file that the agent would make before git does, "" for none; see the top of this module."""
     links = {one.path: small.get(one.blobs[0], b"") for one in changes if one.modes[0] == _LINK}
     new = [one.path for one in changes if one.modes[0] == "000000"]

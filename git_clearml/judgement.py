@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import evidence, hints, policies, verification
+from git_clearml import evidence, hints, lineage, policies, verification
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.model import Comparison, Equivalence, Outcome, Policy, Problem, Verdict, VerifyReport
 from git_clearml.policies import Ruling
@@ -194,13 +194,21 @@ def prepare(repository: Repository, wanted: Wanted, around: Surroundings) -> Jud
 
 
 def _commits(repository: Repository, wanted: Wanted, context: Context | None) -> list[Resolved]:
-    if context is not None:
-        from git_clearml import checkout
+    if context is None:
+        return repository.resolve(wanted.revs or ("HEAD",))
+    from git_clearml import checkout
 
-        if not wanted.revs:
-            return [checkout.judged(repository, context)]
+    if wanted.revs:
         checkout.ensure(repository, [rev for rev in wanted.revs if is_hash(rev)])
-    return repository.resolve(wanted.revs or ("HEAD",))
+        commits = repository.resolve(wanted.revs)
+    else:
+        commits = [checkout.judged(repository, context)]
+    for _ in range(lineage.MOST):  # a results commit is judged with its parents, which a checkout of depth 1 lacks
+        absent = lineage.missing(repository, [one.commit for one in commits])
+        if not absent:
+            break
+        checkout.ensure(repository, absent)
+    return commits
 
 
 def _judges(

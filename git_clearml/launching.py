@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_clearml import differences, owners, remotes
 from git_clearml.entry_points import entry_paths
@@ -18,7 +18,7 @@ from git_clearml.model import Commit, Runnable
 from git_clearml.remotes import Remote
 from git_clearml.repository import Repository
 
-_ARGUMENT = re.compile(r"-{0,2}([^=\s]+)=(.*)", re.DOTALL)
+_ARGUMENT = re.compile(r"-{0,2}([^-=\s][^=\s]*)=(.*)", re.DOTALL)
 _BUDGET = 60.0  # seconds for the remote to answer
 _OLD_HACK = "hack=empty_string_doesnt_work"
 """The default of EXECUTION_ARGS in the action that we replace: it means nothing."""
@@ -49,7 +49,8 @@ def source(repository: Repository, commit: str, *, override: str = "", as_diff: 
     if remote is None and not override:
         raise UsageError("this clone has no remote that an agent could clone", "git remote add origin <url>")
     pushed = remote or Remote("", override)
-    url = override or remotes.as_agents_see(pushed.url)
+    seen_from = "" if override else repository.top or repository.git_dir  # git itself sees a remote's path from there
+    url = remotes.as_agents_see(override or pushed.url, seen_from)
     asked = Remote("", override) if override else pushed
     try:
         there = remotes.has(repository, asked, commit, timeout=_BUDGET)
@@ -60,12 +61,11 @@ def source(repository: Repository, commit: str, *, override: str = "", as_diff: 
     if there:
         return Source(pushed, url, commit)
     if not as_diff:
-        return Source(pushed, url, commit, needs_side_ref=True, notes=())
+        note = f"the remote lacks {commit[:12]}: pushed as a side ref until the check ends"
+        return Source(pushed, url, commit, needs_side_ref=True, notes=(note,))
     found = differences.difference(repository, pushed, commit, timeout=_BUDGET)
     size = found.text.count("\n")
-    note = (
-        f"the remote lacks {commit[:12]}: the agent runs {found.base[:12]} with the difference as a diff ({size} lines)"
-    )
+    note = f"the remote lacks {commit[:12]}: runs {found.base[:12]} and a diff of {size} lines"
     return Source(pushed, url, found.base, found.text, notes=(note,))
 
 
@@ -80,28 +80,40 @@ def missing_entry_point(repository: Repository, commit: Commit, rules: Runnable)
 
 
 def of_check(
-    repository: Repository, commit: Commit, rules: Runnable, source: Source, packages: Sequence[str] = ()
+    repository: Repository, commit: Commit, rules: Runnable, packages: Sequence[str] = ()
 ) -> tuple[Launch, list[str]]:
-    """The task of a remote-runnable check, and what should be said about it. Raises BadSetting for wrong arguments."""
+    """The task of a remote-runnable check, and what should be said about it; `of_source` gives it its code.
+
+    Raises BadSetting for what no agent can run: wrong arguments, no time, no name.
+    """
+    for key, seconds in (("execution-timeout", rules.execution_timeout), ("queue-timeout", rules.queue_timeout)):
+        if seconds <= 0:
+            raise BadSetting(f"{key} = {seconds:g}: no check can pass in no time", f"--{key} SECONDS")
+    if len(rules.task_name.strip()) < 3:
+        raise BadSetting(f"{rules.task_name!r} is no name for a task: ClearML wants three characters or more")
     content, notes = requirements(repository, commit, rules, packages)
     image, arguments = container(rules.docker)
     launch = Launch(
         project=rules.project,
         name=rules.task_name,
         queue=rules.queue,
-        repository=source.url,
-        commit=source.commit,
+        repository="",
+        commit=commit.hash,
         entry_point=rules.entry_point,
         working_dir=rules.folder or ".",
         requirements=content,
         arguments=tuple(argument(one) for one in rules.args if one != _OLD_HACK),
         docker=image,
         docker_arguments=arguments,
-        diff=source.diff,
         tags=(owners.TAG,),
         kind="testing",
     )
     return launch, notes
+
+
+def of_source(launch: Launch, source: Source) -> Launch:
+    """The launch with the code that its agent gets."""
+    return replace(launch, repository=source.url, commit=source.commit, diff=source.diff)
 
 
 def argument(text: str) -> tuple[str, str]:
@@ -109,7 +121,7 @@ def argument(text: str) -> tuple[str, str]:
 
     Raises BadSetting for anything else.
     """
-    found = _ARGUMENT.fullmatch(text.strip())
+    found = _ARGUMENT.fullmatch(text.lstrip())
     if not found:
         raise BadSetting(f"the argument {text!r} is not name=value", 'for instance: --args "epochs=1 lr=0.1"')
     return found[1].replace("-", "_"), found[2]
@@ -133,10 +145,11 @@ def requirements(
     for path in dict.fromkeys(
         path for folder in (".", rules.folder) for path in entry_paths(shlex.quote(name), folder)
     ):
-        status, out, _ = repository.run("cat-file", "blob", f"{commit.hash}:{path}")
-        if status == 0:
-            return _decoded(out, path), []
-    return "", [f"there is no {name} in commit {commit.hash[:12]}: the agent installs no packages"]
+        place = f"{commit.hash}:{path}\n".encode("utf-8", "surrogateescape")
+        _, out, _ = repository.run("cat-file", "--batch=%(objecttype)", "--follow-symlinks", stdin=place)
+        if out.startswith(b"blob\n"):
+            return _decoded(out[len(b"blob\n") : -1], path), []
+    return "", [f"no {name} in {commit.hash[:12]}: the agent installs no packages"]
 
 
 def _decoded(content: bytes, path: str) -> str:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from git_clearml import notes, redaction, remotes, results_commit
+from git_clearml import notes, redaction, remotes, results_branch, results_commit
 from git_clearml.errors import UsageError
 from git_clearml.launches import Wish
 from git_clearml.model import Commit, Session
 from git_clearml.repository import Repository
 from git_clearml.results import Result
+from git_clearml.results_branch import Target
 from git_clearml.results_commit import Options
 
 _BUDGET = 120.0  # seconds for the network, as for all publishing
+
+
+def target(repository: Repository, commit: Commit, wish: Wish) -> Target | None:
+    """The branch that a results commit will go to, asked before hours of work; None where none will be made.
+
+    Raises UsageError where no branch, or more than one, contains the commit, and CannotDecide.
+    """
+    if wish.kind != "commit":
+        return None
+    return results_branch.find(repository, commit.hash, branch=wish.branch, timeout=_BUDGET)
 
 
 def record(
@@ -21,12 +32,13 @@ def record(
     results: Sequence[Result],
     wish: Wish,
     *,
+    where: Target | None,
     succeeded: bool,
     environment: Mapping[str, str],
     say: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> None:
-    """Records the results as it is wished; what did not succeed is written into a note, never into a results commit.
+    """Records the results as it is wished, a results commit on the branch `where`; what did not succeed is written into a note, never into a results commit.
 
     Raises PublishFailed and other Errors: what was written stays written.
     """
@@ -44,7 +56,7 @@ def record(
             before_push=wish.before_push,
             timeout=_BUDGET,
         )
-        plan = results_commit.plan(repository, commit.hash, results, options, environment=environment)
+        plan = results_commit.plan(repository, commit.hash, results, options, environment=environment, target=where)
         say(results_commit.execute(repository, plan, environment=environment, say=say, warn=warn).message)
         return
     secrets = redaction.secrets_in(environment)

@@ -19,6 +19,7 @@ from git_clearml.render.harmless import harmless
 from git_clearml.render.markdown import escape, link
 from git_clearml.repository import Repository
 from git_clearml.results import Result
+from git_clearml.results_branch import Target
 from git_clearml.watching import RunEnd
 
 _SUMMARY = re.compile(r"=+ (.*\b(?:passed|failed|errors?|skipped|no tests ran)\b.*) =+")
@@ -43,6 +44,7 @@ def finish(
     policy: Policy,
     api: ClearML,
     wish: Wish,
+    where: Target | None,
     environment: Mapping[str, str],
     console: Console,
 ) -> int:
@@ -65,6 +67,7 @@ def finish(
                 commit,
                 results,
                 wish,
+                where=where,
                 succeeded=status == 0,
                 environment=environment,
                 say=lambda line: console.say(f"git clearml: {line}"),

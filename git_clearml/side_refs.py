@@ -29,6 +29,7 @@ _TASK = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MOST = 20_000  # bytes of a record
 _ASKING = 20.0  # seconds to ask what became of a push
+_PUSHING = 600.0  # seconds for which a git that outlived us may be pushing
 _LONG_AGO = 86400.0  # seconds after which a process that cannot be told from another counts as gone
 # Whatever is configured for ordinary pushes, nothing but the one ref is sent.
 _ALONE = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
@@ -112,22 +113,33 @@ def bind(repository: Repository, side_ref: SideRef, task: str) -> SideRef:
     return bound
 
 
-def delete(repository: Repository, side_ref: SideRef, *, timeout: float = 60.0) -> None:
+def delete(
+    repository: Repository, side_ref: SideRef, *, timeout: float = 60.0, clock: Callable[[], float] = time.time
+) -> None:
     """Deletes the ref from the remote, and then its record. One that is gone already is fine.
 
     Raises NotDeleted, TimedOut or Unreachable; the record stays then.
     """
-    delete_named(repository, _remote_of(repository, side_ref), side_ref.ref, side_ref.commit, timeout=timeout)
+    remote = _remote_of(repository, side_ref)
+    there = _deleted(repository, remote, side_ref.ref, side_ref.commit, timeout)
+    late = not side_ref.task and not _lives(side_ref, clock()) and clock() - side_ref.created < _PUSHING
+    if late and not there:
+        return  # we were killed, and the git that we had started may still be pushing
     _forget(repository, side_ref)
 
 
 def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, *, timeout: float = 60.0) -> None:
     """Deletes a side ref that another clone may have made, if it is still at that commit. Raises as `delete` does."""
+    _deleted(repository, remote, ref, commit, timeout)
+
+
+def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, timeout: float) -> bool:
+    """Deletes the ref; False when it was not there. Raises as `delete` does."""
     _leaf(ref, commit)
     command = [*_ALONE, f"--force-with-lease={ref}:{commit}"]
     status, out, err = remotes.ask(repository, remote, command, [f":{ref}"], timeout=timeout, pushing=True)
     if not status:
-        return
+        return True
     there = remotes.at(repository, remote, ref, timeout=_ASKING)
     if there == commit:
         why, hint = _why(out, err, status), f"git push {remote.shown} --delete {ref}"
@@ -135,6 +147,7 @@ def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, 
     if there:
         hint = f"if nobody needs it: git push {remote.shown} --delete {ref}"
         raise NotDeleted(f"{ref} on {remote.shown} was moved to {there[:12]}, and is left alone", hint)
+    return False
 
 
 def recorded(repository: Repository) -> list[SideRef]:

@@ -34,27 +34,30 @@ def sweep(
     except CannotDecide as error:
         say(f"earlier checks could not be looked for: {error.message}")
         found = []
+    swept = []
     for left in found:
         try:
+            api.renew()
             _end(api, left, archive)
+            swept.append(left)
             say(f"swept an abandoned check: task {left.task}")
         except CannotDecide as error:
             say(f"the abandoned task {left.task} could not be swept: {error.message}")
-    _sweep_refs(repository, found, say, now())
+    _sweep_refs(repository, swept, say, now())
 
 
 def _end(api: ClearML, left: Owned, archive: bool) -> None:
     if left.status != "created":
         agents.stop(api, left.task)
     if archive or left.status == "created":
-        agents.archive(api, left.task)
+        agents.archive(api, left.task, stopping=left.status != "created")
 
 
-def _sweep_refs(repository: Repository, found: list[Owned], say: Callable[[str], None], now: float) -> None:
+def _sweep_refs(repository: Repository, swept: list[Owned], say: Callable[[str], None], now: float) -> None:
     """Deletes the side refs of the swept tasks, where they are this repository's, and those that this clone lost."""
     names = repository.names()
     remote = remotes.pushed_to(repository)
-    for left in found:
+    for left in swept:
         ours = repository_urls.normalise(left.repository) in names
         if left.owner.side_ref and ours and remote is not None:
             _try(lambda left=left: side_refs.delete_named(repository, remote, left.owner.side_ref, left.commit), say)  # type: ignore[misc]

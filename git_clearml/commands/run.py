@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_clearml import policies, runs
 from git_clearml.commands import run_flags
@@ -16,6 +16,9 @@ from git_clearml.model import RunRecord
 from git_clearml.policy import listed
 from git_clearml.render.harmless import harmless
 from git_clearml.repository import Repository
+
+if TYPE_CHECKING:
+    from git_clearml.results_branch import Target
 
 _SHOWN = 10  # files named in a refusal
 _DESCRIPTION = """\
@@ -63,12 +66,24 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _refuse(plan, console)
     if arguments.dry_run:
         return _show(plan, console)
+    where = _target(repository, plan, wish)
     record = runs.execute(repository, plan, os.environ, console)
     console.say(_summary(record, plan))
-    return _recorded(repository, record, plan, wish, console)
+    return _recorded(repository, record, plan, wish, where, console)
 
 
-def _recorded(repository: Repository, record: RunRecord, plan: runs.Plan, wish: Wish, console: Console) -> int:
+def _target(repository: Repository, plan: runs.Plan, wish: Wish) -> Target | None:
+    """The branch of a results commit: what is wrong with it is said before the run."""
+    if wish.kind != "commit":
+        return None
+    from git_clearml import recording  # late: most runs are not recorded
+
+    return recording.target(repository, plan.commit, wish)
+
+
+def _recorded(
+    repository: Repository, record: RunRecord, plan: runs.Plan, wish: Wish, where: Target | None, console: Console
+) -> int:
     """Records the run's tasks in git where that is wished. The exit status: the command's, else whether it could be."""
     status = record.exit_status or 0
     if wish.kind == "none":
@@ -84,6 +99,7 @@ def _recorded(repository: Repository, record: RunRecord, plan: runs.Plan, wish: 
             plan.commit,
             runs.results(record, plan, os.environ, console),
             wish,
+            where=where,
             succeeded=status == 0,
             environment=os.environ,
             say=lambda line: console.say(f"git clearml: {line}"),

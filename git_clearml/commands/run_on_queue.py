@@ -17,6 +17,7 @@ from git_clearml import (
     launching,
     queue_commands,
     queue_runs,
+    recording,
     redaction,
     run_reports,
     side_refs,
@@ -37,6 +38,7 @@ from git_clearml.queue_commands import Entry
 from git_clearml.render.harmless import harmless
 from git_clearml.render.numbers import number
 from git_clearml.repository import Repository
+from git_clearml.results_branch import Target
 from git_clearml.watching import RunEnd, Watch
 
 _SHOWN = 10  # files named in a refusal
@@ -104,6 +106,7 @@ def _launch(call: _Call, words: Sequence[str]) -> int:
     order, notes = _order(call, entry)
     if call.arguments.dry_run:
         return _show(call, order)
+    where = recording.target(call.repository, order.commit, run_flags.wish_of(call.arguments))
     run = queue_runs.QueueRun(call.repository, call.api, order, call.progress)
     started = run.start()
     for note in () if started.attached else (*notes, *started.notes):
@@ -115,7 +118,7 @@ def _launch(call: _Call, words: Sequence[str]) -> int:
         run.said()
         return 0
     try:
-        status = _waited(call, started.task, entry)
+        status = _waited(call, started.task, entry, where)
     except (KeyboardInterrupt, Interrupted):
         run.said()
         raise
@@ -161,7 +164,7 @@ def _folder(repository: Repository) -> str:
 
 
 def _order(call: _Call, entry: Entry | None) -> tuple[queue_runs.Order, list[str]]:
-    """What is to be launched, and what should be said about it: the command names the script, flags and policy the rest."""
+    """What is to be launched, and what to say about it: the command names the script, flags and policy the rest."""
     arguments, commit, policy = call.arguments, call.judging.commits[0].commit, call.judging.rulings[0].policy
     template = arguments.template or ""
     requirements: str | None = None
@@ -224,10 +227,11 @@ def _attach(call: _Call) -> int:
     """Follows a task that is there already."""
     task = call.arguments.attach
     call.console.product(f"{harmless(task, 64)}\n{agents.page_of(call.api, task)}\n")
-    return _waited(call, task, None)
+    where = recording.target(call.repository, call.judging.commits[0].commit, run_flags.wish_of(call.arguments))
+    return _waited(call, task, None, where)
 
 
-def _waited(call: _Call, task: str, entry: Entry | None) -> int:
+def _waited(call: _Call, task: str, entry: Entry | None, where: Target | None) -> int:
     """Waits for the end, tells it, records it. Returns the exit status."""
     timeout = float(call.judging.rulings[0].settings["wait-timeout"].value)
     tail = Tail(call.api, task) if call.arguments.follow else None
@@ -249,6 +253,7 @@ def _waited(call: _Call, task: str, entry: Entry | None) -> int:
         policy=call.judging.rulings[0].policy,
         api=call.api,
         wish=run_flags.wish_of(call.arguments),
+        where=where,
         environment=os.environ,
         console=call.console,
     )

@@ -163,3 +163,15 @@ def test_a_failure_keeps_its_own_status_when_the_record_fails_too(yard: Yard) ->
     yard.repo.commit("fails", {"train.py": QUICK + "sys.exit(9)\n"})
     (yard.repo.path / ".git" / "refs" / "notes").write_text("in the way\n")
     assert here(yard, "--record", "notes").status == 9
+
+
+@pytest.mark.parametrize("queue", [True, False])
+def test_two_branches_are_an_error_before_the_work(queue: bool, yard: Yard) -> None:
+    """No hour of training is lost to a question that could be asked before it."""
+    yard.publish("main", "HEAD:refs/heads/feature/\u00fcber")
+    yard.repo.git("checkout", "--quiet", "--detach")
+    Robot(yard.server, "take", "complete")
+    done = queued(yard, "--record", "commit") if queue else here(yard, "--record", "commit")
+    assert (done.status, yard.server.tasks) == (2, {})
+    assert "feature/\u00fcber" in done.err
+    assert "--branch" in done.err

@@ -301,6 +301,21 @@ def test_a_merge_ref_of_depth_1(bench: Bench, tmp_path: Path, command: tuple[str
     assert (document["commit"], task["id"]) == (bench.head, mine)
 
 
+@pytest.mark.parametrize("results", [1, 3])
+def test_a_results_commit_in_a_checkout_of_depth_1(bench: Bench, tmp_path: Path, results: int) -> None:
+    """What it stands on is fetched: its parent has run."""
+    ran = bench.head
+    bench.gate.task(repository=f"file://{bench.gate.repo.path}")
+    for number in range(results):
+        bench.gate.repo.commit(f"results {number}", {"clearml.lock": f'{{"schema": {number}}}\n'})
+    bench.github.pulls[7]["head"]["sha"] = bench.head
+    bench.job.event = pull_request(7, bench.head, bench.base)
+    clone = shallow(bench, tmp_path / "clone")
+    commit = bench.gate.verify(cwd=clone.path, env=bench.job.env).commit
+    assert (commit["commit"], commit["outcome"]) == (bench.head, "verified")
+    assert (commit["equivalence"], commit["evidence_commit"]) == ("results", ran)
+
+
 @pytest.mark.parametrize("command", ["verify", "compare", "report"])
 def test_the_head_cannot_loosen_the_policy(bench: Bench, command: str) -> None:
     bench.gate.repo.policy("[tool.git-clearml.best]", 'metric = "acc/val"')
