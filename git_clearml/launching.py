@@ -57,13 +57,14 @@ def source(repository: Repository, commit: str, *, override: str = "", as_diff: 
     except CannotDecide:  # a URL for agents need not be one for us
         if not override or remote is None:
             raise
-        there = remotes.has(repository, pushed, commit, timeout=_BUDGET)
+        asked = pushed
+        there = remotes.has(repository, asked, commit, timeout=_BUDGET)
     if there:
         return Source(pushed, url, commit)
     if not as_diff:
         note = f"the remote lacks {commit[:12]}: pushed as a side ref until the check ends"
         return Source(pushed, url, commit, needs_side_ref=True, notes=(note,))
-    found = differences.difference(repository, pushed, commit, timeout=_BUDGET)
+    found = differences.difference(repository, asked, commit, timeout=_BUDGET)
     size = found.text.count("\n")
     note = f"the remote lacks {commit[:12]}: runs {found.base[:12]} and a diff of {size} lines"
     return Source(pushed, url, found.base, found.text, notes=(note,))

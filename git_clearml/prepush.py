@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from git_clearml.model import Policy
 SIDE_REFS = "refs/heads/git-clearml/"
 """Where this tool itself pushes commits that an agent has to fetch."""
 
-_SIDE_REF = re.compile(re.escape(SIDE_REFS) + "([0-9a-f]{12})-[0-9a-f]{8}")
 _NOTES = "refs/notes/"
 
 
@@ -80,8 +78,7 @@ def needs_judging(update: RefUpdate) -> bool:
     """Could this update share code? Not a deletion, notes, what is there already, or a side ref of our own."""
     if update.deletes or update.local_hash == update.remote_hash:
         return False
-    side = _SIDE_REF.fullmatch(update.remote_ref)
-    return not update.remote_ref.startswith(_NOTES) and not (side and update.local_hash.startswith(side[1]))
+    return not update.remote_ref.startswith((_NOTES, SIDE_REFS))
 
 
 def protected(remote_ref: str, policy: Policy) -> bool:

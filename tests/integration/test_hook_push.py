@@ -459,10 +459,10 @@ def test_neither_git_config_nor_the_environment_loosen_the_policy(yard: Yard) ->
     assert "GIT_CLEARML_ON_UNREACHABLE is ignored" in pushed.err
 
 
-def test_a_required_check_that_cannot_be_made_yet(yard: Yard) -> None:
+def test_a_required_check_that_has_not_passed(yard: Yard) -> None:
     yard.repo.policy("runnable = { required = true }")
     yard.task()
-    yard.refuses("origin", "main", by_us="runnable.required = true", requests=0)
+    yard.refuses("origin", "main", by_us="not proved to run on an agent", requests=2)
 
 
 def test_without_credentials_there_is_no_evidence(yard: Yard) -> None:
