@@ -10,26 +10,29 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from git_clearml import signs
 from git_clearml.clearml_api import ClearML
 from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, Refused, UsageError
 from git_clearml.evidence import answers
 from git_clearml.launches import Launch, Queue, Seen
-from git_clearml.metrics import MONITOR
 from git_clearml.render.harmless import harmless
 
+STOPPING = "stopping"  # the status's message by which an agent learns that it is to abort the task [28]
+_UNKNOWN_TASK = (400, 101)  # result code and subcode [17]
 _SEEN_SECONDS = 120  # an idle agent reports every 30 s; one that died stays listed for 600 [30]
 _FIELDS = (
     "id",
     "status",
     "status_reason",
     "status_message",
-    "execution.queue",
+    "execution.queue.name",
     "last_worker",
     "started",
     "last_iteration",
     "last_metrics",
     "metric_stats",
 )
+_WITH_PLOTS = ("in_progress", "stopped", "closed", "published", "publishing")
 _MOST_LINES = 400  # events of the console log, each of which may hold several lines
 
 
@@ -39,7 +42,7 @@ def queue(api: ClearML, name: str) -> Queue:
     Raises BadSetting that lists the queues which have workers when there is none, and the errors of ClearML.call.
     """
     data = api.call("queues.get_all", {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"]})
-    found = [one for one in _objects(data, "queues") if one.get("name") == name]
+    found = [one for one in objects(data, "queues") if one.get("name") == name]
     workers = _workers(api)
     if not found:
         known = f"queues with workers: {_listed(workers)}" if workers else "no worker serves any queue just now"
@@ -57,7 +60,7 @@ def _workers(api: ClearML) -> dict[str, dict[str, str]]:
     """Live worker -> the ids and names of the queues that it serves."""
     data = api.call("workers.get_all", {"last_seen": _SEEN_SECONDS})
     found = {}
-    for worker in _objects(data, "workers"):
+    for worker in objects(data, "workers"):
         queues = worker.get("queues") or []
         if not isinstance(queues, list):
             raise BadAnswer("the server sent a worker whose queues are no list", answers.WHICH)
@@ -92,7 +95,7 @@ def project(api: ClearML, name: str) -> str:
 
 def _project(api: ClearML, name: str) -> str:
     body = {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"], "search_hidden": True}
-    found = [one for one in _objects(api.call("projects.get_all", body), "projects") if one.get("name") == name]
+    found = [one for one in objects(api.call("projects.get_all", body), "projects") if one.get("name") == name]
     return answers.identity(found[0]) if found else ""
 
 
@@ -123,6 +126,7 @@ def body(launch: Launch, project_id: str, properties: Sequence[Mapping[str, Any]
 
 def create(api: ClearML, document: Mapping[str, Any]) -> str:
     """Makes the task, a draft as yet, and returns its id. Asked once: a second asking might make a second task."""
+    api.close()  # a connection that has idled may be dead, and that would be found out only by asking
     return answers.identity(api.call("tasks.create", document, repeat=False))
 
 
@@ -134,7 +138,7 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
     try:
         return answers.identity(api.call("tasks.clone", asked, repeat=False))
     except Refused as refusal:
-        if (refusal.result_code, refusal.subcode) != (400, 101):
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
             raise
         raise UsageError(f"there is no task {template} to take for a template", "see its id on its page") from None
 
@@ -148,7 +152,7 @@ def draft_with(api: ClearML, tag: str) -> str:
 
 def edit(api: ClearML, task: str, changes: Mapping[str, Any]) -> None:
     """Edits a draft: fields of its script are merged, lists and sections replaced [13]."""
-    api.call("tasks.edit", {"task": _checked(task), **changes})
+    _done(api.call("tasks.edit", {"task": _checked(task), **changes}), "updated")
 
 
 def set_property(api: ClearML, task: str, document: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +162,7 @@ def set_property(api: ClearML, task: str, document: Mapping[str, Any], item: Map
     """
     sections = {**document.get("hyperparams", {})}
     sections[str(item["section"])] = {**sections.get(str(item["section"]), {}), str(item["name"]): dict(item)}
-    api.call("tasks.edit", {"task": _checked(task), "hyperparams": sections})
+    edit(api, task, {"hyperparams": sections})
     return {**document, "hyperparams": sections}
 
 
@@ -169,13 +173,13 @@ def enqueue(api: ClearML, task: str, queue_id: str) -> None:
     """
     asked = {"task": _checked(task), "queue": _checked(queue_id), "verify_watched_queue": True}
     try:
-        api.call("tasks.enqueue", asked, repeat=False)
+        _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
     except CannotDecide as error:
         seen = _after(error, api, task)
         if seen is None or seen.status == "":
             raise
         if seen.status == "created":  # it never got there
-            api.call("tasks.enqueue", asked, repeat=False)
+            _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
 
 
 def _after(error: CannotDecide, api: ClearML, task: str) -> Seen | None:
@@ -190,16 +194,18 @@ def _after(error: CannotDecide, api: ClearML, task: str) -> Seen | None:
 
 
 def look(api: ClearML, task: str) -> Seen:
-    """The task as it is now. One request; status "" when there is no such task any more."""
+    """The task as it is now. One request or two; status "" when there is no such task any more."""
     document = document_of(api, task, _FIELDS)
     if document is None:
         return Seen("")
-    alive = _alive(document) or (_without_statistics(document) and _has_plots(api, task))
-    iteration = document.get("last_iteration")
+    status, iteration = answers.text(document, "status"), document.get("last_iteration")
+    alive = signs.shown(document) or (status in _WITH_PLOTS and _has_plots(api, task))
     where = answers.part(document, "execution").get("queue")
+    queue = where if isinstance(where, dict) else {"id": where}
     return Seen(
-        status=answers.text(document, "status"),
-        queue=str(where.get("id", "") if isinstance(where, dict) else where or ""),
+        status=status,
+        queue=answers.text(queue, "id"),
+        queue_name=answers.text(queue, "name"),
         worker=answers.text(document, "last_worker"),
         message=answers.text(document, "status_message"),
         reason=answers.text(document, "status_reason"),
@@ -217,83 +223,50 @@ def document_of(api: ClearML, task: str, fields: Sequence[str]) -> Mapping[str, 
     return next((one for one in found if answers.identity(one) == task), None)
 
 
-def _alive(document: Mapping[str, Any]) -> bool:
-    """Has the task reported anything of its own: a scalar, a plot, an image, or an iteration?
-
-    The resource monitor's metrics do not count, nor, once it has reported, the iteration: that may be its seconds.
-    """
-    stats, scalars = answers.part(document, "metric_stats"), answers.part(document, "last_metrics")
-    entries = (
-        answers.part(answers.part(scalars, one), other) for one in scalars for other in answers.part(scalars, one)
-    )
-    titles = [answers.text(entry, "metric") for entry in entries]
-    for key in stats:
-        entry = answers.part(stats, key)
-        if set(answers.part(entry, "event_stats_by_type")) - {"log"}:
-            titles.append(answers.text(entry, "metric"))
-    if any(not title.startswith(MONITOR) for title in titles):
-        return True
-    iteration = document.get("last_iteration")
-    return not titles and isinstance(iteration, int) and iteration > 0
-
-
-def _without_statistics(document: Mapping[str, Any]) -> bool:
-    """Does the server keep no statistics that tell of plots, for a task that runs?"""
-    return not document.get("metric_stats") and document.get("status") == "in_progress"
-
-
 def _has_plots(api: ClearML, task: str) -> bool:
+    """Has the task's own code reported a plot? The task's document does not tell for long. One request."""
     try:
-        return bool(api.call("events.get_task_plots", {"task": task, "iters": 1}).get("plots"))
-    except Refused:
+        plots = objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
+    except BadAnswer:  # a server that cannot tell of plots
         return False
-
-
-def position(api: ClearML, queue_id: str, task: str) -> tuple[int, int]:
-    """The task's place in the queue and the queue's length; place 0 when it is not in it. One request."""
-    entries = answers.part(api.call("queues.get_by_id", {"queue": _checked(queue_id)}), "queue").get("entries")
-    waiting = [one.get("task") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
-    ids = [one.get("id") if isinstance(one, dict) else one for one in waiting]
-    return (ids.index(task) + 1 if task in ids else 0), len(ids)
+    return any(signs.is_own(str(one.get("metric") or "")) for one in plots)
 
 
 def console(api: ClearML, task: str, most: int = _MOST_LINES) -> list[str]:
     """The last lines of the task's console log, oldest first. One request."""
     asked = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
-    events = _objects(api.call("events.get_task_log", asked), "events")
+    events = objects(api.call("events.get_task_log", asked), "events")
     return [line for event in reversed(events) for line in str(event.get("msg") or "").split("\n")]
-
-
-def console_after(api: ClearML, task: str, since: int) -> list[tuple[int, str]]:
-    """Events of the console log from a moment on (milliseconds since 1970), oldest first, with their moments.
-
-    One request. The server leaves out the very moment that it is given: the one before it is asked for.
-    """
-    asked = {"task": _checked(task), "batch_size": _MOST_LINES, "navigate_earlier": False}
-    asked |= {"from_timestamp": since - 1} if since else {}
-    events = _objects(api.call("events.get_task_log", asked), "events")
-    moments = [(one.get("timestamp"), str(one.get("msg") or "")) for one in events]
-    return sorted((moment, text) for moment, text in moments if isinstance(moment, int) and moment >= since)
 
 
 def stop(api: ClearML, task: str) -> None:
     """Aborts the task: at once in a queue, by its agent while it runs [28]. One that has ended is left alone."""
-    asked = {"task": _checked(task), "status_reason": "aborted by git clearml"}
     try:
-        api.call("tasks.stop", asked)
+        asked = {"task": _checked(task), "status_reason": "aborted by git clearml"}
+        _done(api.call("tasks.stop", asked), "updated")
     except Refused as refusal:
         if look(api, task).status in ("queued", "in_progress"):
             raise refusal
 
 
-def archive(api: ClearML, task: str) -> None:
-    """Archives the task; what is archived stays so."""
-    api.call("tasks.archive", {"tasks": [_checked(task)], "status_reason": "archived by git clearml"})
+def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
+    """Archives the task; what is archived stays so, and one that is gone is fine.
+
+    `stopping`: its agent may not have seen yet that it is to abort it. That stands in the status's message, which an
+    archive call replaces (clearml-server, bll/task/task_operations.py, archive_task).
+    """
+    asked: dict[str, Any] = {"tasks": [_checked(task)], "status_reason": "archived by git clearml"}
+    asked |= {"status_message": STOPPING} if stopping else {}
+    try:
+        _done(api.call("tasks.archive", asked), "archived")
+    except Refused as refusal:
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+            raise
 
 
 def add_tag(api: ClearML, task: str, tag: str) -> None:
     """Adds a tag, atomically: other tags stay [21]."""
-    api.call("tasks.update_tags", {"ids": [_checked(task)], "add_tags": [tag]})
+    _done(api.call("tasks.update_tags", {"ids": [_checked(task)], "add_tags": [tag]}), "updated")
 
 
 def page_of(api: ClearML, task: str) -> str:
@@ -308,8 +281,14 @@ def _checked(identity: str) -> str:
     return identity
 
 
-def _objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The list of objects under a key. Raises BadAnswer for anything else."""
+def _done(data: Mapping[str, Any], key: str) -> None:
+    """Raises BadAnswer where the server does not say that it did what it was asked to [13, 15, 16, 17]."""
+    if not isinstance(data.get(key), int):
+        raise BadAnswer("the server does not say that it did what it was asked to", answers.WHICH)
+
+
+def objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The list of objects under a key, or BadAnswer."""
     found = data.get(key)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise BadAnswer(f"the server answered without a list of {key}", answers.WHICH)

@@ -41,12 +41,12 @@ def check_tag(policy: Policy) -> None:
 
 
 def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
-    """The tasks that bear the best tag, in the policy's project, else in `project`; sub-projects count.
+    """The tasks that bear the best tag, in the best task's project, the policy's, else `project`; sub-projects count.
 
     Without any project the best tasks of others on the same server would be ours. Raises the errors of the source.
     """
     check_tag(policy)
-    scoped = replace(policy, project=policy.project or project)
+    scoped = replace(policy, project=policy.best.project or policy.project or project)
     tagged = source.tagged(policy.best.tag, scoped)
     return [task for task in tagged if scoped.project or not task.project]
 

@@ -8,40 +8,64 @@ from dataclasses import dataclass
 
 from git_clearml import agents, owners, ownership, proofs, side_refs
 from git_clearml.clearml_api import ClearML
-from git_clearml.errors import CannotDecide, Interrupted
-from git_clearml.launches import Owner
+from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorized
+from git_clearml.launches import Owner, Seen
 from git_clearml.repository import Repository
 
-_GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
+GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
 _ENDED = ("completed", "failed", "stopped", "closed", "published")
+_AT_WORK = ("queued", "in_progress")
+# A server that knows of no agent at work ends a task by itself and says so. An agent that is taking the task from the
+# queue in that very moment sets it to in_progress, twice and more, whatever it was (clearml-agent 3.0,
+# commands/worker.py): first it may not have said anything, later it has, and then it takes some seconds.
+_BY_SERVER = "Stopped by "
+_UNTOUCHED, _TAKEN = 2.0, 15.0  # seconds for which a task that the server ended has to stay so
 
 
 @dataclass
 class Launched:
     """What is in the world because of us. `asked`: a task was asked for, and there may be one whose id is not known.
 
-    `status` is the task's as last seen, "deleted" when somebody deleted it.
+    `draft`: it was never to be put on a queue yet. `status` is the task's as last seen, "deleted" when somebody deleted
+    it.
     """
 
     owner: Owner | None = None
     commit: str = ""  # that the task runs
     asked: bool = False
     task: str = ""
+    draft: bool = False
     status: str = ""
     side_ref: side_refs.SideRef | None = None
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is wanted beside the abort. `proved` is the tree that has been proved runnable, "" for none."""
+    """What is wanted beside the abort. `proved` is the tree that has been proved runnable, "" for none.
+
+    `wait`: for the agent to confirm, and for a server that is away, up to `grace` seconds.
+    """
 
     archive: bool = False
     proved: str = ""
-    wait: bool = True  # for the agent to confirm
+    wait: bool = True
+    grace: float = GRACE
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One thing to do. `by_hand` says what is left where it cannot be done. Each may be done twice."""
+
+    by_hand: str
+    do: Callable[[], None]
 
 
 class CleanUp:
-    """Cleans up once. Time is an argument."""
+    """Cleans up once. Time is an argument.
+
+    `patience` is how many interrupts are borne: the step that one of them cut short is begun again, and `interrupted`
+    is the status of the last. One more ends the cleaning.
+    """
 
     def __init__(
         self,
@@ -49,47 +73,66 @@ class CleanUp:
         api: ClearML,
         launched: Launched,
         *,
+        patience: int = 0,
+        say: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repository, self._api, self._launched = repository, api, launched
-        self._sleep, self._clock = sleep, clock
+        self._patience, self._say, self._sleep, self._clock = patience, say, sleep, clock
+        self._todo: list[_Step] = []
+        self._failed: list[tuple[_Step, str]] = []
+        self._deadline: float | None = None
+        self._at_work = False
+        self.interrupted = 0
 
     def run(self, wishes: Wishes) -> list[str]:
-        """What could not be cleaned up, each with the thing to do by hand. An interrupt leaves the rest undone."""
-        steps = self._steps(wishes)
-        left: list[str] = []
-        for number, (what, step) in enumerate(steps):
+        """What could not be cleaned up, each with the thing to do by hand."""
+        self._todo = self._steps(wishes)
+        again = wishes.wait  # by the time the first round is over, the server may be back
+        while self._todo:
+            try:
+                self._work_off()
+                if self._failed and again:
+                    again, self._todo, self._failed = False, [step for step, _ in self._failed], []
+            except (KeyboardInterrupt, Interrupted) as interruption:
+                self.interrupted = interruption.status if isinstance(interruption, Interrupted) else 130
+                if not self._patience:
+                    break
+                self._patience -= 1
+        left = [f"{step.by_hand} ({why})" for step, why in self._failed]
+        return left + [step.by_hand for step in self._todo]
+
+    def _work_off(self) -> None:
+        while self._todo:
+            step = self._todo[0]
             try:
                 self._api.renew()
-                step()
+                step.do()
             except CannotDecide as error:
-                left.append(f"{what} ({error.message})")
-            except (KeyboardInterrupt, Interrupted):
-                left += [one for one, _ in steps[number:]]
-                break
-        return left
+                self._failed.append((step, error.message))
+            self._todo.pop(0)
 
-    def _steps(self, wishes: Wishes) -> list[tuple[str, Callable[[], None]]]:
-        launched, steps = self._launched, list[tuple[str, Callable[[], None]]]()
-        task, there = launched.task, launched.status != "deleted"
-        page = agents.page_of(self._api, task) if task else ""
-        at_work = bool(task) and there and launched.status not in _ENDED
-        if launched.asked and not task:
-            steps.append((f"a draft with the tag {owners.TAG} may exist: archive it", self._archive_lost))
-        if at_work:
-            steps.append((f"abort the task: {page}", lambda: agents.stop(self._api, task)))
-        if task and there and wishes.proved:
-            what = "the pass is not on record: check again"
-            steps.append((what, lambda: proofs.remember(self._api, task, wishes.proved)))
-        if task and there and wishes.archive:
-            steps.append((f"archive the task: {page}", lambda: agents.archive(self._api, task)))
+    def _steps(self, wishes: Wishes) -> list[_Step]:
+        launched, steps = self._launched, list[_Step]()
+        there = bool(launched.task) and launched.status != "deleted"
+        self._at_work = there and not launched.draft and launched.status not in _ENDED
+        page = agents.page_of(self._api, launched.task) if there else ""
+        if launched.asked and not launched.task:
+            steps.append(_Step(f"a draft with the tag {owners.TAG} may exist: archive it", self._archive_lost))
+        if self._at_work:
+            steps.append(_Step(f"abort the task: {page}", self._abort))
+        if there and wishes.proved:
+            steps.append(_Step("the pass is not on record: check again", lambda: self._remember(wishes.proved)))
         if launched.side_ref:
             ref = launched.side_ref
-            what = f"delete the side ref: git push {ref.remote} --delete {ref.ref}"
-            steps.append((what, lambda: side_refs.delete(self._repository, ref)))
-        if at_work and wishes.wait:
-            steps.append((f"see that the agent aborts the task: {page}", self._confirm))
+            by_hand = f"delete the side ref: git push {ref.remote} --delete {ref.ref}"
+            steps.append(_Step(by_hand, lambda: side_refs.delete(self._repository, ref)))
+        if self._at_work and wishes.wait:
+            by_hand = f"see that the agent aborts the task: {page}"
+            steps.append(_Step(by_hand, lambda: self._confirm(wishes.grace)))
+        if there and (wishes.archive or launched.draft):
+            steps.append(_Step(f"archive the task: {page}", self._archive))
         return steps
 
     def _archive_lost(self) -> None:
@@ -99,17 +142,53 @@ class CleanUp:
         if lost:
             agents.archive(self._api, lost)
 
-    def _confirm(self) -> None:
-        """Waits until the task has really ended. An agent that took it in that very moment is asked again."""
-        deadline, last = self._clock() + _GRACE, ""
+    def _abort(self) -> None:
+        agents.stop(self._api, self._launched.task)
+
+    def _remember(self, tree: str) -> None:
+        proofs.remember(self._api, self._launched.task, tree)
+
+    def _archive(self) -> None:
+        agents.archive(self._api, self._launched.task, stopping=self._at_work)
+
+    def _confirm(self, grace: float) -> None:
+        """Waits until the task has ended for good. An agent that took it in that very moment is asked again."""
+        if self._deadline is None:
+            self._deadline = self._clock() + grace
+        ended: float | None = None  # since when
         while True:
-            self._api.renew()
-            seen = agents.look(self._api, self._launched.task)
-            if seen.status not in owners.ACTIVE and last == seen.status:
+            seen, problem = self._look()
+            if seen is None or seen.status in _AT_WORK:
+                ended = None
+            elif ended is None:
+                ended = self._clock()
+            late = self._clock() >= self._deadline
+            if seen is not None and ended is not None and (late or self._clock() - ended >= _quiet(seen)):
+                self._at_work = False
                 return
-            if seen.status in ("queued", "in_progress") and seen.message != "stopping":
-                agents.stop(self._api, self._launched.task)
-            if self._clock() >= deadline:
-                raise CannotDecide(f"it is still {seen.status}")
-            last = seen.status
+            if late:
+                raise CannotDecide(problem or f"it is still {seen.status if seen else 'unknown'}")
+            if seen is not None and seen.status == "in_progress":
+                self._say("waiting for the agent to abort the task (Ctrl-C stops waiting)")
             self._sleep(1.0)
+
+    def _look(self) -> tuple[Seen | None, str]:
+        """The task as it is now, told once more to stop where that is not on record; else why that is not known."""
+        task = self._launched.task
+        try:
+            self._api.renew()
+            seen = agents.look(self._api, task)
+            if seen.status in _AT_WORK and seen.message != agents.STOPPING:
+                agents.stop(self._api, task)
+            return seen, ""
+        except (Unauthorized, Forbidden):
+            raise
+        except CannotDecide as error:
+            return None, error.message
+
+
+def _quiet(seen: Seen) -> float:
+    """For how many seconds an ended task has to stay ended, before nobody can be at work on it any more."""
+    if seen.status != "stopped" or not seen.message.startswith(_BY_SERVER):
+        return 0.0
+    return _TAKEN if seen.started else _UNTOUCHED

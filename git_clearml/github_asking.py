@@ -8,10 +8,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from git_clearml import redaction
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, TimedOut, Unauthorized, Unreachable
 
 READ_SECONDS = 15
@@ -52,10 +53,15 @@ class Clock:
 
 
 class Asking:
-    """All calls to one API together have `budget` seconds. `log` gets a line for each, without the token."""
+    """All calls to one API together have `budget` seconds. `log` gets a line for each.
 
-    def __init__(self, api: str, token: str, budget: float, clock: Clock, log: Callable[[str], None]) -> None:
-        self._api, self._token, self._budget = api, token, budget
+    None of the `secrets` comes out of it, should GitHub repeat one in its refusal.
+    """
+
+    def __init__(
+        self, api: str, secrets: Sequence[str], budget: float, clock: Clock, log: Callable[[str], None]
+    ) -> None:
+        self._api, self._secrets, self._budget = api, secrets, budget
         self._clock, self._log = clock, log
         self._deadline = clock.monotonic() + budget
 
@@ -156,7 +162,7 @@ class Asking:
         return None
 
     def _said(self, data: Any) -> str:
-        """GitHub's own words, without the token, should they repeat it."""
+        """GitHub's own words."""
         message = data.get("message") if isinstance(data, dict) else None
         text = message if isinstance(message, str) and message else "no reason given"
-        return " ".join(text.replace(self._token, "***").split())[:200]
+        return " ".join(redaction.struck(text, self._secrets).split())[:200]

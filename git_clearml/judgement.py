@@ -25,15 +25,12 @@ _LOOSENESS = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
 @dataclass(frozen=True)
 class Wanted:
     """What the command line asks: revisions (none: the job's commit, else HEAD), flags by their setting's key, the id
-    of the only task that may count, and whose policy judges (None: the one that applies).
-
-    `guarded`: flags count only where they are stricter, even in a CI service that we do not know."""
+    of the only task that may count, and whose policy judges (None: the one that applies)."""
 
     revs: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
     policy_from: str | None = None
-    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,13 +166,14 @@ def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyRepor
 def prepare(repository: Repository, wanted: Wanted, around: Surroundings) -> Judging:
     """Resolves the revisions, and the policy for each, before any server is asked.
 
-    By hand a commit is judged by its own policy and the flags over it. In CI by the accepted side's, and a flag counts
-    only where it is stricter. Raises UnknownRevision, BadSetting, and CannotDecide when a commit cannot be fetched.
+    By hand a commit is judged by its own policy and the flags over it. In CI by the accepted side's, where that is
+    known, and a flag counts only where it is stricter. Raises UnknownRevision, BadSetting, and CannotDecide when a
+    commit cannot be fetched.
     """
     commits = _commits(repository, wanted, around.context)
     judges = _judges(repository, wanted, around, commits)
-    flags = dict(wanted.flags)
-    if (around.context is not None and wanted.policy_from is None) or wanted.guarded:
+    flags, plain = dict(wanted.flags), list[Ruling]()
+    if around.context is not None or evidence.in_ci(around.environment):
         from git_clearml import compare  # late: its exact numbers are nothing that the gate needs
 
         plain = policies.rulings(repository, judges, flags=_mere(flags), environment=around.environment)
@@ -188,9 +186,17 @@ def prepare(repository: Repository, wanted: Wanted, around: Surroundings) -> Jud
         for line in ignored:
             around.warn(line)
     rulings = policies.rulings(repository, judges, flags=flags, environment=around.environment)
+    if plain:
+        rulings = [_measured_by(own.policy, ruling) for own, ruling in zip(plain, rulings, strict=True)]
     for warning in dict.fromkeys(warning for ruling in rulings for warning in ruling.warnings):
         around.warn(warning)
     return Judging(repository, commits, rulings, wanted, around)
+
+
+def _measured_by(policy: Policy, ruling: Ruling) -> Ruling:
+    """The ruling, whose best task is looked up where the policy without flags says."""
+    best = replace(ruling.policy.best, project=policy.project)
+    return replace(ruling, policy=replace(ruling.policy, best=best))
 
 
 def _commits(repository: Repository, wanted: Wanted, context: Context | None) -> list[Resolved]:
@@ -214,15 +220,18 @@ def _commits(repository: Repository, wanted: Wanted, context: Context | None) ->
 def _judges(
     repository: Repository, wanted: Wanted, around: Surroundings, commits: Sequence[Resolved]
 ) -> Sequence[Resolved]:
-    """For each commit the one whose policy judges it."""
-    if wanted.policy_from is not None:
-        return repository.resolve([wanted.policy_from]) * len(commits)
-    if around.context is None:
-        return commits
-    from git_clearml import checkout
+    """For each commit the one whose policy judges it; in CI --policy-from counts where no accepted side is known."""
+    named = None if wanted.policy_from is None else repository.resolve([wanted.policy_from])[0]
+    accepted = None
+    if around.context is not None:
+        from git_clearml import checkout
 
-    accepted = checkout.accepted(repository, around.context, file_at=around.file_at)
-    return commits if accepted is None else [accepted] * len(commits)
+        accepted = checkout.accepted(repository, around.context, file_at=around.file_at)
+        if accepted is not None and named is not None and named.commit.hash != accepted.commit.hash:
+            side = accepted.commit.hash[:12]
+            around.warn(f"--policy-from {wanted.policy_from} is ignored: in CI the policy of {side} decides")
+    judge = accepted or named
+    return commits if judge is None else [judge] * len(commits)
 
 
 _POLICY_FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable")

@@ -52,6 +52,7 @@ class Seen:
 
     status: str
     queue: str = ""  # id
+    queue_name: str = ""
     worker: str = ""
     message: str = ""
     reason: str = ""

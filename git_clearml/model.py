@@ -246,7 +246,11 @@ class CommentResult:
 
 @dataclass(frozen=True)
 class Best:
-    """Policy of the best model (design 8b)."""
+    """Policy of the best model (design 8b).
+
+    `project` is where the best task is looked up, "" for where the tasks are: a flag in CI may narrow which tasks
+    count, but not what they are measured by.
+    """
 
     metric: str = ""
     direction: str = "max"
@@ -255,6 +259,7 @@ class Best:
     tag: str = "Best Performance"
     on_worse: str = "fail"
     zero_is_a_value: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True)

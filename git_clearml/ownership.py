@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from git_clearml.launches import Owner
 from git_clearml.repository import is_hash
 
 _PAGE = 500
-_FIELDS = ("id", "status", "parent", "script.repository", "script.version_num")
+_FIELDS = ("id", "status", "parent", "system_tags", "script.repository", "script.version_num")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,17 @@ class Owned:
     repository: str
     commit: str
     owner: Owner
+    archived: bool = False
 
 
 def abandoned(api: ClearML, *, here: str, now: float) -> list[Owned]:
-    """The tasks of checks that nobody watches any more: they may be swept. One request."""
-    found = _asked(api, owners.CHECK, {"tags": [owners.TAG], "system_tags": ["-archived"], "order_by": ["last_update"]})
-    return [one for one in found if owners.abandoned(one.owner, host=here, alive=_lives(one.owner), now=now)]
+    """The tasks of checks that nobody watches any more: they may be swept. One request.
+
+    An archived one too, if it still runs: an agent can take a task from its queue while that is swept.
+    """
+    found = _asked(api, owners.CHECK, {"tags": [owners.TAG], "order_by": ["last_update"]})
+    active = [one for one in found if not (one.archived and one.status == "created")]
+    return [one for one in active if owners.abandoned(one.owner, host=here, alive=_lives(one.owner), now=now)]
 
 
 def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
@@ -67,8 +73,9 @@ def _owned(document: Mapping[str, Any], name: str) -> Owned | None:
     owner = owner_in(document, name)
     if owner is None or not owners.is_of(owner, identity, status, str(document.get("parent") or "")):
         return None
-    script = answers.part(document, "script")
-    return Owned(identity, status, answers.text(script, "repository"), answers.text(script, "version_num"), owner)
+    script, archived = answers.part(document, "script"), "archived" in answers.texts(document, "system_tags")
+    url, commit = answers.text(script, "repository"), answers.text(script, "version_num")
+    return Owned(identity, status, url, commit, owner, archived)
 
 
 def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
@@ -78,4 +85,19 @@ def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
 
 
 def _lives(owner: Owner) -> bool:
-    return bool(owner.pid_started) and processes.started(owner.pid) == owner.pid_started
+    """Does the owner's process still run, on this very host? Where that cannot be told, it does."""
+    if not owner.pid_started:
+        return True
+    started = processes.started(owner.pid)
+    return started == owner.pid_started if started else owner.pid > 0 and _is_hidden(owner.pid)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Is there a process of somebody else, which /proc does not show us (its mount option `hidepid`)?"""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False  # it is ours, and has ended

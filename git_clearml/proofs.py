@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,9 @@ from git_clearml.repository import Repository, is_hash
 from git_clearml.verification import Evidence, Question
 
 _MOST = 100  # trees in one request
-_FIELDS = ("id", "tags", "last_update", f"hyperparams.properties.{owners.CHECK}")
+_PAGE = 500  # tasks; the most that a server gives at once
+_FIELDS = ("id", "status", "tags", "last_update", f"hyperparams.properties.{owners.CHECK}")
+_NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
 
 
 def digest(rules: Runnable, packages: Sequence[str] = ()) -> str:
@@ -25,7 +28,7 @@ def digest(rules: Runnable, packages: Sequence[str] = ()) -> str:
     return owners.digest(rules, *packages)
 
 
-def passed(api: ClearML, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequence[str] = ()) -> dict[str, str]:
     """Tree hash -> the task of a check that passed, archived or not. One request for 100 trees.
 
     Raises the errors of ClearML.call.
@@ -34,18 +37,21 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable) -> dict[str, str
     found: dict[str, str] = {}
     for start in range(0, len(wanted), _MOST):
         some = wanted[start : start + _MOST]
-        asked: dict[str, Any] = {
-            "tags": [owners.passed_tag(tree) for tree in some],
-            "order_by": ["-last_update"],
-            "page": 0,
-            "page_size": 500,
-            "only_fields": list(_FIELDS),
-        }
-        for document in answers.documents(api.call("tasks.get_all_ex", asked)):
-            tree = _proved(document, digest(rules))
+        for document in _tagged(api, [owners.passed_tag(tree) for tree in some]):
+            tree = _proved(document, digest(rules, packages))
             if tree in some:
                 found.setdefault(tree, answers.identity(document))
     return found
+
+
+def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The tasks with any of these tags, newest first."""
+    asked = {"tags": list(tags), "order_by": ["-last_update"], "page_size": _PAGE, "only_fields": list(_FIELDS)}
+    for page in itertools.count():
+        documents = answers.documents(api.call("tasks.get_all_ex", {**asked, "page": page}))
+        yield from documents
+        if len(documents) < _PAGE:
+            return
 
 
 def _proved(document: Mapping[str, Any], what: str) -> str:
@@ -53,6 +59,8 @@ def _proved(document: Mapping[str, Any], what: str) -> str:
     owner = ownership.owner_in(document, owners.CHECK)
     tags = answers.texts(document, "tags")
     if owner is None or owner.task != answers.identity(document) or owner.what != what:
+        return ""
+    if answers.text(document, "status") in _NOT_RUN:
         return ""
     return owner.tree if {owners.TAG, owners.passed_tag(owner.tree)} <= set(tags) else ""
 

@@ -16,6 +16,7 @@ from git_clearml.github_asking import Clock, NotFound
 from git_clearml.model import CommentResult, VerifyReport
 from git_clearml.pull_request import Comment, GitHub, Pull
 from git_clearml.render import comment as view
+from git_clearml.render import history
 from git_clearml.render.comment import Page, Section
 from git_clearml.repository import Repository
 
@@ -108,14 +109,13 @@ def connect(
     clock: Clock | None = None,
 ) -> GitHub:
     """The repository on GitHub. Raises NotConfigured without a token, UsageError when the repository is unknown."""
-    name = options.repository or (context.repository if context else "")
-    api = (context.api if context else "") or environment.get("GITHUB_API_URL", "")
-    if not name:
-        name = _of_remote(repository, environment)
+    name = options.repository or (context.repository if context else "") or _of_remote(repository, environment)
+    api = (context.api if context else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
     token = next((environment[key] for key in TOKENS if environment.get(key)), "")
     if not token:
         raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
-    return GitHub(name, token, api=api or "https://api.github.com", budget=options.budget, log=log, clock=clock)
+    known = redaction.secrets_in(environment)
+    return GitHub(name, token, api=api, budget=options.budget, secrets=known, log=log, clock=clock)
 
 
 def policy_reader(
@@ -287,7 +287,7 @@ def plan(own: Sequence[Comment], page: Page, head: str) -> Plan:
     if not own:
         return Plan("create", view.comment(page))
     keep, *others = own
-    told = view.entries(keep.body)
+    told = history.entries(keep.body)
     judged = {verdict.commit for verdict in page.report.verdicts}
     if told and told[0].commit == head and judged and head not in judged:
         return Plan("skip", keep=keep)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +51,7 @@ class Comment:
 class GitHub:
     """One repository on a GitHub server, with `budget` seconds for everything that is asked of it.
 
-    `log` gets a line per request, without secrets.
+    `log` gets a line per request. Neither the token nor any other of the `secrets` stands in an error, or there.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class GitHub:
         *,
         api: str,
         budget: float,
+        secrets: Sequence[str] = (),
         log: Callable[[str], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
@@ -69,7 +70,7 @@ class GitHub:
         if not api.startswith(("https://", "http://")):
             raise NotConfigured(f"GITHUB_API_URL is no URL: {api[:80]!r}", "for instance https://api.github.com")
         self._repository = f"/repos/{repository}"
-        self._asking = Asking(api, token, budget, clock or Clock(), log)
+        self._asking = Asking(api, (*secrets, token), budget, clock or Clock(), log)
         self._github = Github(
             auth=Auth.Token(token),
             base_url=api.rstrip("/"),

@@ -66,7 +66,15 @@ def judge(
         return _undecided(judged, error)
     outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
     hint = hints.next_command(repository, verdicts, judged[0].ruling.policy)
-    return VerifyReport(outcome, outcome.status, judged[0].ruling.origin, tuple(verdicts), hint)
+    report = VerifyReport(outcome, outcome.status, judged[0].ruling.origin, tuple(verdicts), hint)
+    # git clearml push checks by the policy that judges this push, which need not be the commit's own
+    return replace(report, hint="git clearml push") if lacks_only_checks(report) else report
+
+
+def lacks_only_checks(report: VerifyReport) -> bool:
+    """Is this no pass, but would be one if the remote checks that the policy wants had passed?"""
+    lacking = [one for one in report.verdicts if one.outcome is not Outcome.VERIFIED]
+    return bool(lacking) and all(one.unproved for one in lacking)
 
 
 def demands(
@@ -190,13 +198,13 @@ def _verdicts(
         if not asked:
             continue
         found = verification.verify(repository, source, asked, urls=[push.url] if push.url else ())
-        for question, verdict in zip(asked, found, strict=True):
-            verdicts[question.commit, question.policy] = verdict
         if any(question.policy.runnable.required for question in asked):
             from git_clearml import proofs  # late: few policies want it
 
             passes = proofs.memory(repository, source.identity, lifetime)
             found = proofs.required(asked, found, source, remembered=passes)
+        for question, verdict in zip(asked, found, strict=True):
+            verdicts[question.commit, question.policy] = verdict
         if source.identity:
             memory.remember(
                 keys[one.commit, one.policy]

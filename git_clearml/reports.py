@@ -30,29 +30,48 @@ def check_against(repository: Repository, against: str) -> None:
 
 
 def of_verdict(
-    repository: Repository, source: Evidence, verdict: Verdict, policy: Policy, *, against: str, selection: Selection
+    repository: Repository,
+    source: Evidence,
+    verdict: Verdict,
+    policy: Policy,
+    *,
+    against: str,
+    otherwise: str = "",
+    selection: Selection,
 ) -> MetricsReport:
     """The metrics of the verdict's task; without one, a report that has the verdict's outcome and no numbers."""
     if verdict.task is None:
         return MetricsReport(verdict.commit, verdict.outcome, verdict.outcome.status, notes=verdict.notes)
-    report = of_task(repository, source, verdict.task, policy, against=against, selection=selection)
+    task = verdict.task
+    report = of_task(repository, source, task, policy, against=against, otherwise=otherwise, selection=selection)
     notes = dict.fromkeys((*verdict.notes, *report.notes))
     return replace(report, commit=verdict.commit, outcome=verdict.outcome, notes=tuple(notes))
 
 
 def of_task(
-    repository: Repository, source: Evidence, task: Task, policy: Policy, *, against: str, selection: Selection
+    repository: Repository,
+    source: Evidence,
+    task: Task,
+    policy: Policy,
+    *,
+    against: str,
+    otherwise: str = "",
+    selection: Selection,
 ) -> MetricsReport:
     """The metrics of a task, next to those of `against`: best, a revision, a task's id, or "" for none.
 
-    Two requests, and those that it takes to find the other task. Raises UnknownRevision, UsageError and the errors of
-    the source.
+    Where there is no such task they stand next to those of the commit `otherwise`, if this clone has it and a task has
+    run it. Two requests, and those that it takes to find the other task. Raises UnknownRevision, UsageError and the
+    errors of the source.
     """
     other, label, notes = _other(repository, source, task, policy, against)
-    theirs = source.metrics(other) if other else None
-    rows, hidden, more = metrics.rows(source.metrics(task), theirs, policy.best, selection)
     column = "best" if against == BEST else "other"
-    return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, (*task.notes, *notes, *more))
+    if other is None and otherwise and repository.trees([otherwise]):
+        other, label, more = _other(repository, source, task, policy, otherwise)
+        column, notes = "other", [*notes, *more]
+    theirs = source.metrics(other) if other else None
+    rows, hidden, said = metrics.rows(source.metrics(task), theirs, policy.best, selection)
+    return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, (*task.notes, *notes, *said))
 
 
 def find_task(source: Evidence, identity: str, policy: Policy) -> Task:

@@ -16,9 +16,17 @@ from git_clearml.render.comment import Section
 
 
 def of_metrics(
-    judging: Judging, report: VerifyReport, *, environment: Mapping[str, str], warn: Callable[[str], None]
+    judging: Judging,
+    report: VerifyReport,
+    *,
+    environment: Mapping[str, str],
+    warn: Callable[[str], None],
+    base: str = "",
 ) -> list[Section]:
-    """The table of the accepted task's metrics; none where there is no task, a line where they cannot be had."""
+    """The table of the accepted task's metrics, next to the best task's; without one, to those of the commit `base`.
+
+    No section where there is no task, a line where its metrics cannot be had.
+    """
     verdict = report.verdicts[0]
     if verdict.task is None:
         return []
@@ -27,23 +35,24 @@ def of_metrics(
     source.renew()
     try:
         measured = reports.of_verdict(
-            judging.repository, source, verdict, rules, against=reports.BEST, selection=Selection()
+            judging.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
         )
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")
         note = f"The metrics could not be read: {markdown.escape(error.message, 300)}"
         return [lambda _: note]
     shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
-    return [lambda limit: metrics.report_markdown(shown, limit)]
+    return [lambda limit: metrics.report_markdown(shown, limit, fold=True)]
 
 
-def of_check(check: Check | None) -> list[Section]:
-    """What the remote check came to; none where none was made."""
+def of_check(check: Check | None, hint: str = "") -> list[Section]:
+    """What the remote check came to; none where none was made. `hint` is what the report says to do next anyway."""
     if check is None:
         return []
     from git_clearml.render import check as view
 
-    return [lambda limit: view.markdown_of(replace(check, problems=()), limit)]
+    shown = replace(check, problems=(), hint="" if check.hint == hint else check.hint)
+    return [lambda limit: view.markdown_of(shown, limit)]
 
 
 def of_comparison(comparison: Comparison | None) -> list[Section]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from git_clearml.launches import CheckOutcome, Limits, Seen
 
 _WAITING = ("queued", "created")
+# ClearML's Kubernetes glue takes a task from its queue and puts it on one of its own, where it waits for its pod. With
+# an older server it stops the task in between (clearml-agent 3.0, glue/k8s.py, run_one_task).
+_PENDING_QUEUE, _STOPPED_IN_BETWEEN = "k8s_scheduler", "moving to k8s pending queue"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Watch:
     @property
     def waiting(self) -> bool:
         """Is it in the queue, as far as we know?"""
-        return self.seen.status in _WAITING
+        return self.seen.status in _WAITING or _between_queues(self.seen)
 
 
 def after(watch: Watch, seen: Seen | None, now: float) -> Watch:
@@ -49,14 +52,14 @@ def after(watch: Watch, seen: Seen | None, now: float) -> Watch:
     return Watch(now, seen, queued, running)
 
 
-def ending(watch: Watch, limits: Limits) -> Ending | None:
-    """The end of a check, None as long as one has to wait."""
+def ending(watch: Watch, limits: Limits, queue: str = "") -> Ending | None:
+    """The end of a check, None as long as one has to wait. `queue` is the id of the queue that it was put on."""
     if watch.away_since is not None:
         gone = watch.now - watch.away_since
         if gone < limits.away:
             return None
         return Ending(CheckOutcome.UNDECIDED, f"the server has been away for {_seconds(gone)}", "server-away")
-    over = _ended(watch.seen)
+    over = _moved(watch.seen, queue) or _ended(watch.seen)
     if over is not None:
         return over
     if watch.seen.status == "in_progress" and watch.running >= limits.running:
@@ -70,6 +73,18 @@ def ending(watch: Watch, limits: Limits) -> Ending | None:
     return None
 
 
+def _moved(seen: Seen, queue: str) -> Ending | None:
+    """What runs on another queue's agent says nothing of ours."""
+    if queue in ("", seen.queue) or not seen.queue or seen.queue_name == _PENDING_QUEUE:
+        return None
+    where = f" {seen.queue_name!r}" if seen.queue_name else ""
+    return Ending(CheckOutcome.UNDECIDED, f"somebody moved the task to another queue{where}", "moved")
+
+
+def _between_queues(seen: Seen) -> bool:
+    return seen.status == "stopped" and seen.reason == _STOPPED_IN_BETWEEN
+
+
 def _ended(seen: Seen) -> Ending | None:
     """What the task's own state decides. A failure beats a sign of life; an abort by somebody does not."""
     if seen.status == "":
@@ -80,7 +95,7 @@ def _ended(seen: Seen) -> Ending | None:
         return Ending(CheckOutcome.RUNNABLE, "the task completed")
     if seen.alive and seen.status in ("in_progress", "stopped", "closed", "published", "publishing"):
         return Ending(CheckOutcome.RUNNABLE, "the task reported its first values")
-    if seen.status == "stopped":
+    if seen.status == "stopped" and not _between_queues(seen):
         return Ending(CheckOutcome.FAILED, "somebody aborted the task before it showed life", "aborted")
     if seen.status in ("closed", "published"):
         words = f"somebody made the task {seen.status} before it showed life"

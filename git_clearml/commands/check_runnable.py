@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from git_clearml import agents, checks, clearml_conf, evidence, judgement, launching, prepush, proofs
 from git_clearml.console import Console
-from git_clearml.errors import CannotDecide, Error, NotConfigured, UsageError
-from git_clearml.judgement import Judging
+from git_clearml.errors import CannotDecide, Error, NotConfigured, PublishFailed, UsageError
+from git_clearml.judgement import Judging, Surroundings
 from git_clearml.launches import Check, CheckOutcome
 from git_clearml.model import Commit, Problem
 from git_clearml.policies import Ruling
 from git_clearml.progress import Progress
 from git_clearml.repository import Repository
+
+if TYPE_CHECKING:
+    from git_clearml.ci import Context
 
 _TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
 _NUMBERS = ("execution-timeout", "queue-timeout")
@@ -68,17 +71,44 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Checks and prints. Returns the exit status."""
     repository = Repository()
     around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    try:
+        return _check(repository, around, arguments, console)
+    except Error as error:
+        if around.context is not None and not arguments.dry_run:
+            problem = Problem(error.code, error.message, error.hint)
+            ended = Check(CheckOutcome.UNDECIDED, error.status, sentence=error.message, problems=(problem,))
+            _told(around.context, replace(ended, hint=error.hint), console)
+        raise
+
+
+def _check(repository: Repository, around: Surroundings, arguments: argparse.Namespace, console: Console) -> int:
     wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), flags(arguments))
     judging = judgement.prepare(repository, wanted, around)
-    options = Options(arguments.repository or "", arguments.packages or "", arguments.as_diff, arguments.force)
+    url = arguments.repository or of_job(around.context).repository
+    options = Options(url, arguments.packages or "", arguments.as_diff, arguments.force)
     try:
         if arguments.dry_run:
             return _show_plan(judging, options, console)
         check = checked(repository, judging.commits[0].commit, judging.rulings[0], options, console)
     finally:
         judging.close()
+    if around.context is not None:
+        check = _told(around.context, check, console)
     show(check, arguments.format, console)
     return check.status
+
+
+def _told(context: Context, check: Check, console: Console) -> Check:
+    """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
+    from git_clearml import ci_job, redaction
+
+    check = redaction.struck(check, redaction.secrets_in(os.environ))
+    try:
+        ci_job.tell_check(context, check, environment=os.environ, command=console.command)
+    except PublishFailed as error:
+        problem = Problem(error.code, error.message, error.hint)
+        check = replace(check, status=check.status or error.status, problems=(*check.problems, problem))
+    return check
 
 
 @dataclass(frozen=True)
@@ -91,6 +121,14 @@ class Options:
     force: bool = False
 
 
+def of_job(context: Context | None) -> Options:
+    """How a CI job checks: nothing is pushed, and an agent clones a fork's commit from the fork."""
+    if context is None:
+        return Options()
+    url = context.head_urls[0] if context.is_fork and context.head_urls else ""
+    return Options(repository=url, as_diff=True)
+
+
 def flags(arguments: argparse.Namespace) -> dict[str, Any]:
     """The flags by their setting's key, None for those that were not given."""
     given: dict[str, Any] = {
@@ -101,11 +139,15 @@ def flags(arguments: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str, flag: str = "--args", example: str = "epochs=1 lr=0.1") -> tuple[str, ...]:
     try:
-        return shlex.split(text)
+        return tuple(shlex.split(text))
     except ValueError as error:
-        raise UsageError(f"--args {text!r} cannot be read: {error}", 'for instance: --args "epochs=1 lr=0.1"') from None
+        raise UsageError(f"{flag} {text!r} cannot be read: {error}", f'for instance: {flag} "{example}"') from None
+
+
+def _packages(text: str) -> tuple[str, ...]:
+    return _split(text, "--packages", "torch==2.4 pandas")
 
 
 def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Options, console: Console) -> Check:
@@ -114,7 +156,7 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
     Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
     """
     rules = ruling.policy.runnable
-    packages = tuple(_split(options.packages))
+    packages = _packages(options.packages)
     order = checks.Order(commit, rules, options.repository, packages, options.as_diff, options.force)
     try:
         api = _api(console)
@@ -133,16 +175,18 @@ def _show_plan(judging: Judging, options: Options, console: Console) -> int:
     """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
     import json
 
-    commit, rules = judging.commits[0].commit, judging.rulings[0].policy.runnable
-    if refused := launching.missing_entry_point(judging.repository, commit, rules):
-        raise UsageError(refused, "see runnable.entry-point and runnable.folder, or --entry-point and --folder")
-    source = launching.source(judging.repository, commit.hash, override=options.repository, as_diff=options.as_diff)
-    launch, notes = launching.of_check(judging.repository, commit, rules, source, _split(options.packages))
+    commit, rules, repository = judging.commits[0].commit, judging.rulings[0].policy.runnable, judging.repository
+    if refused := checks.refused(repository, commit, rules):
+        show(refused, "text", console)
+        return refused.status
+    launch, notes = launching.of_check(repository, commit, rules, _packages(options.packages))
+    source = launching.source(repository, commit.hash, override=options.repository, as_diff=options.as_diff)
     for note in (*source.notes, *notes):
         console.say(note)
     if source.needs_side_ref:
-        console.say(f"the commit would be pushed as {prepush.SIDE_REFS}... to {source.remote.name or source.url}")
-    console.product(json.dumps({"queue": launch.queue, **agents.body(launch, "<project>")}, indent=2))
+        console.say(f"it would be pushed as {prepush.SIDE_REFS}... to {source.remote.shown}")
+    document = agents.body(launching.of_source(launch, source), "<project>")
+    console.product(json.dumps({"queue": launch.queue, **document}, indent=2))
     return 0
 
 
@@ -159,8 +203,7 @@ def show(check: Check, form: str, console: Console) -> None:
     """The check in the wanted form on stdout, its problems on stderr."""
     for problem in check.problems:
         console.fail(Error(problem.message, problem.hint))
-    for line in check.left:
-        console.warn(f"left behind: {line}")
+    warn(check, console)
     if form == "json":
         import json
 
@@ -175,3 +218,9 @@ def show(check: Check, form: str, console: Console) -> None:
         from git_clearml.render import check as view
 
         console.product(view.text(check, colour=console.colour))
+
+
+def warn(check: Check, console: Console) -> None:
+    """What the check has left behind, and what to do about it."""
+    for line in check.left:
+        console.warn(f"left behind: {line}")

@@ -98,7 +98,8 @@ def _judged(
         return judgement.undecided(error, commits), [], arguments.timeout or 0.0
     try:
         report = judging.report()
-        shown = sections.of_metrics(judging, report, environment=os.environ, warn=console.warn)
+        base = context.base if context else ""
+        shown = sections.of_metrics(judging, report, environment=os.environ, warn=console.warn, base=base)
         return report, shown, float(judging.rulings[0].settings["timeout"].value)
     finally:
         judging.close()

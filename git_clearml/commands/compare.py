@@ -7,11 +7,11 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from git_clearml import best, evidence, hints, judgement, settings
+from git_clearml import best, hints, judgement, settings
 from git_clearml.ci import Context
 from git_clearml.console import Console
-from git_clearml.errors import CannotDecide, Error
-from git_clearml.judgement import Judging
+from git_clearml.errors import CannotDecide, Error, PublishFailed
+from git_clearml.judgement import Judging, Surroundings
 from git_clearml.model import Comparison, Outcome, Problem, Standing, Verdict, VerifyReport
 from git_clearml.repository import Repository
 
@@ -53,11 +53,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the verdict, compares, moves the tag, prints. Returns the exit status."""
     repository = Repository()
     around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    try:
+        return _compare(repository, around, arguments, console)
+    except Error as error:
+        if around.context is not None:
+            ended = Comparison(Standing.UNDECIDED, error.status, problems=(_problem(error),))
+            _told(around.context, ended, judgement.undecided(error), console, dry_run=arguments.dry_run)
+        raise
+
+
+def _compare(repository: Repository, around: Surroundings, arguments: argparse.Namespace, console: Console) -> int:
     flags = {"project": arguments.project, "task-name": arguments.task_name, "timeout": arguments.timeout}
     flags |= {f"best.{name}": getattr(arguments, name) for name in _FLAGS}
     revs = (arguments.rev,) if arguments.rev else ()
-    wanted = judgement.Wanted(revs, flags, guarded=evidence.in_ci(os.environ))
-    judging = judgement.prepare(repository, wanted, around)
+    judging = judgement.prepare(repository, judgement.Wanted(revs, flags), around)
     ruling = judging.rulings[0]
     try:
         best.check(ruling.policy)
@@ -68,8 +77,28 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         comparison = replace(comparison, notes=(*comparison.notes, f"judged by your flags: {' '.join(names)}"))
     hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
     report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
+    if around.context is not None:
+        comparison, report = _told(around.context, comparison, report, console, dry_run=arguments.dry_run)
     _print(comparison, report, arguments.format, console)
     return comparison.status
+
+
+def _told(
+    context: Context, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
+) -> tuple[Comparison, VerifyReport]:
+    """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
+    from git_clearml import ci_job, redaction
+
+    secrets = redaction.secrets_in(os.environ)
+    comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)
+    if dry_run:
+        return comparison, report
+    try:
+        ci_job.tell_comparison(context, comparison, report, environment=os.environ, command=console.command)
+    except PublishFailed as error:
+        problems = (*comparison.problems, _problem(error))
+        comparison = replace(comparison, status=1 if comparison.status == 1 else error.status, problems=problems)
+    return comparison, report
 
 
 def _compared(judging: Judging, context: Context | None, arguments: argparse.Namespace) -> tuple[Verdict, Comparison]:

@@ -18,7 +18,7 @@ from git_clearml import prepush, settings, skip
 from git_clearml.commands.hook import show
 from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, UsageError
-from git_clearml.model import Outcome, VerifyReport
+from git_clearml.model import VerifyReport
 
 if TYPE_CHECKING:
     from git_clearml.pushes import Push
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.announce(line)
     for push in () if skipped else _planned(repository, words):
         report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
-        if any(verdict.unproved for verdict in report.verdicts) and not _others(report):
+        if pushes.lacks_only_checks(report):
             status = _prove(repository, push, report, console)
             if status:
                 return status
@@ -77,11 +77,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             return report.status
     with Signals() as signals:
         return signals.run(["git", "push", *words], os.environ).status
-
-
-def _others(report: VerifyReport) -> bool:
-    """Is there a commit that no check could save?"""
-    return any(one.outcome is not Outcome.VERIFIED and not one.unproved for one in report.verdicts)
 
 
 def _prove(repository: Repository, push: Push, report: VerifyReport, console: Console) -> int:

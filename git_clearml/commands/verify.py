@@ -5,21 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml import judgement
+from git_clearml.commands import verify_report
+from git_clearml.commands.verify_report import Call
 from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
-from git_clearml.judgement import Judging, Surroundings
+from git_clearml.judgement import Judging
 from git_clearml.model import Comparison, Outcome, Problem, VerifyReport
 from git_clearml.repository import Repository
 
 if TYPE_CHECKING:
-    from git_clearml.ci import Context
-    from git_clearml.launches import Check
-    from git_clearml.model import CommentResult
     from git_clearml.render.comment import Section
 
 _FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable", "timeout", "wait-timeout")
@@ -62,53 +60,39 @@ def failed(error: Error) -> dict[str, Any]:
     return json_view.verify(judgement.undecided(error))
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What was asked for, and where."""
-
-    repository: Repository
-    around: Surroundings
-    arguments: argparse.Namespace
-    console: Console
-
-    @property
-    def context(self) -> Context | None:
-        return self.around.context
-
-
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, tags, compares, posts, prints. Returns the worst of their statuses."""
     if arguments.add_tag is not None and not arguments.add_tag.strip():
         raise UsageError("--add-tag wants a tag that is not empty")
     repository = Repository()
     around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    call = _Call(repository, around, arguments, console)
+    call = Call(repository, around, arguments, console)
     try:
         report, shown, budget = _judged(call)
     except Error as error:
         if call.context is not None:
-            _tell(call, judgement.undecided(error, _heads(call)), (), None)
+            verify_report.tell(call, judgement.undecided(error, _heads(call)), (), None)
         raise
     result = None
     if arguments.comment:
         try:
-            result = _publish(call, report, shown, budget)
+            result = verify_report.publish(call, report, shown, budget)
         except Error as error:
             report = judgement.with_problem(report, error)
-    report = _tell(call, report, shown, result)
+    report = verify_report.tell(call, report, shown, result)
     if result is not None:
         notes = (*report.notes, result.note) if result.note else report.notes
         report = replace(report, comment=result, notes=notes)
-    _print(report, arguments.format, console)
+    verify_report.show(report, arguments.format, console)
     return report.status
 
 
-def _heads(call: _Call) -> list[tuple[str, str]]:
+def _heads(call: Call) -> list[tuple[str, str]]:
     """The commit of the CI job, where the command line names no other."""
     return [(call.context.head, "")] if call.context and call.context.head and not call.arguments.revs else []
 
 
-def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
+def _judged(call: Call) -> tuple[VerifyReport, list[Section], float]:
     """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
     arguments, console = call.arguments, call.console
     flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
@@ -124,7 +108,7 @@ def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
         budget = float(judging.rulings[0].settings["timeout"].value)
         report = judging.report()
         if arguments.wait and report.outcome is Outcome.PENDING:
-            _announce(call, report, budget)
+            verify_report.announce(call, report, budget)
             report = _wait(judging, report, console)
         if arguments.check_runnable:
             report = _with_check(judging, report, call)
@@ -132,7 +116,7 @@ def _judged(call: _Call) -> tuple[VerifyReport, list[Section], float]:
             report = _tag(judging, report, arguments, console)
         if arguments.tag_best:
             report = judgement.with_comparison(report, _settled(judging, report, call))
-        return *_with_sections(judging, report, call), budget
+        return *verify_report.with_sections(judging, report, call), budget
     finally:
         judging.close()
 
@@ -157,9 +141,10 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
         raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
 
 
-def _with_check(judging: Judging, report: VerifyReport, call: _Call) -> VerifyReport:
+def _with_check(judging: Judging, report: VerifyReport, call: Call) -> VerifyReport:
     """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
     from git_clearml.commands import check_runnable
+    from git_clearml.launches import CheckOutcome
 
     verdict = report.verdicts[0]
     if verdict.outcome is not Outcome.VERIFIED and not verdict.unproved:
@@ -168,11 +153,10 @@ def _with_check(judging: Judging, report: VerifyReport, call: _Call) -> VerifyRe
         )
     if call.arguments.dry_run:
         return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
-    check = check_runnable.checked(
-        judging.repository, judging.commits[0].commit, judging.rulings[0], check_runnable.Options(), call.console
-    )
-    if check.status in (130, 143):  # interrupted
-        check_runnable.show(check, "text", call.console)
+    console, commit, options = call.console, judging.commits[0].commit, check_runnable.of_job(call.context)
+    check = check_runnable.checked(judging.repository, commit, judging.rulings[0], options, console)
+    if check.outcome is CheckOutcome.INTERRUPTED:
+        check_runnable.warn(check, console)
         raise Interrupted(check.status)
     if check.status == 0 and verdict.unproved:
         judging.renew()
@@ -185,20 +169,7 @@ def _kinds(judging: Judging) -> list[str]:
     return list(dict.fromkeys(ruling.policy.evidence for ruling in judging.rulings))
 
 
-def _with_sections(judging: Judging, report: VerifyReport, call: _Call) -> tuple[VerifyReport, list[Section]]:
-    """The report and what stands below it on a page; without our secrets where others will read it."""
-    if call.context is None and not call.arguments.comment:
-        return report, []
-    from git_clearml import redaction, sections
-
-    report = redaction.struck(report, redaction.secrets_in(os.environ))
-    shown = [*sections.of_check(report.check), *sections.of_comparison(report.comparison)]
-    if call.arguments.comment:
-        shown += sections.of_metrics(judging, report, environment=os.environ, warn=call.console.warn)
-    return report, shown
-
-
-def _settled(judging: Judging, report: VerifyReport, call: _Call) -> Comparison:
+def _settled(judging: Judging, report: VerifyReport, call: Call) -> Comparison:
     """How the model stands; moves the best tag where it may."""
     from git_clearml import best, compare
 
@@ -217,41 +188,6 @@ def _settled(judging: Judging, report: VerifyReport, call: _Call) -> Comparison:
         return best.settle(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
     except CannotDecide as error:
         return best.undecided(verdict, policy, error)
-
-
-def _announce(call: _Call, report: VerifyReport, budget: float) -> None:
-    """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
-    if not call.arguments.comment or call.arguments.dry_run:
-        return
-    try:
-        _publish(call, report, (), budget)
-    except Error as error:
-        call.console.warn(error.message)
-
-
-def _publish(call: _Call, report: VerifyReport, shown: Sequence[Section], budget: float) -> CommentResult:
-    """Puts the report on the pull request. Raises UsageError and PublishFailed."""
-    from git_clearml import publishing
-
-    options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
-    repository, log = call.repository, call.console.log
-    return publishing.publish(
-        call.context, report, shown, options, repository=repository, environment=os.environ, log=log
-    )
-
-
-def _tell(call: _Call, report: VerifyReport, shown: Sequence[Section], result: CommentResult | None) -> VerifyReport:
-    """Tells the CI job; the report, with what went wrong meanwhile."""
-    if call.context is None or call.arguments.dry_run:
-        return report
-    from git_clearml import ci_job
-
-    command = call.console.command
-    try:
-        ci_job.tell(call.context, report, shown, result=result, environment=os.environ, command=command)
-    except PublishFailed as error:
-        return judgement.with_problem(report, error)
-    return report
 
 
 def _wait(judging: Judging, report: VerifyReport, console: Console) -> VerifyReport:
@@ -292,51 +228,3 @@ def _tag(judging: Judging, report: VerifyReport, arguments: argparse.Namespace, 
         problem = Problem(failure.code, failure.message, failure.hint)
         return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
     return replace(report, notes=(*report.notes, f"put {what}"))
-
-
-def _print(report: VerifyReport, form: str, console: Console) -> None:
-    """The report in the wanted form on stdout, its problems on stderr."""
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
-    comparison = report.comparison if report.comparison and report.comparison.current else None
-    if report.comment:
-        where = f": {report.comment.url}" if report.comment.url else ""
-        console.say(f"git clearml: comment {report.comment.action}{where}")
-    if form == "json":
-        import json
-
-        from git_clearml.render import json as json_view
-
-        console.product(json.dumps(json_view.verify(report), indent=2))
-    elif form == "markdown":
-        from git_clearml.render import markdown
-
-        check = "\n" + _check_view(report.check, form, console) if report.check else ""
-        console.product(
-            markdown.verify(report) + check + (_below(comparison, "markdown", console) if comparison else "")
-        )
-    elif not (console.quiet and report.outcome is Outcome.VERIFIED and (report.status == 0 or not comparison)):
-        from git_clearml.render import text
-
-        shown = replace(report, hint="") if report.problems else report
-        check = _check_view(report.check, form, console) if report.check else ""
-        below = _below(comparison, form, console) if comparison else ""
-        console.product(text.verify(shown, colour=console.colour) + check + below)
-
-
-def _check_view(check: Check, form: str, console: Console) -> str:
-    """What the remote check came to, below the verdict."""
-    from git_clearml.render import check as view
-
-    for line in check.left:
-        console.warn(f"left behind: {line}")
-    return view.markdown_of(check) if form == "markdown" else view.text(check, colour=console.colour)
-
-
-def _below(comparison: Comparison, form: str, console: Console) -> str:
-    """How the model stands, below the verdict."""
-    from git_clearml.render import metrics
-
-    if form == "markdown":
-        return "\n" + metrics.comparison_markdown(comparison)
-    return "\n" + metrics.comparison_text(comparison, colour=console.colour)

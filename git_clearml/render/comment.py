@@ -6,42 +6,26 @@ A comment is found again by its first line, the marker, which no text of a serve
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from git_clearml import __version__
-from git_clearml.model import Equivalence, Finding, Outcome, Reason, Task, Verdict, VerifyReport
-from git_clearml.render import markdown
-from git_clearml.render.harmless import harmless
+from git_clearml.model import Equivalence, Finding, Outcome, Reason, Standing, Task, Verdict, VerifyReport
+from git_clearml.render import history, markdown, metrics
+from git_clearml.render.history import COMMIT, Entry
 from git_clearml.render.markdown import MARKS, escape
 from git_clearml.render.text import MOST_NEAR_MISSES
 
 LIMIT = 65_536  # characters of a comment on GitHub
 SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
-MOST_ENTRIES = 10
 _MOST_VERDICTS = 20
 _MOST_NOTES = 20
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/]|-(?!-)){0,62}", re.ASCII)
-_HISTORY = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _AGO = re.compile(r"(?:just now|\d+ (?:minute|hour|day)s? ago)$")
 
 Section = Callable[[int], str]
 """A part of a page: given the most characters that it may have, its Markdown, or "" for nothing to show."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A commit that the comment has told about, with the task that its verdict was about ("" for none)."""
-
-    commit: str
-    outcome: Outcome
-    task: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,26 +62,13 @@ def same(one: str, other: str) -> bool:
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
 
 
-def entries(body: str) -> tuple[Entry, ...]:
-    """The commits that a comment of ours has told about, newest first; what is damaged is left out."""
-    found = _HISTORY.match(body.replace("\r\n", "\n").partition("\n")[2])
-    if not found:
-        return ()
-    try:
-        rows = json.loads(base64.b64decode(found[1], validate=True))
-    except (ValueError, binascii.Error, RecursionError):
-        return ()
-    read = [_entry(row) for row in rows] if isinstance(rows, list) else []
-    unique = {entry.commit: entry for entry in reversed(read) if entry}
-    return tuple(reversed(unique.values()))[: MOST_ENTRIES + 1]
-
-
 def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> str:
     """The comment's body, never over the limit (of at least 16,384); `old` is the body that it replaces."""
-    current = _current(page.report)
-    earlier = [entry for entry in entries(old) if current is None or entry.commit != current.commit][:MOST_ENTRIES]
+    current = history.current(page.report)
+    told = history.entries(old)
+    earlier = [entry for entry in told if current is None or entry.commit != current.commit][: history.MOST_ENTRIES]
     kept = [] if page.apart else [*([current] if current else []), *earlier]
-    head = [marker(page.label, apart=page.apart), f"<!-- git-clearml history: {_packed(kept)} -->"]
+    head = [marker(page.label, apart=page.apart), history.line(kept)]
     tail = [*_history(page, () if page.apart else earlier, limit // 8), _footer(page)]
     return _composed(page, "\n".join(head) + "\n", tail, limit)
 
@@ -112,15 +83,29 @@ def headline(report: VerifyReport) -> str:
     if report.outcome is Outcome.VERIFIED and report.status == 0:
         task = next((one.task for one in report.verdicts if one.task), None)
         return f"verified by the task {task.name!r}" if task and task.name else "verified"
-    if report.problems:
-        return f"{report.outcome.value}: {report.problems[0].message}"
+    if tells_first_problem(report):
+        joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
+        return f"{report.outcome.value}{joint}{report.problems[0].message}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
         if any(one.unproved for one in report.verdicts)
         else "rejected: no clean, completed ClearML task has run this commit",
         Outcome.PENDING: "pending: the right ClearML task has not ended yet",
-        Outcome.VERIFIED: "verified, but a check after it failed",
+        Outcome.VERIFIED: f"verified, but {_wrong_after(report)}",
     }.get(report.outcome, "undecided")
+
+
+def tells_first_problem(report: VerifyReport) -> bool:
+    """Does the headline say the first problem? A rejection has its reason already, and so has what is pending."""
+    return bool(report.problems) and report.outcome in (Outcome.UNDECIDED, Outcome.VERIFIED)
+
+
+def _wrong_after(report: VerifyReport) -> str:
+    if report.check and report.check.status:
+        return f"not proved to run on a ClearML agent: {report.check.sentence or report.check.outcome.value}"
+    if report.comparison and report.comparison.status:
+        return metrics.headline(report.comparison)
+    return "a check after it failed"
 
 
 def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> str:
@@ -150,11 +135,28 @@ def _verdicts(page: Page, limit: int) -> list[str]:
 
 
 def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
-    heading = f"### {MARKS[verdict.outcome]} {verdict.outcome.value.capitalize()}: {_commit(page, verdict.commit)}"
     misses = [_near_miss(finding) for finding in verdict.near_misses[:MOST_NEAR_MISSES]]
-    notes = [f"- {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]
-    left_out = len(verdict.near_misses) + len(verdict.notes) - len(misses) - len(notes)
-    return [heading, _because(verdict), *_list([*misses, *notes], limit, left_out)]
+    notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
+    left_out = len(verdict.near_misses) - len(misses), len(verdict.notes) - len(notes)
+    lists = [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
+    return [_heading(page, verdict), _because(verdict), *lists]
+
+
+def _heading(page: Page, verdict: Verdict) -> str:
+    """The verdict, and what went wrong after a good one."""
+    but = _but(page.report) if verdict.outcome is Outcome.VERIFIED else ""
+    mark = "⚠️" if but else MARKS[verdict.outcome]
+    return f"### {mark} {verdict.outcome.value.capitalize()}{but}: {_commit(page, verdict.commit)}"
+
+
+def _but(report: VerifyReport) -> str:
+    if report.check and report.check.status:
+        return ", but not proved to run on an agent"
+    standing = report.comparison.outcome if report.comparison and report.comparison.status else None
+    if standing is Standing.WORSE:
+        return ", but worse than the best task"
+    compared = standing not in (Standing.MISSING, Standing.UNDECIDED, Standing.PENDING)
+    return "" if compared else ", but not compared with the best task"
 
 
 def _because(verdict: Verdict) -> str:
@@ -177,7 +179,7 @@ def _because(verdict: Verdict) -> str:
 
 def _how(verdict: Verdict) -> str:
     other = (
-        f"`{verdict.task.commit[:12]}`" if verdict.task and _COMMIT.fullmatch(verdict.task.commit) else "another commit"
+        f"`{verdict.task.commit[:12]}`" if verdict.task and COMMIT.fullmatch(verdict.task.commit) else "another commit"
     )
     return {
         Equivalence.TREE: f"ran {other}, a commit with exactly the same files",
@@ -232,7 +234,7 @@ def _footer(page: Page) -> str:
 
 
 def _commit(page: Page, name: str) -> str:
-    if not _COMMIT.fullmatch(name):
+    if not COMMIT.fullmatch(name):
         return escape(name, 60)
     return (
         markdown.link(f"`{name[:12]}`", f"{page.repository_url}/commit/{name}")
@@ -241,7 +243,7 @@ def _commit(page: Page, name: str) -> str:
     )
 
 
-def _list(lines: Sequence[str], limit: int, left_out: int) -> list[str]:
+def _list(lines: Sequence[str], limit: int, left_out: int, mark: str = "-") -> list[str]:
     """The lines as one block of at most so many characters; the last one says how many are left out, here or before."""
     shown: list[str] = []
     room = limit - 30
@@ -252,31 +254,5 @@ def _list(lines: Sequence[str], limit: int, left_out: int) -> list[str]:
         shown.append(line)
     left_out += len(lines) - len(shown)
     if left_out:
-        shown.append(f"- and {left_out} more")
+        shown.append(f"{mark} and {left_out} more")
     return ["\n".join(shown)] if shown else []
-
-
-def _current(report: VerifyReport) -> Entry | None:
-    """What the history will say of this report: its first commit."""
-    verdict = next((one for one in report.verdicts if _COMMIT.fullmatch(one.commit)), None)
-    if verdict is None:
-        return None
-    task = verdict.task
-    return Entry(verdict.commit, verdict.outcome, task.name if task else "", task.url if task else "")
-
-
-def _packed(kept: Sequence[Entry]) -> str:
-    rows = [
-        [one.commit, one.outcome.value, harmless(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
-    ]
-    return base64.b64encode(json.dumps(rows, separators=(",", ":")).encode()).decode()
-
-
-def _entry(row: object) -> Entry | None:
-    """One row of the history, None when it is not one of ours."""
-    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(cell, str) for cell in row):
-        return None
-    commit, outcome, task, url = row
-    if not _COMMIT.fullmatch(commit) or outcome not in {one.value for one in Outcome}:
-        return None
-    return Entry(commit, Outcome(outcome), harmless(task, 60), url if len(url) <= 300 else "")

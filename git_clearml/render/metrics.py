@@ -41,6 +41,8 @@ _SENTENCES = {
 }
 """Each begins with the outcome."""
 
+_IN_SIGHT = 30  # rows that are not folded away
+_LEFT_OUT = 50  # characters of the line that says how many rows are left out
 _NUMERIC = ("last", "min", "max", "best", "other", "current", "delta")
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -61,17 +63,38 @@ def report_text(report: MetricsReport) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def report_markdown(report: MetricsReport, limit: int = 0) -> str:
-    """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes)."""
+def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False) -> str:
+    """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes).
+
+    With `fold` it stands below a verdict that has named the task, and only what differs from the other task stays in
+    sight, or without one the first metrics.
+    """
     lines = [f"### Metrics of `{report.commit[:12]}`" if report.commit else "### Metrics"]
-    if report.task:
+    if report.task and not fold:
         lines += ["", f"By {markdown.task_link(report.task)}"]
     if report.against:
         lines += ["", f"Against {markdown.escape(report.label, 80)}: {markdown.task_link(report.against)}"]
     notes = "".join(f"- {markdown.escape(note, 300)}\n" for note in _notes(report))
     before = "\n".join(lines) + "\n"
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
-    return "\n".join(part for part in (before, metrics_markdown(report.rows, room, report.column), notes) if part)
+    draw = _folded if fold else metrics_markdown
+    return "\n".join(part for part in (before, draw(report.rows, room, report.column), notes) if part)
+
+
+def _folded(rows: Sequence[Row], limit: int, column: str) -> str:
+    """The rows that somebody wants to see, and the rest below a fold; each as a table, both in `limit` characters."""
+    compared = any(row.best is not None for row in rows)
+    wanted = [row for row in rows if not compared or row.direction or (row.best is not None and row.delta != 0)]
+    shown = wanted[:_IN_SIGHT]
+    rest = [row for row in rows if row not in shown]
+    if not rest:
+        return metrics_markdown(shown, limit, column)
+    what = "1 more metric" if len(rest) == 1 else f"{len(rest):,} more metrics"
+    start, end = f"\n<details><summary>{what}</summary>\n\n", "\n</details>\n"
+    frame = len(start) + len(end)
+    seen = metrics_markdown(shown, max(1, limit - frame - _LEFT_OUT) if limit else 0, column)
+    seen = seen or f"No metric differs from {'the best task' if column == 'best' else 'the other task'}.\n"
+    return seen + start + metrics_markdown(rest, max(1, limit - len(seen) - frame) if limit else 0, column) + end
 
 
 def metrics_markdown(rows: Sequence[Row], limit: int = 0, column: str = "best") -> str:
@@ -104,6 +127,8 @@ def _metrics_markdown(rows: Sequence[Row], dropped: int, column: str) -> str:
 def headline(comparison: Comparison) -> str:
     """How the model stands and by what numbers, in one line. Text of a server may stand in it: untrusted."""
     sentence = _SENTENCES[comparison.outcome]
+    if comparison.outcome is Standing.MISSING and comparison.notes:
+        return f"{sentence}: {comparison.notes[0]}"
     if comparison.current is None:
         return sentence
     best = f", best {number(comparison.best_value)}" if comparison.best_value is not None else ""

@@ -186,7 +186,8 @@ def test_verdict_policy_and_comment_are_those_of_head_and_base(
     assert f"Rejected: [`{places.head[:12]}`]" in posted["body"]
     assert f"policy of [`{places.base[:12]}`]" in posted["body"]
     assert "is in project" in posted["body"]
-    assert job[0].outputs == {"outcome": "rejected", "task-id": "", "task-url": "", "commit": places.head}
+    told = {"outcome": "rejected", "task-id": "", "task-url": "", "commit": places.head}
+    assert job[0].outputs == {**told, "comment-url": posted["html_url"]}
 
 
 def test_the_policy_is_read_through_the_api_where_git_gets_none(

@@ -69,7 +69,7 @@ def test_readme_s_policy_is_a_policy() -> None:
     assert top <= set(table)
 
 
-def test_readme_s_pre_commit_hook_exists() -> None:
+def test_readme_tells_of_every_pre_commit_hook() -> None:
     ids = re.findall(r"- id: (\S+)", (Path(ROOT) / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert ids == ["clearml-verify"]
-    assert f"- id: {ids[0]}" in README
+    assert ids == ["clearml-verify", "clearml-check-runnable"]
+    assert re.findall(r"- id: (\S+)", README) == ids

@@ -17,6 +17,7 @@ from tests.conftest import sealed_environment
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import BIN, Pushed, Yard, make_yard, recorder, write_hook
+from tests.support.robot import Robot
 
 CONFIG = "repos:\n- repo: {repo}\n  rev: {rev}\n  hooks:\n  - id: clearml-verify\n"
 
@@ -211,6 +212,25 @@ def test_uncommitted_changes_do_not_matter(yard: Yard) -> None:
     pre_commit(yard, "run", "--hook-stage", "manual")
     yard.accepts("origin", "main", requests=0)
     assert (yard.repo.path / "train.py").read_text() == "edited"
+
+
+def test_the_remote_check_by_hand(yard: Yard) -> None:
+    """In the manual stage alone: no commit and no push waits for an agent."""
+    config = (
+        (yard.repo.path / ".pre-commit-config.yaml").read_text().replace("clearml-verify", "clearml-check-runnable")
+    )
+    yard.repo.commit("check", {".pre-commit-config.yaml": config, "main.py": "print(1)\n"})
+    yard.publish()
+    told = pre_commit(yard, "run", "--hook-stage", "manual", status=1)
+    assert "no live worker serves the queue 'default'" in told.said
+    assert yard.server.tasks == {}
+    Robot(yard.server, "complete", queue="default")
+    assert "runnable" in pre_commit(yard, "run", "--hook-stage", "manual", "clearml-check-runnable").said
+    (task,) = yard.server.tasks.values()
+    assert task["script"]["version_num"] == yard.repo.head
+    yard.server.reset_log()
+    pre_commit(yard, "run", "--hook-stage", "pre-push")
+    assert yard.server.calls() == []
 
 
 # Both

@@ -215,9 +215,10 @@ def test_as_a_command_of_git(gate: Gate, tmp_path: Path) -> None:
     assert (done.returncode, "within 0.07 s" in done.stderr) == (3, True)
 
 
-def test_a_policy_that_cannot_be_checked_is_never_met(gate: Gate) -> None:
+def test_a_policy_that_wants_a_remote_check(gate: Gate) -> None:
+    """A task alone is not enough then, and the next step says what is."""
     commit = gate.repo.policy("", "[tool.git-clearml.runnable]", "required = true")
     gate.server.add_task(commit=commit, entry_point="train.py")
-    result = gate.call("verify", "--format", "json")
-    assert (result.status, result.json["outcome"]) == (2, "undecided")
-    assert "runnable.required" in result.err
+    result = gate.verify()
+    assert (result.status, result.json["outcome"], len(result.calls)) == (1, "rejected", 2)
+    assert result.json["hint"] == "git clearml check-runnable"

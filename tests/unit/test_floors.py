@@ -32,7 +32,7 @@ FLOORS = {
     "services": (
         "agents best checkout checks ci ci_job cleaning commits diagnosis evidence explaining following hints "
         "judgement launching lineage ownership policies proofs publishing pushes queue_runs recording reports "
-        "results_branch results_commit results_files run_reports run_tasks runs sections signs sweeping "
+        "results_branch results_commit results_files results_kept run_reports run_tasks runs sections signs sweeping "
         "task_results telling verification"
     ),
     "commands": "commands",

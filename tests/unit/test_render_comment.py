@@ -17,6 +17,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from git_clearml.launches import Check, CheckOutcome
 from git_clearml.model import (
     Comparison,
     Equivalence,
@@ -32,9 +33,10 @@ from git_clearml.model import (
     VerifyReport,
 )
 from git_clearml.render import comment as view
-from git_clearml.render import metrics
-from git_clearml.render.comment import Entry, Page
+from git_clearml.render import history, metrics
+from git_clearml.render.comment import Page, Section
 from git_clearml.render.harmless import harmless
+from git_clearml.render.history import Entry
 from git_clearml.render.markdown import GUARD, code, escape, link
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -230,19 +232,25 @@ def scrubbed(body: str) -> str:
     return re.sub(r"git-clearml [\d\\.a-z]+,", "git-clearml VERSION,", re.sub(r"history: \S*", "history: ...", body))
 
 
+BEST = replace(TASK, id="t0", name="the best so far", commit=OTHER, url=URL.replace("t1", "t0"))
 ROWS = (
     Row("validation", "accuracy", 0.9312, 0.1, 0.9401, 0.92, 0.0112, "max"),
     Row("train", "loss | x", 0.25, 0.25, 3.5, 0.3, -0.05),
+    Row("data", "samples", 1234567, 1234567, 1234567, 1234567, 0.0),
+    Row("test", "f1", 0.0, 0.0, 0.71, note="0 may have been NaN"),
 )
 
 
-def section(limit: int) -> str:
-    return metrics.report_markdown(MetricsReport(HEAD, Outcome.VERIFIED, 0, TASK, TASK, "best", rows=ROWS), limit)
+def measured(*rows: Row) -> Section:
+    """The section of these metrics, next to the best task's."""
+    label = "the best task (Best Performance)"
+    shown = MetricsReport(HEAD, Outcome.VERIFIED, 0, TASK, BEST, label, rows=rows, hidden=5)
+    return lambda limit: metrics.report_markdown(shown, limit, fold=True)
 
 
 def test_verified_as_a_whole() -> None:
     old = view.comment(Page(report(Outcome.REJECTED, OTHER)))
-    body = view.comment(Page(report(), sections=(section,), repository_url=HOME), old)
+    body = view.comment(Page(report(), sections=(measured(*ROWS),), repository_url=HOME), old)
     snapshot("comment-verified.md", scrubbed(body))
     page = Reader(body)
     assert page.links[:2] == [f"{HOME}/commit/{HEAD}", URL]
@@ -257,18 +265,55 @@ def test_rejected_as_a_whole() -> None:
 
 
 def test_a_worse_model_as_a_whole() -> None:
-    best = replace(TASK, id="t0", name="the best so far", commit=OTHER)
     compared = Comparison(
-        Standing.WORSE, 1, HEAD, "validation/accuracy", "max", "last", TASK, 0.91, best, 0.93, -0.02, "0.5%"
+        Standing.WORSE, 1, HEAD, "validation/accuracy", "max", "last", TASK, 0.91, BEST, 0.93, -0.02, "0.5%"
     )
-    told = report(status=1)
-    body = view.comment(
-        Page(told, sections=(lambda _: metrics.comparison_markdown(compared), section), repository_url=HOME)
-    )
+    rows = (replace(ROWS[0], last=0.91, best=0.93, delta=-0.02), *ROWS[1:])
+    told = report(status=1, comparison=compared)
+    sections = (lambda _: metrics.comparison_markdown(compared), measured(*rows))
+    body = view.comment(Page(told, sections=sections, repository_url=HOME))
     snapshot("comment-worse.md", scrubbed(body))
     text = seen(Reader(body).text)
-    assert text.index("Verified") < text.index("worse") < text.index("Metrics")
-    assert view.headline(told) == "verified, but a check after it failed"
+    assert text.startswith("⚠️ Verified, but worse than the best task: 1a2b3c4d5e6f")
+    assert text.index("Verified") < text.index("last, max is better") < text.index("Metrics")
+    assert view.headline(told) == ("verified, but worse than the best task: validation/accuracy 0.91, best 0.93")
+
+
+@pytest.mark.parametrize(
+    ("fields", "heading", "headline"),
+    [
+        ({}, "✅ Verified: ", "verified by the task 'train'"),
+        ({"status": 1}, "✅ Verified: ", "verified, but a check after it failed"),
+        ({"problems": (Problem("x", "the report could not be posted"),), "status": 3}, "✅ Verified: ",
+         "verified, but the report could not be posted"),
+        ({"check": Check(CheckOutcome.FAILED, 1, sentence="the task failed"), "status": 1},
+         "⚠️ Verified, but not proved to run on an agent: ",
+         "verified, but not proved to run on a ClearML agent: the task failed"),
+        ({"check": Check(CheckOutcome.NO_WORKER, 3), "status": 3}, "⚠️ Verified, but not proved to run on an agent: ",
+         "verified, but not proved to run on a ClearML agent: no-worker"),
+        ({"comparison": Comparison(Standing.MISSING, 1, notes=("a/b of this task was not reported",)), "status": 1},
+         "⚠️ Verified, but not compared with the best task: ",
+         "verified, but missing: nothing to compare: a/b of this task was not reported"),
+        ({"comparison": Comparison(Standing.FIRST, 3), "status": 3, "problems": (Problem("x", "no tag"),)},
+         "✅ Verified: ", "verified, but no tag"),
+        ({"comparison": Comparison(Standing.WORSE, 0)}, "✅ Verified: ", "verified by the task 'train'"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_after_a_good_verdict_is_said_beside_it(
+    fields: dict[str, object], heading: str, headline: str
+) -> None:
+    told = report(**fields)
+    assert Reader(view.comment(Page(told))).text.strip().startswith(heading + HEAD[:12])
+    assert view.headline(told) == headline
+
+
+def test_a_rejection_keeps_its_reason_whatever_came_after() -> None:
+    problem = Problem("publish-failed", "the report could not be posted")
+    told = replace(rejected(), problems=(problem,))
+    assert view.headline(told) == "rejected: no clean, completed ClearML task has run this commit"
+    assert not view.tells_first_problem(told)
+    away = report(Outcome.UNDECIDED, problems=(problem,))
+    assert view.headline(away) == "undecided: the report could not be posted"
 
 
 def test_undecided_says_why_and_what_to_do() -> None:
@@ -358,14 +403,14 @@ def told_about(*commits: str) -> str:
 
 def test_the_history_is_read_back() -> None:
     names = [f"{number:040x}" for number in range(1, 15)]
-    found = view.entries(told_about(*names))
+    found = history.entries(told_about(*names))
     assert [entry.commit for entry in found] == names[:-12:-1]
     assert found[0] == Entry(names[-1], Outcome.VERIFIED, "train", URL)
 
 
 def test_the_same_commit_again_is_one_entry() -> None:
     body = told_about(OTHER, HEAD, HEAD)
-    assert [entry.commit for entry in view.entries(body)] == [HEAD, OTHER]
+    assert [entry.commit for entry in history.entries(body)] == [HEAD, OTHER]
     assert view.comment(Page(report()), body) == body
     assert view.same(view.comment(Page(report()), body.replace("\n", "\r\n") + "\r\n"), body)
 
@@ -398,17 +443,17 @@ GOOD = [HEAD, "verified", "train", URL]
     ],
 )
 def test_a_damaged_history_is_dropped(body: str) -> None:
-    assert view.entries(body) == ()
+    assert history.entries(body) == ()
     assert view.comment(Page(report()), body) == view.comment(Page(report()))
 
 
 def test_what_is_good_in_a_history_is_kept() -> None:
-    assert [entry.commit for entry in view.entries(packed([GOOD, [OTHER, "x", "", ""], GOOD]))] == [HEAD]
+    assert [entry.commit for entry in history.entries(packed([GOOD, [OTHER, "x", "", ""], GOOD]))] == [HEAD]
 
 
 def test_comments_that_stand_apart_carry_no_history() -> None:
     body = view.comment(Page(report(), apart=True), told_about(OTHER))
-    assert view.entries(body) == ()
+    assert history.entries(body) == ()
     assert view.is_marked(body, "verify", apart=True)
     assert not view.is_marked(body, "verify")
     assert "Earlier" not in body

@@ -1,0 +1,140 @@
+"""Where the report of `verify` goes: the streams, the pull request, the CI job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from git_clearml import judgement
+from git_clearml.console import Console
+from git_clearml.errors import Error, PublishFailed
+from git_clearml.judgement import Judging, Surroundings
+from git_clearml.model import Comparison, Outcome, VerifyReport
+from git_clearml.repository import Repository
+
+if TYPE_CHECKING:
+    from git_clearml.ci import Context
+    from git_clearml.launches import Check
+    from git_clearml.model import CommentResult
+    from git_clearml.render.comment import Section
+
+
+@dataclass(frozen=True)
+class Call:
+    """What was asked for, and where."""
+
+    repository: Repository
+    around: Surroundings
+    arguments: argparse.Namespace
+    console: Console
+
+    @property
+    def context(self) -> Context | None:
+        return self.around.context
+
+
+def with_sections(judging: Judging, report: VerifyReport, call: Call) -> tuple[VerifyReport, list[Section]]:
+    """The report and what stands below it on a page; without our secrets where others will read it."""
+    if call.context is None and not call.arguments.comment:
+        return report, []
+    from git_clearml import redaction, sections
+
+    report = redaction.struck(report, redaction.secrets_in(os.environ))
+    shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
+    if call.arguments.comment:
+        base = call.context.base if call.context else ""
+        shown += sections.of_metrics(judging, report, environment=os.environ, warn=call.console.warn, base=base)
+    return report, shown
+
+
+def announce(call: Call, report: VerifyReport, budget: float) -> None:
+    """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
+    if not call.arguments.comment or call.arguments.dry_run:
+        return
+    try:
+        publish(call, report, (), budget)
+    except Error as error:
+        call.console.warn(error.message)
+
+
+def publish(call: Call, report: VerifyReport, shown: Sequence[Section], budget: float) -> CommentResult:
+    """Puts the report on the pull request. Raises UsageError and PublishFailed."""
+    from git_clearml import publishing
+
+    options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
+    repository, log = call.repository, call.console.log
+    return publishing.publish(
+        call.context, report, shown, options, repository=repository, environment=os.environ, log=log
+    )
+
+
+def tell(call: Call, report: VerifyReport, shown: Sequence[Section], result: CommentResult | None) -> VerifyReport:
+    """Tells the CI job; the report, with what went wrong meanwhile."""
+    if call.context is None or call.arguments.dry_run:
+        return report
+    from git_clearml import ci_job
+
+    command = call.console.command
+    try:
+        ci_job.tell(call.context, report, shown, result=result, environment=os.environ, command=command)
+    except PublishFailed as error:
+        return judgement.with_problem(report, error)
+    return report
+
+
+def show(report: VerifyReport, form: str, console: Console) -> None:
+    """The report in the wanted form on stdout, its problems on stderr."""
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if report.check:
+        from git_clearml.commands import check_runnable
+
+        check_runnable.warn(report.check, console)
+    comparison = report.comparison if report.comparison and report.comparison.current else None
+    if report.comment:
+        where = f": {report.comment.url}" if report.comment.url else ""
+        console.say(f"git clearml: comment {report.comment.action}{where}")
+    if form == "json":
+        import json
+
+        from git_clearml.render import json as json_view
+
+        console.product(json.dumps(json_view.verify(report), indent=2))
+    elif form == "markdown":
+        from git_clearml.render import markdown
+
+        check = "\n" + _check_view(report.check, form, console) if report.check else ""
+        console.product(
+            markdown.verify(report) + check + (_below(comparison, "markdown", console) if comparison else "")
+        )
+    elif not (console.quiet and _speaks_for_itself(report, comparison)):
+        from git_clearml.render import text
+
+        shown = replace(report, hint="") if report.problems else report
+        check = _check_view(report.check, form, console) if report.check else ""
+        below = _below(comparison, form, console) if comparison else ""
+        console.product(text.verify(shown, colour=console.colour) + check + below)
+
+
+def _speaks_for_itself(report: VerifyReport, comparison: Comparison | None) -> bool:
+    """Is everything said by the exit status, and by what went to stderr?"""
+    return report.outcome is Outcome.VERIFIED and (report.status == 0 or not (comparison or report.check))
+
+
+def _check_view(check: Check, form: str, console: Console) -> str:
+    """What the remote check came to, below the verdict."""
+    from git_clearml.render import check as view
+
+    return view.markdown_of(check) if form == "markdown" else view.text(check, colour=console.colour)
+
+
+def _below(comparison: Comparison, form: str, console: Console) -> str:
+    """How the model stands, below the verdict."""
+    from git_clearml.render import metrics
+
+    if form == "markdown":
+        return "\n" + metrics.comparison_markdown(comparison)
+    return "\n" + metrics.comparison_text(comparison, colour=console.colour)
