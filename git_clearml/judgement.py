@@ -123,7 +123,7 @@ class Judging:
             if any(question.policy.runnable.required for question in questions):
                 from git_clearml import proofs  # late: few policies want it
 
-                found = proofs.required(questions, found, self.source(kind))
+                found = proofs.required(self.repository, questions, found, self.source(kind))
             verdicts |= dict(zip(numbers, found, strict=True))
         return [replace(verdicts[n], rev=commit.rev) for n, commit in enumerate(self.commits)]
 

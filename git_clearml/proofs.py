@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from git_clearml import agents, owners, ownership
+from git_clearml import agents, lineage, owners, ownership
 from git_clearml.clearml_api import ClearML
 from git_clearml.evidence import answers
-from git_clearml.model import Outcome, Runnable, Verdict
+from git_clearml.model import Equivalence, Outcome, Runnable, Verdict
 from git_clearml.remembered import Remembered
 from git_clearml.repository import Repository, is_hash
 from git_clearml.verification import Evidence, Question
@@ -98,29 +98,51 @@ def memory(repository: Repository, identity: str, lifetime: float) -> Memory:
 
 
 def required(
-    questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence, remembered: Memory | None = None
+    repository: Repository,
+    questions: Sequence[Question],
+    verdicts: Sequence[Verdict],
+    source: Evidence,
+    remembered: Memory | None = None,
 ) -> list[Verdict]:
     """The verdicts, rejected where the policy wants a passed check of the tree and none is on record.
 
     One request for all trees of a policy that are not remembered. Raises the errors of the evidence source.
     """
-    known: dict[tuple[str, Runnable], bool] = {}
+    judged = list(zip(questions, verdicts, strict=True))
+    proved: set[tuple[str, Runnable]] = set()
     for rules in dict.fromkeys(one.policy.runnable for one in questions if one.policy.runnable.required):
-        pairs = zip(questions, verdicts, strict=True)
-        wanted = [one.commit.tree for one, verdict in pairs if one.policy.runnable == rules and _passes(verdict)]
-        recalled = {tree for tree in wanted if remembered and remembered.recalls(tree, digest(rules))}
-        asked = [tree for tree in dict.fromkeys(wanted) if tree not in recalled]
-        found = source.proofs(asked, rules) if asked else {}
-        for tree in found if remembered else ():
-            assert remembered is not None
-            remembered.keep(tree, digest(rules))
-        known |= {(tree, rules): tree in recalled or tree in found for tree in wanted}
+        mine = [pair for pair in judged if pair[0].policy.runnable == rules and _passes(pair[1])]
+        wanted = list(dict.fromkeys(tree for pair in mine for tree in _trees(repository, *pair)))
+        proved |= {(tree, rules) for tree in _proved_of(wanted, rules, source, remembered)}
     return [
         verdict
-        if known.get((one.commit.tree, one.policy.runnable), True) or not _passes(verdict)
+        if not question.policy.runnable.required
+        or not _passes(verdict)
+        or any((tree, question.policy.runnable) in proved for tree in _trees(repository, question, verdict))
         else _unproved(verdict)
-        for one, verdict in zip(questions, verdicts, strict=True)
+        for question, verdict in judged
     ]
+
+
+def _proved_of(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Memory | None) -> set[str]:
+    """Those of the trees that a passed check is remembered of, or on record."""
+    what = digest(rules)
+    recalled = {tree for tree in trees if remembered and remembered.recalls(tree, what)}
+    asked = [tree for tree in trees if tree not in recalled]
+    found = source.proofs(asked, rules) if asked else {}
+    for tree in found if remembered else ():
+        assert remembered is not None
+        remembered.keep(tree, what)
+    return recalled | set(found)
+
+
+def _trees(repository: Repository, question: Question, verdict: Verdict) -> list[str]:
+    """The trees any of which must have passed: the commit's own; of a results commit also those that it stands on."""
+    trees = [question.commit.tree]
+    if verdict.equivalence is Equivalence.RESULTS:
+        found = lineage.of(repository, [question.commit], question.policy).get(question.commit.hash)
+        trees += [one.tree for one in found.ancestors] if found else []
+    return trees
 
 
 def _passes(verdict: Verdict) -> bool:

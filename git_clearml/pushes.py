@@ -202,7 +202,7 @@ def _verdicts(
             from git_clearml import proofs  # late: few policies want it
 
             passes = proofs.memory(repository, source.identity, lifetime)
-            found = proofs.required(asked, found, source, remembered=passes)
+            found = proofs.required(repository, asked, found, source, remembered=passes)
         for question, verdict in zip(asked, found, strict=True):
             verdicts[question.commit, question.policy] = verdict
         if source.identity:

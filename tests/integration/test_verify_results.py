@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml import lineage
+from git_clearml import lineage, owners, proofs
 from git_clearml.code import is_code
+from git_clearml.launches import Owner
 from git_clearml.lineage import MOST
-from git_clearml.model import Policy
+from git_clearml.model import Policy, Runnable
 from git_clearml.repository import Repository
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate, inside
@@ -506,3 +507,20 @@ def test_a_push_cannot_loosen_its_own_gate(yard: Yard) -> None:
     yard.refuses("origin", "main")
     yard.accepts("origin", "HEAD~1:refs/heads/main")
     yard.accepts("origin", "main")
+
+
+def test_where_a_remote_check_is_required_that_of_the_parent_counts(gate: Gate) -> None:
+    """No check ever saw the tree of a results commit: that of what ran is the one."""
+    rules = Runnable(required=True, entry_point="train.py")
+    ran = gate.repo.policy("[tool.git-clearml.runnable]", "required = true", 'entry-point = "train.py"')
+    gate.task()
+    gate.repo.commit("results", LOCK)
+    assert gate.verify().status == 1
+    tree = gate.repo.git("rev-parse", f"{ran}^{{tree}}")
+    check = "c" * 32
+    owner = Owner("h", 1, "s", "n", 0.0, tree, proofs.digest(rules), "", check)
+    item = owners.to_property(owner, owners.CHECK)
+    tags = [owners.TAG, owners.passed_tag(tree)]
+    gate.server.add_task(id=check, status="stopped", tags=tags, hyperparams={"properties": {owners.CHECK: item}})
+    result = gate.verify()
+    assert (result.status, result.commit["equivalence"], len(result.calls)) == (0, "results", 2)
