@@ -34,12 +34,13 @@ bench: $(READY)
 	$(VENV)/bin/python benchmarks/push.py
 	$(VENV)/bin/python benchmarks/log.py
 
-# Which of them: M="e2e and not slow" for those of CI. The agent's environment is made once per machine.
+# Which of them: M="e2e and not slow" for those of CI. Their environments are made once per machine (E2E_ENV).
 M ?= e2e
+ENVIRONMENTS ?= agent dvc
 
 e2e: $(READY)
-	$(VENV)/bin/python -m tests.support.environments
-	$(VENV)/bin/python -m pytest -q -m "$(M)" $(T) tests/e2e
+	$(VENV)/bin/python -m tests.support.environments $(ENVIRONMENTS)
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m "$(M)" $(T) tests/e2e
 
 live: $(READY)
 	$(VENV)/bin/python -m pytest -q -m live tests/live

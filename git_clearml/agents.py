@@ -80,7 +80,7 @@ def project(api: ClearML, name: str) -> str:
     Raises UsageError for a name that no project can have, and the errors of ClearML.call.
     """
     if len(name.strip()) < 3:
-        raise UsageError(f"{name!r} is no name for a project: ClearML wants three characters or more")
+        raise UsageError(f"{name!r} is no name for a project: ClearML wants three characters or more", "see --project")
     found = _project(api, name)
     if found:
         return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from git_clearml import (
     agents,
@@ -23,7 +24,7 @@ from git_clearml import (
 )
 from git_clearml.cleaning import GRACE, CleanUp, Launched, Wishes
 from git_clearml.clearml_api import ClearML
-from git_clearml.errors import CannotDecide, Interrupted
+from git_clearml.errors import BadAnswer, CannotDecide, Interrupted
 from git_clearml.launches import Check, CheckOutcome, Launch, Limits, Owner, Queue
 from git_clearml.launching import Source
 from git_clearml.model import Commit, Problem, Runnable
@@ -137,14 +138,7 @@ class Checking:
         launched.owner = owner = self._owner()
         document = agents.body(launch, project, [owners.to_property(owner, owners.CHECK)])
         launched.asked = launched.draft = True
-        try:
-            api.renew()
-            launched.task = agents.create(api, document)
-        except CannotDecide:  # perhaps only the answer was lost
-            api.renew()
-            launched.task = ownership.named(api, owners.CHECK, launched.commit, owner)
-            if not launched.task:
-                raise
+        launched.task = self._made(document, owner)
         api.renew()
         named = owners.to_property(replace(owner, task=launched.task), owners.CHECK)
         agents.set_property(api, launched.task, document, named)
@@ -153,6 +147,22 @@ class Checking:
         agents.enqueue(api, launched.task, queue.id)
         self._progress.event(f"task {launched.task} is on the queue {queue.name!r}")
         self._progress.event(agents.page_of(api, launched.task))
+
+    def _made(self, document: Mapping[str, Any], owner: Owner) -> str:
+        """The id of the task made from this document, which is ours for certain: it bears our nonce."""
+        api = self._api
+        try:
+            api.renew()
+            task = agents.create(api, document)
+            if not ownership.bears(api, owners.CHECK, task, owner):
+                raise BadAnswer("the server answered with the id of another task", "is it a ClearML API server?")
+            return task
+        except CannotDecide:  # perhaps it was made, and only the answer was lost
+            api.renew()
+            found = ownership.named(api, owners.CHECK, self._launched.commit, owner)
+            if not found:
+                raise
+            return found
 
     def _owner(self) -> Owner:
         order, limits, side_ref = self._order, self._limits, self._launched.side_ref

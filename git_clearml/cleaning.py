@@ -88,6 +88,7 @@ class CleanUp:
 
     def run(self, wishes: Wishes) -> list[str]:
         """What could not be cleaned up, each with the thing to do by hand."""
+        self._api.close()
         self._todo = self._steps(wishes)
         again = wishes.wait  # by the time the first round is over, the server may be back
         while self._todo:
@@ -97,6 +98,7 @@ class CleanUp:
                     again, self._todo, self._failed = False, [step for step, _ in self._failed], []
             except (KeyboardInterrupt, Interrupted) as interruption:
                 self.interrupted = interruption.status if isinstance(interruption, Interrupted) else 130
+                self._api.close()  # the request that it cut short may still use the connection
                 if not self._patience:
                     break
                 self._patience -= 1

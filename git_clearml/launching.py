@@ -62,7 +62,7 @@ def source(repository: Repository, commit: str, *, override: str = "", as_diff: 
     if there:
         return Source(pushed, url, commit)
     if not as_diff:
-        note = f"the remote lacks {commit[:12]}: pushed as a side ref until the check ends"
+        note = f"the remote lacks {commit[:12]}: on a side ref until the check ends"
         return Source(pushed, url, commit, needs_side_ref=True, notes=(note,))
     found = differences.difference(repository, asked, commit, timeout=_BUDGET)
     size = found.text.count("\n")
@@ -91,7 +91,8 @@ def of_check(
         if seconds <= 0:
             raise BadSetting(f"{key} = {seconds:g}: no check can pass in no time", f"--{key} SECONDS")
     if len(rules.task_name.strip()) < 3:
-        raise BadSetting(f"{rules.task_name!r} is no name for a task: ClearML wants three characters or more")
+        words = f"{rules.task_name!r} is no name for a task: ClearML wants three characters or more"
+        raise BadSetting(words, "see runnable.task-name, or --task-name")
     content, notes = requirements(repository, commit, rules, packages)
     image, arguments = container(rules.docker)
     launch = Launch(

@@ -48,6 +48,14 @@ def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
     return [one for one in found if one.commit == commit]
 
 
+def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
+    """Does the task of this id carry this very owner's nonce? One request. An id may be that of another task."""
+    fields = ["id", f"hyperparams.properties.{name}"]
+    asked = {"id": [task], "page": 0, "page_size": 1, "only_fields": fields}
+    found = [one for one in answers.documents(api.call("tasks.get_all_ex", asked)) if answers.identity(one) == task]
+    return any(one.nonce == owner.nonce for document in found if (one := owner_in(document, name)))
+
+
 def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
     """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
     return next((one.task for one in of_commit(api, name, commit) if one.owner.nonce == owner.nonce), "")

@@ -151,6 +151,6 @@ def _passes(verdict: Verdict) -> bool:
 
 def _unproved(verdict: Verdict) -> Verdict:
     name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
-    note = f"{name} counts, but the policy also wants a passed check-runnable of these files"
+    note = f"{name} counts; the policy also wants a passed check-runnable"
     notes = (*verdict.notes, note)
     return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, unproved=True)

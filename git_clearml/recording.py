@@ -38,9 +38,10 @@ def record(
     say: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> None:
-    """Records the results as it is wished, a results commit on the branch `where`; what did not succeed is written into a note, never into a results commit.
+    """Records the results as it is wished, a results commit on the branch `where`.
 
-    Raises PublishFailed and other Errors: what was written stays written.
+    What did not succeed is written into a note, never into a results commit. Raises PublishFailed and other Errors:
+    what was written stays written.
     """
     if wish.kind == "none":
         return

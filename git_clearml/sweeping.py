@@ -54,15 +54,17 @@ def _end(api: ClearML, left: Owned, archive: bool) -> None:
 
 
 def _sweep_refs(repository: Repository, swept: list[Owned], say: Callable[[str], None], now: float) -> None:
-    """Deletes the side refs of the swept tasks, where they are this repository's, and those that this clone lost."""
+    """Deletes the side refs that this clone lost, and those of the swept tasks, where they are this repository's."""
+    records = side_refs.abandoned(repository, host=processes.here(), now=now)
+    for record in records:
+        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
     names = repository.names()
     remote = remotes.pushed_to(repository)
+    known = {"", *(record.ref for record in records)}
     for left in swept:
         ours = repository_urls.normalise(left.repository) in names
-        if left.owner.side_ref and ours and remote is not None:
+        if left.owner.side_ref not in known and ours and remote is not None:
             _try(lambda left=left: side_refs.delete_named(repository, remote, left.owner.side_ref, left.commit), say)  # type: ignore[misc]
-    for record in side_refs.abandoned(repository, host=processes.here(), now=now):
-        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
 
 
 def _try(delete: Callable[[], None], say: Callable[[str], None]) -> None:

@@ -107,13 +107,12 @@ def show(report: VerifyReport, form: str, console: Console) -> None:
         from git_clearml.render import markdown
 
         check = "\n" + _check_view(report.check, form, console) if report.check else ""
-        console.product(
-            markdown.verify(report) + check + (_below(comparison, "markdown", console) if comparison else "")
-        )
+        below = _below(comparison, form, console) if comparison else ""
+        console.product(markdown.verify(_without_the_checks_hint(report)) + check + below)
     elif not (console.quiet and _speaks_for_itself(report, comparison)):
         from git_clearml.render import text
 
-        shown = replace(report, hint="") if report.problems else report
+        shown = replace(report, hint="") if report.problems else _without_the_checks_hint(report)
         check = _check_view(report.check, form, console) if report.check else ""
         below = _below(comparison, form, console) if comparison else ""
         console.product(text.verify(shown, colour=console.colour) + check + below)
@@ -122,6 +121,11 @@ def show(report: VerifyReport, form: str, console: Console) -> None:
 def _speaks_for_itself(report: VerifyReport, comparison: Comparison | None) -> bool:
     """Is everything said by the exit status, and by what went to stderr?"""
     return report.outcome is Outcome.VERIFIED and (report.status == 0 or not (comparison or report.check))
+
+
+def _without_the_checks_hint(report: VerifyReport) -> VerifyReport:
+    """The hint of a remote check stands below the check."""
+    return replace(report, hint="") if report.check and report.hint == report.check.hint else report
 
 
 def _check_view(check: Check, form: str, console: Console) -> str:

@@ -15,7 +15,7 @@ from tests.support.pushing import bare
 from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 STAGES = """
 stages:

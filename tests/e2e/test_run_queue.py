@@ -87,6 +87,7 @@ def remote_of_event(project: Project) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_results_commit_on_a_branch_that_has_moved(shop: Workshop) -> None:
     project = shop.project("moved", {"train.py": QUICK})
     ran = project.repo.head

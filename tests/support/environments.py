@@ -1,8 +1,8 @@
 """Virtual environments that tests need and that take long to make: made once per machine, and shared.
 
-    python -m tests.support.environments
+    python -m tests.support.environments [agent] [dvc]
 
-makes them all and prints where; tests that find none make it themselves.
+makes them and prints where; tests that find none make it themselves.
 """
 
 from __future__ import annotations
@@ -46,5 +46,6 @@ def _install(venv: Path, packages: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    for each in (AGENT, DVC):
-        print(environment(each))
+    known = {"agent": AGENT, "dvc": DVC}
+    for name in sys.argv[1:] or known:
+        print(environment(known[name]))

@@ -1,0 +1,215 @@
+"""Signals for real: whoever interrupts a check gets back what it has begun, and a kill leaves it to the next check."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml import side_refs
+from git_clearml.repository import Repository
+from tests.support.clearml_common import Json
+from tests.support.clearml_http import CALLS
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import assert_no_secrets, command, process_environment
+from tests.support.pushing import Yard, make_yard, refs_of
+
+LIMIT = 30.0  # seconds after which a test has failed; none waits for that
+
+
+@dataclass
+class Agent:
+    """Takes each task at once, if it `takes`; aborts what it is told to, if it `obeys`."""
+
+    server: ClearMLServer
+    takes: bool = True
+    obeys: bool = True
+
+    def __call__(self, call: str, body: Json) -> None:
+        store = self.server.store
+        for task in list(store.tasks.values()):
+            if self.takes and task["status"] == "queued":
+                store.take_off_queues(task["id"])
+                CALLS["tasks.started"](store, {"task": task["id"]})
+                self.server.add_worker("w1", task=task["id"])
+            elif self.obeys and task["status"] == "in_progress" and task["status_message"] == "stopping":
+                CALLS["tasks.stopped"](store, {"task": task["id"], "status_message": "Changed by clearml-agent w1"})
+
+
+@dataclass
+class Stage:
+    yard: Yard
+    server: ClearMLServer
+    agent: Agent
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command("check-runnable", "--format", "json", *words),
+            cwd=self.yard.repo.path,
+            env=process_environment(self.server.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def until(self, happened: Callable[[], object], running: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + LIMIT
+        while not happened():
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def has(self, status: str) -> Callable[[], bool]:
+        return lambda: any(task["status"] == status for task in list(self.server.tasks.values()))
+
+    def looked(self) -> Callable[[], bool]:
+        """Has the check seen its task on the queue, or later?"""
+        return lambda: len([call for call in self.server.calls() if call == "tasks.get_all_ex"]) >= 4
+
+    def end(self, running: subprocess.Popen[bytes]) -> tuple[int, Json, str]:
+        out, err = running.communicate(timeout=LIMIT)
+        assert_no_secrets((out + err).decode(), self.server.access_key, self.server.secret_key)
+        assert b"Traceback" not in out + err
+        document = json.loads(out)
+        assert document["exit_code"] == running.returncode
+        return running.returncode, document, err.decode()
+
+    @property
+    def task(self) -> Json:
+        (task,) = self.server.tasks.values()
+        return task
+
+    def nothing_is_left(self) -> None:
+        assert refs_of(self.yard.remote) == {}
+        assert side_refs.recorded(Repository(str(self.yard.repo.path))) == []
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with ClearMLServer() as server:
+        yard = make_yard(tmp_path, server)
+        yard.repo.commit("main", {"main.py": "print(1)\n"})
+        server.add_worker("w1")
+        server.hook = agent = Agent(server)
+        yield Stage(yard, server, agent)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("where", ["queued", "in_progress"])
+def test_once(number: int, status: int, where: str, stage: Stage) -> None:
+    stage.agent.takes = where == "in_progress"
+    running = stage.start()
+    stage.until(stage.has(where), running)
+    stage.until(stage.looked(), running)
+    running.send_signal(number)
+    ended, document, err = stage.end(running)
+    assert (ended, document["outcome"], document["left"]) == (status, "interrupted", [])
+    assert document["task"] == stage.task["id"]
+    assert stage.task["status"] == "stopped"
+    assert "left behind" not in err
+    stage.nothing_is_left()
+
+
+def test_the_abort_comes_first(stage: Stage) -> None:
+    """Whoever cancels a CI job gives it seconds. What is asked for first is done, whatever becomes of the rest."""
+    stage.agent.obeys = False
+    running = stage.start()
+    stage.until(stage.looked(), running)
+    stage.server.reset_log()
+    running.send_signal(signal.SIGTERM)
+    ended, document, _ = stage.end(running)
+    assert (ended, document["outcome"]) == (143, "interrupted")
+    changing = [call for call in stage.server.calls() if not call.startswith(("tasks.get", "events.", "queues."))]
+    assert changing[0] == "tasks.stop"
+    assert stage.task["status_message"] == "stopping"
+    assert [line.partition(":")[0] for line in document["left"]] == ["see that the agent aborts the task"]
+    stage.nothing_is_left()
+
+
+def test_twice_stops_the_waiting_and_says_what_is_left(stage: Stage) -> None:
+    stage.agent.obeys = False
+    running = stage.start("--archive", "always")
+    stage.until(stage.looked(), running)
+    running.send_signal(signal.SIGINT)
+    stage.until(lambda: stage.server.calls().count("tasks.stop"), running)
+    stage.until(lambda: refs_of(stage.yard.remote) == {}, running)
+    asked = len(stage.server.calls())
+    stage.until(lambda: len(stage.server.calls()) > asked, running)  # it waits for the agent
+    running.send_signal(signal.SIGINT)
+    ended, document, err = stage.end(running)
+    assert (ended, document["outcome"]) == (130, "interrupted")
+    page = f"{stage.server.url}/projects/*/experiments/{stage.task['id']}/output/log"
+    assert document["left"] == [f"see that the agent aborts the task: {page}", f"archive the task: {page}"]
+    assert err.count("git clearml: warning: left behind: ") == 2
+    assert "waiting for the agent to abort the task (Ctrl-C stops waiting)" in err
+
+
+def test_while_the_side_ref_is_pushed(stage: Stage, tmp_path: Path) -> None:
+    hook = stage.yard.remote.path / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/reached'\nsleep 20\n")
+    hook.chmod(0o755)
+    running = stage.start()
+    stage.until((tmp_path / "reached").exists, running)
+    running.send_signal(signal.SIGINT)
+    ended, document, _ = stage.end(running)
+    assert (ended, document["outcome"], document["task"]) == (130, "interrupted", None)
+    assert stage.server.tasks == {}
+    assert refs_of(stage.yard.remote) == {}
+
+
+@pytest.mark.parametrize("where", ["queued", "in_progress"])
+def test_a_kill_is_swept_by_the_next_check(where: str, stage: Stage) -> None:
+    stage.agent.takes = where == "in_progress"
+    running = stage.start()
+    stage.until(stage.has(where), running)
+    running.kill()
+    running.communicate()
+    left = stage.task["id"]
+    assert stage.task["status"] == where
+    (ref,) = refs_of(stage.yard.remote)
+    assert ref.startswith("refs/heads/git-clearml/")
+
+    stage.agent.takes = True
+
+    def completes(call: str, body: Any) -> None:
+        stage.agent(call, body)
+        for name, task in stage.server.tasks.items():
+            if name != left and task["status"] == "in_progress":
+                CALLS["tasks.completed"](stage.server.store, {"task": name})
+
+    stage.server.hook = completes
+    ended, document, err = stage.end(stage.start())
+    assert (ended, document["outcome"]) == (0, "runnable")
+    assert f"swept an abandoned check: task {left}" in err
+    assert (stage.server.tasks[left]["status"], "archived" in stage.server.tasks[left]["system_tags"]) == (
+        "stopped",
+        True,
+    )
+    stage.nothing_is_left()
+
+
+def test_verify_is_interrupted_as_well(stage: Stage) -> None:
+    stage.yard.task()
+    stage.agent.takes = False
+    running = subprocess.Popen(
+        command("verify", "--check-runnable"),
+        cwd=stage.yard.repo.path,
+        env=process_environment(stage.server.env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    stage.until(stage.has("queued"), running)
+    stage.until(lambda: stage.server.calls().count("tasks.get_all_ex") >= 5, running)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=LIMIT)
+    assert (running.returncode, out) == (130, b"")
+    assert err.endswith(b"git clearml: interrupted\n")
+    assert sorted(task["status"] for task in stage.server.tasks.values()) == ["completed", "stopped"]
+    stage.nothing_is_left()
