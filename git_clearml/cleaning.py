@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -171,7 +172,8 @@ class CleanUp:
             if late:
                 raise CannotDecide(problem or f"it is still {seen.status if seen else 'unknown'}")
             if seen is not None and seen.status == "in_progress":
-                self._say("waiting for the agent to abort the task (Ctrl-C stops waiting)")
+                with contextlib.suppress(OSError):  # nobody may be left to listen
+                    self._say("waiting for the agent to abort the task (Ctrl-C stops waiting)")
             self._sleep(1.0)
 
     def _look(self) -> tuple[Seen | None, str]:

@@ -45,21 +45,22 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
     except CannotDecide as error:
         return _hinted(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
-        cause = causes.classify(lines, status_message=watch.seen.message, status_reason=watch.seen.reason)
+        message, reason = api.server.redact(watch.seen.message), api.server.redact(watch.seen.reason)
+        cause = causes.classify(lines, status_message=message, status_reason=reason)
         sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
         check = replace(check, cause=cause.code, sentence=sentence)
     return _hinted(replace(check, log_tail=causes.tail(lines, _TAIL)))
 
 
 def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str]:
-    """The end of the log. The last lines of a task that failed may come later than its status."""
+    """The end of the log, without our credentials. The last lines of a task that failed may come after its status."""
     lines, waited = agents.console(api, check.task), 0.0
     while check.outcome is CheckOutcome.FAILED and not check.cause and not causes.complete(lines) and waited < _LATE:
         sleep(_EVERY)
         waited += _EVERY
         api.renew()
         lines = agents.console(api, check.task)
-    return lines
+    return [api.server.redact(line) for line in lines]
 
 
 def _hinted(check: Check) -> Check:

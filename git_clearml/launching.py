@@ -20,6 +20,10 @@ from git_clearml.repository import Repository
 
 _ARGUMENT = re.compile(r"-{0,2}([^-=\s][^=\s]*)=(.*)", re.DOTALL)
 _BUDGET = 60.0  # seconds for the remote to answer
+NO_PACKAGES = "# no packages\n"
+"""Requirements without a package. An empty text would mean the commit's own requirements.txt: clearml-agent 3.0 looks
+for one from the root to the script (commands/worker.py, install_requirements_for_package_api)."""
+
 _OLD_HACK = "hack=empty_string_doesnt_work"
 """The default of EXECUTION_ARGS in the action that we replace: it means nothing."""
 
@@ -103,7 +107,7 @@ def of_check(
         commit=commit.hash,
         entry_point=rules.entry_point,
         working_dir=rules.folder or ".",
-        requirements=content,
+        requirements=content if content.strip() else NO_PACKAGES,
         arguments=tuple(argument(one) for one in rules.args if one != _OLD_HACK),
         docker=image,
         docker_arguments=arguments,

@@ -375,6 +375,7 @@ def test_inputs_of_the_check_are_text(bench: Bench, remote: Repo, tmp_path: Path
     assert "uid=" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_cancelled_job_leaves_no_task(
     number: signal.Signals, status: int, bench: Bench, remote: Repo, tmp_path: Path

@@ -333,3 +333,21 @@ def test_no_secret_gets_anywhere(work: Bench) -> None:
     assert_no_secrets(everything, server.access_key, server.secret_key)
     assert "hunter22" not in everything
     assert Repository(str(work.yard.repo.path)).common_dir in str(clone)
+
+
+def test_not_even_where_a_script_prints_them(tmp_path: Path) -> None:
+    """Nor the first half of one, at the end of a line that is cut."""
+    world = World([(0.0, "pull"), (0.0, "fail")])
+    server = world.server
+    keys = f"{server.access_key} {server.secret_key}"
+    world.said = f"refused {keys}"
+    lines = [keys, "x" * 180 + keys, f"error: {'y' * 140}{keys}"]
+    log = {"type": "log", "msg": "Starting Task Execution:\n" + "\n".join(lines), "timestamp": 1}
+    world.on_launch = lambda world, task: server.store.events.setdefault(task, []).append({**log, "task": task})
+    with bench(tmp_path / "work", world) as work:
+        for form in ("text", "markdown", "json"):
+            world.again()
+            result = work.gate.call("check-runnable", "--format", form)
+            assert result.status == 1
+            assert server.secret_key[:12] not in result.out + result.err
+            assert server.access_key[:12] not in result.out + result.err

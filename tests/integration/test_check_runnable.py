@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from git_clearml import side_refs
+from git_clearml.launching import NO_PACKAGES
 from git_clearml.repository import Repository
 from tests.support.check_bench import Bench, bench
 from tests.support.check_world import owner_of
@@ -380,6 +381,103 @@ def test_a_dry_run_makes_nothing(work: Bench) -> None:
     nothing_was_made(work)
 
 
+# --- answers that are none --------------------------------------------------------------------------------------------
+
+
+def answering(work: Bench, call: str, data: Any) -> None:
+    """From now on the server says this to a call, and does nothing."""
+    own, meta = work.world.server._answer, {"result_code": 200, "result_subcode": 0, "result_msg": "OK"}
+
+    def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Any]:
+        if path.endswith(f"/{call}"):
+            return 200, {"meta": meta, "data": data}
+        return own(path, authorization, body, lines)
+
+    work.world.server._backend.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("call", "data"),
+    [
+        ("queues.get_all", {}),
+        ("queues.get_all", {"queues": None}),
+        ("queues.get_all", {"queues": ["default"]}),
+        ("queues.get_all", {"queues": [{"name": "default"}]}),
+        ("queues.get_all", {"queues": [{"name": "default", "id": ""}]}),
+        ("queues.get_all", {"queues": [{"name": "default", "id": ["x"]}]}),
+        ("queues.get_all", {"queues": [{"name": "default", "id": "../../x"}]}),
+        ("workers.get_all", {}),
+        ("workers.get_all", {"workers": {}}),
+        ("workers.get_all", {"workers": [{"id": "w1", "queues": "default"}]}),
+        ("workers.get_all", {"workers": [{"id": "w1", "queues": [{"id": 7}]}]}),
+        ("projects.get_all", {"projects": 7}),
+        ("projects.create", {}),
+        ("projects.create", {"id": ""}),
+        ("projects.create", {"id": "a b"}),
+    ],
+)
+def test_an_answer_that_is_none_is_undecided(call: str, data: Any, work: Bench) -> None:
+    answering(work, call, data)
+    document = work.check(status=3).json
+    assert (document["outcome"], [one["code"] for one in document["errors"]]) == ("undecided", ["bad-answer"])
+    nothing_was_made(work)
+
+
+@pytest.mark.parametrize("workers", [[], [{"id": "w1", "queues": []}], [{"id": "w1", "queues": None}, {}]])
+def test_workers_of_no_queue_are_none_of_ours(workers: list[Any], work: Bench) -> None:
+    answering(work, "workers.get_all", {"workers": workers})
+    assert work.check(status=3).json["outcome"] == "no-worker"
+    nothing_was_made(work)
+
+
+@pytest.mark.parametrize("identity", [..., "", None, 7, ["x"], "a/b", "x" * 65])
+def test_a_task_without_an_id_is_none(identity: Any, work: Bench) -> None:
+    """Nothing is asked about it, and nothing about any other: only what has to do with one's own id or nonce."""
+    others = [work.world.server.add_task(status="in_progress"), work.world.server.add_task(status="queued")]
+    answering(work, "tasks.create", {} if identity is ... else {"id": identity})
+    result = work.check(status=3)
+    assert (result.json["outcome"], result.json["task"]) == ("undecided", None)
+    assert set(work.world.server.tasks) == set(others)
+    assert not set(result.calls) & {"tasks.stop", "tasks.archive", "tasks.edit", "tasks.enqueue", "tasks.update_tags"}
+    assert refs_of(work.yard.remote) == {}
+
+
+def test_many_queues_are_not_all_named(work: Bench) -> None:
+    work.world.server.add_worker("w2", [f"queue {number:02}" for number in range(12)])
+    hint = work.gate.call("check-runnable", "--queue", "gpu").talk()[1]
+    assert hint == f"queues with workers: default, {', '.join(f'queue {n:02}' for n in range(9))} and 3 more"
+
+
+def test_nobody_works_at_all(work: Bench) -> None:
+    work.world.server.store.workers.clear()
+    assert work.gate.call("check-runnable", "--queue", "gpu").talk()[1] == "no worker serves any queue just now"
+
+
+def test_a_log_that_cannot_be_read_is_said(work: Bench) -> None:
+    work.world.story = [(0.0, "pull"), (0.0, "fail")]
+    refusal = b'{"meta": {"result_code": 500, "result_msg": "no"}, "data": {}}'
+    work.world.server.fail_next(500, refusal, {}, call="events.get_task_log")
+    document = work.check(status=1).json
+    assert (document["outcome"], document["cause"], document["log_tail"]) == ("failed", None, [])
+    assert any(note.startswith("its log could not be read: ") for note in document["notes"])
+
+
+def test_a_server_that_knows_no_plots_is_waited_for(work: Bench) -> None:
+    """An old one; completed counts all the same."""
+    work.world.story = [(0.0, "pull"), (0.0, "log"), (0.5, "complete")]
+    answering(work, "events.get_task_plots", {"plots": "none"})
+    work.world.now = 0.0
+    own = work.world.server.hook
+    assert own is not None
+
+    def passing(call: str, body: Any) -> None:
+        work.world.now += 0.3
+        own(call, body)
+
+    work.world.server.hook = passing
+    assert work.check().json["outcome"] == "runnable"
+
+
 # --- the launched task ------------------------------------------------------------------------------------------------
 
 
@@ -501,17 +599,20 @@ def test_arguments(given: tuple[str, ...], expected: dict[str, str], work: Bench
         (("--requirements", ""), ""),
         (("--requirements", "bom.txt"), "marked\n"),
         (("--requirements", "empty.txt"), ""),
+        (("--requirements", "blank.txt"), ""),
         (("--packages", "torch==2.4 'pandas>=2'"), "torch==2.4\npandas>=2\n"),
         (("--packages", "torch", "--requirements", "src/only.txt"), "torch\n"),
     ],
 )
 def test_requirements(words: tuple[str, ...], expected: str, work: Bench) -> None:
     files = {"requirements.txt": "root\n", "src/requirements.txt": "src\n", "src/only.txt": "folder\n"}
-    work.yard.repo.write({**files, "src/main.py": "", "bom.txt": "\ufeffmarked\n", "empty.txt": ""})
+    work.yard.repo.write(
+        {**files, "src/main.py": "", "bom.txt": "\ufeffmarked\n", "empty.txt": "", "blank.txt": "\n \n"}
+    )
     (work.yard.repo.path / "a link.txt").symlink_to("src/only.txt")
     work.yard.repo.commit("files")
     result = work.check("--archive", "never", *words)
-    assert work.world.task["script"]["requirements"] == {"pip": expected}
+    assert work.world.task["script"]["requirements"] == {"pip": expected or NO_PACKAGES}
     assert not any("installs no packages" in note for note in result.json["notes"])
 
 
@@ -521,7 +622,7 @@ def test_requirements_that_are_not_there_are_said(name: str, work: Bench) -> Non
     (work.yard.repo.path / "dangling.txt").symlink_to("nosuch")
     work.yard.repo.commit("files")
     result = work.check("--archive", "never", "--requirements", name)
-    assert work.world.task["script"]["requirements"] == {"pip": ""}
+    assert work.world.task["script"]["requirements"] == {"pip": NO_PACKAGES}
     assert any("the agent installs no packages" in note for note in result.json["notes"])
 
 

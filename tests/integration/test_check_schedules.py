@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_clearml import side_refs
+from git_clearml.console import Console
 from git_clearml.errors import Interrupted
 from git_clearml.launches import Check
 from git_clearml.progress import Progress
@@ -329,6 +330,37 @@ def test_another_tasks_id_in_answer_to_create(where: str, yard: Yard) -> None:
     world.server._backend.answer = mistaken  # type: ignore[method-assign]
     check = played(yard, world)
     assert (check.outcome, check.left) == ((UNDECIDED, ()) if where == "before" else (RUNNABLE, ()))
+
+
+class Unheard(Progress):
+    """Nobody listens any more: whatever is said once the task runs is an error."""
+
+    def __init__(self, world: World, lines: list[str]) -> None:
+        super().__init__(Console({}, quiet=True), clock=world.clock)
+        self._lines = lines
+
+    def event(self, line: str) -> None:
+        self._lines.append(line)
+
+    def state(self, state: str, detail: str = "") -> None:
+        if not state.startswith("queued"):
+            raise BrokenPipeError
+
+
+@pytest.mark.parametrize("abort_after", [3.0, None])
+def test_a_reader_that_leaves(abort_after: float | None, yard: Yard) -> None:
+    """As `2>&1 | head` does. Nothing more can be said, but everything is cleaned up."""
+    world, lines = World([(1.0, "pull")], abort_after=abort_after), []
+    before = refs_of(yard.remote)
+    repository = Repository(str(yard.repo.path))
+    with world:
+        with pytest.raises(BrokenPipeError):
+            world.check(repository, order(repository, "new"), Unheard(world, lines))
+        assert world.task["status"] == ("stopped" if abort_after else "in_progress")
+        assert world.task["status_message"] == ("Changed by clearml-agent" if abort_after else "stopping")
+    assert refs_of(yard.remote) == before
+    left = [line for line in lines if line.startswith("left behind: ")]
+    assert ["see that the agent aborts the task" in line for line in left] == ([] if abort_after else [True])
 
 
 def test_an_agent_takes_it_while_it_is_aborted(yard: Yard) -> None:

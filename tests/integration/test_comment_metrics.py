@@ -72,6 +72,7 @@ def test_with_neither(bench: Bench) -> None:
     assert "details" not in page.tags
 
 
+@pytest.mark.slow
 def test_two_thousand_of_them(bench: Bench) -> None:
     names = [f"weight | norm of #{number} @team" for number in range(2000)]
     other = {"layer": dict.fromkeys(names, 0.5)}

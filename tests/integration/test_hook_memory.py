@@ -250,6 +250,7 @@ def kill_hook_during_push(yard: Yard, number: int, moment: float) -> tuple[int, 
     return push.wait(30), time.monotonic() - started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_killed_at_random_moments(number: int, yard: Yard) -> None:
     """However far the hook got, the remote moved only if the push said so, and the next push works."""

@@ -295,6 +295,7 @@ def test_our_own_side_refs_are_free_and_nothing_beside_them(yard: Yard) -> None:
 # Many
 
 
+@pytest.mark.slow
 def test_a_thousand_branches_at_a_thousand_commits(yard: Yard) -> None:
     commits = fast_history(yard.repo, 1000)
     refs = [f"refs/heads/b/{number}" for number in range(1000)]

@@ -453,6 +453,7 @@ def test_the_first_lines_come_before_the_last_commit_is_read(gate: Gate, tmp_pat
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_git_does_not_outlive_a_reader_that_leaves(gate: Gate) -> None:
     fast_history(gate.repo, 20_000)
     os.chdir(gate.repo.path)

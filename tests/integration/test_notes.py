@@ -461,6 +461,7 @@ def test_at_some_point_it_gives_up(pair: tuple[Repo, Repo, Repo]) -> None:
     assert recorded(one) == {"1": "completed"}
 
 
+@pytest.mark.slow
 def test_many_push_at_once(pair: tuple[Repo, Repo, Repo], tmp_path: Path) -> None:
     """From three clones, two processes in each."""
     one, _, remote = pair

@@ -735,6 +735,7 @@ print(done.action)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("when", "command"),
     [

@@ -302,6 +302,7 @@ def test_our_hook_lets_nothing_else_pass(yard: Yard) -> None:
     yard.refuses("origin", "main")  # that the remote has the commit now proves nothing
 
 
+@pytest.mark.slow
 def test_under_pre_commit(yard: Yard) -> None:
     """The side ref passes; and no tracking ref of it makes pre-commit take the commit for one that was pushed."""
     hook = "{id: gate, name: gate, entry: git-clearml hook pre-push, language: system, always_run: true, "

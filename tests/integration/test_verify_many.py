@@ -20,6 +20,7 @@ def answer_bytes(gate: Gate) -> int:
     return sum(request.response_bytes for request in gate.server.requests)
 
 
+@pytest.mark.slow
 def test_more_than_500_good_tasks_at_a_commit(gate: Gate) -> None:
     for _ in range(1104):
         gate.task()
@@ -36,6 +37,7 @@ def test_more_than_a_scroll_of_tasks(gate: Gate, monkeypatch: pytest.MonkeyPatch
     assert gate.accepts(requests=3).commit["evidence"]["considered"] == 120
 
 
+@pytest.mark.slow
 def test_a_server_without_scrolls_is_paged(gate: Gate) -> None:
     gate.server.hook = lambda _, body: body.pop("scroll_id", None)
     for _ in range(1001):
@@ -56,6 +58,7 @@ def test_500_commits_with_one_task_each(gate: Gate, long_history: list[str]) -> 
     assert {commit["evidence_commit"] == commit["commit"] for commit in report["commits"]} == {True}
 
 
+@pytest.mark.slow
 def test_500_commits_with_several_tasks_each(gate: Gate, long_history: list[str]) -> None:
     for number, commit in enumerate(long_history):
         gate.task(commit=commit, status="failed")

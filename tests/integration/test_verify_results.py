@@ -422,6 +422,7 @@ def test_several_commits_are_still_one_question(gate: Gate, ran: str) -> None:
 # --- other places
 
 
+@pytest.mark.slow
 def test_without_a_server(gate: Gate, tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "offline", {"train.py": "from clearml import Task\nTask.init('Vision', 'train')\n"})
     assert inside("run", "--", sys.executable, "train.py", cwd=repo.path).status == 0
