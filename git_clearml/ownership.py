@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from git_clearml import owners, processes
 from git_clearml.clearml_api import ClearML
-from git_clearml.errors import BadAnswer
+from git_clearml.errors import BadAnswer, Refused
 from git_clearml.evidence import answers
 from git_clearml.launches import Owner
 from git_clearml.repository import is_hash
 
 _PAGE = 500
+_UNKNOWN_FIELD = (400, 14)  # result code and subcode, see point 13 of the README of tests/contract/recordings
 _FIELDS = ("id", "status", "parent", "system_tags", "script.repository", "script.version_num")
 
 
@@ -50,9 +51,8 @@ def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
 
 def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
     """Does the task of this id carry this very owner's nonce? One request. An id may be that of another task."""
-    fields = ["id", f"hyperparams.properties.{name}"]
-    asked = {"id": [task], "page": 0, "page_size": 1, "only_fields": fields}
-    found = [one for one in answers.documents(api.call("tasks.get_all_ex", asked)) if answers.identity(one) == task]
+    asked = {"id": [task], "page": 0, "page_size": 1}
+    found = [one for one in documents(api, asked, ["id", property_of(name)]) if answers.identity(one) == task]
     return any(one.nonce == owner.nonce for document in found if (one := owner_in(document, name)))
 
 
@@ -68,11 +68,28 @@ def _asked(api: ClearML, name: str, query: Mapping[str, Any]) -> list[Owned]:
         **query,
         "page": 0,
         "page_size": _PAGE,
-        "only_fields": [*_FIELDS, f"hyperparams.properties.{name}"],
     }
-    documents = answers.documents(api.call("tasks.get_all_ex", body))
-    read = (_owned(document, name) for document in documents)
+    read = (_owned(document, name) for document in documents(api, body, [*_FIELDS, property_of(name)]))
     return [one for one in read if one is not None and one.status in owners.ACTIVE]
+
+
+def documents(api: ClearML, body: Mapping[str, Any], fields: Sequence[str]) -> list[Mapping[str, Any]]:
+    """These fields of the tasks that a query finds. One request.
+
+    A server that knows no single properties is asked once more, for all of them. Raises the errors of ClearML.call.
+    """
+    try:
+        return answers.documents(api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}))
+    except Refused as refusal:
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_FIELD:
+            raise
+    whole = ["hyperparams" if one.startswith("hyperparams.") else one for one in fields]
+    return answers.documents(api.call("tasks.get_all_ex", {**body, "only_fields": whole}))
+
+
+def property_of(name: str) -> str:
+    """The field in which a task's document has this property."""
+    return f"hyperparams.properties.{name}"
 
 
 def _owned(document: Mapping[str, Any], name: str) -> Owned | None:

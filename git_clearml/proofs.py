@@ -19,7 +19,7 @@ from git_clearml.verification import Evidence, Question
 
 _MOST = 100  # trees in one request
 _PAGE = 500  # tasks; the most that a server gives at once
-_FIELDS = ("id", "status", "tags", "last_update", f"hyperparams.properties.{owners.CHECK}")
+_FIELDS = ("id", "status", "tags", "last_update", ownership.property_of(owners.CHECK))
 _NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
 
 
@@ -46,9 +46,9 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
 
 def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """The tasks with any of these tags, newest first."""
-    asked = {"tags": list(tags), "order_by": ["-last_update"], "page_size": _PAGE, "only_fields": list(_FIELDS)}
+    asked = {"tags": list(tags), "order_by": ["-last_update"], "page_size": _PAGE}
     for page in itertools.count():
-        documents = answers.documents(api.call("tasks.get_all_ex", {**asked, "page": page}))
+        documents = ownership.documents(api, {**asked, "page": page}, _FIELDS)
         yield from documents
         if len(documents) < _PAGE:
             return

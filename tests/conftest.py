@@ -23,6 +23,9 @@ class ATestReachedForTheNetwork(AssertionError):
 LIVE = {name: value for name, value in os.environ.items() if name.startswith("CLEARML_")}
 """The credentials that `make live` is about; every other test is sealed from them."""
 
+COVERAGE: dict[str, str] = {}
+"""What makes a child process measure its coverage, which doubles its time: only for those that ask for it."""
+
 
 def pytest_configure() -> None:
     for name in list(os.environ):
@@ -35,6 +38,9 @@ def _seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     home = tmp_path_factory.mktemp("home")
     for name, value in sealed_environment(home).items():
         monkeypatch.setenv(name, value)
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        COVERAGE[name] = os.environ[name]
+        monkeypatch.delenv(name)
     monkeypatch.setattr(socket.socket, "connect", _only_loopback(socket.socket.connect))
     monkeypatch.setattr(socket.socket, "connect_ex", _only_loopback(socket.socket.connect_ex))
 

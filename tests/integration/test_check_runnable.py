@@ -17,7 +17,7 @@ from git_clearml.launching import NO_PACKAGES
 from git_clearml.repository import Repository
 from tests.support.check_bench import Bench, bench
 from tests.support.check_world import owner_of
-from tests.support.clearml_common import KEY_NAME
+from tests.support.clearml_common import KEY_NAME, ApiError
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import command, inside, process_environment
 from tests.support.pushing import bare, make_yard, refs_of
@@ -440,6 +440,20 @@ def test_a_task_without_an_id_is_none(identity: Any, work: Bench) -> None:
     assert set(work.world.server.tasks) == set(others)
     assert not set(result.calls) & {"tasks.stop", "tasks.archive", "tasks.edit", "tasks.enqueue", "tasks.update_tags"}
     assert refs_of(work.yard.remote) == {}
+
+
+def test_a_server_that_knows_no_single_properties_is_asked_for_all(work: Bench) -> None:
+    own = work.world.server.hook
+    assert own is not None
+
+    def old(call: str, body: Any) -> None:
+        if any(field.startswith("hyperparams.") for field in body.get("only_fields") or []):
+            raise ApiError(400, 14, "Invalid field")
+        own(call, body)
+
+    work.world.server.hook = old
+    assert work.check().json["outcome"] == "runnable"
+    assert work.check().json["earlier"]
 
 
 def test_many_queues_are_not_all_named(work: Bench) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from git_clearml.cli import main
+from tests.conftest import COVERAGE
 from tests.support.clearml_server import ClearMLServer
 from tests.support.repos import Repo
 
@@ -96,7 +97,7 @@ def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None) 
 
 def process_environment(env: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """This process's environment with changes, for a child that has to find our package."""
-    merged: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    merged: dict[str, str | None] = {**os.environ, **COVERAGE, "PYTHONPATH": str(ROOT), **(env or {})}
     return {name: value for name, value in merged.items() if value is not None}
 
 
