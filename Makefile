@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow check bench e2e live clean
+.PHONY: help demo test slow fuzz check bench e2e live clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
 	@echo "make test   the test suite"
 	@echo "make slow   the tests that take seconds each: kills at every point, thousands of commits"
+	@echo "make fuzz   the property tests with new examples, many of them"
 	@echo "make check  ruff and mypy --strict"
 	@echo "make bench  how fast, against what (prints ratios)"
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
@@ -27,6 +28,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(VENV)/bin/python -m pytest -q -n auto -m "slow and not e2e" $(T)
+
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=fuzz $(VENV)/bin/python -m pytest -q -n auto -m "hypothesis and not e2e" $(T)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

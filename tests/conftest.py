@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# `make test` draws the same examples each time: what it says depends on the code alone. `make fuzz` looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+# Half of a push's time is the disk's. Where there is room in memory, the tests' directories are there.
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # bytes; a container often has but 64 MiB
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 _FOREIGN = ("CLEARML_", "TRAINS_", "GIT_", "GITHUB_", "PRE_COMMIT", "GIT_CLEARML_", "XDG_")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
@@ -28,6 +40,7 @@ COVERAGE: dict[str, str] = {}
 
 
 def pytest_configure() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a thousand processes would compile the program anew
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in ("CI", "NO_COLOR", "GITLAB_CI"):
             del os.environ[name]
@@ -51,6 +64,7 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_CACHE_HOME": str(home / ".cache"),
+        "GIT_TEST_FSYNC": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_AUTHOR_NAME": "A. Author",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml import side_refs
@@ -30,7 +30,7 @@ QUEUED, RUNNING, AWAY_LIMIT = 120.0, 60.0, 90.0  # seconds; see check_world.orde
 MOST = QUEUED + RUNNING + AWAY_LIMIT + 2 * 60.0 + 60.0
 """Seconds after which every check has ended: its limits, twice the grace for cleaning up, and what requests take."""
 
-FULL = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FULL = settings(max_examples=settings.default.max_examples // 8, suppress_health_check=list(HealthCheck))
 UNDECIDED, FAILED, RUNNABLE, TIMEOUT = "undecided", "failed", "runnable", "timeout"
 
 
@@ -201,6 +201,15 @@ LOST = st.fixed_dictionaries(
         **{call: st.sampled_from(SPOILED) for call in (*CHANGING[3:], "tasks.create", "projects.create")},
     },
 )
+
+
+def possible(steps: list[Step], outcome: str, lost: dict[str, str]) -> set[str]:
+    """The outcomes of a story. A task that somebody takes off its queue before we, whose request seemed lost, look
+    again is one that was never queued: it is queued again, and nobody takes it."""
+    unqueued = bool(steps) and steps[0][1] in ("dequeue", "reset")
+    return {outcome, TIMEOUT} if unqueued and "tasks.enqueue" in lost else {outcome}
+
+
 NOT_401 = sorted(set(AWAY) - {"401"})
 GAPS = st.builds(
     lambda start, length, how: Away(start, start + length, how),
@@ -211,6 +220,7 @@ GAPS = st.builds(
 
 
 @FULL
+@example(story=([(0.0, "dequeue")], UNDECIDED, 0.0), rev="main", lost={"tasks.enqueue": "reset"}, gaps=[])
 @given(story=stories(), rev=REVS, lost=LOST, gaps=st.lists(GAPS, max_size=1))
 def test_lost_answers_and_a_server_that_comes_back_change_nothing(
     yard: Yard, story: tuple[list[Step], str, float], rev: str, lost: dict[str, str], gaps: list[Away]
@@ -218,7 +228,8 @@ def test_lost_answers_and_a_server_that_comes_back_change_nothing(
     steps, outcome, _ = story
     world = World(steps, gaps, lost)
     check = played(yard, world, rev)
-    assert (check.outcome, check.left) == (outcome, ())
+    assert check.outcome in possible(steps, outcome, lost)
+    assert check.left == ()
 
 
 @FULL
@@ -257,7 +268,8 @@ def test_signals(
     world = World(steps, lost=lost, blows=blows)
     check = played(yard, world, rev)
     if not world.landed:
-        assert (check.outcome, check.left) == (outcome, ())
+        assert check.outcome in possible(steps, outcome, lost)
+        assert check.left == ()
         return
     assert check.outcome == "interrupted"
     assert check.status in world.landed

@@ -236,7 +236,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return make_place(tmp_path_factory.mktemp("lasting"))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings.default.max_examples // 8, suppress_health_check=list(HealthCheck))
 @given(before=trees(), after=trees())
 def test_any_trees(lasting: Place, before: Tree, after: Tree) -> None:
     """The agent makes the commit of it, or it is refused for a reason that is there."""

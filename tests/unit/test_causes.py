@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.causes import Cause, Phase, classify, complete, phase, tail
@@ -275,7 +275,6 @@ _WORDS = st.sampled_from(
 _LOG = st.lists(st.one_of(_WORDS, st.text(), st.lists(_WORDS, max_size=3).map("".join)), max_size=30)
 
 
-@settings(deadline=None)
 @given(_LOG, st.text(), st.text(), st.integers(-1, 30), st.integers(1, 300))
 def test_any_text_is_read_and_what_comes_out_is_bounded(
     lines: list[str], message: str, reason: str, most: int, width: int

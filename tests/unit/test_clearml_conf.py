@@ -196,7 +196,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, max_size=25).map(" ".join) | st.text(st.characters(codec="utf-8"), max_size=30))
 def test_any_file_is_read_or_refused(tmp_path: Path, conf: str) -> None:
     refused: Error | None = None
@@ -310,7 +310,6 @@ def without_nulls(tree: Any) -> Any:
     return tree
 
 
-@settings(max_examples=120, deadline=None)
 @given(files)
 def test_the_cut_is_never_something_else(content: str) -> None:
     part = clearml_conf._cut_api(content)

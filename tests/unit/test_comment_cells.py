@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.launches import Check, CheckOutcome
@@ -47,7 +47,6 @@ def cell(name: str) -> str:
 
 @cases
 @given(names)
-@settings(max_examples=100, deadline=None)
 def test_every_table_has_exactly_the_cells_that_went_in(name: str) -> None:
     page = read(name, "other")
     rows = [[seen(one) for one in row] for row in page.rows]
@@ -68,7 +67,6 @@ def test_every_table_has_exactly_the_cells_that_went_in(name: str) -> None:
 
 
 @given(st.lists(st.one_of(names, st.sampled_from(NASTY)), min_size=1, max_size=8, unique=True))
-@settings(max_examples=80, deadline=None)
 def test_as_many_rows_as_metrics(many: list[str]) -> None:
     rows = tuple(Row(name, f"v{number}", 1.0, 1.0, 1.0) for number, name in enumerate(many))
     report = MetricsReport(HEAD, Outcome.VERIFIED, 0, TASK, rows=rows)
@@ -79,7 +77,6 @@ def test_as_many_rows_as_metrics(many: list[str]) -> None:
 
 @cases
 @given(names)
-@settings(max_examples=100, deadline=None)
 def test_the_log_of_a_check_is_text(name: str) -> None:
     """It stands in a code block below a fold, and nothing in it ends either."""
     lines = ("first", name, "</details>", "```", "    " + name, "last")

@@ -65,7 +65,6 @@ def test_no_field_and_an_empty_field_are_two_things() -> None:
     assert classify(" \n\t\r\n").kind is DiffKind.CLEAN
 
 
-@settings(max_examples=150)
 @given(
     st.one_of(
         st.text(), st.lists(st.sampled_from([*plain_edit.splitlines(True), "Submodule a ", '"', "\n"])).map("".join)
@@ -230,7 +229,7 @@ def counted_by_git(repo: Repo, options: list[str]) -> dict[str, str]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=operations, options=st.sampled_from(OPTIONS))
 @example(changes={"b/b b/b.py": "RENAME", "ä é.py": "RENAME"}, options=[])
 @example(changes={"data.bin": "a", "mode.sh": "MODE", 'quo"te.py': "x"}, options=["--color=always"])

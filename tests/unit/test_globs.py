@@ -50,7 +50,7 @@ def of_git(index: Repo, pattern: str) -> set[str]:
     return {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pattern=patterns)
 def test_a_pattern_names_what_git_says_it_names(index: Repo, pattern: str) -> None:
     if pattern.startswith("/") or "//" in pattern or pattern.endswith(("/", "\\")) or "./" in f"/{pattern}/":
@@ -63,7 +63,6 @@ def test_a_pattern_names_what_git_says_it_names(index: Repo, pattern: str) -> No
     assert ours - literally == theirs - literally
 
 
-@settings(max_examples=200)
 @given(st.lists(st.text(), max_size=3), st.text(min_size=1))
 def test_no_text_is_too_odd(odd: list[str], path: str) -> None:
     assert globs.matches(odd, path) in (True, False)

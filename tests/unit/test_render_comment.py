@@ -14,7 +14,7 @@ from pathlib import Path
 import cmarkgfm
 import pytest
 from cmarkgfm.cmark import Options
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from git_clearml.launches import Check, CheckOutcome
@@ -136,7 +136,6 @@ def cases(function: Callable[..., None]) -> Callable[..., None]:
 
 @cases
 @given(names)
-@settings(max_examples=300, deadline=None)
 def test_a_cell_holds_exactly_the_name(name: str) -> None:
     page = Reader(f"| a | b |\n|---|---|\n| {escape(name)} | {link(escape(name) or 'x', URL)} |\n\nend")
     assert [list(map(seen, row)) for row in page.rows] == [
@@ -150,7 +149,6 @@ def test_a_cell_holds_exactly_the_name(name: str) -> None:
 
 @cases
 @given(names)
-@settings(max_examples=300, deadline=None)
 def test_nothing_that_github_links_afterwards_is_left(name: str) -> None:
     """GitHub looks for these in the texts of the parsed page, where a backslash is gone."""
     text = Reader(f"x {escape(name)} y").text
@@ -161,7 +159,6 @@ def test_nothing_that_github_links_afterwards_is_left(name: str) -> None:
 
 @cases
 @given(names)
-@settings(max_examples=200, deadline=None)
 def test_a_code_span_holds_the_name(name: str) -> None:
     page = Reader(f"Next: {code('run ' + name)} end")
     assert page.tags == ["p", "code"]
@@ -333,7 +330,6 @@ def test_says_in_which_sense_the_task_is_of_the_commit(equivalence: Equivalence)
 
 @cases
 @given(names)
-@settings(max_examples=100, deadline=None)
 def test_no_server_text_forges_a_marker_or_a_mention(name: str) -> None:
     near = Finding(Task("x", "server", name, name, url="https://x/" + name), None, (Reason("dirty", f"ran {name}"),))
     notes = (name, f"<!-- git-clearml: verify --> {name}")
