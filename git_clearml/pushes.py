@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -180,38 +181,45 @@ def _verdicts(
     values = judged[0].ruling.settings
     budget = float(values["timeout"].value) or BUDGET
     lifetime = 0.0 if evidence.in_ci(environment) else float(values["remember"].value)
-    memory = Remembered(os.path.join(repository.common_dir, "clearml", "verified"), lifetime)
     verdicts: dict[tuple[Commit, Policy], Verdict] = {}
     sources: dict[str, verification.Evidence] = {}
-    for kind in dict.fromkeys(policy.evidence for _, policy in refs):
-        sources[kind] = evidence.choose(kind, repository, budget=budget, environment=environment, log=log)
-    names = repository.names([push.url]) if push.url else repository.names()
-    for kind, source in sources.items():
-        keys = {
-            (commit, policy): Circumstances(source.identity, names, policy).key(commit.hash)
-            for commit, policy in refs
-            if policy.evidence == kind
-        }
-        known = {pair for pair, key in keys.items() if source.identity and memory.recall(key)}
-        verdicts |= {pair: Verdict(pair[0].hash, Outcome.VERIFIED, notes=("remembered",)) for pair in known}
-        asked = [verification.Question(*pair) for pair in keys if pair not in known]
-        if not asked:
-            continue
-        found = verification.verify(repository, source, asked, urls=[push.url] if push.url else ())
-        if any(question.policy.runnable.required for question in asked):
-            from git_clearml import proofs  # late: few policies want it
-
-            passes = proofs.memory(repository, source.identity, lifetime)
-            found = proofs.required(repository, asked, found, source, remembered=passes)
-        for question, verdict in zip(asked, found, strict=True):
-            verdicts[question.commit, question.policy] = verdict
-        if source.identity:
-            memory.remember(
-                keys[one.commit, one.policy]
-                for one, verdict in zip(asked, found, strict=True)
-                if verdict.outcome is Outcome.VERIFIED
-            )
+    with contextlib.ExitStack() as after:
+        for kind in dict.fromkeys(policy.evidence for _, policy in refs):
+            source = evidence.choose(kind, repository, budget=budget, environment=environment, log=log)
+            after.callback(source.close)
+            sources[kind] = source
+        for kind, source in sources.items():
+            verdicts |= _of(source, [pair for pair in refs if pair[1].evidence == kind], repository, push, lifetime)
     return [replace(verdicts[pair], refs=tuple(dict.fromkeys(names))) for pair, names in refs.items()]
+
+
+def _of(
+    source: verification.Evidence,
+    pairs: Sequence[tuple[Commit, Policy]],
+    repository: Repository,
+    push: Push,
+    lifetime: float,
+) -> dict[tuple[Commit, Policy], Verdict]:
+    """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
+    memory = Remembered(os.path.join(repository.common_dir, "clearml", "verified"), lifetime)
+    urls = [push.url] if push.url else []
+    names = repository.names(urls)
+    keys = {pair: Circumstances(source.identity, names, pair[1]).key(pair[0].hash) for pair in pairs}
+    known = [pair for pair, key in keys.items() if source.identity and memory.recall(key)]
+    verdicts = {pair: Verdict(pair[0].hash, Outcome.VERIFIED, notes=("remembered",)) for pair in known}
+    asked = [verification.Question(*pair) for pair in keys if pair not in verdicts]
+    if not asked:
+        return verdicts
+    found = verification.verify(repository, source, asked, urls=urls)
+    if any(question.policy.runnable.required for question in asked):
+        from git_clearml import proofs  # late: few policies want it
+
+        passes = proofs.memory(repository, source.identity, lifetime)
+        found = proofs.required(repository, asked, found, source, remembered=passes)
+    new = {(question.commit, question.policy): verdict for question, verdict in zip(asked, found, strict=True)}
+    if source.identity:
+        memory.remember(keys[pair] for pair, verdict in new.items() if verdict.outcome is Outcome.VERIFIED)
+    return verdicts | new
 
 
 def _undecided(judged: Sequence[_Judged], error: CannotDecide) -> VerifyReport:

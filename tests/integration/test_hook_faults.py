@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import Scripted, answering, closed_port, dribble, endless, full_backlog, reply, silent
-from tests.support.pushing import Pushed, Yard, make_yard
+from tests.support.pushing import Pushed, Yard, make_yard, quick
 
 Fault = Callable[[], AbstractContextManager[int]]
 
@@ -62,8 +62,8 @@ WRONG: dict[str, Fault] = {
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
-    with ClearMLServer() as server:
-        yard = make_yard(tmp_path, server).install()
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
+        yard.install()
         yard.repo.git("config", "clearml.timeout", str(BUDGET))
         yield yard
 

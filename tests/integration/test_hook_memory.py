@@ -15,13 +15,13 @@ import pytest
 
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
-from tests.support.pushing import Yard, descendants, line, make_yard, without_privileges
+from tests.support.pushing import Yard, descendants, line, make_yard, quick, without_privileges
 
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
-    with ClearMLServer() as server:
-        yield make_yard(tmp_path, server).install()
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
+        yield yard.install()
 
 
 @pytest.fixture
@@ -142,6 +142,7 @@ def test_damage_is_asked_again(damage: Callable[[Path], object], verified: Yard)
 
 
 def test_a_directory_that_cannot_be_written(yard: Yard) -> None:
+    yard.at_hand = None
     yard.task()
     yard.memory.parent.mkdir(exist_ok=True)
     yard.memory.parent.chmod(0o555)
@@ -270,6 +271,7 @@ def test_killed_at_random_moments(number: int, yard: Yard) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_killed_while_the_server_is_asked(number: int, yard: Yard) -> None:
     """In the very middle: the push is refused, nothing is remembered, nothing is in the way."""
+    yard.at_hand = None
     yard.task()
 
     def kill(*_: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clearml_server import ClearMLServer
-from tests.support.pushing import Yard, bare, make_yard, refs_of
+from tests.support.pushing import Yard, bare, make_yard, quick, refs_of
 from tests.support.repos import Repo, fast_history
 
 DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-print('training')\n+print(1)\n"
@@ -17,8 +17,8 @@ DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
-    with ClearMLServer() as server:
-        yield make_yard(tmp_path, server).install()
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
+        yield yard.install()
 
 
 # Branches

@@ -18,7 +18,7 @@ from git_clearml.model import Policy, Runnable
 from git_clearml.repository import Repository
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate, inside
-from tests.support.pushing import Yard, make_yard
+from tests.support.pushing import Yard, make_yard, quick
 from tests.support.repos import Repo, make_repo
 
 LOCK = {"clearml.lock": '{"schema": 1}\n'}
@@ -478,8 +478,8 @@ def test_sha256(tmp_path: Path) -> None:
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
-    with ClearMLServer() as server:
-        yield make_yard(tmp_path, server).install()
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
+        yield yard.install()
 
 
 def test_a_results_commit_is_pushed_with_one_request(yard: Yard) -> None:

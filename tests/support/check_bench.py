@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.check_world import World
 from tests.support.clearml_common import Json
 from tests.support.program import Gate, Result
-from tests.support.pushing import Yard, make_yard, on_path
+from tests.support.pushing import Yard, make_yard, on_path, quick
 
 ENDS_AT_ONCE = ((0.0, "pull"), (0.0, "complete"))
 """The story of a task that has completed before anybody looks: such a check takes no time."""
@@ -75,7 +75,6 @@ class Bench:
 @contextmanager
 def bench(place: Path, world: World | None = None, *options: str) -> Iterator[Bench]:
     """A bench whose agent, unless the world says otherwise, completes each task at once."""
-    with world or World(ENDS_AT_ONCE) as around:
-        yard = make_yard(place, around.server, *options)
+    with world or World(ENDS_AT_ONCE) as around, quick(make_yard(place, around.server, *options)) as yard:
         yard.repo.commit("main", {"main.py": "print('works')\n"})
         yield Bench(yard, around)

@@ -76,7 +76,7 @@ class Result:
         return before[-1].removeprefix("git clearml: "), hints[0].removeprefix("hint: ")
 
 
-def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None) -> Result:
+def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None, stdin: bytes | None = None) -> Result:
     """Runs `git_clearml.cli.main` here. A variable that is None is taken out of the environment."""
     out, err = _stream(), _stream()
     terminated = signal.getsignal(signal.SIGTERM)
@@ -87,6 +87,8 @@ def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None) 
             else:
                 patch.setenv(name, value)
         patch.chdir(cwd)
+        if stdin is not None:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 status = main(words)

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.at_hand import AtHand, Done
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT, Result, assert_no_secrets, inside
 from tests.support.repos import Repo, make_repo
@@ -112,6 +113,7 @@ class Yard:
     remote: Repo
     server: ClearMLServer
     env: dict[str, str | None] = field(default_factory=dict)
+    at_hand: AtHand | None = None  # answers the hooks of `push`; None: they are processes of their own
 
     @property
     def hook(self) -> Path:
@@ -148,22 +150,18 @@ class Yard:
         before = refs_of(self.remote)
         self.server.reset_log()
         started = time.monotonic()
-        done = subprocess.run(
-            [*command, *words],
-            cwd=cwd or self.repo.path,
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        environment = self.environment(env)
+        if self.at_hand:
+            environment["PATH"] = os.pathsep.join([str(self.at_hand.path), environment["PATH"]])
+        run = self.at_hand.run if self.at_hand else alone
+        done = run([*command, *words], cwd=cwd or self.repo.path, env=environment, timeout=120)
         seconds = time.monotonic() - started
-        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        out, err = done.out.decode(errors="replace"), done.err.decode(errors="replace")
         assert_no_secrets(out + err, self.server.access_key, self.server.secret_key)
         assert "Traceback" not in out + err, err
         after = refs_of(self.remote)
         moved = {ref: after.get(ref, "") for ref in before.keys() | after.keys() if before.get(ref) != after.get(ref)}
-        return Pushed(done.returncode, out, err, tuple(self.server.calls()), moved, seconds)
+        return Pushed(done.status, out, err, tuple(self.server.calls()), moved, seconds)
 
     def accepts(
         self, *words: str, moved: Iterable[str] | None = None, requests: int | None = 1, **options: Any
@@ -198,6 +196,24 @@ class Yard:
     @property
     def memory(self) -> Path:
         return self.repo.path / ".git" / "clearml" / "verified"
+
+
+def alone(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> Done:
+    """Runs a command without stdin."""
+    done = subprocess.run(
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def quick(yard: Yard) -> Iterator[Yard]:
+    """The yard, with the hooks of its pushes answered by this process; for those that need no process of their own."""
+    yard.at_hand = at_hand = AtHand(BIN / "git-clearml")
+    try:
+        yield yard
+    finally:
+        at_hand.close()
 
 
 def make_yard(place: Path, server: ClearMLServer, *options: str) -> Yard:
