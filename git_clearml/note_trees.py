@@ -109,6 +109,9 @@ def change(tree: Sequence[Note], mine: Sequence[Note], commit: str, content: byt
     return {"/".join([*parts, commit[2 * len(parts) :]]): content}
 
 
+_HELD = (".lock': File exists", ".lock': No such file or directory")  # by another git; it removes folders, too
+
+
 def write(
     repository: Repository,
     changes: Callable[[str], Changes],
@@ -131,7 +134,7 @@ def write(
         status, _, err = repository.run("fast-import", "--quiet", "--done", stdin=stream)
         if not status:
             return True
-        if tip_of(repository) == tip and ".lock" not in err:
+        if tip_of(repository) == tip and not any(word in err for word in _HELD):
             raise PublishFailed(f"the note could not be written: {said(err)}", "git fsck; is the disk full?")
         sleep(0.01 * attempt)
     raise PublishFailed(

@@ -338,6 +338,7 @@ def test_push_checks_and_pushes(strict: Bench) -> None:
     assert (again.status, "tasks.create" in again.calls) == (0, False)
 
 
+@pytest.mark.slow
 def test_push_does_not_push_what_does_not_run(strict: Bench) -> None:
     strict.world.story = FAILS
     strict.world.again()

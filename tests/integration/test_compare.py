@@ -442,6 +442,7 @@ def test_sixteen_at_once_leave_one_best_task(model: Gate, rivals: list[tuple[str
     assert_one_best(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["add_tags", "remove_tags"])
 def test_one_of_sixteen_is_killed_half_way(model: Gate, rivals: list[tuple[str, str]], moment: str) -> None:
     """It has put its tag on, or is about to take the old one away. The others, and the next run, mend that."""

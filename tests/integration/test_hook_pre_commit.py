@@ -107,6 +107,7 @@ def test_the_first_push_of_a_root(yard: Yard) -> None:
     assert "verified" in yard.accepts("origin", "main", moved=["refs/heads/main"]).said
 
 
+@pytest.mark.slow
 def test_the_first_push_judges_the_pushed_branch_and_not_head(yard: Yard) -> None:
     yard.repo.git("branch", "topic")
     yard.task()
@@ -115,6 +116,7 @@ def test_the_first_push_judges_the_pushed_branch_and_not_head(yard: Yard) -> Non
     yard.refuses("origin", "main")
 
 
+@pytest.mark.slow
 def test_an_update(yard: Yard) -> None:
     yard.publish()
     yard.repo.commit("more")
@@ -123,6 +125,7 @@ def test_an_update(yard: Yard) -> None:
     yard.accepts("origin", "main", moved=["refs/heads/main"])
 
 
+@pytest.mark.slow
 def test_a_force_push(yard: Yard) -> None:
     yard.repo.commit("two")
     yard.publish()
@@ -132,11 +135,13 @@ def test_a_force_push(yard: Yard) -> None:
     yard.accepts("--force", "origin", "main", moved=["refs/heads/main"])
 
 
+@pytest.mark.slow
 def test_a_deletion_is_free(yard: Yard) -> None:
     yard.publish("main:refs/heads/gone")
     yard.accepts("origin", ":gone", moved=["refs/heads/gone"], requests=0)
 
 
+@pytest.mark.slow
 def test_an_annotated_tag_is_peeled(yard: Yard) -> None:
     yard.repo.policy('protect = ["refs/tags/v*"]')
     yard.publish()
@@ -160,6 +165,7 @@ def test_the_policy_is_the_accepted_sides(yard: Yard) -> None:
     yard.accepts("origin", "main", moved=["refs/heads/main"], requests=0)
 
 
+@pytest.mark.slow
 def test_a_loosened_policy_on_an_unprotected_branch_is_nobodys_accepted_side(yard: Yard) -> None:
     """For a new ref pre-commit names an ancestor that the remote has: here the one that loosens."""
     yard.repo.policy('protect = ["main", "release/*"]')
@@ -189,6 +195,7 @@ def test_the_ways_around(env: dict[str, str], yard: Yard) -> None:
     assert not yard.memory.exists()
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_refuses(yard: Yard) -> None:
     yard.server.fail_next(status=401, count=9)
     pushed = yard.refuses("origin", "main", by_us="undecided", requests=9)
@@ -198,7 +205,7 @@ def test_an_unreachable_server_refuses(yard: Yard) -> None:
 # By hand
 
 
-@pytest.mark.parametrize("words", [(), ("--all-files",), ("clearml-verify",)])
+@pytest.mark.parametrize("words", [(), ("clearml-verify", "--all-files")])
 @pytest.mark.parametrize("stage", ["manual", "pre-push"])
 def test_run_by_hand_judges_head(stage: str, words: tuple[str, ...], yard: Yard) -> None:
     assert "rejected" in pre_commit(yard, "run", "--hook-stage", stage, *words, status=1).said
@@ -206,6 +213,7 @@ def test_run_by_hand_judges_head(stage: str, words: tuple[str, ...], yard: Yard)
     assert "Passed" in pre_commit(yard, "run", "--hook-stage", stage, *words).said
 
 
+@pytest.mark.slow
 def test_uncommitted_changes_do_not_matter(yard: Yard) -> None:
     yard.task()
     yard.repo.write({"train.py": "edited"})
@@ -259,6 +267,7 @@ def test_pre_commit_was_first_and_the_advice_is_followed(yard: Yard) -> None:
     sees_every_ref(yard)
 
 
+@pytest.mark.slow
 def test_ours_was_first(bare_yard: Yard) -> None:
     bare_yard.install()
     pre_commit(bare_yard, "install", "--hook-type", "pre-push")
@@ -268,6 +277,7 @@ def test_ours_was_first(bare_yard: Yard) -> None:
     assert hook_files.look(bare_yard.hook).current
 
 
+@pytest.mark.slow
 def test_a_strangers_hook_before_both(bare_yard: Yard, tmp_path: Path) -> None:
     """A hand-written one, ours and pre-commit's: each gets its lines, and uninstalling ours keeps the others."""
     write_hook(bare_yard.hook, recorder(tmp_path / "theirs"))

@@ -13,13 +13,14 @@ import argparse
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tests.support import clearml_queues
 from tests.support.clearml_auth import DEFAULT_LIFE, Authority
-from tests.support.clearml_common import Json, new_id, stamp
+from tests.support.clearml_common import Json, new_id, now, stamp
 from tests.support.clearml_events import add_all, scalar
 from tests.support.clearml_fields import put
 from tests.support.clearml_http import LOST, ApiHttpServer, Backend, Request, Script
@@ -216,9 +217,14 @@ class ClearMLServer:
         task.update(status="queued", enqueue_status="created")
 
 
+_latest = now()
+
+
 def _times(status: str) -> Json:
-    """The times that a task of a status has (point 24)."""
-    moment = stamp()
+    """The times that a task of a status has (point 24). No two tasks have the same."""
+    global _latest
+    _latest = max(now(), _latest + timedelta(milliseconds=1))
+    moment = stamp(_latest)
     if status == "created":
         return {}
     times = {"status_changed": moment, "status_reason": "", "status_message": ""}

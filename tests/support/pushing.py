@@ -71,9 +71,7 @@ def shim(directory: Path, body: str = "") -> Path:
 
 def bare(path: Path, *options: str) -> Repo:
     """An empty bare repository to push to."""
-    path.mkdir(parents=True)
-    repo = Repo(path)
-    repo.git("init", "--quiet", "--bare", "--initial-branch", "main", *options)
+    repo = make_repo(path, {}, remote="", options=("--bare", *options))
     repo.git("config", "receive.denyDeleteCurrent", "ignore")
     return repo
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +41,13 @@ class Repo:
 
     @property
     def head(self) -> str:
-        return self.git("rev-parse", "HEAD")
+        """The commit at HEAD, without a process where that is easy: it is asked for thousands of times."""
+        try:
+            name = (self.path / ".git" / "HEAD").read_text().rstrip("\n")
+            found = (self.path / ".git" / name[5:]).read_text().rstrip("\n") if name.startswith("ref: ") else name
+        except OSError:  # a bare repository, a worktree, packed refs
+            return self.git("rev-parse", "HEAD")
+        return found
 
     def write(self, files: Mapping[str, str]) -> None:
         """Files by their path from the root, without a commit."""
@@ -74,15 +85,39 @@ def make_repo(
     path: Path, files: Mapping[str, str] | None = None, *, remote: str = REPOSITORY, options: tuple[str, ...] = ()
 ) -> Repo:
     """A repository on branch main with one commit (none when `files` is empty) and a remote `origin`."""
-    path.mkdir(parents=True, exist_ok=True)
+    content = {"train.py": TRAIN} if files is None else dict(files)
+    config = Path(os.environ.get("GIT_CONFIG_GLOBAL", os.devnull))
+    key = (*sorted(content.items()), remote, *options, config.read_bytes() if config.exists() else b"")
+    with _MAKING:
+        if key not in _MADE:
+            made = Path(tempfile.mkdtemp(dir=_made_here())) / "repo"
+            _make(made, content, remote, options)
+            _MADE[key] = made
+    shutil.copytree(_MADE[key], path, symlinks=True, dirs_exist_ok=True)
+    return Repo(path)
+
+
+_MADE: dict[tuple[object, ...], Path] = {}
+"""Repositories that a test has had: the next one gets a copy, which no git has to make."""
+
+_MAKING = threading.Lock()
+
+
+@functools.cache
+def _made_here() -> Path:
+    place = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    atexit.register(shutil.rmtree, place)
+    return place
+
+
+def _make(path: Path, content: Mapping[str, str], remote: str, options: tuple[str, ...]) -> None:
+    path.mkdir(parents=True)
     repo = Repo(path)
     repo.git("init", "--quiet", "--initial-branch", "main", *options)
     if remote:
         repo.git("remote", "add", "origin", remote)
-    content = {"train.py": TRAIN} if files is None else files
     if content:
         repo.commit("first", content)
-    return repo
 
 
 def fast_history(repo: Repo, count: int) -> list[str]:
