@@ -62,11 +62,18 @@ def ending(watch: Watch, limits: Limits, queue: str = "") -> Ending | None:
     over = _moved(watch.seen, queue) or _ended(watch.seen)
     if over is not None:
         return over
-    if watch.seen.status == "in_progress" and watch.running >= limits.running:
+    return _late(watch, limits)
+
+
+def _late(watch: Watch, limits: Limits) -> Ending | None:
+    """Whether the time of what the task is at is up. It may have been taken from the queue at the last moment."""
+    if watch.seen.status == "in_progress":
         words = f"no sign of life within {_seconds(limits.running)} of execution"
-        return Ending(CheckOutcome.TIMEOUT, words, "execution-timeout")
-    if watch.waiting and watch.queued >= limits.queued:
-        return Ending(CheckOutcome.TIMEOUT, f"no agent took it within {_seconds(limits.queued)}", "queue-timeout")
+        late = watch.running >= limits.running
+        return Ending(CheckOutcome.TIMEOUT, words, "execution-timeout") if late else None
+    if watch.waiting:
+        words = f"no agent took it within {_seconds(limits.queued)}"
+        return Ending(CheckOutcome.TIMEOUT, words, "queue-timeout") if watch.queued >= limits.queued else None
     if watch.queued + watch.running >= limits.queued + limits.running:
         words = f"the server says {watch.seen.status!r}, which no waiting ends"
         return Ending(CheckOutcome.UNDECIDED, words, "unknown-status")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 from pathlib import Path
@@ -48,6 +49,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    random.seed(0)  # the pauses between two looks at a server are drawn by lot
     home = tmp_path_factory.mktemp("home")
     for name, value in sealed_environment(home).items():
         monkeypatch.setenv(name, value)

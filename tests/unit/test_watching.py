@@ -91,6 +91,9 @@ def test_the_queue_and_the_execution_have_each_their_limit() -> None:
     assert outcome(watch("in_progress", queued=1799.0, running=599.9)) is None
     assert outcome(watch("in_progress", running=600.0)) == ("timeout", "execution-timeout")
     assert outcome(watch("in_progress", running=600.0, alive=True)) == ("runnable", "")
+    taken_late = watch("in_progress", queued=1800.4, running=599.9)
+    assert outcome(taken_late) is None
+    assert outcome(replace(taken_late, running=600.0)) == ("timeout", "execution-timeout")
     assert outcome(watch("odd", queued=1000.0, running=1400.0)) == ("undecided", "unknown-status")
 
 
