@@ -29,19 +29,23 @@ from git_clearml.launches import Check, CheckOutcome, Launch, Limits, Owner, Que
 from git_clearml.launching import Source
 from git_clearml.model import Commit, Problem, Runnable
 from git_clearml.progress import Progress
+from git_clearml.remotes import Remote
 from git_clearml.repository import Repository
 from git_clearml.telling import Teller
 from git_clearml.watching import Ending, Watch
 
 _SLACK = 600.0  # seconds beyond the limits after which anybody may sweep the task
-_HURRY = 5.0  # seconds for the agent to confirm after SIGTERM: a CI job has not many more
-_TERMINATED = 143
+_HURRY = 5.0  # seconds for the agent to confirm after SIGTERM or SIGHUP: a CI job has not many more
+_TERMINATED = (143, 129)
 _ENTRY_HINT = "see runnable.entry-point and runnable.folder, or --entry-point and --folder"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be checked. `repository` overrides the URL that the agent clones; `packages` the requirements file."""
+    """What is to be checked. `repository` overrides the URL that the agent clones; `packages` the requirements file.
+
+    `remote` is where the agent finds the commit, and a side ref goes; None for the one that the branch is pushed to.
+    """
 
     commit: Commit
     rules: Runnable
@@ -50,6 +54,7 @@ class Order:
     as_diff: bool = False
     force: bool = False
     away: float = 300.0
+    remote: Remote | None = None
 
 
 def refused(repository: Repository, commit: Commit, rules: Runnable) -> Check | None:
@@ -118,7 +123,13 @@ class Checking:
         queue = agents.queue(api, rules.queue)
         if not queue.workers:
             return explaining.without_worker(api, check)
-        source = launching.source(self._repository, order.commit.hash, override=order.repository, as_diff=order.as_diff)
+        source = launching.source(
+            self._repository,
+            order.commit.hash,
+            override=order.repository,
+            as_diff=order.as_diff,
+            remote=order.remote,
+        )
         self._notes += [*source.notes, *notes]
         sweeping.sweep(self._repository, api, archive=rules.archive != "never", say=self._progress.event, now=self._now)
         api.renew()
@@ -214,7 +225,7 @@ class Checking:
             # a task that was never seen on its queue has nothing to show
             archive=self._watch is None or rule == "always" or (rule == "success" and passed),
             proved=check.tree if passed else "",
-            grace=_HURRY if check.status == _TERMINATED else GRACE,
+            grace=_HURRY if check.status in _TERMINATED else GRACE,
         )
         if self._watch is not None:
             self._launched.status = "queued" if self._watch.waiting else self._watch.seen.status or "deleted"

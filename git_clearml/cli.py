@@ -122,12 +122,14 @@ def _wants_json(words: list[str]) -> bool:
 
 
 def _heed_termination() -> None:
-    """SIGTERM ends us as SIGINT does: through the `finally` blocks, with its own status."""
+    """SIGTERM and SIGHUP end us as SIGINT does: through the `finally` blocks, with their own status."""
 
     def leave(number: int, _: FrameType | None) -> NoReturn:
         raise Interrupted(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, leave)
 
 
 def _report_bug(bug: Exception, words: list[str], console: Console) -> int:

@@ -95,24 +95,28 @@ class Console:
         """A line that the next one replaces; only where somebody watches."""
         if self.progress_wanted:
             self._clear()
-            self.err.write(line[:79])
-            self.err.flush()
+            self._write(line[:79])
             self._progress = line[:79]
 
     def command(self, line: str) -> None:
         """A workflow command for the runner of a CI job, which --quiet does not keep back."""
         self._clear()
-        self.err.write(line + "\n")
-        self.err.flush()
+        self._write(line + "\n")
 
     def _talk(self, line: str) -> None:
         self._clear()
-        line = without_commands(line) if self._in_actions else line
-        self.err.write(line + "\n")
-        self.err.flush()
+        self._write((without_commands(line) if self._in_actions else line) + "\n")
 
     def _clear(self) -> None:
         if self._progress:
-            self.err.write("\r\x1b[K")
-            self.err.flush()
             self._progress = ""
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.err.write(text)
+            self.err.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a terminal that has been closed, a full disk: what there is to do is done all the same
+            mute(self.err)

@@ -109,7 +109,7 @@ class PolicyUnknown(CannotDecide):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived. Not an Exception, so that nothing swallows it on the way out."""
+    """SIGINT, SIGTERM or SIGHUP arrived. Not an Exception, so that nothing swallows it on the way out."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)

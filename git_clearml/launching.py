@@ -43,13 +43,17 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def source(repository: Repository, commit: str, *, override: str = "", as_diff: bool = False) -> Source:
-    """How an agent gets this commit. `override` is the URL that it clones in place of the push remote's.
+def source(
+    repository: Repository, commit: str, *, override: str = "", as_diff: bool = False, remote: Remote | None = None
+) -> Source:
+    """How an agent gets this commit: from `remote`, by default the one that the branch is pushed to.
+
+    `override` is the URL that it clones in place of the remote's.
 
     Raises UsageError where there is no remote, or where the difference cannot go along; CannotDecide when the remote
     cannot be asked.
     """
-    remote = remotes.pushed_to(repository)
+    remote = remote or remotes.pushed_to(repository)
     if remote is None and not override:
         raise UsageError("this clone has no remote that an agent could clone", "git remote add origin <url>")
     pushed = remote or Remote("", override)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from git_clearml.model import Policy
 SIDE_REFS = "refs/heads/git-clearml/"
 """Where this tool itself pushes commits that an agent has to fetch."""
 
+_SIDE_REF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 _NOTES = "refs/notes/"
 
 
@@ -78,7 +80,13 @@ def needs_judging(update: RefUpdate) -> bool:
     """Could this update share code? Not a deletion, notes, what is there already, or a side ref of our own."""
     if update.deletes or update.local_hash == update.remote_hash:
         return False
-    return not update.remote_ref.startswith((_NOTES, SIDE_REFS))
+    return not update.remote_ref.startswith(_NOTES) and not _is_side_ref(update)
+
+
+def _is_side_ref(update: RefUpdate) -> bool:
+    """Is this a push of our own? Its name says which commit it holds; anything else below that folder is judged."""
+    found = _SIDE_REF.fullmatch(update.remote_ref.removeprefix(SIDE_REFS))
+    return found is not None and update.remote_ref.startswith(SIDE_REFS) and update.local_hash.startswith(found[1])
 
 
 def protected(remote_ref: str, policy: Policy) -> bool:

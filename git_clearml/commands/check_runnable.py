@@ -16,6 +16,7 @@ from git_clearml.launches import Check, CheckOutcome
 from git_clearml.model import Commit, Problem
 from git_clearml.policies import Ruling
 from git_clearml.progress import Progress
+from git_clearml.remotes import Remote
 from git_clearml.repository import Repository
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def failed(error: Error) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
     problem = Problem(error.code, error.message, error.hint)
-    return json_view.check(Check(CheckOutcome.UNDECIDED, error.status, problems=(problem,)))
+    return json_view.check(Check(CheckOutcome.UNDECIDED, error.status, problems=(problem,), hint=error.hint))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -113,12 +114,13 @@ def _told(context: Context, check: Check, console: Console) -> Check:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says beside the settings."""
+    """What the command line says beside the settings; `remote` as in checks.Order."""
 
     repository: str = ""
     packages: str = ""
     as_diff: bool = False
     force: bool = False
+    remote: Remote | None = None
 
 
 def of_job(context: Context | None) -> Options:
@@ -157,7 +159,9 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
     """
     rules = ruling.policy.runnable
     packages = _packages(options.packages)
-    order = checks.Order(commit, rules, options.repository, packages, options.as_diff, options.force)
+    order = checks.Order(
+        commit, rules, options.repository, packages, options.as_diff, options.force, remote=options.remote
+    )
     try:
         api = _api(console)
     except CannotDecide as error:

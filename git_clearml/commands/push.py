@@ -65,27 +65,53 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     skipped, line = skip.asked(os.environ.get(settings.SKIP, ""))
     if line:
         console.announce(line)
-    for push in () if skipped else _planned(repository, words):
+    status = 0 if skipped else _judged(repository, words, console)
+    if status:
+        return status
+    with Signals() as signals:
+        return signals.run(["git", "push", *words], os.environ).status
+
+
+def _judged(repository: Repository, words: Sequence[str], console: Console) -> int:
+    """The status of what git push would push: 0 when all of it may go."""
+    from git_clearml import pushes
+
+    plan, checked = _planned(repository, words), False
+    for push in plan:
         report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
-        if pushes.lacks_only_checks(report):
-            status = _prove(repository, push, report, console)
+        if pushes.lacks_only_checks(report) and not _is_dry_run(words):
+            status, checked = _prove(repository, push, report, console), True
             if status:
                 return status
             report = pushes.judge(repository, push, environment=os.environ, log=console.log, warn=console.warn)
         show(report, console)
         if report.status:
             return report.status
-    with Signals() as signals:
-        return signals.run(["git", "push", *words], os.environ).status
+    if checked and _planned(repository, words) != plan:  # a check takes minutes
+        raise CannotDecide(
+            "what git push would push has changed during the check, so nothing was pushed", "git clearml push again"
+        )
+    return 0
+
+
+def _is_dry_run(words: Sequence[str]) -> bool:
+    """Do git push's arguments say --dry-run, or -n, also shortened or among other letters? A check is a launch."""
+    for word in words:
+        letters = "" if word.startswith("--") or not word.startswith("-") else word[1:].partition("o")[0]
+        if "n" in letters or (len(word) > len("--d") and "--dry-run".startswith(word)):
+            return True
+    return False
 
 
 def _prove(repository: Repository, push: Push, report: VerifyReport, console: Console) -> int:
     """Runs the remote checks that the policy wants, one after another; the status of the first that did not pass."""
-    from git_clearml import pushes
+    from git_clearml import pushes, remotes
     from git_clearml.commands import check_runnable
 
+    named = remotes.named(repository, push.remote)
+    remote = named if named and named.url == push.url else remotes.Remote("", push.url)
     for commit, ruling in pushes.demands(repository, push, report, environment=os.environ):
-        check = check_runnable.checked(repository, commit, ruling, check_runnable.Options(), console)
+        check = check_runnable.checked(repository, commit, ruling, check_runnable.Options(remote=remote), console)
         check_runnable.show(check, "text", console)
         if check.status:
             return check.status

@@ -18,7 +18,7 @@ from tests.support.check_bench import ENDS_AT_ONCE, KEYS, Bench, bench
 from tests.support.clearml_http import CALLS
 from tests.support.github_server import GitHubServer
 from tests.support.program import Result
-from tests.support.pushing import refs_of
+from tests.support.pushing import bare, recorder, refs_of, write_hook
 
 REQUIRED = ("[tool.git-clearml.runnable]", "required = true")
 PUSH = ("git", "clearml", "push")
@@ -336,6 +336,44 @@ def test_push_checks_and_pushes(strict: Bench) -> None:
     assert f"verified {strict.repo_head[:12]} (main)" in pushed.err
     again = strict.yard.push("origin", "main:refs/heads/two", command=PUSH)
     assert (again.status, "tasks.create" in again.calls) == (0, False)
+
+
+@pytest.mark.parametrize("word", ["--dry-run", "-n", "--dry", "-fn"])
+def test_a_dry_run_launches_nothing(word: str, strict: Bench) -> None:
+    pushed = strict.yard.push(word, "origin", "main", command=PUSH)
+    assert (pushed.status, pushed.moved, strict.world.mine) == (1, {}, [])
+    assert "next: git clearml push" in pushed.said
+
+
+@pytest.mark.parametrize("by", ["name", "url"])
+def test_the_agent_gets_it_from_where_it_is_pushed_to(by: str, strict: Bench, tmp_path: Path) -> None:
+    """Not from origin, which nobody named, and which may be public."""
+    private, told = bare(tmp_path / "private.git"), tmp_path / "told"
+    write_hook(strict.yard.remote.path / "hooks" / "pre-receive", recorder(told))
+    if by == "name":
+        strict.yard.repo.git("remote", "add", "private", str(private.path))
+    else:
+        strict.yard.repo.git("remote", "remove", "origin")
+        strict.yard.task(repository=str(private.path))
+    pushed = strict.yard.push("private" if by == "name" else str(private.path), "main", command=PUSH)
+    assert pushed.status == 0, pushed.said
+    assert strict.world.task["script"]["repository"] == f"file://{private.path}"
+    assert refs_of(private) == {"refs/heads/main": strict.repo_head}
+    assert [path.name for path in tmp_path.glob("told*")] == []
+
+
+def test_what_is_committed_during_a_check_is_not_pushed(strict: Bench) -> None:
+    """A check takes minutes, and git push would push whatever the branch is by then."""
+    checked = strict.repo_head
+
+    def commit(*_: object) -> None:
+        if strict.repo_head == checked:
+            strict.yard.repo.commit("nobody has run this", {"main.py": "print('new')\n"})
+
+    strict.world.on_launch = commit
+    pushed = strict.yard.push("origin", "main", command=PUSH)
+    assert (pushed.status, pushed.moved) == (3, {})
+    assert "has changed during the check, so nothing was pushed" in pushed.err
 
 
 @pytest.mark.slow

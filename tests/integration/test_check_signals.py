@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -101,7 +104,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(yard, server, agent)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("where", ["queued", "in_progress"])
 def test_once(number: int, status: int, where: str, stage: Stage) -> None:
     stage.agent.takes = where == "in_progress"
@@ -115,6 +118,48 @@ def test_once(number: int, status: int, where: str, stage: Stage) -> None:
     assert stage.task["status"] == "stopped"
     assert "left behind" not in err
     stage.nothing_is_left()
+
+
+def test_a_terminal_that_is_closed(stage: Stage) -> None:
+    """A window closed, a connection dropped: SIGHUP, and nobody can be told anything any more."""
+    ours, theirs = pty.openpty()
+    words = [*command("check-runnable"), "--archive", "always"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", _AT_A_TERMINAL, *words],
+        cwd=stage.yard.repo.path,
+        env=process_environment(stage.server.env),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    stage.until(stage.has("in_progress"), running)
+    stage.until(stage.looked(), running)
+    os.close(ours)
+    assert running.wait(LIMIT) == 3  # the result could not be printed
+    assert (stage.task["status"], stage.task["system_tags"]) == ("stopped", ["archived"])
+    stage.nothing_is_left()
+
+
+_AT_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_nohup_goes_on(stage: Stage) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running = stage.start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    stage.until(stage.has("in_progress"), running)
+    running.send_signal(signal.SIGHUP)
+    CALLS["tasks.completed"](stage.server.store, {"task": stage.task["id"]})
+    ended, document, _ = stage.end(running)
+    assert (ended, document["outcome"]) == (0, "runnable")
 
 
 def test_the_abort_comes_first(stage: Stage) -> None:

@@ -285,9 +285,11 @@ def test_notes_are_free_whatever_is_protected(yard: Yard) -> None:
 
 
 def test_our_own_side_refs_are_free_and_nothing_beside_them(yard: Yard) -> None:
-    side = f"refs/heads/git-clearml/{yard.repo.head[:12]}-x1"
+    side = f"refs/heads/git-clearml/{yard.repo.head[:12]}-0123abcd"
     yard.accepts("origin", f"HEAD:{side}", moved=[side], requests=0)
-    yard.refuses("origin", "HEAD:refs/heads/git-clearml-x", f"HEAD:{side}2")
+    yard.refuses("origin", "HEAD:refs/heads/git-clearml-x", f"HEAD:{side[:-1]}d")
+    for beside in (f"{side}2", side[:-1], "refs/heads/git-clearml/mine", f"refs/heads/git-clearml/{'0' * 12}-0123abcd"):
+        yard.refuses("origin", f"HEAD:{beside}")
     yard.refuses("origin", f"{side.removeprefix('refs/heads/')}:main", by_us="src refspec", requests=0)
     yard.accepts("origin", f":{side}", moved=[side], requests=0)
 

@@ -79,7 +79,7 @@ class Result:
 def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None, stdin: bytes | None = None) -> Result:
     """Runs `git_clearml.cli.main` here. A variable that is None is taken out of the environment."""
     out, err = _stream(), _stream()
-    terminated = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (env or {}).items():
             if value is None:
@@ -93,7 +93,8 @@ def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None, 
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 status = main(words)
         finally:
-            signal.signal(signal.SIGTERM, terminated)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return Result(status, _content(out), _content(err))
 
 
