@@ -54,7 +54,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     Returns git push's status, or that of whatever kept us from pushing.
     """
-    from git_clearml import pushes
     from git_clearml.processes import Signals
     from git_clearml.repository import Repository
 

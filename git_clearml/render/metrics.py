@@ -6,6 +6,7 @@ A table is a header and rows of cells that are harmless already. tabulate is loa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from git_clearml.model import Comparison, MetricsReport, Row, Standing
 from git_clearml.render import markdown, text
@@ -105,23 +106,18 @@ def metrics_markdown(rows: Sequence[Row], limit: int = 0, column: str = "best") 
     """
     if not rows:
         return ""
-    whole = _metrics_markdown(rows, 0, column)
-    if not limit or len(whole) <= limit:
-        return whole
-    fits, too_many = 0, len(rows)
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if len(_metrics_markdown(rows[:middle], len(rows) - middle, column)) <= limit:
-            fits = middle
-        else:
-            too_many = middle
-    return _metrics_markdown(rows[:fits], len(rows) - fits, column)
+    table = _drawn(_metrics_table(rows, markdown.escape, column), "pipe") + "\n"
+    if not limit or len(table) <= limit:
+        return table
+    header, rule, *lines = table.splitlines(keepends=True)  # drawn once: a long table takes its time
+    room = limit - len(header) - len(rule) - len(_left_out(len(rows)))
+    fits = sum(total <= room for total in accumulate(map(len, lines)))
+    kept = [header, rule, *lines[:fits]] if fits else []
+    return "".join(kept) + _left_out(len(rows) - fits)
 
 
-def _metrics_markdown(rows: Sequence[Row], dropped: int, column: str) -> str:
-    table = _drawn(_metrics_table(rows, markdown.escape, column), "pipe") + "\n" if rows else ""
-    many = "metric is" if dropped == 1 else "metrics are"
-    return table + (f"\n{dropped:,} more {many} left out here.\n" if dropped else "")
+def _left_out(count: int) -> str:
+    return f"\n{count:,} more {'metric is' if count == 1 else 'metrics are'} left out here.\n"
 
 
 def headline(comparison: Comparison) -> str:
