@@ -169,28 +169,27 @@ def set_property(api: ClearML, task: str, document: Mapping[str, Any], item: Map
 def enqueue(api: ClearML, task: str, queue_id: str) -> None:
     """Puts a draft on the queue. A task that is queued already is left alone: twice would harm it [26].
 
-    Raises the errors of ClearML.call; where the answer was lost, only if the task is not on its way.
+    Raises the errors of ClearML.call; where the answer was lost, or somebody else was quicker, only if the task is not
+    on its way.
     """
     asked = {"task": _checked(task), "queue": _checked(queue_id), "verify_watched_queue": True}
     try:
         _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
     except CannotDecide as error:
-        seen = _after(error, api, task)
-        if seen is None or seen.status == "":
+        status = _status_after(api, task)
+        if status == "" or (status == "created" and isinstance(error, Refused)):
             raise
-        if seen.status == "created":  # it never got there
+        if status == "created":  # it never got there
             _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
 
 
-def _after(error: CannotDecide, api: ClearML, task: str) -> Seen | None:
-    """The task as it is after a call whose answer was lost; None where the server refused the call, or is away."""
-    if isinstance(error, Refused):
-        return None
+def _status_after(api: ClearML, task: str) -> str:
+    """The task's status after a call that went wrong; "" where the server is away, or has no such task."""
     try:
         api.renew()
-        return look(api, task)
+        return look(api, task).status
     except CannotDecide:
-        return None
+        return ""
 
 
 def look(api: ClearML, task: str) -> Seen:
@@ -264,9 +263,10 @@ def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
             raise
 
 
-def add_tag(api: ClearML, task: str, tag: str) -> None:
-    """Adds a tag, atomically: other tags stay [21]."""
-    _done(api.call("tasks.update_tags", {"ids": [_checked(task)], "add_tags": [tag]}), "updated")
+def add_tags(api: ClearML, tasks: Sequence[str], tags: Sequence[str]) -> None:
+    """Adds tags to these tasks, atomically: other tags stay. One unknown task refuses the whole call [21]."""
+    asked = {"ids": [_checked(task) for task in tasks], "add_tags": list(tags)}
+    _done(api.call("tasks.update_tags", asked), "updated")
 
 
 def page_of(api: ClearML, task: str) -> str:

@@ -83,7 +83,7 @@ class Checking:
         self._repository, self._api, self._order, self._progress = repository, api, order, progress
         self._sleep, self._clock, self._now = sleep, clock, now
         self._limits = Limits(order.rules.queue_timeout, order.rules.execution_timeout, order.away)
-        self._launched = Launched()
+        self._launched = Launched(owners.CHECK)
         self._watch: Watch | None = None
         self._notes: list[str] = []
 
@@ -95,7 +95,7 @@ class Checking:
             check = self._attempted(check)
         except BaseException:
             for line in self._clean_up(check)[0]:
-                self._progress.event(f"left behind: {line}")
+                self._progress.warn(f"left behind: {line}")
             raise
         return self._closed(check)
 
@@ -143,8 +143,11 @@ class Checking:
         """Makes the task and puts it on the queue. Whatever exists from here on, cleaning up knows of it."""
         api, launched, order = self._api, self._launched, self._order
         if source.needs_side_ref:
-            launched.side_ref = side_refs.push(self._repository, source.remote, order.commit.hash)
-            self._progress.event(f"pushed {launched.side_ref.ref}")
+            lifetime = self._limits.queued + self._limits.running + _SLACK
+            made = side_refs.push(
+                self._repository, source.remote, order.commit.hash, told=launched.pushing, needed=lifetime
+            )
+            self._progress.event(f"pushed {made.ref}")
         launched.commit = launch.commit
         launched.owner = owner = self._owner()
         document = agents.body(launch, project, [owners.to_property(owner, owners.CHECK)])
@@ -228,7 +231,7 @@ class Checking:
             grace=_HURRY if check.status in _TERMINATED else GRACE,
         )
         if self._watch is not None:
-            self._launched.status = "queued" if self._watch.waiting else self._watch.seen.status or "deleted"
+            self._launched.status = "queued" if self._watch.waiting else self._watch.seen.status
         cleaning = CleanUp(
             self._repository,
             self._api,

@@ -14,7 +14,6 @@ from git_clearml.launches import Owner, Seen
 from git_clearml.repository import Repository
 
 GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
-_ENDED = ("completed", "failed", "stopped", "closed", "published")
 _AT_WORK = ("queued", "in_progress")
 # A server that knows of no agent at work ends a task by itself and says so. An agent that is taking the task from the
 # queue in that very moment sets it to in_progress, twice and more, whatever it was (clearml-agent 3.0,
@@ -27,10 +26,11 @@ _UNTOUCHED, _TAKEN = 2.0, 15.0  # seconds for which a task that the server ended
 class Launched:
     """What is in the world because of us. `asked`: a task was asked for, and there may be one whose id is not known.
 
-    `draft`: it was never to be put on a queue yet. `status` is the task's as last seen, "deleted" when somebody deleted
-    it.
+    `draft`: it was never to be put on a queue yet. `status` is the task's as last seen. `kind` is the property that the
+    owner stands under, owners.CHECK or owners.RUN.
     """
 
+    kind: str = owners.RUN
     owner: Owner | None = None
     commit: str = ""  # that the task runs
     asked: bool = False
@@ -38,6 +38,10 @@ class Launched:
     draft: bool = False
     status: str = ""
     side_ref: side_refs.SideRef | None = None
+
+    def pushing(self, side_ref: side_refs.SideRef | None) -> None:
+        """Knows of the side ref from before it is pushed on; None: there is none after all."""
+        self.side_ref = side_ref
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class _Step:
-    """One thing to do. `by_hand` says what is left where it cannot be done. Each may be done twice."""
+    """One thing to do. `by_hand` says what is left where it cannot be done, "" for nothing. Each may be done twice."""
 
     by_hand: str
     do: Callable[[], None]
@@ -84,16 +88,17 @@ class CleanUp:
         self._todo: list[_Step] = []
         self._failed: list[tuple[_Step, str]] = []
         self._deadline: float | None = None
-        self._at_work = False
+        self._at_work = self._marked = False
         self.interrupted = 0
 
     def run(self, wishes: Wishes) -> list[str]:
         """What could not be cleaned up, each with the thing to do by hand."""
-        self._api.close()
-        self._todo = self._steps(wishes)
-        again = wishes.wait  # by the time the first round is over, the server may be back
-        while self._todo:
+        begun, again = False, wishes.wait  # by the time the first round is over, the server may be back
+        while self._todo or not begun:
             try:
+                if not begun:
+                    self._todo, begun = self._steps(wishes), True
+                    self._api.close()
                 self._work_off()
                 if self._failed and again:
                     again, self._todo, self._failed = False, [step for step, _ in self._failed], []
@@ -103,8 +108,8 @@ class CleanUp:
                 if not self._patience:
                     break
                 self._patience -= 1
-        left = [f"{step.by_hand} ({why})" for step, why in self._failed]
-        return left + [step.by_hand for step in self._todo]
+        left = [f"{step.by_hand} ({why})" for step, why in self._failed if step.by_hand]
+        return left + [step.by_hand for step in (self._todo if begun else self._steps(wishes)) if step.by_hand]
 
     def _work_off(self) -> None:
         while self._todo:
@@ -118,11 +123,12 @@ class CleanUp:
 
     def _steps(self, wishes: Wishes) -> list[_Step]:
         launched, steps = self._launched, list[_Step]()
-        there = bool(launched.task) and launched.status != "deleted"
-        self._at_work = there and not launched.draft and launched.status not in _ENDED
+        there = bool(launched.task)
+        self._at_work = there and not launched.draft and launched.status not in owners.ENDED
         page = agents.page_of(self._api, launched.task) if there else ""
         if launched.asked and not launched.task:
-            steps.append(_Step(f"a draft with the tag {owners.TAG} may exist: archive it", self._archive_lost))
+            which = f"with the tag {owners.TAG}" if launched.kind == owners.CHECK else f"of {launched.commit[:12]}"
+            steps.append(_Step(f"a draft {which} may exist: archive it", self._archive_lost))
         if self._at_work:
             steps.append(_Step(f"abort the task: {page}", self._abort))
         if there and wishes.proved:
@@ -136,12 +142,14 @@ class CleanUp:
             steps.append(_Step(by_hand, lambda: self._confirm(wishes.grace)))
         if there and (wishes.archive or launched.draft):
             steps.append(_Step(f"archive the task: {page}", self._archive))
+        if there and launched.kind == owners.CHECK:
+            steps.append(_Step("", self._mark))
         return steps
 
     def _archive_lost(self) -> None:
         """A task whose id never reached us is a draft, and only the owner's nonce can tell that it is ours."""
         assert self._launched.owner is not None
-        lost = ownership.named(self._api, owners.CHECK, self._launched.commit, self._launched.owner)
+        lost = ownership.named(self._api, self._launched.kind, self._launched.commit, self._launched.owner)
         if lost:
             agents.archive(self._api, lost)
 
@@ -149,7 +157,16 @@ class CleanUp:
         agents.stop(self._api, self._launched.task)
 
     def _remember(self, tree: str) -> None:
-        proofs.remember(self._api, self._launched.task, tree)
+        marks = () if self._at_work or self._launched.side_ref else (owners.DONE,)  # a kill may leave the ref
+        proofs.remember(self._api, self._launched.task, tree, *marks)
+        self._marked = bool(marks)
+
+    def _mark(self) -> None:
+        """Says on the task that no check will touch it again; while an agent may be at work, the next one will."""
+        if self._at_work:
+            raise CannotDecide("it has not ended")
+        if not self._marked:
+            agents.add_tags(self._api, [self._launched.task], [owners.DONE])
 
     def _archive(self) -> None:
         agents.archive(self._api, self._launched.task, stopping=self._at_work)

@@ -31,14 +31,19 @@ class Server:
     verify: bool | str = True  # False: certificates are not checked; a text: the file of the CA
     origin: str = "environment"
 
-    def redact(self, text: str) -> str:
-        """The text without the credentials, should they stand in it, base64 of HTTP Basic included."""
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must stand in no output, longest first: the credentials, base64 of HTTP Basic included."""
         from base64 import b64encode
 
         pair = b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
-        for secret in sorted((self.access_key, self.secret_key, pair.rstrip("=")), key=len, reverse=True):
-            if len(secret) >= 4:
-                text = text.replace(secret, "***")
+        found = [one for one in (self.access_key, self.secret_key, pair.rstrip("=")) if len(one) >= 4]
+        return tuple(sorted(found, key=len, reverse=True))
+
+    def redact(self, text: str) -> str:
+        """The text without the credentials, should they stand in it."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
         return text
 
 

@@ -22,6 +22,9 @@ _DEPENDENCIES = (
 
 # What says how git treats other files.
 _OF_GIT = (".gitattributes", ".gitmodules", ".gitignore")
+
+# What Python imports where there is no source. Untracked they are no code: Python leaves them behind in __pycache__.
+_COMPILED = ("*.pyc", "*.pyo")
 _PLAIN, _NONE = "100644", "000000"  # modes: a file that is neither executable nor a link; no such file
 
 
@@ -44,7 +47,7 @@ def _named_by_results_paths(path: str, policy: Policy) -> bool:
     Upper and lower case are the same here: on some file systems TRAIN.PY is train.py.
     """
     name = path.rpartition("/")[2].lower()
-    if globs.matches((*NEVER_OK, *_OF_GIT), name):
+    if globs.matches((*NEVER_OK, *_COMPILED, *_OF_GIT), name):
         return False
     if globs.matches(_DEPENDENCIES, name) and not globs.matches(RESULTS, path):
         return False

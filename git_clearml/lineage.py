@@ -13,14 +13,15 @@ from git_clearml.errors import BadSetting, CannotDecide
 from git_clearml.model import Commit, Policy, Verdict
 from git_clearml.repository import Repository, Resolved
 
-MOST = 10  # results commits, one on top of the other
+MOST = 100  # results commits, one on top of the other
 
 
 @dataclass(frozen=True)
 class Lineage:
     """A results commit's parent, nearest first, then what that one stands on if it is a results commit too.
 
-    Where there is none, `why` says what keeps a commit that writes clearml.lock from being a results commit.
+    `why` says what keeps a commit that writes clearml.lock from being a results commit, or that there are more of them
+    below than are looked at.
     """
 
     ancestors: tuple[Commit, ...] = ()
@@ -45,7 +46,7 @@ def of(repository: Repository, commits: Sequence[Commit], policy: Policy) -> dic
     """
     links: dict[str, Commit | str] = {}
     front = {commit.hash for commit in commits}
-    for _ in range(MOST):
+    for _ in range(MOST + 1):  # one more tells whether that is all
         writers = _writers(repository, sorted(front - links.keys()))
         if not writers:
             break
@@ -77,7 +78,9 @@ def _walk(name: str, links: dict[str, Commit | str]) -> Lineage:
     while isinstance(end, Commit) and len(ancestors) < MOST:
         ancestors.append(end)
         end = links.get(end.hash, "")
-    return Lineage(tuple(ancestors), end if isinstance(end, str) and not ancestors else "")
+    if isinstance(end, Commit):
+        return Lineage(tuple(ancestors), f"it stands on more than {MOST} of them, and no more are looked at")
+    return Lineage(tuple(ancestors), "" if ancestors else end)
 
 
 def _writers(repository: Repository, names: Sequence[str]) -> list[str]:

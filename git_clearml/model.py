@@ -153,6 +153,7 @@ class Task:
     diff: Diff | None = None  # None: not asked for yet
     archived: bool = False
     by_agent: bool = False
+    launched: bool = False  # by `git clearml run --queue`, as this very task
     completed: str = ""
     updated: str = ""
     iteration: int | None = None

@@ -166,7 +166,5 @@ def _committer(repository: Repository) -> bytes:
 def said(err: str) -> str:
     """The line in which git says why; without its URL, which may hold a password."""
     lines = [_URL.sub("the remote", line.strip()) for line in err.splitlines() if line.strip()]
-    if any(line.startswith("Timeout:") for line in lines):  # GitPython's word for it
-        return "no answer in time"
     found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
     return found.removeprefix("fatal: ").removeprefix("error: ") or "git does not say why"

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from git_clearml import note_lines, note_trees
-from git_clearml.errors import PublishFailed, UnknownRevision
+from git_clearml import note_lines, note_trees, remotes
+from git_clearml.errors import CannotDecide, PublishFailed, UnknownRevision
 from git_clearml.note_trees import REF, Changes, Note
+from git_clearml.remotes import Remote
 from git_clearml.repository import Repository, is_hash
 from git_clearml.results import Entry, Result
 
 _FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
 # What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).
 _RACES = ("[rejected]", "cannot lock ref", "failed to lock", "failed to update ref", "incorrect old value")
-_QUIET = {"GIT_TERMINAL_PROMPT": "0"}
 _BY_HAND = f"git push <remote> {REF} tells more"
 
 
@@ -91,13 +91,13 @@ def push(
 ) -> bool:
     """Pushes the notes, merged with the remote's where another machine was first. False when there are none.
 
-    `timeout` in seconds, for all of it. Raises PublishFailed.
+    `remote` is a name, or a URL; `timeout` in seconds, for all of it. Raises PublishFailed.
     """
-    deadline = clock() + timeout
+    deadline, where = clock() + timeout, _remote(repository, remote)
     for attempt in range(tries):
         if not note_trees.tip_of(repository):
             return False
-        refusal = _pushed(repository, remote, deadline - clock())
+        refusal = _pushed(repository, where, deadline - clock())
         if not refusal:
             return True
         if clock() >= deadline:
@@ -114,7 +114,7 @@ def pull(repository: Repository, remote: str, *, timeout: float, sleep: Callable
 
     Raises PublishFailed.
     """
-    theirs = _fetched(repository, remote, timeout)
+    theirs = _fetched(repository, _remote(repository, remote), timeout)
     if not theirs or _contains(repository, REF, theirs):
         return False
     tree = note_trees.files(repository, theirs)
@@ -160,12 +160,15 @@ def _moved(repository: Repository, to: str, old: str) -> bool:
     return repository.run("update-ref", "-m", "git clearml: fetch", REF, to, old or "0" * len(to))[0] == 0
 
 
-def _fetched(repository: Repository, remote: str, timeout: float) -> str:
+def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
     """The remote's notes commit, now in this clone; "" when it has none. Raises PublishFailed."""
-    status, _, err = repository.run(
+    words = (
         "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=",
-        "--", remote, f"+{REF}:{_FETCHED}", env=_QUIET, timeout=max(0.1, timeout),
     )  # fmt: skip
+    try:
+        status, _, err = remotes.ask(repository, remote, words, [f"+{REF}:{_FETCHED}"], timeout=max(0.1, timeout))
+    except CannotDecide as error:
+        raise PublishFailed(f"the remote's notes could not be fetched: {error.message}", error.hint) from None
     if status and "couldn't find remote ref" in err:
         return ""
     if status and not any(word in err for word in (".lock", "cannot lock ref")):  # else another fetch of this clone
@@ -174,13 +177,20 @@ def _fetched(repository: Repository, remote: str, timeout: float) -> str:
     return note_trees.tip_of(repository, _FETCHED)
 
 
-def _pushed(repository: Repository, remote: str, timeout: float) -> str:
+def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
     """Tries once: "" when the remote has our notes, else what it or git said."""
-    status, out, err = repository.run(
-        "push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--", remote, f"{REF}:{REF}",
-        env=_QUIET, timeout=max(0.1, timeout),
-    )  # fmt: skip
+    words = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+    refs = [f"{REF}:{REF}"]
+    try:
+        status, out, err = remotes.ask(repository, remote, words, refs, timeout=max(0.1, timeout), pushing=True)
+    except CannotDecide as error:
+        return error.message
     if not status:
         return ""
-    lines = out.decode("utf-8", "replace").splitlines()
+    lines = out.splitlines()
     return next((line.rpartition("\t")[2] for line in lines if line.startswith("!")), "") or note_trees.said(err)
+
+
+def _remote(repository: Repository, name: str) -> Remote:
+    """Where a push to this name, or URL, goes: the notes are fetched from there, too."""
+    return remotes.named(repository, name) or Remote("", name)

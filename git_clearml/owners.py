@@ -18,13 +18,17 @@ from git_clearml.model import Runnable
 TAG = "git-clearml-check"
 """The tag of every task that `check-runnable` launches."""
 
+DONE = "git-clearml-ended"
+"""The tag of such a task that has ended and that no check will touch again: whoever starts it again wants it to run."""
+
 CHECK = "git_clearml_check"
 """The user property under which a check's task carries its owner."""
 
-RUN = "git_clearml_launch"
+RUN = run_records.LAUNCH
 """The same of a task that `run --queue` has launched."""
 
 ACTIVE = ("created", "queued", "in_progress")
+ENDED = ("completed", "failed", "stopped", "closed", "published")
 _PASSED = "git-clearml-runnable-"
 _MOST = 8000  # characters of a property
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,9 @@ from git_clearml.evidence import answers
 from git_clearml.launches import Owner
 from git_clearml.repository import is_hash
 
-_PAGE = 500
+_PAGE = 500  # tasks; the most that a server gives at once
 _UNKNOWN_FIELD = (400, 14)  # result code and subcode, see point 13 of the README of tests/contract/recordings
-_FIELDS = ("id", "status", "parent", "system_tags", "script.repository", "script.version_num")
+_FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num")
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,24 @@ class Owned:
     commit: str
     owner: Owner
     archived: bool = False
+    done: bool = False  # nobody is to touch it any more
+
+    @property
+    def ended(self) -> bool:
+        """Has it ended, for all that is known?"""
+        return self.status in owners.ENDED
 
 
 def abandoned(api: ClearML, *, here: str, now: float) -> list[Owned]:
-    """The tasks of checks that nobody watches any more: they may be swept. One request.
+    """The tasks of checks that nobody watches any more: they may be swept. One request for 500 of them.
 
-    An archived one too, if it still runs: an agent can take a task from its queue while that is swept.
+    An archived one too, if it still runs: an agent can take a task from its queue while that is swept. Ended ones too,
+    whose side ref may have been left; none that is marked as done, whatever has become of it since.
     """
-    found = _asked(api, owners.CHECK, {"tags": [owners.TAG], "order_by": ["last_update"]})
-    active = [one for one in found if not (one.archived and one.status == "created")]
-    return [one for one in active if owners.abandoned(one.owner, host=here, alive=_lives(one.owner), now=now)]
+    tags = ["__$all", owners.TAG, "__$not", owners.DONE]
+    found = _asked(api, owners.CHECK, {"tags": tags, "order_by": ["last_update"]}, (*owners.ACTIVE, *owners.ENDED))
+    left = [one for one in found if not one.done and not (one.archived and one.status == "created")]
+    return [one for one in left if owners.abandoned(one.owner, host=here, alive=lives(one.owner), now=now)]
 
 
 def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
@@ -61,16 +70,19 @@ def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
     return next((one.task for one in of_commit(api, name, commit) if one.owner.nonce == owner.nonce), "")
 
 
-def _asked(api: ClearML, name: str, query: Mapping[str, Any]) -> list[Owned]:
-    body: dict[str, Any] = {
-        "status": list(owners.ACTIVE),
-        "order_by": ["-last_update"],
-        **query,
-        "page": 0,
-        "page_size": _PAGE,
-    }
-    read = (_owned(document, name) for document in documents(api, body, [*_FIELDS, property_of(name)]))
-    return [one for one in read if one is not None and one.status in owners.ACTIVE]
+def _asked(api: ClearML, name: str, query: Mapping[str, Any], statuses: Sequence[str] = owners.ACTIVE) -> list[Owned]:
+    body = {"status": list(statuses), "order_by": ["-last_update"], **query}
+    read = (_owned(document, name) for document in every(api, body, [*_FIELDS, property_of(name)]))
+    return [one for one in read if one is not None and one.status in statuses]
+
+
+def every(api: ClearML, body: Mapping[str, Any], fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """These fields of all tasks that a query finds. One request for 500 of them. Raises the errors of ClearML.call."""
+    for page in itertools.count():
+        found = documents(api, {**body, "page": page, "page_size": _PAGE}, fields)
+        yield from found
+        if len(found) < _PAGE:
+            return
 
 
 def documents(api: ClearML, body: Mapping[str, Any], fields: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -98,9 +110,9 @@ def _owned(document: Mapping[str, Any], name: str) -> Owned | None:
     owner = owner_in(document, name)
     if owner is None or not owners.is_of(owner, identity, status, str(document.get("parent") or "")):
         return None
-    script, archived = answers.part(document, "script"), "archived" in answers.texts(document, "system_tags")
+    script, done = answers.part(document, "script"), owners.DONE in answers.texts(document, "tags")
     url, commit = answers.text(script, "repository"), answers.text(script, "version_num")
-    return Owned(identity, status, url, commit, owner, archived)
+    return Owned(identity, status, url, commit, owner, "archived" in answers.texts(document, "system_tags"), done)
 
 
 def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
@@ -109,7 +121,7 @@ def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
     return owners.from_property(answers.part(properties, name).get("value"))
 
 
-def _lives(owner: Owner) -> bool:
+def lives(owner: Owner) -> bool:
     """Does the owner's process still run, on this very host? Where that cannot be told, it does."""
     if not owner.pid_started:
         return True

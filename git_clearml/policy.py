@@ -25,7 +25,7 @@ from git_clearml.model import (
     Verdict,
 )
 
-NEVER_OK = ("*.py", "*.pyx", "*.ipynb", "*.sh", "*.so")
+NEVER_OK = ("*.py", "*.pyx", "*.ipynb", "*.sh", "*.so", "*.pyd", "*.dll", "*.dylib")
 """Untracked files of these kinds are code, whatever `untracked-ok` says."""
 
 
@@ -204,7 +204,8 @@ def _run_record(task: Task, policy: Policy, notes: list[str]) -> list[Reason]:
     record = task.run
     if record is None:
         ended = task.status not in ("queued", "in_progress")  # the record comes with the run's end
-        if policy.require_run_record and ended and not task.damage:
+        on_agent = task.launched and task.by_agent  # a clone of exactly the commit: what a record would tell of it
+        if policy.require_run_record and ended and not task.damage and not on_agent:
             return [Reason("no-task", "was not made by git clearml run, and the policy wants that")]
         return []
     if record.alive and record.exit_status is None:  # what speaks against it already will not go away

@@ -34,6 +34,11 @@ class Progress:
         self._console.say(f"{self._wall()} {harmless(line)}")
         self._last = ""
 
+    def warn(self, line: str) -> None:
+        """A warning that --quiet does not keep back."""
+        self._console.warn(line)
+        self._last = ""
+
     def state(self, state: str, detail: str = "") -> None:
         """How it stands. A plain line is printed when the state changes, and every minute."""
         if self.live:

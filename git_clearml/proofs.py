@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from git_clearml.repository import Repository, is_hash
 from git_clearml.verification import Evidence, Question
 
 _MOST = 100  # trees in one request
-_PAGE = 500  # tasks; the most that a server gives at once
 _FIELDS = ("id", "status", "tags", "last_update", ownership.property_of(owners.CHECK))
 _NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
 
@@ -46,12 +44,7 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
 
 def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """The tasks with any of these tags, newest first."""
-    asked = {"tags": list(tags), "order_by": ["-last_update"], "page_size": _PAGE}
-    for page in itertools.count():
-        documents = ownership.documents(api, {**asked, "page": page}, _FIELDS)
-        yield from documents
-        if len(documents) < _PAGE:
-            return
+    return ownership.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
 
 
 def _proved(document: Mapping[str, Any], what: str) -> str:
@@ -65,10 +58,10 @@ def _proved(document: Mapping[str, Any], what: str) -> str:
     return owner.tree if {owners.TAG, owners.passed_tag(owner.tree)} <= set(tags) else ""
 
 
-def remember(api: ClearML, task: str, tree: str) -> None:
-    """Puts the pass on record. Raises the errors of ClearML.call."""
+def remember(api: ClearML, task: str, tree: str, *more: str) -> None:
+    """Puts the pass on record, and these tags beside it. Raises the errors of ClearML.call."""
     api.renew()
-    agents.add_tag(api, task, owners.passed_tag(tree))
+    agents.add_tags(api, [task], [owners.passed_tag(tree), *more])
 
 
 @dataclass(frozen=True)

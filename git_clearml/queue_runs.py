@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from git_clearml.clearml_api import ClearML
 from git_clearml.errors import BadAnswer, CannotDecide, UsageError
 from git_clearml.evidence import answers
 from git_clearml.journal import Journal
-from git_clearml.launches import Launch, Limits, Owner, Queue, Seen
+from git_clearml.launches import Launch, Limits, Owner, Queue
 from git_clearml.launching import Source
 from git_clearml.model import Commit
 from git_clearml.progress import Progress
@@ -38,6 +39,9 @@ from git_clearml.repository import Repository
 from git_clearml.watching import RunEnd, Watch
 
 AWAY = 900.0  # seconds that a server may be away while a training is followed
+_LAUNCHING, _LOOK = 300.0, 0.5  # seconds that a draft is its call's own, and between two looks of another one
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_OVER = ("closed", "published", "created", "")  # ended, and how is not on record
 _DRAFT = "git-clearml-draft-"
 _TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
 
@@ -108,7 +112,7 @@ class QueueRun:
                     self._repository, self._api, self._launched, sleep=self._sleep, clock=self._clock
                 ).run(cleaning.Wishes(archive=True, wait=False))
                 for line in left:
-                    self._progress.event(f"left behind: {line}")
+                    self._progress.warn(f"left behind: {line}")
                 self._journal.close(self._order.digest)
             raise
         task = self._launched.task
@@ -126,14 +130,22 @@ class QueueRun:
         task = self._journal.task(self._order.digest)
         if task and agents.look(self._api, task).status not in ("", "created"):
             return task
-        owned = ownership.of_commit(self._api, owners.RUN, self._order.commit.hash)
-        mine = [one for one in owned if one.owner.what == self._order.digest]
-        found = next((one for one in mine if one.status != "created"), None)
-        if found:
-            self._journal.open(self._order.digest, found.task)
-            return found.task
-        draft = next(iter(mine), None)
-        return self._resumed(draft) if draft else ""
+        while True:
+            owned = ownership.of_commit(self._api, owners.RUN, self._order.commit.hash)
+            mine = [one for one in owned if one.owner.what == self._order.digest]
+            found = next((one for one in mine if one.status != "created"), None)
+            if found:
+                self._journal.open(self._order.digest, found.task)
+                return found.task
+            draft = next((one for one in mine if not one.archived), None)
+            if draft is None:
+                return ""
+            alive, now = ownership.lives(draft.owner), time.time()
+            if owners.abandoned(draft.owner, host=processes.here(), alive=alive, now=now):
+                return self._resumed(draft)
+            self._progress.state("waiting", f"for another call that is launching {draft.task}")
+            self._sleep(_LOOK)
+            self._api.renew()
 
     def _resumed(self, draft: ownership.Owned) -> str:
         """Puts the draft of a call that was killed on its queue, unless its commit has to be pushed again."""
@@ -157,12 +169,10 @@ class QueueRun:
         source = launching.source(self._repository, order.commit.hash, override=order.repository)
         if source.needs_side_ref:
             try:
-                launched.side_ref = side_refs.push(self._repository, source.remote, order.commit.hash)
+                made = side_refs.push(self._repository, source.remote, order.commit.hash, told=launched.pushing)
             except side_refs.NotPushed as error:
                 raise side_refs.NotPushed(error.message, "push the branch that the commit is on, then again") from None
-            self._notes.append(
-                f"the remote lacks the commit: pushed as {launched.side_ref.ref} until the task has ended"
-            )
+            self._notes.append(f"the remote lacks the commit: pushed as {made.ref} until the task has ended")
         launch = replace(order.launch, repository=source.url, commit=source.commit)
         launched.commit = order.commit.hash
         launched.owner = owner = self._owner()
@@ -173,7 +183,7 @@ class QueueRun:
         else:
             self._create(launch, owner, project)
         if launched.side_ref:
-            launched.side_ref = side_refs.bind(self._repository, launched.side_ref, launched.task)
+            launched.side_ref = side_refs.bind(self._repository, launched.side_ref, launched.task, api.server.api)
         self._journal.open(order.digest, launched.task)
         agents.enqueue(api, launched.task, queue.id)
         launched.status = "queued"
@@ -182,7 +192,7 @@ class QueueRun:
         ref = self._launched.side_ref.ref if self._launched.side_ref else ""
         pid, tree = os.getpid(), self._order.commit.tree
         started, nonce = processes.started(pid), secrets.token_hex(8)
-        return Owner(processes.here(), pid, started, nonce, 0.0, tree, self._order.digest, ref)
+        return Owner(processes.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
 
     def _create(self, launch: Launch, owner: Owner, project: str) -> None:
         api, launched = self._api, self._launched
@@ -236,6 +246,13 @@ class QueueRun:
             return True  # not known: nothing of it is taken away
 
 
+def recorded(repository: Repository, task: str, owner: Owner | None) -> None:
+    """The task, of this owner, is on record: the call that launched it owes nothing any more."""
+    journal = Journal(repository.common_dir)
+    if owner and _DIGEST.fullmatch(owner.what) and journal.task(owner.what) == task:
+        journal.close(owner.what)
+
+
 def _overrides(launch: Launch) -> dict[str, Any]:
     """What the command line says in place of the template's own."""
     said: dict[str, Any] = {}
@@ -265,8 +282,8 @@ def wait(
     tick: Callable[[Watch], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[Seen, RunEnd]:
-    """Follows the task until it ends, or the waiting does; what was seen last, and what it comes to.
+) -> tuple[RunEnd, bool]:
+    """Follows the task until it ends, or the waiting does; what it comes to, and whether the task itself has ended.
 
     Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
     """
@@ -283,4 +300,4 @@ def wait(
         sleep=sleep,
         clock=clock,
     )
-    return watch.seen, end
+    return end, end.status in (0, 1) or (end.status == 3 and watch.away_since is None and watch.seen.status in _OVER)

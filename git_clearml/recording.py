@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from git_clearml import notes, redaction, remotes, results_branch, results_commit
-from git_clearml.errors import UsageError
+from git_clearml import (
+    commits,
+    notes,
+    redaction,
+    remotes,
+    results_branch,
+    results_commit,
+    results_files,
+    results_kept,
+)
+from git_clearml.errors import Interrupted, UsageError
 from git_clearml.launches import Wish
 from git_clearml.model import Commit, Session
+from git_clearml.remotes import Remote
 from git_clearml.repository import Repository
 from git_clearml.results import Result
 from git_clearml.results_branch import Target
@@ -19,11 +29,23 @@ _BUDGET = 120.0  # seconds for the network, as for all publishing
 def target(repository: Repository, commit: Commit, wish: Wish) -> Target | None:
     """The branch that a results commit will go to, asked before hours of work; None where none will be made.
 
-    Raises UsageError where no branch, or more than one, contains the commit, and CannotDecide.
+    Raises UsageError for a wish that cannot be met (no branch, or more than one, contains the commit; no remote to push
+    to; no such committer), and CannotDecide.
     """
+    if wish.push:
+        _remote(repository)
     if wish.kind != "commit":
         return None
+    commits.identity(repository, wish.committer)
     return results_branch.find(repository, commit.hash, branch=wish.branch, timeout=_BUDGET)
+
+
+def _remote(repository: Repository) -> Remote:
+    """Where notes are pushed to. Raises UsageError where there is no remote."""
+    remote = remotes.pushed_to(repository)
+    if remote is None:
+        raise UsageError("there is no remote to push the notes to", "git remote add origin <url>")
+    return remote
 
 
 def record(
@@ -58,7 +80,11 @@ def record(
             timeout=_BUDGET,
         )
         plan = results_commit.plan(repository, commit.hash, results, options, environment=environment, target=where)
-        say(results_commit.execute(repository, plan, environment=environment, say=say, warn=warn).message)
+        try:
+            say(results_commit.execute(repository, plan, environment=environment, say=say, warn=warn).message)
+        except (KeyboardInterrupt, Interrupted):
+            _say_kept(repository, commit, where, warn)
+            raise
         return
     secrets = redaction.secrets_in(environment)
     new = notes.record(repository, commit.hash, redaction.struck(tuple(results), secrets))
@@ -66,11 +92,19 @@ def record(
     if wish.kind == "commit":
         say("no results commit: the run did not succeed")
     if wish.push:
-        remote = remotes.pushed_to(repository)
-        if remote is None:
-            raise UsageError("there is no remote to push the notes to", "git remote add origin <url>")
+        remote = _remote(repository)
         notes.push(repository, remote.name or remote.url, timeout=_BUDGET)
         say(f"pushed the notes to {remote.shown}")
+
+
+def _say_kept(repository: Repository, commit: Commit, where: Target | None, warn: Callable[[str], None]) -> None:
+    """Names the results commits of this commit that are on no remote, should the interruption have left one."""
+    for _, name in results_kept.every(repository):
+        found = results_files.lock_at(repository, name)
+        if found and found.commit == commit.hash:
+            remote, branch = (where.remote.name or "<remote>", where.branch) if where else ("<remote>", "<branch>")
+            by_hand = f"git push {remote} {name[:12]}:{results_branch.HEADS}{branch}"
+            warn(f"the results commit is kept, and not pushed: {name}; by hand: {by_hand}")
 
 
 def of_session(session: Session, status: str) -> Result:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from git_clearml import remotes
@@ -35,8 +36,9 @@ class Target:
 def find(repository: Repository, commit: str, *, remote: str = "", branch: str = "", timeout: float) -> Target:
     """Where the results of a commit (full hash) go. Asks the remote, and fetches what is needed to know.
 
-    `branch` decides, whether it contains the commit or not. Else the checked-out branch does when it tracks a branch
-    that contains the commit, else the only such branch. `remote` is a name, or a URL; "" is where git would push to.
+    `branch` decides, whether it contains the commit or not; one that the remote lacks has to be a branch of this clone
+    that does. Else the checked-out branch decides when it tracks a branch that contains the commit, else the only such
+    branch. `remote` is a name, or a URL; "" is where git would push to.
     `timeout` in seconds, for each question. Raises UsageError when there is no such branch, or more than one of them,
     and Unreachable and TimedOut.
     """
@@ -46,6 +48,8 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
         name = branch.removeprefix(HEADS)
         if repository.run("check-ref-format", f"{HEADS}{name}")[0]:
             raise UsageError(f"not the name of a branch: {branch!r}", "--branch takes a name such as main")
+        if name not in heads and not _is_here(repository, name, commit):
+            raise _no_such_branch(place, name, heads, commit)
         return current(repository, Target(place, name, ""), timeout=timeout)
     tracked = tracked_branch(repository, place)
     if tracked in heads:
@@ -77,6 +81,20 @@ def tracked_branch(repository: Repository, remote: Remote) -> str:
         return ""
     merge = config.get(f"branch.{here}.merge", "")
     return merge.removeprefix(HEADS) if merge.startswith(HEADS) else ""
+
+
+def _is_here(repository: Repository, branch: str, commit: str) -> bool:
+    """Has this clone such a branch, and does it contain the commit?"""
+    status, out, _ = repository.run("rev-parse", "--verify", "--quiet", f"{HEADS}{branch}^{{commit}}")
+    return not status and remotes.contains(repository, [out.decode("ascii").strip()], commit)
+
+
+def _no_such_branch(remote: Remote, branch: str, heads: Iterable[str], commit: str) -> UsageError:
+    near = difflib.get_close_matches(branch, heads)
+    return UsageError(
+        f"{remote.shown} has no branch {branch}{'; near it: ' if near else ''}{listed(near)}",
+        f"name one that it has; for a new one, git branch {branch} {commit[:12]} comes first",
+    )
 
 
 def _remote(repository: Repository, wanted: str) -> Remote:

@@ -301,7 +301,8 @@ class _Execution:
         there = results_files.lock_at(self._repository, commit)
         for ref, name in results_kept.every(self._repository):
             found = results_files.lock_at(self._repository, name)
-            if found and found.commit == self._plan.commit and self._covers(there, found.results):
+            ours = found is not None and found.commit == self._plan.commit and self._covers(there, found.results)
+            if ours and results_files.has(self._repository, commit, name):
                 results_kept.forget(self._repository, ref, name)
         paths = [code.LOCK, *(change.path for change in self._plan.changes)]
         if note := results_files.follow(self._repository, target, paths):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from git_clearml import code, lineage, lock, remotes, results_branch
 from git_clearml.errors import UsageError
+from git_clearml.policy import listed
 from git_clearml.repository import Repository
 from git_clearml.results_branch import Target
 
@@ -78,6 +79,15 @@ def entries(repository: Repository, commit: str, paths: Iterable[str]) -> dict[s
     return wanted
 
 
+def has(repository: Repository, commit: str, made: str) -> bool:
+    """Does a commit have the files that a results commit has changed, its clearml.lock apart?"""
+    parents = repository.parents([made])[made]
+    if len(parents) != 1:
+        return False
+    paths = [path for path, _, _ in repository.changed_modes(parents[0], made) if path != code.LOCK]
+    return entries(repository, commit, paths) == entries(repository, made, paths)
+
+
 def tree(repository: Repository, onto: str, files: Mapping[str, tuple[str, str]]) -> str:
     """The tree of a commit with these files instead of its own."""
     absent = "0" * len(onto)
@@ -117,24 +127,41 @@ def follow(repository: Repository, target: Target, paths: Sequence[str]) -> str:
         return ""
     if not remotes.contains(repository, [target.tip], head):
         return f"{here} has commits that {target.shown} lacks: git pull --rebase gets the results"
-    _accept(repository, target.tip, paths)
+    indexed = _accept(repository, target.tip, paths)
     words = ("-c", "merge.verifySignatures=false", "-c", "merge.autoStash=false", "merge", "--ff-only", "--quiet")
     status, _, err = repository.run("-C", repository.top, *words, target.tip)
-    return f"{here} does not follow: {remotes.said(err, status)}; git pull gets the results" if status else ""
+    if not status:
+        return ""
+    _restore(repository, target.tip, indexed)
+    in_the_way = listed([line[1:] for line in err.splitlines() if line.startswith("\t")])
+    why = f"{remotes.said(err, status)} {in_the_way}".rstrip()
+    return f"{here} does not follow: {why}; git pull gets the results"
 
 
-def _accept(repository: Repository, commit: str, paths: Sequence[str]) -> None:
+def _accept(repository: Repository, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
     """Tells the index that those files which are on disk as they are in the commit are just that.
 
-    Or git would refuse to overwrite them.
+    Or git would refuse to overwrite them. What the index had of each of them, as `git ls-files --stage -z` says it.
     """
+    before = {}
     for path, (mode, name) in entries(repository, commit, paths).items():
         place = os.path.join(repository.top, path)
         if mode != PLAIN or os.path.islink(place) or not os.path.isfile(place):
             continue
         status, out, _ = repository.run("-C", repository.top, "hash-object", f"--path={path}", "--", path)
         if not status and out.decode("ascii").strip() == name:
+            words = ("-C", repository.top, "--literal-pathspecs", "ls-files", "--stage", "-z", "--", path)
+            before[path] = repository.read(*words)
             repository.run("-C", repository.top, "update-index", "--add", "--cacheinfo", f"{mode},{name},{path}")
+    return before
+
+
+def _restore(repository: Repository, commit: str, before: Mapping[str, bytes]) -> None:
+    """Makes the index say of these paths what it said before `_accept`."""
+    absent = "0" * len(commit)
+    for path, staged in before.items():
+        gone = f"0 {absent}\t{path}\0".encode("utf-8", "surrogateescape")
+        repository.run("-C", repository.top, "update-index", "-z", "--index-info", stdin=gone + staged)
 
 
 def _entry(mode: str, name: str) -> tuple[str, str]:

@@ -16,6 +16,9 @@ from typing import Any
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
 
 SCHEMA = 1
+LAUNCH = "git_clearml_launch"
+"""That under which a task carries the name of the `git clearml run --queue` that launched it."""
+
 PROPERTY = "git_clearml_run"
 """The user property under which a task on a server carries the record of its run."""
 

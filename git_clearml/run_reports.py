@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml import agents, causes, ci_outputs, metrics, recording, redaction, sweeping, task_results
 from git_clearml.clearml_api import ClearML
 from git_clearml.console import Console
-from git_clearml.errors import CannotDecide, Error
+from git_clearml.errors import CannotDecide, Error, PublishFailed
 from git_clearml.launches import Wish
 from git_clearml.metrics import Selection
 from git_clearml.model import Commit, MetricsReport, Policy, Task
@@ -29,11 +29,16 @@ _VERDICT = re.compile(r"(OK|FAILED|NO TESTS RAN)( \(.*\))?")
 
 @dataclass(frozen=True)
 class Finished:
-    """A task that was waited for, how it ended, and what it ran (None where nobody said)."""
+    """A task that was waited for, how it ended, and what it ran (None where nobody said).
+
+    `over`: the task itself has ended, not only the waiting for it. `again` is the command that waits and records later.
+    """
 
     task: str
     end: RunEnd
     entry: Entry | None = None
+    over: bool = True
+    again: str = ""
 
 
 def finish(
@@ -47,54 +52,92 @@ def finish(
     where: Target | None,
     environment: Mapping[str, str],
     console: Console,
+    said: Callable[[], None],
 ) -> int:
-    """Prints the end, deletes the side ref, records. The exit status: the run's, 3 where a good one is not recorded."""
+    """Deletes the side ref, records, and then prints the end: whoever reads that may have left.
+
+    `said` is called when no record is owed any more. The exit status: the run's, 3 where a good one is not recorded.
+    """
     api.renew()
-    results, lines = _fetched(api, finished)
-    result = results[0] if results else Result(finished.task)
-    report = _report(result, policy)
+    status, fetched = finished.end.status, _fetched(api, finished.task)
+    result = fetched if isinstance(fetched, Result) else Result(finished.task)
+    report, lines = _report(result, policy), _log(api, finished.task, environment)
     tests = test_summary(lines) if finished.entry is None or finished.entry.is_test else ""
-    tail = causes.tail(lines) if finished.end.status == 1 and not tests else ()
-    console.product(_text(finished, result, report, tests, tail))
-    status = finished.end.status
+    tail = causes.tail(lines) if status == 1 and not tests else ()
     if status != 4:
         sweeping.settle(repository, api, say=lambda line: console.say(f"git clearml: {line}"))
     problem: Error | None = None
-    if results and status in (0, 1):
-        try:
-            recording.record(
-                repository,
-                commit,
-                results,
-                wish,
-                where=where,
-                succeeded=status == 0,
-                environment=environment,
-                say=lambda line: console.say(f"git clearml: {line}"),
-                warn=console.warn,
-            )
-        except Error as error:
-            console.fail(error)
-            problem = error
+    if status in (0, 1):
+        problem = _recorded(fetched, repository, commit, wish, where, status == 0, environment, console)
+    owed = wish.kind != "none" and (problem is not None or not finished.over)
+    if not owed:
+        said()
+    if owed or not finished.over:
+        console.announce(f"to {'record it' if finished.over else 'wait again'}: {finished.again}")
     status = status or (3 if problem else 0)
     try:
         _tell(finished, result, report, tests, environment)
     except CannotDecide as error:
         console.fail(error)
         status = status or 3
+    console.product(_text(finished, result, report, tests, tail))
     return status
 
 
-def _fetched(api: ClearML, finished: Finished) -> tuple[list[Result], list[str]]:
-    """What the task came to, and the end of its log; nothing where the server cannot say."""
-    results: list[Result] = []
-    lines: list[str] = []
+def _fetched(api: ClearML, task: str) -> Result | CannotDecide:
+    """What the task came to, or why the server cannot say."""
     try:
-        results = task_results.of_tasks(api, [finished.task])
-        lines = agents.console(api, finished.task)
+        return task_results.of_tasks(api, [task])[0]
+    except CannotDecide as error:
+        return error
+
+
+def _log(api: ClearML, task: str, environment: Mapping[str, str]) -> list[str]:
+    """The end of the task's log without any secret of ours, empty where the server cannot say."""
+    try:
+        lines = agents.console(api, task)
     except CannotDecide:
-        pass
-    return results, lines
+        return []
+    return [without_secrets(line, api, environment) for line in lines]
+
+
+def without_secrets(text: str, api: ClearML, environment: Mapping[str, str]) -> str:
+    """Text of a log without our credentials, wherever they come from, and the secrets of our environment."""
+    return redaction.struck(api.server.redact(text), redaction.secrets_in(environment))
+
+
+def _recorded(
+    fetched: Result | CannotDecide,
+    repository: Repository,
+    commit: Commit,
+    wish: Wish,
+    where: Target | None,
+    succeeded: bool,
+    environment: Mapping[str, str],
+    console: Console,
+) -> Error | None:
+    """Records the result as it is wished. What kept us from it, which has been said; None when nothing is owed."""
+    if isinstance(fetched, CannotDecide) and wish.kind == "none":
+        console.warn(f"what the task came to is not known: {fetched.message}")
+        return None
+    try:
+        if isinstance(fetched, CannotDecide):
+            raise PublishFailed(f"not recorded: {fetched.message}", fetched.hint)
+        recording.record(
+            repository,
+            commit,
+            [fetched],
+            wish,
+            where=where,
+            succeeded=succeeded,
+            environment=environment,
+            say=lambda line: console.say(f"git clearml: {line}"),
+            warn=console.warn,
+        )
+    except Error as error:
+        console.fail(error)
+        return error
+    return None
 
 
 def test_summary(lines: Sequence[str]) -> str:
@@ -123,6 +166,13 @@ def _text(finished: Finished, result: Result, report: MetricsReport, tests: str,
     lines += [f"| {harmless(line, 300)}" for line in tail]
     table = view.report_text(report) if report.rows else ""
     return "\n".join(lines) + "\n" + table
+
+
+def tell_launch(task: str, url: str, commit: str, environment: Mapping[str, str]) -> None:
+    """The job's outputs for a task that nobody waits for. Raises PublishFailed."""
+    if environment.get("GITHUB_ACTIONS") == "true":
+        values = {"outcome": "pending", "task-id": task, "task-url": url, "commit": commit}
+        ci_outputs.write_outputs(environment, values)
 
 
 def _tell(

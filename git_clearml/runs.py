@@ -30,6 +30,7 @@ from git_clearml.run_store import RunStore
 
 _BUDGET = 30.0  # seconds of network after a run
 _MOST_PATHS = 1000  # of a kind in a record
+_UNKNOWN = "its tasks on the server are not known"
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def _with_server_tasks(
 ) -> RunRecord:
     """The record with the tasks that the server has of this run, written here and onto each of them."""
     api = ClearML(server, _BUDGET, environment=environment, log=console.log)
+    found = None
     try:
         found = run_tasks.find(api, record)
         sessions = (*record.sessions, *(session for session, _ in found))
@@ -167,9 +169,17 @@ def _with_server_tasks(
             run_tasks.attach(api, session.id, record)
     except CannotDecide as error:
         console.warn(f"the run could not be recorded on the server: {error.message}")
+        if found is None:
+            record = replace(record, notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
+            _write(store, record, console)
     finally:
         api.close()
     return record
+
+
+def tasks_are_known(record: RunRecord) -> bool:
+    """Did the server tell which tasks the run made? Else `tasks` has only what ran offline."""
+    return not any(note.startswith(_UNKNOWN) for note in record.notes)
 
 
 def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], console: Console) -> list[Result]:

@@ -8,11 +8,12 @@ tasks.TaskModelItem, models.GetAllRequest).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from git_clearml import repository_urls, run_records
+from git_clearml import redaction, repository_urls, run_records
 from git_clearml.clearml_api import MEGABYTE, ClearML
-from git_clearml.errors import BadAnswer
+from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.evidence import answers, server
 from git_clearml.results import Artifact, Result
 
@@ -75,13 +76,16 @@ def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> Result:
-    """A task of the server, with its output models as pairs of name and URI. Raises BadAnswer."""
+    """A task of the server, with its output models as pairs of name and URI, without our credentials.
+
+    Raises BadAnswer.
+    """
     project = answers.part(document, "project")
     identity, project_id = answers.identity(document), answers.text(project, "id")
     where = project_id if answers.ID.fullmatch(project_id) else "*"
     made = [_artifact(one) for one in _objects(answers.part(document, "execution"), "artifacts")]
     artifacts = [one for one in made if one] + [Artifact(name, "model", _shown(uri)) for name, uri in models]
-    return Result(
+    found = Result(
         task=identity,
         name=answers.text(document, "name"),
         project=answers.text(project, "name"),
@@ -93,6 +97,7 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
         metrics=answers.metrics(document),
         artifacts=tuple(sorted(artifacts, key=lambda one: (one.kind, one.name, one.uri))),
     )
+    return replace(redaction.struck(found, api.server.secrets), task=found.task, commit=found.commit)
 
 
 def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -140,11 +145,15 @@ def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:
-    """Where each model lies, as far as the server knows."""
+    """Where each model lies, as far as the server tells: that is not worth the record of its training."""
     uris: dict[str, str] = {}
     for some in _parts([one for one in dict.fromkeys(models) if answers.ID.fullmatch(one)]):
         body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
-        for document in _objects(api.call("models.get_all", body), "models"):
+        try:
+            found = _objects(api.call("models.get_all", body), "models")
+        except CannotDecide:
+            continue
+        for document in found:
             uris[answers.text(document, "id")] = answers.text(document, "uri")
     return uris
 

@@ -64,6 +64,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     plan = runs.plan(repository, head.commit, ruling.policy, words, os.environ)
     if not plan.clean and not arguments.allow_dirty:
         return _refuse(plan, console)
+    if not plan.clean and wish.kind != "none":
+        words = listed([*plan.facts.dirty, *plan.facts.untracked], _SHOWN)
+        raise UsageError(f"no run with uncommitted changes is recorded: {words}", "commit first, or leave --record out")
     if arguments.dry_run:
         return _show(plan, console)
     where = _target(repository, plan, wish)
@@ -73,8 +76,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _target(repository: Repository, plan: runs.Plan, wish: Wish) -> Target | None:
-    """The branch of a results commit: what is wrong with it is said before the run."""
-    if wish.kind != "commit":
+    """The branch of a results commit: what is wrong with the wish is said before the run."""
+    if wish.kind == "none":
         return None
     from git_clearml import recording  # late: most runs are not recorded
 
@@ -91,6 +94,9 @@ def _recorded(
     from git_clearml import recording  # late: most runs are not
 
     try:
+        if not runs.tasks_are_known(record):
+            later = f"when it answers again: git clearml run --attach <task> --record {wish.kind}"
+            raise PublishFailed("not recorded: the server did not tell which tasks the run made", later)
         reason = _hindrance(record, plan)
         if status == 0 and reason and record.tasks:
             raise PublishFailed(f"not recorded: {reason}", "commit first, then run again")
@@ -136,6 +142,8 @@ def _summary(record: RunRecord, plan: runs.Plan) -> str:
     facts += [f'task "{harmless(session.name, 40)}" {_short(session.id)}, {where}' for session in record.sessions[:1]]
     if len(record.tasks) > 1:
         facts.append(f"{len(record.tasks) - 1} more tasks")
+    if not runs.tasks_are_known(record):
+        facts.append("which tasks it made is not known")
     reason = _hindrance(record, plan)
     then = f"it will not verify: {harmless(reason, 300)}" if reason else "next: git clearml verify"
     return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}"
@@ -154,7 +162,7 @@ def _hindrance(record: RunRecord, plan: runs.Plan) -> str:
         (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),
         (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
         (record.edited, f"code changed during the run: {listed(record.edited)}"),
-        (not record.tasks, "the command made no ClearML task"),
+        (not record.tasks and runs.tasks_are_known(record), "the command made no ClearML task"),
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
         (elsewhere, "its task names another commit"),
     )

@@ -48,8 +48,12 @@ def _of_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def on_queue(arguments: argparse.Namespace) -> bool:
-    """Is an agent to run it?"""
-    return bool(arguments.queue or arguments.attach or arguments.template)
+    """Is an agent to run it? Raises UsageError for an empty name, as an unset variable gives one."""
+    named = {"--queue": arguments.queue, "--attach": arguments.attach, "--from": arguments.template}
+    for flag, value in named.items():
+        if value == "":
+            raise UsageError(f"{flag} is empty", "is a variable not set?")
+    return any(value is not None for value in named.values())
 
 
 def refuse_alone(arguments: argparse.Namespace) -> None:
@@ -60,6 +64,18 @@ def refuse_alone(arguments: argparse.Namespace) -> None:
     for name in ("requirements", "packages", "repository"):
         if getattr(arguments, name):
             raise UsageError(f"--{name} is for a run on a queue", "add --queue NAME, or leave it out")
+
+
+def record_words(arguments: argparse.Namespace) -> list[str]:
+    """The flags of recording as they would be written once more."""
+    if arguments.record == "none":
+        return []
+    words = ["--record", arguments.record, *(["--push-record"] if arguments.push_record else [])]
+    words += [word for path in arguments.add for word in ("--add", path)]
+    for name in ("before_push", "branch", "committer"):
+        if value := getattr(arguments, name):
+            words += [f"--{name.replace('_', '-')}", value]
+    return [*words, *(["--skip-ci"] if arguments.skip_ci else [])]
 
 
 def wish_of(arguments: argparse.Namespace) -> Wish:

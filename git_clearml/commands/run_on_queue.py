@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from git_clearml import (
     agents,
-    cleaning,
     clearml_conf,
     evidence,
     judgement,
@@ -18,43 +17,25 @@ from git_clearml import (
     queue_commands,
     queue_runs,
     recording,
-    redaction,
     run_reports,
-    side_refs,
     working_tree,
 )
 from git_clearml.clearml_api import ClearML
-from git_clearml.commands import run_flags
+from git_clearml.commands import run_flags, run_waiting
+from git_clearml.commands.run_waiting import Awaited, Call
 from git_clearml.console import Console
 from git_clearml.entry_points import entry_paths
-from git_clearml.errors import CannotDecide, Error, Interrupted, NotConfigured, UsageError
-from git_clearml.following import Tail
-from git_clearml.judgement import Judging
-from git_clearml.launches import Launch, Seen
-from git_clearml.metrics import MONITOR
+from git_clearml.errors import Error, NotConfigured, UsageError
+from git_clearml.evidence import answers
+from git_clearml.launches import Launch
 from git_clearml.policy import listed
 from git_clearml.progress import Progress
 from git_clearml.queue_commands import Entry
 from git_clearml.render.harmless import harmless
-from git_clearml.render.numbers import number
 from git_clearml.repository import Repository
-from git_clearml.results_branch import Target
-from git_clearml.watching import RunEnd, Watch
 
 _SHOWN = 10  # files named in a refusal
-_METRICS = 3  # in the live line
-
-
-@dataclass
-class _Call:
-    """One call of `run --queue`, with all that it needs."""
-
-    arguments: argparse.Namespace
-    console: Console
-    repository: Repository
-    judging: Judging
-    api: ClearML
-    progress: Progress
+_PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -> int:
@@ -68,16 +49,16 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     flags = {"runnable.docker": arguments.docker, "runnable.requirements": arguments.requirements}
     flags["wait-timeout"] = arguments.wait_timeout
     judging = judgement.prepare(repository, judgement.Wanted(flags=flags), around)
-    call = _Call(arguments, console, repository, judging, _api(console), Progress(console))
+    call = Call(arguments, run_flags.wish_of(arguments), console, repository, judging, _api(console), Progress(console))
     try:
-        return _attach(call) if arguments.attach else _launch(call, words)
+        return run_waiting.attach(call) if arguments.attach else _launch(call, words)
     finally:
         call.api.close()
         judging.close()
 
 
 def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
-    """Raises UsageError for flags that contradict each other."""
+    """Raises UsageError for flags that contradict each other, and makes ids of the addresses of pages."""
     if arguments.attach and (arguments.queue or arguments.template or words):
         raise UsageError("--attach launches nothing: no queue, no template and no command belong to it")
     if arguments.template and not arguments.queue:
@@ -85,6 +66,18 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     run_flags.wish_of(arguments)
     if not arguments.attach and not arguments.template and not words:
         raise UsageError("which command is to be run?", "for instance: git clearml run --queue gpu -- python train.py")
+    for name in ("attach", "template"):
+        if text := getattr(arguments, name):
+            setattr(arguments, name, _task_id(text))
+
+
+def _task_id(text: str) -> str:
+    """The id of a task, which may stand in the address of its page. Raises UsageError."""
+    page = _PAGE.fullmatch(text)
+    identity = page[1] if page else text
+    if not answers.ID.fullmatch(identity):
+        raise UsageError(f"not the id of a task: {text!r}", "see its id on its page: INFO, or the address")
+    return identity
 
 
 def _api(console: Console) -> ClearML:
@@ -97,7 +90,7 @@ def _api(console: Console) -> ClearML:
 # --- launching ------------------------------------------------------------------------------------------------------
 
 
-def _launch(call: _Call, words: Sequence[str]) -> int:
+def _launch(call: Call, words: Sequence[str]) -> int:
     entry = queue_commands.entry(words) if words else None
     refusal = _dirty(call) or (_missing(call, entry) if entry else None)
     if refusal:
@@ -106,7 +99,7 @@ def _launch(call: _Call, words: Sequence[str]) -> int:
     order, notes = _order(call, entry)
     if call.arguments.dry_run:
         return _show(call, order)
-    where = recording.target(call.repository, order.commit, run_flags.wish_of(call.arguments))
+    where = recording.target(call.repository, order.commit, call.wish)
     run = queue_runs.QueueRun(call.repository, call.api, order, call.progress)
     started = run.start()
     for note in () if started.attached else (*notes, *started.notes):
@@ -114,19 +107,14 @@ def _launch(call: _Call, words: Sequence[str]) -> int:
     how = "attached to" if started.attached else "launched"
     call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {harmless(order.queue)!r}")
     call.console.product(f"{started.task}\n{started.url}\n")
-    if not (call.arguments.wait or call.arguments.follow):
-        run.said()
-        return 0
-    try:
-        status = _waited(call, started.task, entry, where)
-    except (KeyboardInterrupt, Interrupted):
-        run.said()
-        raise
+    if call.arguments.wait or call.arguments.follow:
+        return run_waiting.waited(call, Awaited(started.task, order.commit, where, run.said, entry))
     run.said()
-    return status
+    run_reports.tell_launch(started.task, started.url, order.commit.hash, os.environ)
+    return 0
 
 
-def _dirty(call: _Call) -> Error | None:
+def _dirty(call: Call) -> Error | None:
     """Uncommitted changes would not go along: whoever launches them means them."""
     if call.arguments.allow_dirty or not call.repository.top:
         return None
@@ -138,7 +126,7 @@ def _dirty(call: _Call) -> Error | None:
     return Error(f"not launched: uncommitted changes in {listed(list(look.changed), _SHOWN)}", hint)
 
 
-def _missing(call: _Call, entry: Entry) -> Error | None:
+def _missing(call: Call, entry: Entry) -> Error | None:
     """A script that the commit lacks cannot run. A module may be an installed one, but then it is no evidence."""
     commit = call.judging.commits[0].commit
     folder = _folder(call.repository)
@@ -163,7 +151,7 @@ def _folder(repository: Repository) -> str:
     return "." if here.startswith("..") else here.replace(os.sep, "/")
 
 
-def _order(call: _Call, entry: Entry | None) -> tuple[queue_runs.Order, list[str]]:
+def _order(call: Call, entry: Entry | None) -> tuple[queue_runs.Order, list[str]]:
     """What is to be launched, and what to say about it: the command names the script, flags and policy the rest."""
     arguments, commit, policy = call.arguments, call.judging.commits[0].commit, call.judging.rulings[0].policy
     template = arguments.template or ""
@@ -171,7 +159,8 @@ def _order(call: _Call, entry: Entry | None) -> tuple[queue_runs.Order, list[str
     notes: list[str] = []
     if not template or arguments.requirements or arguments.packages:
         packages = shlex.split(arguments.packages or "")
-        requirements, notes = launching.requirements(call.repository, commit, policy.runnable, packages)
+        content, notes = launching.requirements(call.repository, commit, policy.runnable, packages)
+        requirements = content if content.strip() else launching.NO_PACKAGES
     image, docker_arguments = launching.container(policy.runnable.docker if not template or arguments.docker else "")
     name = arguments.task_name or ("" if template else policy.task_name or (entry.name if entry else ""))
     launch = Launch(
@@ -207,7 +196,7 @@ def _project(repository: Repository) -> str:
     return name if len(name) >= 3 else f"repository {name}".strip()
 
 
-def _show(call: _Call, order: queue_runs.Order) -> int:
+def _show(call: Call, order: queue_runs.Order) -> int:
     """--dry-run: the task as the server would get it."""
     import json
 
@@ -218,91 +207,3 @@ def _show(call: _Call, order: queue_runs.Order) -> int:
         call.console.say("git clearml: the remote lacks the commit, which would be pushed as a side ref")
     call.console.product(json.dumps({"queue": order.queue, "from": order.template or None, **document}, indent=2))
     return 0
-
-
-# --- waiting --------------------------------------------------------------------------------------------------------
-
-
-def _attach(call: _Call) -> int:
-    """Follows a task that is there already."""
-    task = call.arguments.attach
-    call.console.product(f"{harmless(task, 64)}\n{agents.page_of(call.api, task)}\n")
-    where = recording.target(call.repository, call.judging.commits[0].commit, run_flags.wish_of(call.arguments))
-    return _waited(call, task, None, where)
-
-
-def _waited(call: _Call, task: str, entry: Entry | None, where: Target | None) -> int:
-    """Waits for the end, tells it, records it. Returns the exit status."""
-    timeout = float(call.judging.rulings[0].settings["wait-timeout"].value)
-    tail = Tail(call.api, task) if call.arguments.follow else None
-    waiting = queue_runs.Waiting(timeout, call.arguments.follow)
-    try:
-        _, end = queue_runs.wait(call.api, task, waiting, tick=lambda watch: _tick(call, watch, tail))
-    except (KeyboardInterrupt, Interrupted):
-        _interrupted(call, task)
-        raise
-    if tail:
-        _print_log(call, tail)
-    if end.status == 4 and call.arguments.abort_on_interrupt:
-        _abort(call, task)
-        end = RunEnd(1, f"{end.sentence}; aborted")
-    return run_reports.finish(
-        run_reports.Finished(task, end, entry),
-        repository=call.repository,
-        commit=call.judging.commits[0].commit,
-        policy=call.judging.rulings[0].policy,
-        api=call.api,
-        wish=run_flags.wish_of(call.arguments),
-        where=where,
-        environment=os.environ,
-        console=call.console,
-    )
-
-
-def _tick(call: _Call, watch: Watch, tail: Tail | None) -> None:
-    if tail:
-        _print_log(call, tail)
-    seen = watch.seen
-    if watch.away_since is not None:
-        call.progress.state("the server does not answer", f"{watch.now - watch.away_since:.0f} s")
-    elif watch.waiting:
-        call.progress.state("queued", f"{watch.queued:.0f} s")
-    else:
-        call.progress.state(seen.status.replace("_", " "), ", ".join([f"{watch.running:.0f} s", *_facts(call, seen)]))
-
-
-def _facts(call: _Call, seen: Seen) -> list[str]:
-    """Iteration and newest metrics, the policy's first."""
-    facts = [f"iteration {seen.iteration}"] if seen.iteration else []
-    name = call.judging.rulings[0].policy.best.metric
-    own = [one for one in seen.metrics if not one.metric.startswith(MONITOR)]
-    own.sort(key=lambda one: f"{one.metric}/{one.variant}" != name)
-    return facts + [
-        f"{harmless(one.metric, 20)}/{harmless(one.variant, 20)} {number(one.last)}" for one in own[:_METRICS]
-    ]
-
-
-def _print_log(call: _Call, tail: Tail) -> None:
-    try:
-        lines = tail.lines()
-    except CannotDecide:
-        return  # the next look tells whether the server is away
-    if lines:
-        text = "\n".join(harmless(line.rstrip("\r").rpartition("\r")[2]) for line in lines)
-        call.console.product(redaction.struck(text, redaction.secrets_in(os.environ)))
-
-
-def _interrupted(call: _Call, task: str) -> None:
-    if call.arguments.abort_on_interrupt:
-        _abort(call, task)
-        return
-    call.console.announce(f"the task goes on: {agents.page_of(call.api, task)} (abort it there)")
-    call.console.announce(f"to wait again: git clearml run --attach {task}")
-
-
-def _abort(call: _Call, task: str) -> None:
-    """Aborts the task and deletes its side ref; says what could not be done."""
-    bound = [one for one in side_refs.recorded(call.repository) if one.task == task]
-    launched = cleaning.Launched(asked=True, task=task, status="in_progress", side_ref=bound[0] if bound else None)
-    for line in cleaning.CleanUp(call.repository, call.api, launched).run(cleaning.Wishes()):
-        call.console.warn(f"left behind: {line}")

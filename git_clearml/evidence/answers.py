@@ -108,6 +108,17 @@ def texts(document: Mapping[str, Any], key: str) -> list[str]:
     return values
 
 
+def launched(document: Mapping[str, Any], task: str) -> bool:
+    """Does the task itself, and not one that it was cloned from, bear the name of a `git clearml run --queue`?"""
+    value = part(part(part(document, "hyperparams"), "properties"), run_records.LAUNCH).get("value")
+    if not value:
+        return False
+    from git_clearml import owners  # late: hardly any policy asks
+
+    owner = owners.from_property(value)
+    return owner is not None and owner.task == task
+
+
 def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
     properties = part(part(document, "hyperparams"), "properties")

@@ -265,6 +265,7 @@ class ServerEvidence:
             archived="archived" in tags,
             by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
             and "development" not in tags,
+            launched=answers.launched(document, identity),
             completed=answers.text(document, "completed"),
             updated=answers.text(document, "last_update"),
             iteration=iteration if isinstance(iteration, int) else None,
@@ -279,7 +280,8 @@ _MAPS = {"runtime": "runtime", "hyperparams": "hyperparams", "last_metrics": "la
 
 def _fields(policy: Policy) -> list[str]:
     """What the decision needs and no more: of the metrics only the one that the policy names."""
-    return [*_FIELDS, *_metric_fields(policy)]
+    launch = [f"hyperparams.properties.{run_records.LAUNCH}"] if policy.require_run_record else []
+    return [*_FIELDS, *launch, *_metric_fields(policy)]
 
 
 def _metric_fields(policy: Policy) -> list[str]:

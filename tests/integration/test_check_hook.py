@@ -60,7 +60,7 @@ def test_another_hook_may_refuse_it(work: Bench, tmp_path: Path) -> None:
     work.yard.install()
     result = work.check(status=3)
     assert [one["code"] for one in result.json["errors"]] == ["publish-failed"]
-    assert result.json["hint"] == "push the branch, or use --as-diff"
+    assert result.json["hint"] == "push the branch; a check does without: git clearml check-runnable --as-diff"
     _, lines = given_to(tmp_path / "theirs")
     assert lines.split()[1:4:2] == [work.repo_head, NULL]
     assert (work.world.server.tasks, refs_of(work.yard.remote)) == ({}, {})

@@ -339,7 +339,7 @@ def test_push_checks_and_pushes(strict: Bench) -> None:
 
 
 @pytest.mark.parametrize("word", ["--dry-run", "-n", "--dry", "-fn"])
-def test_a_dry_run_launches_nothing(word: str, strict: Bench) -> None:
+def test_a_dry_run_of_a_push_launches_nothing(word: str, strict: Bench) -> None:
     pushed = strict.yard.push(word, "origin", "main", command=PUSH)
     assert (pushed.status, pushed.moved, strict.world.mine) == (1, {}, [])
     assert "next: git clearml push" in pushed.said

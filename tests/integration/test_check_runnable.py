@@ -73,6 +73,7 @@ def test_runnable(work: Bench) -> None:
 
 def test_it_takes_few_requests(work: Bench) -> None:
     """Proved already? Queue, workers, abandoned checks, project; the task is made, seen, named, queued, looked at."""
+    work.yard.publish("main")
     calls = work.check("--archive", "never").calls
     assert calls == (
         "tasks.get_all_ex",
@@ -88,6 +89,40 @@ def test_it_takes_few_requests(work: Bench) -> None:
         "tasks.get_all_ex",
         "tasks.update_tags",
     )
+
+
+def marks(work: Bench) -> list[list[str]]:
+    """The tags that were added, request by request."""
+    return [one.body["add_tags"] for one in work.world.server.requests if one.call == "tasks.update_tags"]
+
+
+@pytest.mark.parametrize(
+    ("story", "passes", "at_once", "pushed"),
+    [
+        (("complete",), True, True, True),
+        (("complete",), True, False, False),
+        (("fail",), False, True, True),
+        (("scalar",), True, False, True),
+        ((), False, False, True),
+    ],
+    ids=str,
+)
+def test_a_task_that_no_check_will_touch_again_is_marked(
+    story: tuple[str, ...], passes: bool, at_once: bool, pushed: bool, work: Bench
+) -> None:
+    """Together with the pass where it has ended by then and has no side ref, else at the end: one request at most."""
+    if pushed:
+        work.yard.publish("main")
+    work.world.story = [(0.0, "pull"), *((0.0, what) for what in story)]
+    work.world.abort_after = 0.0
+    work.check("--execution-timeout", "0.01", status=0 if passes else 1)
+    passed = [f"git-clearml-runnable-{work.yard.repo.git('rev-parse', 'HEAD^{tree}').strip()}"] if passes else []
+    expected = [[*passed, "git-clearml-ended"]] if at_once else [*([passed] if passed else []), ["git-clearml-ended"]]
+    assert marks(work) == expected
+    calls = work.world.server.calls()
+    if "tasks.stop" in calls:
+        assert calls.index("tasks.stop") < len(calls) - 1 - calls[::-1].index("tasks.update_tags")
+    assert "git-clearml-ended" in work.world.task["tags"]
 
 
 LOG = """task 1 pulled from q by worker w1
@@ -339,7 +374,7 @@ def test_a_remote_that_takes_no_side_ref(work: Bench) -> None:
     hook.chmod(0o755)
     document = work.check(status=3).json
     assert ([one["code"] for one in document["errors"]], document["left"]) == (["publish-failed"], [])
-    assert document["hint"] == "push the branch, or use --as-diff"
+    assert document["hint"] == "push the branch; a check does without: git clearml check-runnable --as-diff"
     assert work.world.server.tasks == {}
     assert side_refs.recorded(Repository(str(work.yard.repo.path))) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from git_clearml import side_refs
+from git_clearml import owners, side_refs
 from git_clearml.repository import Repository
 from tests.support.clearml_common import Json
 from tests.support.clearml_http import CALLS
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import assert_no_secrets, command, process_environment
-from tests.support.pushing import Yard, make_yard, refs_of
+from tests.support.pushing import Yard, make_yard, on_path, refs_of, write_hook
 
 LIMIT = 30.0  # seconds after which a test has failed; none waits for that
 
@@ -52,11 +53,11 @@ class Stage:
     server: ClearMLServer
     agent: Agent
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command("check-runnable", "--format", "json", *words),
             cwd=self.yard.repo.path,
-            env=process_environment(self.server.env),
+            env=process_environment({**self.server.env, **env}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -117,6 +118,7 @@ def test_once(number: int, status: int, where: str, stage: Stage) -> None:
     assert document["task"] == stage.task["id"]
     assert stage.task["status"] == "stopped"
     assert "left behind" not in err
+    assert owners.DONE in stage.task["tags"]
     stage.nothing_is_left()
 
 
@@ -175,6 +177,7 @@ def test_the_abort_comes_first(stage: Stage) -> None:
     assert changing[0] == "tasks.stop"
     assert stage.task["status_message"] == "stopping"
     assert [line.partition(":")[0] for line in document["left"]] == ["see that the agent aborts the task"]
+    assert owners.DONE not in stage.task["tags"]  # it may be running on: the next check looks
     stage.nothing_is_left()
 
 
@@ -207,6 +210,67 @@ def test_while_the_side_ref_is_pushed(stage: Stage, tmp_path: Path) -> None:
     assert (ended, document["outcome"], document["task"]) == (130, "interrupted", None)
     assert stage.server.tasks == {}
     assert refs_of(stage.yard.remote) == {}
+    (record,) = side_refs.recorded(Repository(str(stage.yard.repo.path)))
+    (line,) = document["left"]  # whether it arrives after all is not for us to see
+    assert line.startswith(f"delete the side ref: git push origin --delete {record.ref} (")
+    assert "it may still arrive" in line
+
+
+def test_right_after_the_push(stage: Stage, tmp_path: Path) -> None:
+    """The side ref has arrived, and git is looking for the tracking ref of it."""
+    looks = f"*' for-each-ref --format=%(refname) '*) touch '{tmp_path}/reached'; exec sleep 20;;"
+    script = f'#!/bin/sh\ncase " $* " in {looks} esac\nexec {shutil.which("git")} "$@"\n'
+    write_hook(tmp_path / "bin" / "git", script)
+    running = stage.start(PATH=on_path(tmp_path / "bin"))
+    stage.until((tmp_path / "reached").exists, running)
+    assert len(refs_of(stage.yard.remote)) == 1
+    running.send_signal(signal.SIGINT)
+    ended, document, _ = stage.end(running)
+    assert (ended, document["outcome"], document["left"]) == (130, "interrupted", [])
+    stage.nothing_is_left()
+
+
+def test_while_the_side_ref_is_pushed_to_a_remote_that_deletes_nothing(stage: Stage, tmp_path: Path) -> None:
+    """It has arrived, and cannot be taken back: it is named."""
+    stage.yard.remote.git("config", "receive.denyDeletes", "true")
+    write_hook(stage.yard.remote.path / "hooks/post-receive", f"#!/bin/sh\ntouch '{tmp_path}/reached'\nexec sleep 20\n")
+    running = stage.start()
+    stage.until((tmp_path / "reached").exists, running)
+    running.send_signal(signal.SIGINT)
+    ended, document, err = stage.end(running)
+    (ref,) = refs_of(stage.yard.remote)
+    (line,) = document["left"]
+    assert (ended, line.partition(" (")[0]) == (130, f"delete the side ref: git push origin --delete {ref}")
+    assert f"left behind: {line}" in err
+
+
+def test_one_empty_list_of_tasks(stage: Stage) -> None:
+    """A replica that lags, rights that change for a moment: the task may be there all the same, and is aborted."""
+    own, emptied = stage.server._backend.answer, []
+
+    def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
+        status, document = own(path, authorization, body, lines)
+        if path.endswith("tasks.get_all_ex") and b"last_metrics" in body and not emptied:
+            emptied.append(document["data"]["tasks"])
+            document = {**document, "data": {"tasks": []}}
+        return status, document
+
+    stage.server._backend.answer = answer  # type: ignore[method-assign]
+    ended, document, _ = stage.end(stage.start())
+    assert len(emptied[0]) == 1
+    assert (ended, document["outcome"], document["left"]) == (3, "undecided", [])
+    assert stage.task["status"] == "stopped"
+    stage.nothing_is_left()
+
+
+def test_a_task_that_was_deleted_is_borne(stage: Stage) -> None:
+    running = stage.start()
+    stage.until(stage.looked(), running)
+    stage.server.tasks.clear()
+    ended, document, err = stage.end(running)
+    assert (ended, document["outcome"], document["cause"], document["left"]) == (3, "undecided", "deleted", [])
+    assert "left behind" not in err
+    stage.nothing_is_left()
 
 
 @pytest.mark.parametrize("where", ["queued", "in_progress"])

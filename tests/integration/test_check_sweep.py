@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from git_clearml import owners, processes, side_refs
+from git_clearml import owners, processes, side_refs, sweeping
+from git_clearml.clearml_api import ClearML
+from git_clearml.clearml_conf import Server
 from git_clearml.launches import Owner
 from git_clearml.remotes import Remote
 from git_clearml.repository import Repository
-from tests.support.check_bench import Bench, bench
+from tests.support.check_bench import ENDS_AT_ONCE, Bench, bench
 from tests.support.check_world import owned, owner
 from tests.support.clearml_common import Json
 from tests.support.clearml_http import CALLS
@@ -183,8 +186,74 @@ def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
 
 @pytest.mark.parametrize("status", ["completed", "failed", "stopped", "published", "closed"])
 def test_one_that_has_ended(status: str, work: Bench) -> None:
-    owned(work.world.server, late(), status=status)
+    """It is marked as done, and no more: what becomes of it is not for us to say."""
+    ended = owned(work.world.server, late(), status=status)
+    before = copy.deepcopy(state(work, ended))
+    assert swept(work) == {ended}
+    assert state(work, ended)["tags"] == [owners.TAG, owners.DONE]
+    assert {**state(work, ended), "tags": before["tags"], "last_change": 0, "last_changed_by": 0} == {
+        **before,
+        "last_change": 0,
+        "last_changed_by": 0,
+    }
+    state(work, ended)["status"] = "in_progress"
     assert swept(work) == set()
+
+
+@pytest.mark.parametrize("what", ["enqueues", "resets", "runs"])
+@pytest.mark.parametrize("how", ["fail", "complete", "pull"])
+def test_what_a_person_starts_again(how: str, what: str, work: Bench) -> None:
+    """What did not pass "stays for you to look at": then it is theirs, though it carries our owner, long dead."""
+    server = work.world.server
+    work.world.story = [(0.0, "pull"), *([(0.0, how)] if how != "pull" else [])]
+    work.world.abort_after = 0.0
+    work.check("--archive", "never", "--execution-timeout", "0.01", status=0 if how == "complete" else 1)
+    task = str(work.world.task["id"])
+    assert owners.DONE in state(work, task)["tags"]
+    item = state(work, task)["hyperparams"]["properties"][owners.CHECK]
+    item["value"] = json.dumps({**json.loads(item["value"]), **vars(dead(task=task))})
+    CALLS["tasks.reset"](server.store, {"task": task})
+    if what != "resets":
+        CALLS["tasks.enqueue"](server.store, {"task": task, "queue": server.add_queue("debug")})
+    if what == "runs":
+        CALLS["tasks.started"](server.store, {"task": task, "force": True})
+    work.world.story = list(ENDS_AT_ONCE)
+    assert swept(work) == set()
+
+
+def test_one_that_was_swept_is_marked_once_it_has_ended(work: Bench) -> None:
+    """Not before: its agent may not have seen yet that it is to stop."""
+    left = running(work, dead())
+    assert swept(work) == {left}
+    assert owners.DONE not in state(work, left)["tags"]
+    CALLS["tasks.stopped"](work.world.server.store, {"task": left})
+    assert swept(work) == {left}
+    assert owners.DONE in state(work, left)["tags"]
+    assert swept(work) == set()
+
+
+def test_a_mark_that_a_server_did_not_look_for(work: Bench) -> None:
+    """One that does not know how to leave tags out sends such a task all the same."""
+    owned(work.world.server, late(), tags=[owners.TAG, owners.DONE])
+    own, sent = work.world.server._answer, []
+
+    def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
+        status, document = own(path, authorization, body.replace(b'"__$not"', b'"__$any"'), lines)
+        if b"__$not" in body:
+            sent.append(len(document["data"]["tasks"]))
+        return status, document
+
+    work.world.server._backend.answer = answer  # type: ignore[method-assign]
+    assert swept(work) == set()
+    assert sent == [1]
+
+
+def test_more_than_one_page(work: Bench) -> None:
+    """Drafts of killed checks were archived; what still runs comes after them all."""
+    for _ in range(500):
+        owned(work.world.server, late(), status="created", system_tags=["archived"])
+    over = owned(work.world.server, late())
+    assert swept(work) == {over}
 
 
 @pytest.mark.parametrize("status", ["created", "queued", "in_progress"])
@@ -272,6 +341,77 @@ def test_the_side_ref_of_a_swept_task(work: Bench) -> None:
     assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
 
 
+def lost_ref(work: Bench, whose: Owner, **fields: Any) -> tuple[side_refs.SideRef, str]:
+    """A side ref of which this clone has no record, and its task."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    url = f"file://{work.yard.remote.path}"
+    values = {"commit": ref.commit, "repository": url, **fields}
+    return ref, owned(work.world.server, replace(whose, side_ref=ref.ref), **values)
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
+def test_the_side_ref_of_a_task_that_ended_unwatched(status: str, work: Bench) -> None:
+    """Its check was killed, and the clone with the record is gone: nobody else would ever delete it."""
+    ref, task = lost_ref(work, dead(), status=status)
+    work.check("--force")
+    assert ref.ref not in refs_of(work.yard.remote)
+    assert (state(work, task)["status"], state(work, task)["tags"]) == (status, [owners.TAG, owners.DONE])
+    assert state(work, task)["system_tags"] == []
+
+
+def test_one_that_ended_and_is_watched(work: Bench) -> None:
+    """Its check is about to clean up."""
+    ref, _ = lost_ref(work, alive(), status="completed")
+    assert swept(work) == set()
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_one_that_ended_and_is_of_another_repository(work: Bench, tmp_path: Path) -> None:
+    """It is left to a check of that one, without a mark."""
+    other = make_yard(tmp_path / "other", work.world.server)
+    ref, _ = lost_ref(work, late(), status="completed", repository=f"file://{other.remote.path}")
+    assert swept(work) == set()
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_one_that_ended_whose_side_ref_cannot_be_deleted(work: Bench) -> None:
+    ref, task = lost_ref(work, late(), status="completed")
+    work.yard.remote.git("config", "receive.denyDeletes", "true")
+    assert "an old side ref could not be deleted" in work.check("--force").err
+    assert owners.DONE not in state(work, task)["tags"]
+    work.yard.remote.git("config", "receive.denyDeletes", "false")
+    assert task in swept(work)
+    assert ref.ref not in refs_of(work.yard.remote)
+
+
+def test_a_server_that_takes_no_marks(work: Bench) -> None:
+    """The next check tries again."""
+    task = owned(work.world.server, late(), status="completed")
+    refusal = b'{"meta": {"result_code": 400, "result_subcode": 1, "result_msg": "no"}, "data": {}}'
+    work.world.server.fail_next(400, refusal, {}, call="tasks.update_tags")
+    assert swept(work) == set()
+    assert swept(work) == {task}
+
+
+def test_after_a_restart_of_the_machine(work: Bench) -> None:
+    """The power went before there was a task: its process is not to be seen any more, but its deadline is."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    host, _, space = processes.here().split("/")
+    there = {"host": f"{host}/another-boot/{space}", "pid_started": "another-boot/123"}
+    document = json.loads(record(work, ref).read_text())
+    record(work, ref).write_text(json.dumps({**document, **there}))
+    work.check("--force")
+    assert ref.ref in refs_of(work.yard.remote)
+    past = {"created": time.time() - 2 * 86400.0, "deadline": time.time() - 86400.0}
+    record(work, ref).write_text(json.dumps({**document, **there, **past}))
+    work.check("--force")
+    assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
+    assert not record(work, ref).exists()
+
+
 def test_the_side_ref_of_a_live_check(work: Bench) -> None:
     work.yard.repo.commit("new")
     ref = side_ref(work)
@@ -342,7 +482,8 @@ def test_one_that_cannot_be_swept_is_left_to_the_next(call: str, work: Bench) ->
     assert f"the abandoned task {first} could not be swept" in result.err
     assert f"swept an abandoned check: task {second}" in result.err
     if call == "tasks.stop":
-        assert swept(work) == {first}
+        assert swept(work) == {first, second}  # the second has ended, and is marked
+        assert state(work, first)["status"] == "stopped"
 
 
 def test_a_server_that_does_not_tell(work: Bench) -> None:
@@ -361,3 +502,37 @@ def test_a_server_that_does_not_tell(work: Bench) -> None:
     result = work.check("--force")
     assert "earlier checks could not be looked for" in result.err
     assert state(work, over)["status"] == "in_progress"
+
+
+# --- the side refs of `run --queue`, which are settled ----------------------------------------------------------------
+
+
+def settled(work: Bench, task: str, server: str) -> tuple[bool, list[str]]:
+    """Is the side ref, of this task on this server, deleted? And what was asked."""
+    work.yard.repo.commit("new")
+    repository, ours = Repository(str(work.yard.repo.path)), work.world.server
+    ref = side_refs.bind(repository, side_ref(work), task, server)
+    api = ClearML(Server(ours.url, ours.url, ours.access_key, ours.secret_key), 30.0, environment={})
+    ours.reset_log()
+    sweeping.settle(repository, api, say=lambda line: pytest.fail(line))
+    api.close()
+    return ref.ref not in refs_of(work.yard.remote), ours.calls()
+
+
+@pytest.mark.parametrize(("status", "over"), [("created", False), ("queued", False), ("in_progress", False),
+                                              ("completed", True), ("failed", True), ("stopped", True)])  # fmt: skip
+@pytest.mark.parametrize("earlier", [False, True])
+def test_the_side_ref_of_a_run(status: str, over: bool, earlier: bool, work: Bench) -> None:
+    """Until its task has ended; a record of an earlier version does not name the server."""
+    task = work.world.server.add_task(status=status)
+    assert settled(work, task, "" if earlier else work.world.server.url)[0] == over
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_the_side_ref_of_a_run_that_this_server_does_not_know(earlier: bool, work: Bench) -> None:
+    """Deleted, if it was this server's; else it may wait on another one."""
+    assert settled(work, "f" * 32, "" if earlier else work.world.server.url)[0] != earlier
+
+
+def test_the_side_ref_of_a_run_on_another_server(work: Bench) -> None:
+    assert settled(work, "f" * 32, "https://api.elsewhere.example") == (False, [])

@@ -477,6 +477,28 @@ def test_many_push_at_once(pair: tuple[Repo, Repo, Repo], tmp_path: Path) -> Non
     assert set(recorded(remote, one.head)) == {f"task-{n}" for n in range(6)}
 
 
+def test_a_mirror_gets_the_notes_alone(pair: tuple[Repo, Repo, Repo]) -> None:
+    one, _, remote = pair
+    one.git("config", "remote.origin.mirror", "true")
+    one.git("branch", "private")
+    record(one, result("1"))
+    assert push(one)
+    assert refs_of(remote).keys() == {"refs/heads/main", notes.REF}
+
+
+def test_notes_are_fetched_from_where_they_are_pushed_to(pair: tuple[Repo, Repo, Repo], tmp_path: Path) -> None:
+    one, two, remote = pair
+    fork = bare(tmp_path / "fork.git")
+    for clone in (one, two):
+        clone.git("remote", "set-url", "--push", "origin", f"file://{fork.path}")
+    record(two, result("2"))
+    assert push(two)
+    record(one, result("1"))
+    assert push(one)
+    assert recorded(fork, one.head) == recorded(one) == {"1": "completed", "2": "completed"}
+    assert notes.REF not in refs_of(remote)
+
+
 def test_the_remote_lost_its_notes_meanwhile(pair: tuple[Repo, Repo, Repo]) -> None:
     one, two, remote = pair
     record(two, result("2"))

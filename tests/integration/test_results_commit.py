@@ -363,6 +363,7 @@ def test_no_branch_contains_it(desk: Desk) -> None:
     with pytest.raises(UsageError, match="no branch of origin contains") as caught:
         desk.record()
     assert "--branch" in caught.value.hint
+    desk.repo.git("branch", "experiments/one")
     done = desk.record(branch="experiments/one")  # a new one
     assert desk.remote("experiments/one") == done.commit
     assert desk.repo.git("rev-parse", f"{done.commit}^") == lonely
@@ -376,6 +377,24 @@ def test_a_commit_that_is_not_pushed_yet_goes_along_where_the_branch_is_named(de
     done = desk.record(branch="main")
     assert desk.repo.git("rev-parse", f"{done.commit}^") == ran
     assert (desk.remote(), desk.repo.head, desk.status()) == (done.commit, done.commit, "")
+
+
+@pytest.mark.parametrize(
+    ("branch", "near"), [("mian", "; near it: main"), ("refs/heads/mian", "; near it: main"), ("x", "")]
+)
+def test_a_branch_that_the_remote_lacks_is_a_typing_error(desk: Desk, branch: str, near: str) -> None:
+    name = branch.removeprefix("refs/heads/")
+    with pytest.raises(UsageError) as caught:
+        desk.record(branch=branch)
+    assert caught.value.message == f"origin has no branch {name}{near}"
+    assert f"git branch {name} {desk.repo.head[:12]}" in caught.value.hint
+    ran = desk.repo.head
+    desk.repo.git("branch", name)
+    desk.repo.git("branch", "other", "HEAD^")
+    assert desk.record(branch=name, commit=ran).action == "pushed"
+    with pytest.raises(UsageError, match="no branch other"):  # it does not contain the commit
+        desk.record(branch="other", commit=ran)
+    assert refs_of(desk.yard.remote).keys() == {"refs/heads/main", f"refs/heads/{name}"}
 
 
 def test_two_branches_contain_it(desk: Desk, tmp_path: Path) -> None:
@@ -506,6 +525,14 @@ def test_two_tasks_of_one_commit_are_both_kept(desk: Desk) -> None:
     assert desk.record(result("b" * 32), commit=ran).action == "unchanged"
 
 
+@pytest.mark.slow
+def test_a_sweep_over_one_commit(desk: Desk) -> None:
+    ran = desk.repo.head
+    tasks = [f"{number:032x}" for number in range(12)]
+    assert [desk.record(result(task), commit=ran).action for task in tasks] == ["pushed"] * 12
+    assert desk.tasks(desk.remote()) == set(tasks)
+
+
 @pytest.mark.parametrize("places", [("one", "two", "three"), ("one", "one", "one")])
 def test_several_record_at_once(desk: Desk, tmp_path: Path, places: tuple[str, ...]) -> None:
     ran = desk.repo.head
@@ -574,6 +601,36 @@ def test_a_file_in_the_way_stays(desk: Desk) -> None:
     assert ((desk.repo.path / "clearml.lock").read_text(), desk.repo.head) == ("mine", ran)
 
 
+@pytest.mark.parametrize("kind", ["--object-format=sha1", "--object-format=sha256"])
+def test_where_the_branch_does_not_follow_the_index_stays(tmp_path: Path, kind: str) -> None:
+    repo = make_repo(tmp_path / "repo", {"train.py": "1", "dvc.lock": "old"}, options=(kind,))
+    path = tmp_path / "remote.git"
+    path.mkdir()
+    remote = Repo(path)
+    remote.git("init", "--quiet", "--bare", "--initial-branch=main", kind)
+    repo.git("remote", "set-url", "origin", str(remote.path))
+    repo.git("push", "--quiet", "--set-upstream", "origin", "main")
+    with ClearMLServer() as server:
+        desk = Desk(Yard(repo, remote, server), repo)
+        files = {"dvc.lock": "new", "metrics/m.json": "{}", "metrics/\u00fc b.json": "{}"}
+        repo.write({**files, "dvc.lock": "half"})
+        repo.git("add", "dvc.lock")
+        repo.write(files)
+        ran = repo.head
+        planned = desk.plan(add=("metrics", "dvc.lock"))
+        clone = other_clone(desk, tmp_path / "other")
+        clone.commit("elsewhere", {"train.py": "theirs"})
+        clone.git("push", "--quiet", "origin", "main")
+        repo.write({"train.py": "mine, while I wait"})
+        before = (desk.status(), repo.git("ls-files", "--stage"))
+        assert desk.execute(planned).action == "pushed"
+        assert (desk.status(), repo.git("ls-files", "--stage"), repo.head) == (*before, ran)
+        assert desk.said == [
+            "main does not follow: Your local changes to the following files would be overwritten by merge: train.py; "
+            "git pull gets the results"
+        ]
+
+
 def test_a_linked_worktree(desk: Desk, tmp_path: Path) -> None:
     desk.repo.git("checkout", "--quiet", "--detach")
     desk.repo.git("worktree", "add", "--quiet", str(tmp_path / "linked"), "main")
@@ -612,6 +669,18 @@ def test_a_plan_changes_nothing(desk: Desk) -> None:
         "would push it to main of origin",
     ]
     assert (refs_of(desk.repo), refs_of(desk.yard.remote), desk.status()) == (*before[:2], "?? dvc.lock")
+
+
+def test_what_is_kept_is_forgotten_when_all_of_it_is_there(desk: Desk) -> None:
+    desk.repo.write({"metrics/m.json": "{}"})
+    with pytest.raises(Kept) as caught:
+        desk.record(add=("metrics",), before_push="false")
+    ran = desk.repo.head
+    desk.record(commit=ran)  # the lock alone
+    assert list(desk.kept().values()) == [caught.value.commit]
+    desk.repo.write({"metrics/m.json": "{}"})
+    done = desk.record(result(), result("b" * 32), commit=ran, add=("metrics",))
+    assert (done.action, desk.kept()) == ("pushed", {})
 
 
 def test_a_push_that_is_refused_keeps_the_commit(desk: Desk) -> None:

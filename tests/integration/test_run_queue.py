@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from git_clearml import following
+from git_clearml import agents, following, queue_runs
+from git_clearml.launching import NO_PACKAGES
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, process_environment
 from tests.support.program import command as program
@@ -66,7 +68,7 @@ def test_launch_and_go(yard: Yard) -> None:
     script = task["script"]
     assert script["version_num"] == yard.repo.head
     assert (script["entry_point"], script["working_dir"]) == ("train.py --lr 0.1 --name 'a b'", ".")
-    assert (script["diff"], script["requirements"]) == ("", {"pip": ""})
+    assert (script["diff"], script["requirements"]) == ("", {"pip": NO_PACKAGES})
     assert script["repository"] == yard.remote.path.as_uri()
     assert (task["status"], task["name"], task["type"]) == ("queued", "train", "training")
     assert yard.server.store.projects[task["project"]]["name"] == "remote"
@@ -92,6 +94,41 @@ def test_everything_from_flags_and_policy(yard: Yard) -> None:
     assert other["script"]["requirements"] == {"pip": "torch==2\npandas\n"}
     assert (other["container"], other["tags"]) == ({"image": "slim", "arguments": ""}, ["x", "y"])
     assert (other["name"], yard.server.store.projects[other["project"]]["name"]) == ("mine", "Other/Place")
+
+
+def test_no_packages_are_not_the_repositorys_own(yard: Yard) -> None:
+    """An empty text would make clearml-agent install the commit's requirements.txt."""
+    yard.repo.commit("needs", {"requirements.txt": "numpy\n"})
+    yard.publish()
+    Robot(yard.server)
+    assert run(yard, "--queue", "gpu", "--requirements", "none", "--", "python", "train.py").status == 0
+    assert only(yard)["script"]["requirements"] == {"pip": NO_PACKAGES}
+
+
+def test_a_step_of_a_job_gets_the_task(yard: Yard, tmp_path: Path) -> None:
+    yard.publish()
+    Robot(yard.server)
+    output = tmp_path / "output"
+    words = ("--queue", "gpu", "--", "python", "train.py")
+    event = tmp_path / "event.json"
+    event.write_text("{}")
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), "GITHUB_SHA": yard.repo.head}
+    job |= {"GITHUB_REPOSITORY": "o/r", "GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_EVENT_PATH": str(event)}
+    done = run(yard, *words, **job)
+    assert done.status == 0, done.err
+    lines = output.read_text().splitlines()
+    assert lines[[line.partition("<<")[0] for line in lines].index("task-id") + 1] == only(yard)["id"]
+    assert any(line.endswith(f"/experiments/{only(yard)['id']}/output/log") for line in lines)
+
+
+@pytest.mark.parametrize("flag", ["--queue", "--attach", "--from"])
+def test_an_empty_name_trains_nowhere(flag: str, yard: Yard) -> None:
+    """As `--queue "$QUEUE"` gives one where the variable is not set."""
+    words = ("--queue", "gpu") if flag == "--from" else ()
+    done = run(yard, *words, flag, "", "--", "sh", "-c", "touch ../ran-here")
+    assert (done.status, done.calls) == (2, ())
+    assert done.talk()[0] == f"{flag} is empty"
+    assert not (yard.repo.path.parent / "ran-here").exists()
 
 
 @pytest.mark.parametrize(
@@ -248,6 +285,7 @@ def test_a_timeout_is_never_success_and_leaves_the_task(yard: Yard) -> None:
     done = run(yard, "--queue", "gpu", "--wait", "--wait-timeout", "0.05", "--", "python", "train.py")
     assert (done.status, only(yard)["status"]) == (4, "in_progress")
     assert "still in_progress after" in done.out
+    assert f"to wait again: git clearml run --attach {only(yard)['id']}\n" in done.err
     assert len(side_refs(yard)) == 1
 
 
@@ -286,6 +324,25 @@ def test_the_log_is_followed_without_the_agents_configuration(yard: Yard) -> Non
     assert sum("red" in line for line in lines) == 1
     assert "\x1b" not in done.out
     assert yard.server.access_key not in done.out
+
+
+def without_variables(yard: Yard, tmp_path: Path) -> dict[str, str | None]:
+    """The server's credentials in a clearml.conf alone."""
+    server, conf = yard.server, tmp_path / "clearml.conf"
+    keys = f'credentials {{ access_key: "{server.access_key}", secret_key: "{server.secret_key}" }}'
+    conf.write_text(f'api {{ api_server: "{server.url}", web_server: "{server.url}", {keys} }}\n')
+    return {**dict.fromkeys(server.env), "CLEARML_CONFIG_FILE": str(conf)}
+
+
+@pytest.mark.parametrize(("flag", "end"), [("--follow", "complete"), ("--wait", "fail")])
+def test_secrets_in_the_log_are_struck(flag: str, end: str, yard: Yard, tmp_path: Path) -> None:
+    """Those of clearml.conf (see `run`), and those of the environment."""
+    yard.publish()
+    text = f"RuntimeError: hunter2hunter2 refused, key {yard.server.secret_key}"
+    Robot(yard.server, "take", lambda task: log(yard.server, task["id"], text), "wait", end)
+    env = {**without_variables(yard, tmp_path), "MY_TOKEN": "hunter2hunter2"}
+    done = run(yard, "--queue", "gpu", flag, "--", "python", "train.py", **env)
+    assert "RuntimeError: [secret] refused, key ***" in done.out
 
 
 @pytest.mark.parametrize(
@@ -374,20 +431,139 @@ def until_running(yard: Yard, running: subprocess.Popen[str]) -> str:
     return task
 
 
-def test_killed_and_called_again_after_the_end(yard: Yard) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_and_called_again_after_the_end(number: int, yard: Yard) -> None:
     """The record that the killed call owed is made by the next, which launches nothing."""
     yard.publish()
     Robot(yard.server, "take")
     words = ("--queue", "gpu", "--wait", "--record", "notes", "--", "python", "train.py")
     running = process(yard, *words)
     task = until_running(yard, running)
-    running.kill()
-    running.communicate()
-    with yard.server.store.lock:
-        yard.server.tasks[task].update(status="completed", completed="2026-01-02T03:04:05+00:00")
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert number == signal.SIGKILL or f"git clearml run --attach {task} --record notes\n" in err
+    completes(yard, task)
     done = run(yard, *words)
     assert (done.status, done.out.splitlines()[0], len(launched(yard))) == (0, task, 1)
-    assert task in yard.repo.git("notes", "--ref=clearml", "show", "HEAD")
+    assert task in note(yard)
+
+
+def completes(yard: Yard, task: str) -> None:
+    with yard.server.store.lock:
+        yard.server.tasks[task].update(status="completed", completed="2026-01-02T03:04:05+00:00")
+
+
+def note(yard: Yard, rev: str = "HEAD") -> str:
+    """The note of a commit, "" for none."""
+    words = ["git", "notes", "--ref=clearml", "show", rev]
+    return subprocess.run(words, cwd=yard.repo.path, capture_output=True, text=True, check=False).stdout
+
+
+RECORDED = ("--queue", "gpu", "--wait", "--record", "notes")
+
+
+def test_what_the_server_did_not_say_is_recorded_by_the_next_call(yard: Yard) -> None:
+    """It goes away just after it has said `completed`."""
+    yard.publish()
+    robot = Robot(yard.server, "take", "report", "complete")
+
+    def fault(call: str, body: dict[str, Any]) -> None:
+        robot(call, body)
+        if any(task["status"] == "completed" for task in yard.server.tasks.values()):
+            yard.server.hook = robot
+            yard.server.fail_next(403, call="tasks.get_all_ex")
+
+    yard.server.hook = fault
+    first = run(yard, *RECORDED, "--", "python", "train.py")
+    task = only(yard)["id"]
+    assert (first.status, note(yard)) == (3, ""), first.err
+    assert "git clearml: not recorded: " in first.err
+    assert f"to record it: git clearml run --attach {task} --record notes\n" in first.err
+    second = run(yard, *RECORDED, "--", "python", "train.py")
+    assert (second.status, len(launched(yard))) == (0, 1)
+    assert task in note(yard)
+    third = run(yard, *RECORDED, "--", "python", "train.py")
+    assert (third.status, len(launched(yard))) == (0, 2)
+
+
+def test_a_result_that_nobody_wants_recorded_may_be_unknown(yard: Yard) -> None:
+    yard.publish()
+    robot = Robot(yard.server, *DONE)
+
+    def fault(call: str, body: dict[str, Any]) -> None:
+        robot(call, body)
+        if any(task["status"] == "completed" for task in yard.server.tasks.values()):
+            yard.server.hook = robot
+            yard.server.fail_next(403, call="tasks.get_all_ex")
+
+    yard.server.hook = fault
+    done = run(yard, "--queue", "gpu", "--wait", "--", "python", "train.py")
+    assert done.status == 0
+    assert "warning: what the task came to is not known" in done.err
+
+
+def test_a_server_that_stays_away_is_asked_by_the_next_call(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_runs, "AWAY", 0.0)
+    yard.publish()
+    Robot(yard.server, "take", lambda _: yard.server.fail_next(400, call="tasks.get_all_ex"))
+    first = run(yard, *RECORDED, "--", "python", "train.py")
+    assert first.status == 3
+    assert "the server has been away" in first.out
+    completes(yard, only(yard)["id"])
+    assert run(yard, *RECORDED, "--", "python", "train.py").status == 0
+    assert only(yard)["id"] in note(yard)
+
+
+def test_a_timeout_leaves_the_record_to_the_next_call(yard: Yard) -> None:
+    yard.publish()
+    Robot(yard.server, "take")
+    first = run(yard, *RECORDED, "--wait-timeout", "0.05", "--", "python", "train.py")
+    task = only(yard)["id"]
+    assert first.status == 4
+    assert f"to wait again: git clearml run --attach {task} --record notes\n" in first.err
+    completes(yard, task)
+    assert run(yard, *RECORDED, "--", "python", "train.py").status == 0
+    assert (only(yard)["id"], task in note(yard)) == (task, True)
+
+
+@pytest.mark.parametrize("step", ["publish", "close", "delete"])
+def test_an_end_without_a_record_owes_none(step: str, yard: Yard) -> None:
+    yard.publish()
+    Robot(yard.server, "take", step)
+    first = run(yard, *RECORDED, "--", "python", "train.py")
+    assert first.status == 3
+    second = run(yard, *RECORDED, "--", "python", "train.py")
+    assert second.out.splitlines()[0] != first.out.splitlines()[0]
+
+
+def test_whoever_aborts_owes_no_record(yard: Yard) -> None:
+    yard.publish()
+    Robot(yard.server, "take")
+    words = (*RECORDED, "--abort-on-interrupt", "--", "python", "train.py")
+    running = process(yard, *words)
+    until_running(yard, running)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    Robot(yard.server, *DONE)
+    assert run(yard, *words).status == 0
+    assert len(launched(yard)) == 2
+
+
+def test_the_record_is_made_whoever_reads_the_end(yard: Yard) -> None:
+    """The first line is what a script wants: `... | head -1`."""
+    yard.publish()
+    Robot(yard.server, *DONE)
+    running = process(yard, *RECORDED, "--", "python", "train.py")
+    assert running.stdout
+    assert running.stderr
+    task = running.stdout.readline().strip()
+    running.stdout.close()
+    running.stderr.read()
+    assert running.wait(timeout=30) == 128 + signal.SIGPIPE
+    running.stderr.close()
+    assert task in note(yard)
+    done = run(yard, *RECORDED, "--", "python", "train.py")
+    assert done.out.splitlines()[0] != task
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -405,20 +581,77 @@ def test_interrupted(number: int, status: int, abort: bool, yard: Yard) -> None:
     assert (f"git clearml run --attach {task}" in err) is not abort
 
 
-def test_attach(yard: Yard) -> None:
-    yard.publish()
+def in_flight(yard: Yard, *steps: str) -> str:
+    """The id of a task on the queue that will go through these steps once it is looked at again."""
     robot = Robot(yard.server)
     task = run(yard, "--queue", "gpu", "--", "python", "train.py").out.splitlines()[0]
-    robot.steps[:] = DONE
+    robot.steps[:] = steps
     robot.looked.clear()
+    return task
+
+
+@pytest.mark.parametrize("kind", ["notes", "commit"])
+def test_attach_records_what_ran_wherever_head_is(kind: str, yard: Yard) -> None:
+    ran = yard.repo.head
+    yard.publish("--set-upstream", "main")
+    task = in_flight(yard, *DONE)
+    head = yard.repo.commit("next", {"train.py": "print('other')\n"})
+    yard.publish()
+    done = run(yard, "--attach", task, "--record", kind, PATH=on_path())
+    assert done.status == 0, done.err
+    if kind == "notes":
+        assert (task in note(yard, ran), note(yard, head)) == (True, "")
+    else:
+        assert json.loads(yard.remote.git("show", "main:clearml.lock"))["commit"] == ran
+
+
+def test_attach_makes_the_record_that_a_call_owes(yard: Yard) -> None:
+    yard.publish()
+    Robot(yard.server, "take")
+    words = (*RECORDED, "--wait-timeout", "0.05", "--", "python", "train.py")
+    assert run(yard, *words).status == 4
+    task = only(yard)["id"]
+    completes(yard, task)
+    assert run(yard, "--attach", task, "--record", "notes").status == 0
+    assert task in note(yard)
+    assert run(yard, *words).out.splitlines()[0] != task
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"commit": "a" * 40}, "which is not in this clone"),
+        ({"commit": ""}, "names no commit"),
+        ({"diff": "diff --git a/x b/x\n"}, "with uncommitted changes"),
+    ],
+)
+def test_attach_refuses_what_it_cannot_record(changes: dict[str, str], words: str, yard: Yard) -> None:
+    task = yard.server.add_task(**{"commit": yard.repo.head, "status": "completed", **changes})
     done = run(yard, "--attach", task, "--record", "notes")
-    assert done.status == 0
-    assert task in yard.repo.git("notes", "--ref=clearml", "show", "HEAD")
+    assert done.status == 2
+    assert words in done.talk()[0]
+    assert run(yard, "--attach", task).status == 0
 
 
-def test_attach_to_nothing(yard: Yard) -> None:
-    assert run(yard, "--attach", "f" * 32).status == 2
-    assert run(yard, "--attach", "").status == 2
+@pytest.mark.parametrize("record", [("--record", "notes"), ()])
+def test_attach_that_only_says_what_it_would_do(record: tuple[str, ...], yard: Yard) -> None:
+    yard.publish()
+    task = in_flight(yard)
+    done = run(yard, "--attach", task, *record, "--dry-run")
+    assert (done.status, only(yard)["status"], note(yard)) == (0, "queued", "")
+    assert ("record" in done.out) is bool(record)
+
+
+def test_attach_to_a_page(yard: Yard) -> None:
+    task = yard.server.add_task(commit=yard.repo.head, status="completed")
+    done = run(yard, "--attach", f"{yard.server.url}/projects/*/experiments/{task}/output/log")
+    assert (done.status, done.out.splitlines()[0]) == (0, task)
+
+
+@pytest.mark.parametrize("task", ["f" * 32, "no id", "http://127.0.0.1/projects/x", "../x"])
+@pytest.mark.parametrize("record", [("--record", "notes"), ()])
+def test_attach_to_nothing(task: str, record: tuple[str, ...], yard: Yard) -> None:
+    assert run(yard, "--attach", task, *record).status == 2
 
 
 # --- side refs ------------------------------------------------------------------------------------------------------
@@ -517,3 +750,29 @@ def test_an_answer_without_an_id(yard: Yard) -> None:
     assert run(yard, "--queue", "gpu", "--", "python", "train.py").status == 3
     assert yard.server.tasks[others]["status"] == "in_progress"
     assert not {"tasks.stop", "tasks.archive"} & set(yard.server.calls())
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_two_same_calls_at_once_are_one_training(published: bool, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes while the first has made its task and not put it on the queue yet: it waits, and attaches."""
+    if published:
+        yard.publish()
+    words = ("--queue", "gpu", "--", "python", "train.py")
+    enqueue, others = agents.enqueue, []
+
+    def late(*arguments: Any) -> None:
+        asked = len(yard.server.calls())
+        env = process_environment({**yard.server.env, "PATH": on_path()})
+        pipe = subprocess.PIPE
+        others.append(subprocess.Popen(program("run", *words), cwd=yard.repo.path, env=env, stdout=pipe, stderr=pipe))
+        while yard.server.calls()[asked:].count("tasks.get_all_ex") < 2 and others[0].poll() is None:
+            time.sleep(0.02)
+        enqueue(*arguments)
+
+    monkeypatch.setattr(agents, "enqueue", late)
+    first = run(yard, *words)
+    out, err = others[0].communicate(timeout=60)
+    assert (first.status, others[0].returncode) == (0, 0), (first.err, err)
+    assert only(yard)["status"] == "queued"
+    assert only(yard)["id"].encode() in out
+    assert "archived" not in only(yard)["system_tags"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 
 from git_clearml import following
 from tests.support.clearml_server import ClearMLServer
-from tests.support.program import Result, inside, outside
-from tests.support.pushing import Yard, make_yard, on_path
+from tests.support.program import Result, inside, outside, process_environment
+from tests.support.program import command as program
+from tests.support.pushing import Yard, make_yard, on_path, write_hook
 from tests.support.robot import Robot
 from tests.support.scripts import QUICK
 
@@ -108,6 +111,48 @@ def test_a_command_before_the_push_that_fails_stops_it(yard: Yard) -> None:
     assert yard.remote.git("rev-parse", "main") == before
 
 
+@pytest.mark.parametrize("queue", [True, False])
+def test_interrupted_before_the_push(queue: bool, yard: Yard) -> None:
+    """The kept commit is named, and the same call pushes it: on a queue without a second training."""
+    Robot(yard.server, "take", "complete")
+    where = ("--queue", "gpu", "--wait") if queue else ()
+    command = "test -e ../go || { touch ../pushing; exec >/dev/null 2>&1; until test -e ../go; do sleep 0.1; done; }"
+    python = "python" if queue else sys.executable
+    words = (*where, "--record", "commit", "--before-push", command, "--", python, "train.py")
+    env = {**(yard.server.env if queue else {}), "PATH": on_path()}
+    running = subprocess.Popen(
+        program("run", *words),
+        cwd=yard.repo.path,
+        env=process_environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (yard.repo.path.parent / "pushing").exists():
+        assert running.poll() is None, running.communicate()
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=30)
+    (kept,) = yard.repo.git("for-each-ref", "--format=%(objectname)", "refs/clearml/results").split()
+    assert running.returncode == 143
+    assert f"the results commit is kept, and not pushed: {kept}; by hand: git push origin {kept[:12]}:refs/" in err
+    (yard.repo.path.parent / "go").touch()
+    if queue:
+        again = inside("run", *words, cwd=yard.repo.path, env=env)
+        assert (again.status, len(yard.server.tasks)) == (0, 1), again.err
+        assert yard.remote.git("rev-parse", "main") == kept
+
+
+def test_notes_that_could_not_be_pushed_cost_no_second_training(yard: Yard) -> None:
+    Robot(yard.server, "take", "complete")
+    hook = write_hook(yard.remote.path / "hooks" / "pre-receive", "#!/bin/sh\nexit 1\n")
+    assert queued(yard, "--record", "notes", "--push-record").status == 3
+    hook.unlink()
+    again = queued(yard, "--record", "notes", "--push-record")
+    assert (again.status, len(yard.server.tasks)) == (0, 1), again.err
+    assert note(yard)["task"] in yard.remote.git("notes", "--ref=clearml", "show", yard.repo.head)
+
+
 @pytest.mark.parametrize("kind", ["notes", "commit"])
 def test_a_failed_run_is_recorded_as_such_and_is_no_result(kind: str, yard: Yard) -> None:
     head = yard.repo.commit("fails", {"train.py": FAILS})
@@ -137,10 +182,45 @@ def test_a_timeout_records_nothing(yard: Yard) -> None:
 
 
 def test_a_dirty_run_is_not_recorded(yard: Yard) -> None:
-    yard.repo.write({"train.py": QUICK + "# edited\n"})
+    """That is said before the work."""
+    yard.repo.write({"train.py": QUICK + "open('worked', 'w').close()\n"})
     done = here(yard, "--allow-dirty", "--record", "notes")
+    assert done.status == 2
+    assert "no run with uncommitted changes is recorded: train.py" in done.err
+    assert not (yard.repo.path / "worked").exists()
+
+
+@pytest.mark.parametrize("queue", [True, False])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--record", "notes", "--push-record"), "there is no remote to push the notes to"),
+        (("--record", "commit", "--branch", "main", "--committer", "Robot"), "not a committer: 'Robot'"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_said_before_the_work(
+    queue: bool, words: tuple[str, ...], message: str, yard: Yard
+) -> None:
+    Robot(yard.server, "take", "complete")
+    if "--push-record" in words:
+        yard.repo.git("remote", "remove", "origin")
+    done = queued(yard, *words) if queue else here(yard, *words)
+    assert (done.status, yard.server.tasks) == (2, {})
+    assert message in done.err
+    assert not (yard.repo.path / ".git" / "clearml" / "runs").exists()
+
+
+def test_a_server_that_is_away_after_the_run_hides_its_tasks(yard: Yard) -> None:
+    """That is no run without a task."""
+    yard.server.fail_next(403, call="tasks.get_all_ex")
+    words = ("run", "--record", "notes", "--", sys.executable, "-c", "pass")
+    done = inside(*words, cwd=yard.repo.path, env=yard.server.env)
     assert done.status == 3
-    assert "not recorded: uncommitted changes in train.py" in done.err
+    assert "made no ClearML task" not in done.err
+    assert "which tasks it made is not known" in done.err
+    assert "not recorded: the server did not tell which tasks the run made" in done.err
+    (record,) = (yard.repo.path / ".git" / "clearml" / "runs").rglob("*.json")
+    assert json.loads(record.read_text())["notes"][0].startswith("its tasks on the server are not known: ")
 
 
 def test_a_run_without_a_task_has_nothing_to_record(yard: Yard) -> None:

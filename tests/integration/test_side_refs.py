@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_there_and_back(yard: Yard) -> None:
     assert made.ref.startswith(f"refs/heads/git-clearml/{head[:12]}-")
     assert made == SideRef(
         made.ref, "origin", str(yard.remote.path), head, "", os.getpid(), processes.started(os.getpid()),
-        processes.here(), NOW,
+        processes.here(), NOW, NOW + 86400.0,
     )  # fmt: skip
     (record,) = records(yard)
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
@@ -356,7 +357,8 @@ def test_a_hook_refuses(yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n")
     with pytest.raises(NotPushed, match="could not be pushed to origin: not on a Friday") as said:
         push(yard)
-    assert (said.value.status, said.value.hint) == (3, "push the branch, or use --as-diff")
+    assert said.value.status == 3
+    assert said.value.hint == "push the branch; a check does without: git clearml check-runnable --as-diff"
     assert (side(yard.remote), records(yard)) == ({}, [])
 
 
@@ -434,20 +436,69 @@ def test_a_remote_that_is_silent(yard: Yard) -> None:
     assert side_refs.abandoned(opened(yard), host=processes.here(), now=NOW) == []  # we are alive
 
 
+def told_by(yard: Yard, expected: type[BaseException] | None, **options: float) -> list[SideRef | None]:
+    """What a push tells of its ref, from before anything is sent."""
+    told: list[SideRef | None] = []
+
+    def tell(side_ref: SideRef | None) -> None:
+        if not told:
+            assert (side(yard.remote), side_refs.recorded(opened(yard))) == ({}, [side_ref])
+        told.append(side_ref)
+
+    with pytest.raises(expected) if expected else nullcontext():
+        side_refs.push(opened(yard), origin(yard), yard.repo.head, told=tell, clock=lambda: NOW, **options)
+    return told
+
+
+def test_it_is_named_before_it_is_sent(yard: Yard) -> None:
+    first, second = told_by(yard, None)
+    assert first
+    assert second == first
+    assert (first.arriving, second.arriving) == (True, False)
+
+
+def test_one_that_was_refused_is_no_more(yard: Yard) -> None:
+    write_hook(yard.hook, "#!/bin/sh\nexit 1\n")
+    assert told_by(yard, NotPushed)[-1] is None
+
+
+def test_one_that_cannot_be_taken_back_is_still_there(yard: Yard) -> None:
+    yard.remote.git("config", "receive.denyDeletes", "true")
+    write_hook(yard.remote.path / "hooks/post-receive", "#!/bin/sh\nkill -9 $PPID\n")
+    last = told_by(yard, NotPushed)[-1]
+    assert last
+    assert (list(side(yard.remote)), side_refs.recorded(opened(yard))) == ([last.ref], [last])
+
+
+def test_one_whose_push_took_too_long_may_still_arrive(yard: Yard) -> None:
+    """Then it is deleted, if somebody tries in time; if not, he hears of it, and its record stays."""
+    write_hook(yard.remote.path / "hooks/pre-receive", "#!/bin/sh\nexec sleep 1000\n")
+    (left,) = told_by(yard, TimedOut, timeout=1)
+    assert left
+    (yard.remote.path / "hooks/pre-receive").unlink()
+    with pytest.raises(NotDeleted, match=f"the push of {left.ref} was cut short, and it may still arrive"):
+        side_refs.delete(opened(yard), left)
+    assert side_refs.recorded(opened(yard)) == [left]
+    yard.remote.git("update-ref", left.ref, "main")
+    with pytest.raises(NotDeleted, match="was moved"):
+        side_refs.delete(opened(yard), left)
+    yard.repo.git("push", "--quiet", "--no-verify", "--force", "origin", f"{left.commit}:{left.ref}")
+    side_refs.delete(opened(yard), left)
+    assert (side(yard.remote), records(yard)) == ({}, [])
+
+
 def test_interrupted_before_it_arrived(yard: Yard) -> None:
     """It may still arrive: nothing there is no reason to forget it."""
     write_hook(yard.hook, f"#!/bin/sh\nkill -INT {os.getpid()}\nexec sleep 1000\n")
-    with pytest.raises(KeyboardInterrupt):
-        push(yard)
-    assert len(side_refs.recorded(opened(yard))) == 1
+    (left,) = told_by(yard, KeyboardInterrupt)
+    assert side_refs.recorded(opened(yard)) == [left]
     assert side(yard.remote) == {}
 
 
 def test_interrupted_after_it_arrived(yard: Yard) -> None:
     once = f"#!/bin/sh\nmkdir once || exit 0\nkill -INT {os.getpid()}\nexec sleep 1000\n"
     write_hook(yard.remote.path / "hooks/post-receive", once)
-    with pytest.raises(KeyboardInterrupt):
-        push(yard)
+    assert told_by(yard, KeyboardInterrupt)[-1] is None
     assert (side(yard.remote), records(yard)) == ({}, [])
 
 
@@ -536,8 +587,8 @@ def test_a_worktree_that_is_gone(yard: Yard, tmp_path: Path) -> None:
 def test_bound_to_a_task(yard: Yard) -> None:
     """Then only the task's end says when the ref may go, and that the caller knows."""
     repository, made = opened(yard), push(yard)
-    bound = side_refs.bind(repository, made, "a1b2c3")
-    assert bound == replace(made, task="a1b2c3")
+    bound = side_refs.bind(repository, made, "a1b2c3", "https://api.example.com")
+    assert bound == replace(made, task="a1b2c3", server="https://api.example.com")
     assert side_refs.recorded(repository) == [bound]
     dead = replace(bound, pid=0)
     side_refs.bind(repository, dead, "a1b2c3")
@@ -559,6 +610,10 @@ def test_bound_to_a_task(yard: Yard) -> None:
         ({"pid_started": "", "created": NOW - 86401}, True),
         ({"pid_started": "", "created": NOW - 86399}, False),
         ({"pid_started": "", "pid": 0}, True),
+        ({"host": "elsewhere", "deadline": NOW - 1}, True),
+        ({"host": "elsewhere", "deadline": NOW + 1}, False),
+        ({"host": "elsewhere", "deadline": NOW - 1, "task": "x"}, False),
+        ({"host": "elsewhere", "deadline": 0.0}, False),
     ],
     ids=str,
 )
@@ -568,6 +623,17 @@ def test_which_are_abandoned(yard: Yard, changes: dict[str, object], gone: bool)
     record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
     found = side_refs.abandoned(opened(yard), host=processes.here(), now=NOW)
     assert [one.ref for one in found] == ([made.ref] if gone else [])
+
+
+def test_a_record_of_an_earlier_version(yard: Yard) -> None:
+    """It has no deadline, and says nothing of a server."""
+    made = push(yard)
+    (record,) = records(yard)
+    document = {**json.loads(record.read_text()), "host": "elsewhere"}
+    assert (document.pop("deadline"), document.pop("server")) == (NOW + 86400.0, "")
+    record.write_text(json.dumps(document))
+    assert side_refs.recorded(opened(yard)) == [replace(made, host="elsewhere", deadline=0.0)]
+    assert side_refs.abandoned(opened(yard), host=processes.here(), now=NOW * 2) == []
 
 
 def test_no_records_at_all(yard: Yard) -> None:
@@ -585,6 +651,9 @@ DAMAGE = {
     "a flag for a number": {"pid": True},
     "no time": {"created": "now"},
     "no number": {"created": float("nan")},
+    "no deadline": {"deadline": "never"},
+    "a deadline that is no number": {"deadline": float("inf")},
+    "a server that is none": {"server": 7},
     "another ref": {"ref": "refs/heads/main"},
     "another folder": {"ref": "refs/heads/git-clearmlx/{leaf}"},
     "a tag": {"ref": "refs/tags/git-clearml/{leaf}"},

@@ -205,3 +205,20 @@ def test_of_no_commits(server: ClearMLServer) -> None:
     with pytest.raises(BadAnswer):
         of_commits(server, ".*")
     assert server.calls() == []
+
+
+def test_our_credentials_are_in_no_result(server: ClearMLServer) -> None:
+    """A parameter may repeat them, and what comes from here is written into git."""
+    key = server.secret_key
+    args = {"Args": {"key": entry("Args", "key", f"x{key}y")}}
+    task = server.add_task(commit=COMMIT, hyperparams=args, metrics={key: {"a": 1.0}})
+    [result] = of_tasks(server, task)
+    assert (result.task, result.commit, result.parameters) == (task, COMMIT, (("Args/key", "x[secret]y"),))
+    assert key not in str(result)
+
+
+def test_models_that_may_not_be_read_cost_their_addresses_alone(server: ClearMLServer) -> None:
+    task = server.add_task(commit=COMMIT, models={"output": [{"name": "best", "model": "c" * 32}]})
+    server.fail_next(403, call="models.get_all")
+    [result] = of_tasks(server, task)
+    assert [(one.name, one.kind, one.uri) for one in result.artifacts] == [("best", "model", "")]

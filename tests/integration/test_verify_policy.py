@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml import owners
+from tests.support.check_world import owner
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, process_environment
 
@@ -191,6 +193,27 @@ def test_on_unreachable_warn_changes_no_rejection(gate: Gate) -> None:
 def test_require_run_record(gate: Gate) -> None:
     gate.repo.policy("require-run-record = true")
     gate.task()
+    gate.refuses("no-task")
+
+
+BY_AGENT = {"last_worker": "w1", "runtime": {"_exec_agent_hostname": "w1"}}
+
+
+def test_a_task_of_run_queue_needs_none(gate: Gate) -> None:
+    """An agent's clone is clean. A clone of the task carries the same name, and may run anything."""
+    gate.repo.policy("require-run-record = true")
+    task = gate.task(**BY_AGENT)
+    value = owners.to_property(owner(task=task), owners.CHECK)
+    gate.server.tasks[task]["hyperparams"] = {"properties": {owners.CHECK: value}}
+    properties = gate.server.tasks[task]["hyperparams"]["properties"]
+    gate.refuses("no-task")
+    properties[owners.RUN] = properties.pop(owners.CHECK)
+    gate.accepts()
+    copy = gate.task(**BY_AGENT)
+    gate.server.tasks[copy]["hyperparams"] = {"properties": properties}
+    del gate.server.tasks[task]
+    gate.refuses("no-task")
+    properties[owners.RUN] = {**properties[owners.RUN], "value": "{"}
     gate.refuses("no-task")
 
 

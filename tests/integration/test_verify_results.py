@@ -167,6 +167,10 @@ NOT_NAMED = "which results-paths do not name"
         (files({"metrics/__init__.py": "import evil"}), f"it also changes metrics/__init__.py, {NOT_NAMED}"),
         (files({"metrics/A.PY": "import evil"}), f"it also changes metrics/A.PY, {NOT_NAMED}"),
         (files({"metrics/plot.ipynb": "{}"}), f"it also changes metrics/plot.ipynb, {NOT_NAMED}"),
+        *(
+            (files({f"metrics/{name}": "x"}), f"it also changes metrics/{name}, {NOT_NAMED}")
+            for name in ("a.pyc", "A.PYC", "__pycache__/a.pyc", "a.pyo", "a.pyd", "a.dll", "a.dylib")
+        ),
         (files({"metrics/.gitattributes": "*"}), f"it also changes metrics/.gitattributes, {NOT_NAMED}"),
         (files({"metrics/requirements.txt": "x"}), f"it also changes metrics/requirements.txt, {NOT_NAMED}"),
         (files({"metrics/uv.lock": "x"}), f"it also changes metrics/uv.lock, {NOT_NAMED}"),
@@ -404,12 +408,32 @@ def test_every_link_is_looked_at(gate: Gate, ran: str) -> None:
     gate.refuses()
 
 
+def stacked(repo: Repo, count: int) -> None:
+    """So many results commits, one on top of the other, made by one git process; they are checked out."""
+    who = "C. Committer <committer@example.com> 1767323045 +0000"
+    lines = [
+        f"commit refs/heads/main\ncommitter {who}\ndata 7\nresults\n"
+        f"M 100644 inline clearml.lock\ndata {len(str(number))}\n{number}\n"
+        for number in range(count)
+    ]
+    lines[0] = lines[0].replace("\nM ", f"\nfrom {repo.head}\nM ")
+    repo.git("fast-import", "--quiet", stdin="\n".join(lines))
+    repo.git("reset", "--quiet", "--hard")
+
+
 def test_the_chain_has_an_end(gate: Gate, ran: str) -> None:
-    for number in range(MOST):
-        gate.repo.commit("results", {"clearml.lock": str(number)})
+    stacked(gate.repo, MOST)
     gate.accepts()
     gate.repo.commit("results", {"clearml.lock": "one more"})
-    gate.refuses()
+    result = gate.refuses()
+    assert result.commit["notes"] == [
+        f"not a results commit: it stands on more than {MOST} of them, and no more are looked at"
+    ]
+
+
+def test_a_whole_chain_without_evidence_is_no_end(gate: Gate) -> None:
+    stacked(gate.repo, MOST)
+    assert gate.refuses().commit["notes"] == []
 
 
 def test_several_commits_are_still_one_question(gate: Gate, ran: str) -> None:

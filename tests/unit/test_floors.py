@@ -27,7 +27,7 @@ FLOORS = {
     "edges": (
         "ci_outputs clearml_api clearml_conf console differences github_asking github_event history hook_files "
         "journal note_trees notes offline_sessions processes progress pull_request remembered remotes repository "
-        "run_environment run_store side_refs skip working_tree"
+        "run_environment run_store side_ref_records side_refs skip working_tree"
     ),
     "services": (
         "agents best checkout checks ci ci_job cleaning commits diagnosis evidence explaining following hints "

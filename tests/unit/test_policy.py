@@ -133,6 +133,8 @@ LOOKALIKES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"entry_point": "pkg"}, {}, "entry-point-missing", "'pkg'"),  # a folder is no file
     ({"commit": OTHER_HASH}, {}, "other-commit", f"another commit, {OTHER_HASH[:12]}"),
     ({}, {"require_run_record": True}, "no-task", "git clearml run"),
+    ({"by_agent": True}, {"require_run_record": True}, "no-task", "git clearml run"),
+    ({"launched": True}, {"require_run_record": True}, "no-task", "git clearml run"),  # and then run by hand
     ({"damage": "its task.json cannot be read"}, {}, "no-task", "its task.json cannot be read"),
 ]
 
@@ -513,12 +515,18 @@ def test_damage_is_a_finding() -> None:
     assert verdict.near_misses[0].reasons[0].message == "its task.json is cut off"
 
 
-@pytest.mark.parametrize("name", ["x.py", "x.pyx", "x.ipynb", "x.sh", "x.so", ".py"])
+@pytest.mark.parametrize("name", ["x.py", "x.pyx", "x.ipynb", "x.sh", "x.so", "x.pyd", "x.dll", "x.dylib", ".py"])
 @pytest.mark.parametrize("pattern", ["outputs/**", "outputs/*", "**/*", "outputs/"])
 def test_untracked_code_never_passes(name: str, pattern: str) -> None:
     assert not untracked_ok(f"outputs/{name}", policy(untracked_ok=(pattern,)))
     assert untracked_ok("outputs/x.bin", policy(untracked_ok=(pattern,)))
     assert not untracked_ok("outputs/x.bin", policy())
+
+
+@pytest.mark.parametrize("name", ["__pycache__/x.cpython-311.pyc", "__pycache__/x.cpython-311.opt-1.pyc", "best.pth"])
+def test_what_python_leaves_behind_and_weights_pass_untracked(name: str) -> None:
+    assert untracked_ok(f"outputs/{name}", policy(untracked_ok=("outputs/**",)))
+    assert not untracked_ok(f"outputs/{name}", policy())
 
 
 def test_record_reasons_of_a_clean_record() -> None:
