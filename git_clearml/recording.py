@@ -62,8 +62,8 @@ def record(
 ) -> None:
     """Records the results as it is wished, a results commit on the branch `where`.
 
-    What did not succeed is written into a note, never into a results commit. Raises PublishFailed and other Errors:
-    what was written stays written.
+    What did not succeed is written into a note, never into a results commit; the note is pushed where the commit would
+    have been. Raises PublishFailed and other Errors: what was written stays written.
     """
     if wish.kind == "none":
         return
@@ -91,8 +91,8 @@ def record(
     say(f"recorded in the note of {commit.hash[:12]}" if new else f"the note of {commit.hash[:12]} says so already")
     if wish.kind == "commit":
         say("no results commit: the run did not succeed")
-    if wish.push:
-        remote = _remote(repository)
+    if wish.push or wish.kind == "commit":
+        remote = where.remote if where else _remote(repository)
         notes.push(repository, remote.name or remote.url, timeout=_BUDGET)
         say(f"pushed the notes to {remote.shown}")
 

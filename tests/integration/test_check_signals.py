@@ -78,7 +78,12 @@ class Stage:
         return lambda: len([call for call in self.server.calls() if call == "tasks.get_all_ex"]) >= 4
 
     def end(self, running: subprocess.Popen[bytes]) -> tuple[int, Json, str]:
-        out, err = running.communicate(timeout=LIMIT)
+        try:
+            out, err = running.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:  # a failure of this test, and of no other
+            running.kill()
+            running.communicate()
+            raise
         assert_no_secrets((out + err).decode(), self.server.access_key, self.server.secret_key)
         assert b"Traceback" not in out + err
         document = json.loads(out)

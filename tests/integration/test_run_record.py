@@ -15,7 +15,7 @@ from git_clearml import following
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, outside, process_environment
 from tests.support.program import command as program
-from tests.support.pushing import Yard, make_yard, on_path, write_hook
+from tests.support.pushing import Yard, make_yard, on_path, refs_of, write_hook
 from tests.support.robot import Robot
 from tests.support.scripts import QUICK
 
@@ -160,6 +160,8 @@ def test_a_failed_run_is_recorded_as_such_and_is_no_result(kind: str, yard: Yard
     done = here(yard, "--record", kind)
     assert done.status == 3  # the command's own
     assert (note(yard)["status"], yard.repo.head) == ("failed", head)
+    pushed = "refs/notes/clearml" in refs_of(yard.remote)  # or it would be gone with a runner
+    assert pushed is (kind == "commit")
     assert inside("verify", cwd=yard.repo.path).status == 1
 
 

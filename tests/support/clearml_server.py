@@ -46,7 +46,7 @@ class ClearMLServer:
         self._backend = Backend(Authority(access_key, secret_key), latency=latency)
         self._backend.store.new_queue("default")
         self._http = ApiHttpServer(port, self._backend)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
 
     def __enter__(self) -> ClearMLServer:
         self.start()

@@ -29,7 +29,7 @@ class GitServer:
         self.requests: list[str] = []
         """Method and path of each request, in order."""
         self._http = _Server(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
 
     def __enter__(self) -> GitServer:
         self._thread.start()

@@ -78,7 +78,7 @@ class GitHubServer:
         self.lock = threading.RLock()
         self._ids = iter(range(1000, 1_000_000))
         self._http = _Http(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
 
     def __enter__(self) -> GitHubServer:
         self._thread.start()
