@@ -203,7 +203,7 @@ def ask(
 def _ended(process: subprocess.Popen[bytes], timeout: float) -> int:
     """The process's exit status, as soon as it ends: Popen.wait, given a timeout, looks up to 50 ms late.
 
-    The pidfd only makes it quicker: two waits of many hundreds took their whole timeout though git had long ended.
+    The pidfd only makes it quicker: two of thousands of waits seem to have taken their whole timeout for nothing.
     """
     deadline = time.monotonic() + timeout
     with contextlib.ExitStack() as after:
