@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from git_clearml import __version__
-from git_clearml.console import Console, mute, open_streams
+from git_clearml.base.console import Console, mute, open_streams
 from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = tuple(

@@ -8,19 +8,26 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import agents, checks, clearml_conf, evidence, judgement, launching, prepush, proofs
-from git_clearml.console import Console
+from git_clearml.agent import check as checks
+from git_clearml.agent import launch as launching
+from git_clearml.agent import passes as proofs
+from git_clearml.base.console import Console
+from git_clearml.base.progress import Progress
+from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.model import Check, CheckOutcome
 from git_clearml.errors import CannotDecide, Error, NotConfigured, PublishFailed, UsageError
-from git_clearml.judgement import Judging, Surroundings
-from git_clearml.launches import Check, CheckOutcome
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository
+from git_clearml.hook import ref_updates as prepush
 from git_clearml.model import Commit, Problem
-from git_clearml.policies import Ruling
-from git_clearml.progress import Progress
-from git_clearml.remotes import Remote
-from git_clearml.repository import Repository
+from git_clearml.settings.load import Ruling
+from git_clearml.verdict import evidence
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import Judging, Surroundings
 
 if TYPE_CHECKING:
-    from git_clearml.ci import Context
+    from git_clearml.forge.job import Context
 
 _TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
 _NUMBERS = ("execution-timeout", "queue-timeout")
@@ -101,7 +108,8 @@ def _check(repository: Repository, around: Surroundings, arguments: argparse.Nam
 
 def _told(context: Context, check: Check, console: Console) -> Check:
     """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
-    from git_clearml import ci_job, redaction
+    from git_clearml.base import secrets as redaction
+    from git_clearml.forge import job_report as ci_job
 
     check = redaction.struck(check, redaction.secrets_in(os.environ))
     try:
@@ -195,7 +203,7 @@ def _show_plan(judging: Judging, options: Options, console: Console) -> int:
 
 
 def _api(console: Console) -> Any:
-    from git_clearml.clearml_api import ClearML
+    from git_clearml.clearml.client import ClearML
 
     server = clearml_conf.read_server(os.environ)
     if server is None:

@@ -7,14 +7,14 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 
 if TYPE_CHECKING:
-    from git_clearml.ci import Context
+    from git_clearml.forge.job import Context
+    from git_clearml.git.repository import Repository
     from git_clearml.model import VerifyReport
     from git_clearml.render.comment import Section
-    from git_clearml.repository import Repository
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -42,9 +42,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
-    from git_clearml import ci, ci_job, judgement, publishing, redaction
+    from git_clearml.base import secrets as redaction
+    from git_clearml.forge import comment as publishing
+    from git_clearml.forge import job as ci
+    from git_clearml.forge import job_report as ci_job
+    from git_clearml.git.repository import Repository
     from git_clearml.render import comment
-    from git_clearml.repository import Repository
+    from git_clearml.verdict import session as judgement
 
     if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
         raise UsageError("--pr and --timeout want numbers above 0")
@@ -85,7 +89,9 @@ def _judged(
     repository: Repository, context: Context | None, arguments: argparse.Namespace, console: Console
 ) -> tuple[VerifyReport, list[Section], float]:
     """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
-    from git_clearml import judgement, publishing, sections
+    from git_clearml.forge import comment as publishing
+    from git_clearml.render import sections
+    from git_clearml.verdict import session as judgement
 
     wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
     options = publishing.Options(repository=arguments.repository, budget=arguments.timeout or publishing.POLICY_BUDGET)

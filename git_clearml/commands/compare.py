@@ -7,13 +7,16 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from git_clearml import best, hints, judgement, settings
-from git_clearml.ci import Context
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed
-from git_clearml.judgement import Judging, Surroundings
+from git_clearml.forge.job import Context
+from git_clearml.git.repository import Repository
 from git_clearml.model import Comparison, Outcome, Problem, Standing, Verdict, VerifyReport
-from git_clearml.repository import Repository
+from git_clearml.report import best_tag as best
+from git_clearml.settings import table as settings
+from git_clearml.verdict import hint as hints
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import Judging, Surroundings
 
 _FLAGS = ("metric", "direction", "value", "tolerance", "tag")
 
@@ -87,7 +90,8 @@ def _told(
     context: Context, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
 ) -> tuple[Comparison, VerifyReport]:
     """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
-    from git_clearml import ci_job, redaction
+    from git_clearml.base import secrets as redaction
+    from git_clearml.forge import job_report as ci_job
 
     secrets = redaction.secrets_in(os.environ)
     comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)

@@ -6,11 +6,13 @@ import argparse
 import os
 from typing import Any
 
-from git_clearml import clearml_conf, policies, settings
-from git_clearml.console import Console
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, NotARepository, UnknownRevision
-from git_clearml.render.harmless import harmless
-from git_clearml.repository import POLICY_FILE, Repository
+from git_clearml.git.repository import POLICY_FILE, Repository
+from git_clearml.settings import load as policies
+from git_clearml.settings import table as settings
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:

@@ -6,9 +6,9 @@ import argparse
 import os
 from typing import Any
 
-from git_clearml.console import Console
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import harmless
 from git_clearml.errors import Error
-from git_clearml.render.harmless import harmless
 
 _BUDGET = 10.0  # seconds for the server's answer
 _MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
@@ -35,8 +35,8 @@ def failed(error: Error) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints every check. Exit status 1 when one of them failed."""
-    from git_clearml import diagnosis
-    from git_clearml.repository import Repository
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook import doctor as diagnosis
 
     checks = diagnosis.examine(Repository(), os.environ, _BUDGET)
     status = 1 if any(check.state == "failed" for check in checks) else 0

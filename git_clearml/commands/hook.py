@@ -7,10 +7,12 @@ import os
 import sys
 from typing import Any
 
-from git_clearml import prepush, settings, skip
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import Error, UsageError
+from git_clearml.hook import ref_updates as prepush
+from git_clearml.hook import skip
 from git_clearml.model import Outcome, VerifyReport
+from git_clearml.settings import table as settings
 
 _WIDTH = 80
 AROUND = "to push all the same, and answer for it: GIT_CLEARML_SKIP=1 git push ..."
@@ -43,8 +45,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     updates = tuple(update for update in updates if prepush.needs_judging(update))
     if not updates:
         return 0
-    from git_clearml import pushes
-    from git_clearml.repository import Repository
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook import judge as pushes
 
     repository = Repository()
     remote = arguments.remote or os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
@@ -94,7 +96,7 @@ def show(report: VerifyReport, console: Console) -> None:
 
 
 def _verified(report: VerifyReport) -> str:
-    from git_clearml.render.harmless import harmless
+    from git_clearml.base.sanitize import harmless
 
     first = report.verdicts[0]
     if len(report.verdicts) > 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from git_clearml import hook_files
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import UsageError
+from git_clearml.hook import install as hook_files
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.manual:
         console.product(hook_files.MANUAL)
         return 0
-    from git_clearml.repository import Repository
+    from git_clearml.git.repository import Repository
 
     return carry_out(hook_files.plan_install(Repository(), force=arguments.force), arguments.dry_run, console)
 

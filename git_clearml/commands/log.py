@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import history, note_lines, notes, policies
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
+from git_clearml.git import log as history
+from git_clearml.git.repository import Repository
 from git_clearml.model import Best
+from git_clearml.record import note_lines, notes
+from git_clearml.record.model import Decorated, Entry
 from git_clearml.render import log as view
-from git_clearml.repository import Repository
-from git_clearml.results import Decorated, Entry
+from git_clearml.settings import load as policies
 
 if TYPE_CHECKING:
-    from git_clearml.clearml_api import ClearML
+    from git_clearml.clearml.client import ClearML
 
 _SECONDS = 30.0  # for one query, as for one `verify`
 _ONE_QUERY = 500  # commits
@@ -141,7 +143,7 @@ class _Source:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
         if self._timeout is None or self.error:
             return {}
-        from git_clearml import task_results  # late: notes alone need nothing that speaks HTTP
+        from git_clearml.clearml import results as task_results
 
         try:
             self._api = self._api or _connected(self._timeout, self._console)
@@ -157,8 +159,9 @@ class _Source:
 
 def _connected(timeout: float, console: Console) -> ClearML:
     """The server that is configured. Raises NotConfigured and BadSetting."""
-    from git_clearml import clearml_conf, evidence
-    from git_clearml.clearml_api import ClearML
+    from git_clearml.clearml import config as clearml_conf
+    from git_clearml.clearml.client import ClearML
+    from git_clearml.verdict import evidence
 
     server = clearml_conf.read_server(os.environ)
     if server is None:

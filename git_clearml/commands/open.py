@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from git_clearml import evidence, hints, judgement, notes, reports
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import harmless
 from git_clearml.commands import report
-from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Error, UsageError
-from git_clearml.judgement import Judging
+from git_clearml.git.repository import Repository
 from git_clearml.model import Task, Verdict
-from git_clearml.render.harmless import harmless
-from git_clearml.repository import Repository
+from git_clearml.record import notes
+from git_clearml.report import report as reports
+from git_clearml.verdict import evidence
+from git_clearml.verdict import hint as hints
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import Judging
 
 _URL = re.compile(r"https?://[!-~]+")
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")

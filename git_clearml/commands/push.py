@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import prepush, settings, skip
+from git_clearml.base.console import Console
 from git_clearml.commands.hook import show
-from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.hook import ref_updates as prepush
+from git_clearml.hook import skip
 from git_clearml.model import VerifyReport
+from git_clearml.settings import table as settings
 
 if TYPE_CHECKING:
-    from git_clearml.pushes import Push
-    from git_clearml.repository import Repository
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook.judge import Push
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -54,8 +56,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     Returns git push's status, or that of whatever kept us from pushing.
     """
-    from git_clearml.processes import Signals
-    from git_clearml.repository import Repository
+    from git_clearml.base.process import Signals
+    from git_clearml.git.repository import Repository
 
     words: list[str] = arguments.arguments
     if any("--no-verify".startswith(word) and len(word) > len("--no-ver") for word in words):  # git takes it shortened
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _judged(repository: Repository, words: Sequence[str], console: Console) -> int:
     """The status of what git push would push: 0 when all of it may go."""
-    from git_clearml import pushes
+    from git_clearml.hook import judge as pushes
 
     plan, checked = _planned(repository, words), False
     for push in plan:
@@ -104,8 +106,9 @@ def _is_dry_run(words: Sequence[str]) -> bool:
 
 def _prove(repository: Repository, push: Push, report: VerifyReport, console: Console) -> int:
     """Runs the remote checks that the policy wants, one after another; the status of the first that did not pass."""
-    from git_clearml import pushes, remotes
     from git_clearml.commands import check_runnable
+    from git_clearml.git import remote as remotes
+    from git_clearml.hook import judge as pushes
 
     named = remotes.named(repository, push.remote)
     remote = named if named and named.url == push.url else remotes.Remote("", push.url)
@@ -128,7 +131,7 @@ def _planned(repository: Any, words: Sequence[str]) -> list[Any]:
 
     One Push for each URL of the remote. Raises CannotDecide when git cannot say.
     """
-    from git_clearml import pushes
+    from git_clearml.hook import judge as pushes
 
     with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
         hook = Path(place, "pre-push")

@@ -7,15 +7,17 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from git_clearml import hints, judgement, reports
-from git_clearml.ci import Context
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, UnknownRevision
-from git_clearml.metrics import Selection
+from git_clearml.forge.job import Context
+from git_clearml.git.repository import Repository, is_hash
 from git_clearml.model import MetricsReport, Outcome, Problem, Verdict, VerifyReport
-from git_clearml.policies import Ruling
-from git_clearml.repository import Repository, is_hash
-from git_clearml.verification import Evidence
+from git_clearml.report import report as reports
+from git_clearml.report.rows import Selection
+from git_clearml.settings.load import Ruling
+from git_clearml.verdict import hint as hints
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.resolve import Evidence
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     finally:
         judging.close()
     if around.context is not None:
-        from git_clearml import redaction
+        from git_clearml.base import secrets as redaction
 
         secrets = redaction.secrets_in(os.environ)
         report, verdict = redaction.struck(report, secrets), redaction.struck(verdict, secrets)

@@ -7,18 +7,19 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import policies, runs
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml.model import Wish
 from git_clearml.commands import run_flags
-from git_clearml.console import Console
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
-from git_clearml.launches import Wish
+from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord
-from git_clearml.policy import listed
-from git_clearml.render.harmless import harmless
-from git_clearml.repository import Repository
+from git_clearml.run import local as runs
+from git_clearml.settings import load as policies
+from git_clearml.verdict.rules import listed
 
 if TYPE_CHECKING:
-    from git_clearml.results_branch import Target
+    from git_clearml.record.branch import Target
 
 _SHOWN = 10  # files named in a refusal
 _DESCRIPTION = """\
@@ -79,7 +80,7 @@ def _target(repository: Repository, plan: runs.Plan, wish: Wish) -> Target | Non
     """The branch of a results commit: what is wrong with the wish is said before the run."""
     if wish.kind == "none":
         return None
-    from git_clearml import recording  # late: most runs are not recorded
+    from git_clearml.record import record as recording
 
     return recording.target(repository, plan.commit, wish)
 
@@ -91,7 +92,7 @@ def _recorded(
     status = record.exit_status or 0
     if wish.kind == "none":
         return status
-    from git_clearml import recording  # late: most runs are not
+    from git_clearml.record import record as recording
 
     try:
         if not runs.tasks_are_known(record):

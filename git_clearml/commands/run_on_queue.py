@@ -8,31 +8,29 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from git_clearml import (
-    agents,
-    clearml_conf,
-    evidence,
-    judgement,
-    launching,
-    queue_commands,
-    queue_runs,
-    recording,
-    run_reports,
-    working_tree,
-)
-from git_clearml.clearml_api import ClearML
+from git_clearml.agent import launch as launching
+from git_clearml.agent import queue_command as queue_commands
+from git_clearml.agent import queue_end as run_reports
+from git_clearml.agent import queue_launch as queue_runs
+from git_clearml.agent.queue_command import Entry
+from git_clearml.base.console import Console
+from git_clearml.base.progress import Progress
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import response as answers
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.model import Launch
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
-from git_clearml.console import Console
-from git_clearml.entry_points import entry_paths
 from git_clearml.errors import Error, NotConfigured, UsageError
-from git_clearml.evidence import answers
-from git_clearml.launches import Launch
-from git_clearml.policy import listed
-from git_clearml.progress import Progress
-from git_clearml.queue_commands import Entry
-from git_clearml.render.harmless import harmless
-from git_clearml.repository import Repository
+from git_clearml.git import worktree as working_tree
+from git_clearml.git.repository import Repository
+from git_clearml.record import record as recording
+from git_clearml.verdict import evidence
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.rules import listed
 
 _SHOWN = 10  # files named in a refusal
 _PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
@@ -189,7 +187,8 @@ def _pushed_tag(environment: Mapping[str, str]) -> list[str]:
 
 def _project(repository: Repository) -> str:
     """The repository's own name, where the policy names no project."""
-    from git_clearml import remotes, repository_urls
+    from git_clearml.git import remote as remotes
+    from git_clearml.git import url as repository_urls
 
     url = remotes.fetch_url(repository)
     name = repository_urls.normalise(url).rstrip("/").rpartition("/")[2]

@@ -8,24 +8,31 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_clearml import agents, cleaning, owners, ownership, queue_runs, recording, run_reports, side_refs
-from git_clearml.clearml_api import ClearML
+from git_clearml.agent import cleanup as cleaning
+from git_clearml.agent import lease as ownership
+from git_clearml.agent import owners
+from git_clearml.agent import queue_end as run_reports
+from git_clearml.agent import queue_launch as queue_runs
+from git_clearml.agent.poll import Tail
+from git_clearml.agent.queue_command import Entry
+from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.base.console import Console
+from git_clearml.base.progress import Progress
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml import response as answers
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.model import Owner, Seen, Wish
 from git_clearml.commands import run_flags
-from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Interrupted, UsageError
-from git_clearml.evidence import answers
-from git_clearml.following import Tail
-from git_clearml.judgement import Judging
-from git_clearml.launches import Owner, Seen, Wish
-from git_clearml.metrics import MONITOR
+from git_clearml.git import side_ref as side_refs
+from git_clearml.git.repository import Repository, is_hash
 from git_clearml.model import Commit
-from git_clearml.progress import Progress
-from git_clearml.queue_commands import Entry
-from git_clearml.render.harmless import harmless
+from git_clearml.record import record as recording
+from git_clearml.record.branch import Target
 from git_clearml.render.numbers import number
-from git_clearml.repository import Repository, is_hash
-from git_clearml.results_branch import Target
-from git_clearml.watching import RunEnd, Watch
+from git_clearml.report.rows import MONITOR
+from git_clearml.verdict.session import Judging
 
 _METRICS = 3  # in the live line
 _RAN = ("id", "script.version_num", "script.diff", ownership.property_of(owners.RUN))

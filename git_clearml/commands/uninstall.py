@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from git_clearml import hook_files
+from git_clearml.base.console import Console
 from git_clearml.commands.install import carry_out
-from git_clearml.console import Console
+from git_clearml.hook import install as hook_files
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -24,6 +24,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Uninstalls, or says what that would do. Returns the exit status."""
-    from git_clearml.repository import Repository
+    from git_clearml.git.repository import Repository
 
     return carry_out(hook_files.plan_uninstall(Repository()), arguments.dry_run, console)

@@ -8,14 +8,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml import judgement
+from git_clearml.base.console import Console
 from git_clearml.commands import verify_report
 from git_clearml.commands.verify_report import Call
-from git_clearml.console import Console
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
-from git_clearml.judgement import Judging
+from git_clearml.git.repository import Repository
 from git_clearml.model import Comparison, Outcome, Problem, VerifyReport
-from git_clearml.repository import Repository
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import Judging
 
 if TYPE_CHECKING:
     from git_clearml.render.comment import Section
@@ -130,7 +130,7 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
     if not flag:
         return
     if arguments.tag_best:
-        from git_clearml import best
+        from git_clearml.report import best_tag as best
 
         best.check(judging.rulings[0].policy)
     try:
@@ -143,8 +143,8 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
 
 def _with_check(judging: Judging, report: VerifyReport, call: Call) -> VerifyReport:
     """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
+    from git_clearml.clearml.model import CheckOutcome
     from git_clearml.commands import check_runnable
-    from git_clearml.launches import CheckOutcome
 
     verdict = report.verdicts[0]
     if verdict.outcome is not Outcome.VERIFIED and not verdict.unproved:
@@ -171,7 +171,8 @@ def _kinds(judging: Judging) -> list[str]:
 
 def _settled(judging: Judging, report: VerifyReport, call: Call) -> Comparison:
     """How the model stands; moves the best tag where it may."""
-    from git_clearml import best, compare
+    from git_clearml.report import best_tag as best
+    from git_clearml.report import compare
 
     verdict, policy = report.verdicts[0], judging.rulings[0].policy
     if verdict.task is None:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from git_clearml import judgement
-from git_clearml.console import Console
+from git_clearml.base.console import Console
 from git_clearml.errors import Error, PublishFailed
-from git_clearml.judgement import Judging, Surroundings
+from git_clearml.git.repository import Repository
 from git_clearml.model import Comparison, Outcome, VerifyReport
-from git_clearml.repository import Repository
+from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import Judging, Surroundings
 
 if TYPE_CHECKING:
-    from git_clearml.ci import Context
-    from git_clearml.launches import Check
+    from git_clearml.clearml.model import Check
+    from git_clearml.forge.job import Context
     from git_clearml.model import CommentResult
     from git_clearml.render.comment import Section
 
@@ -40,7 +40,8 @@ def with_sections(judging: Judging, report: VerifyReport, call: Call) -> tuple[V
     """The report and what stands below it on a page; without our secrets where others will read it."""
     if call.context is None and not call.arguments.comment:
         return report, []
-    from git_clearml import redaction, sections
+    from git_clearml.base import secrets as redaction
+    from git_clearml.render import sections
 
     report = redaction.struck(report, redaction.secrets_in(os.environ))
     shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
@@ -62,7 +63,7 @@ def announce(call: Call, report: VerifyReport, budget: float) -> None:
 
 def publish(call: Call, report: VerifyReport, shown: Sequence[Section], budget: float) -> CommentResult:
     """Puts the report on the pull request. Raises UsageError and PublishFailed."""
-    from git_clearml import publishing
+    from git_clearml.forge import comment as publishing
 
     options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
     repository, log = call.repository, call.console.log
@@ -75,7 +76,7 @@ def tell(call: Call, report: VerifyReport, shown: Sequence[Section], result: Com
     """Tells the CI job; the report, with what went wrong meanwhile."""
     if call.context is None or call.arguments.dry_run:
         return report
-    from git_clearml import ci_job
+    from git_clearml.forge import job_report as ci_job
 
     command = call.console.command
     try:

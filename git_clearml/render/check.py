@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from git_clearml.launches import Check, CheckOutcome
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml.model import Check, CheckOutcome
 from git_clearml.render import markdown
-from git_clearml.render.harmless import harmless
 
 _COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
 _MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from git_clearml import __version__
 from git_clearml.model import Equivalence, Finding, Outcome, Reason, Standing, Task, Verdict, VerifyReport
-from git_clearml.render import history, markdown, metrics
-from git_clearml.render.history import COMMIT, Entry
+from git_clearml.render import comment_history as history
+from git_clearml.render import markdown, metrics
+from git_clearml.render.comment_history import COMMIT, Entry
 from git_clearml.render.markdown import MARKS, escape
 from git_clearml.render.text import MOST_NEAR_MISSES
 

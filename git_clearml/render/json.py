@@ -11,7 +11,7 @@ from git_clearml.model import Comparison, Finding, MetricsReport, Problem, Row, 
 from git_clearml.render.text import MOST_NEAR_MISSES
 
 if TYPE_CHECKING:
-    from git_clearml.launches import Check
+    from git_clearml.clearml.model import Check
 
 
 def verify(report: VerifyReport) -> dict[str, Any]:

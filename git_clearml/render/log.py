@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.sanitize import harmless
+from git_clearml.record.model import Decorated, Entry
 from git_clearml.render import markdown
-from git_clearml.render.harmless import harmless
 from git_clearml.render.numbers import number
-from git_clearml.results import Decorated, Entry
 
 _SHOWN = 2  # metrics of a task, where none are named
 _GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")

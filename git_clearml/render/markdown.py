@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from git_clearml.base.sanitize import harmless
 from git_clearml.model import Outcome, Task, Verdict, VerifyReport
-from git_clearml.render.harmless import harmless
 from git_clearml.render.text import MOST_NEAR_MISSES
 
 MARKS = {Outcome.VERIFIED: "✅", Outcome.REJECTED: "❌", Outcome.PENDING: "⏳", Outcome.UNDECIDED: "❔"}

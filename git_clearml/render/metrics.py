@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from git_clearml.base.sanitize import harmless
 from git_clearml.model import Comparison, MetricsReport, Row, Standing
 from git_clearml.render import markdown, text
-from git_clearml.render.harmless import harmless
 from git_clearml.render.numbers import number
 
 _MARKS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from git_clearml.base.sanitize import harmless
 from git_clearml.model import Finding, Outcome, Task, Verdict, VerifyReport
-from git_clearml.render.harmless import harmless
 
 MOST_NEAR_MISSES = 10
 _COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}

@@ -22,4 +22,4 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 @pytest.fixture(autouse=True)
 def _no_late_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a failed task's log is not waited for: no agent sends one here."""
-    monkeypatch.setattr("git_clearml.explaining._LATE", 0.0)
+    monkeypatch.setattr("git_clearml.agent.failure._LATE", 0.0)

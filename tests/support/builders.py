@@ -19,7 +19,7 @@ from git_clearml.model import (
     Verdict,
     VerifyReport,
 )
-from git_clearml.policy import Facts
+from git_clearml.verdict.rules import Facts
 
 HASH = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 OTHER_HASH = "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c"

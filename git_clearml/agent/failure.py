@@ -1,0 +1,88 @@
+"""Says why a check did not pass: the end of the log, the cause, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+
+from git_clearml.agent import log as causes
+from git_clearml.agent.watch import Watch
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.model import Check, CheckOutcome
+from git_clearml.errors import CannotDecide, Error
+
+_TAIL = 20  # lines
+_LATE, _EVERY = 10.0, 2.0  # seconds: for an agent to send the end of its log, and between two looks at it
+_SILENT = ("deleted", "server-away")  # where there is no log to be had
+_AGAIN = "git clearml check-runnable"
+_HINTS = {
+    "execution-timeout": "make it report something sooner, or give it more time: --execution-timeout SECONDS",
+    "queue-timeout": "wait until the queue is shorter, or give it more time: --queue-timeout SECONDS",
+    "package-not-found": "add the package to the requirements file; see also --requirements and --packages",
+    "commit-not-found": "can the agent's machine clone the repository? --repository gives it another URL",
+    "repository-unreachable": "can the agent's machine clone the repository? --repository gives it another URL",
+    "diff-not-applied": "push the branch, or leave --as-diff out",
+    "entry-point-missing": "see runnable.entry-point and runnable.folder, or --entry-point and --folder",
+    "out-of-memory": "take a queue whose machine has more memory, or smaller --args",
+    "script-failed": "the log is on the task's page; mend the script, commit, check again",
+    "": "the log is on the task's page",
+}
+
+
+def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[float], None]) -> Check:
+    """The check with its cause, the end of the log and a hint, where it is no pass."""
+    if check.outcome is CheckOutcome.RUNNABLE:
+        return check
+    api.renew()
+    if check.cause == "queue-timeout":
+        return _hinted(_unserved(api, check))
+    if check.cause in _SILENT:
+        return _hinted(check)
+    try:
+        lines = _log(api, check, sleep)
+    except CannotDecide as error:
+        return _hinted(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
+    if check.outcome is CheckOutcome.FAILED and not check.cause:
+        message, reason = api.server.redact(watch.seen.message), api.server.redact(watch.seen.reason)
+        cause = causes.classify(lines, status_message=message, status_reason=reason)
+        sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
+        check = replace(check, cause=cause.code, sentence=sentence)
+    return _hinted(replace(check, log_tail=causes.tail(lines, _TAIL)))
+
+
+def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str]:
+    """The end of the log, without our credentials. The last lines of a task that failed may come after its status."""
+    lines, waited = agents.console(api, check.task), 0.0
+    while check.outcome is CheckOutcome.FAILED and not check.cause and not causes.complete(lines) and waited < _LATE:
+        sleep(_EVERY)
+        waited += _EVERY
+        api.renew()
+        lines = agents.console(api, check.task)
+    return [api.server.redact(line) for line in lines]
+
+
+def _hinted(check: Check) -> Check:
+    return check if check.hint else replace(check, hint=_HINTS.get(check.cause, _AGAIN))
+
+
+def _unserved(api: ClearML, check: Check) -> Check:
+    """A queue that lost its workers meanwhile is no fault of the commit."""
+    try:
+        if agents.queue(api, check.queue).workers:
+            return check
+    except Error:
+        return check
+    return without_worker(api, replace(check, cause=""), "any more")
+
+
+def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
+    """The check of a queue that nobody serves, with the queues that somebody does. One request."""
+    words = f"no live worker serves the queue {check.queue!r}{' ' + when if when else ''}"
+    hint = f"start one: clearml-agent daemon --queue {shlex.quote(check.queue)}"
+    with contextlib.suppress(CannotDecide):
+        hint = f"{hint}; queues with workers: {agents.served(api)}"
+    outcome = CheckOutcome.NO_WORKER
+    return replace(check, outcome=outcome, status=outcome.status, sentence=words, hint=hint)

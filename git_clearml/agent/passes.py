@@ -1,0 +1,152 @@
+"""Which trees have been proved runnable: passed checks, as their own tasks on the server remember them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from git_clearml.agent import lease as ownership
+from git_clearml.agent import owners
+from git_clearml.clearml import response as answers
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.git.repository import Repository, is_hash
+from git_clearml.model import Equivalence, Outcome, Runnable, Verdict
+from git_clearml.verdict import results_commits as lineage
+from git_clearml.verdict.cache import Remembered
+from git_clearml.verdict.resolve import Evidence, Question
+
+_MOST = 100  # trees in one request
+_FIELDS = ("id", "status", "tags", "last_update", ownership.property_of(owners.CHECK))
+_NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
+
+
+def digest(rules: Runnable, packages: Sequence[str] = ()) -> str:
+    """What a check runs, and where: a pass counts for exactly that."""
+    return owners.digest(rules, *packages)
+
+
+def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequence[str] = ()) -> dict[str, str]:
+    """Tree hash -> the task of a check that passed, archived or not. One request for 100 trees.
+
+    Raises the errors of ClearML.call.
+    """
+    wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MOST):
+        some = wanted[start : start + _MOST]
+        for document in _tagged(api, [owners.passed_tag(tree) for tree in some]):
+            tree = _proved(document, digest(rules, packages))
+            if tree in some:
+                found.setdefault(tree, answers.identity(document))
+    return found
+
+
+def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The tasks with any of these tags, newest first."""
+    return ownership.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
+
+
+def _proved(document: Mapping[str, Any], what: str) -> str:
+    """The tree that this task proves runnable, "" when it proves nothing: a clone of it bears the same tags."""
+    owner = ownership.owner_in(document, owners.CHECK)
+    tags = answers.texts(document, "tags")
+    if owner is None or owner.task != answers.identity(document) or owner.what != what:
+        return ""
+    if answers.text(document, "status") in _NOT_RUN:
+        return ""
+    return owner.tree if {owners.TAG, owners.passed_tag(owner.tree)} <= set(tags) else ""
+
+
+def remember(api: ClearML, task: str, tree: str, *more: str) -> None:
+    """Puts the pass on record, and these tags beside it. Raises the errors of ClearML.call."""
+    api.renew()
+    agents.add_tags(api, [task], [owners.passed_tag(tree), *more])
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Passes that this clone remembers, so that a hook need not ask for them again."""
+
+    remembered: Remembered
+    identity: str
+
+    def key(self, tree: str, what: str) -> str:
+        """A name for a pass of this tree, from which nothing can be read."""
+        return hashlib.sha256("\0".join(("runnable", self.identity, tree, what)).encode()).hexdigest()
+
+    def recalls(self, tree: str, what: str) -> bool:
+        """Was such a pass seen within the lifetime?"""
+        return bool(self.identity) and self.remembered.recall(self.key(tree, what))
+
+    def keep(self, tree: str, what: str) -> None:
+        """Remembers a pass that was just seen."""
+        if self.identity:
+            self.remembered.remember([self.key(tree, what)])
+
+
+def memory(repository: Repository, identity: str, lifetime: float) -> Memory:
+    """This clone's passes on the server of that identity; a lifetime of 0 seconds remembers nothing."""
+    return Memory(Remembered(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime), identity)
+
+
+def required(
+    repository: Repository,
+    questions: Sequence[Question],
+    verdicts: Sequence[Verdict],
+    source: Evidence,
+    remembered: Memory | None = None,
+) -> list[Verdict]:
+    """The verdicts, rejected where the policy wants a passed check of the tree and none is on record.
+
+    One request for all trees of a policy that are not remembered. Raises the errors of the evidence source.
+    """
+    judged = list(zip(questions, verdicts, strict=True))
+    proved: set[tuple[str, Runnable]] = set()
+    for rules in dict.fromkeys(one.policy.runnable for one in questions if one.policy.runnable.required):
+        mine = [pair for pair in judged if pair[0].policy.runnable == rules and _passes(pair[1])]
+        wanted = list(dict.fromkeys(tree for pair in mine for tree in _trees(repository, *pair)))
+        proved |= {(tree, rules) for tree in _proved_of(wanted, rules, source, remembered)}
+    return [
+        verdict
+        if not question.policy.runnable.required
+        or not _passes(verdict)
+        or any((tree, question.policy.runnable) in proved for tree in _trees(repository, question, verdict))
+        else _unproved(verdict)
+        for question, verdict in judged
+    ]
+
+
+def _proved_of(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Memory | None) -> set[str]:
+    """Those of the trees that a passed check is remembered of, or on record."""
+    what = digest(rules)
+    recalled = {tree for tree in trees if remembered and remembered.recalls(tree, what)}
+    asked = [tree for tree in trees if tree not in recalled]
+    found = source.proofs(asked, rules) if asked else {}
+    for tree in found if remembered else ():
+        assert remembered is not None
+        remembered.keep(tree, what)
+    return recalled | set(found)
+
+
+def _trees(repository: Repository, question: Question, verdict: Verdict) -> list[str]:
+    """The trees any of which must have passed: the commit's own; of a results commit also those that it stands on."""
+    trees = [question.commit.tree]
+    if verdict.equivalence is Equivalence.RESULTS:
+        found = lineage.of(repository, [question.commit], question.policy).get(question.commit.hash)
+        trees += [one.tree for one in found.ancestors] if found else []
+    return trees
+
+
+def _passes(verdict: Verdict) -> bool:
+    return verdict.outcome is Outcome.VERIFIED
+
+
+def _unproved(verdict: Verdict) -> Verdict:
+    name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
+    note = f"{name} counts; the policy also wants a passed check-runnable"
+    notes = (*verdict.notes, note)
+    return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, unproved=True)

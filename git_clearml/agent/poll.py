@@ -1,0 +1,106 @@
+"""Follows a launched task: looks, lets somebody decide, waits a little longer each time, looks again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from git_clearml.agent import watch as watching
+from git_clearml.agent.watch import Watch
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.model import Limits, Seen
+from git_clearml.errors import CannotDecide, Forbidden, Unauthorized
+
+End = TypeVar("End")
+
+_MOST = 400  # events of the console log in one request
+_SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds between two looks
+
+
+def follow(
+    api: ClearML,
+    task: str,
+    decide: Callable[[Watch], End | None],
+    *,
+    tick: Callable[[Watch], None],
+    limits: Limits,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311  not for secrets
+) -> tuple[Watch, End]:
+    """What was seen last and how it ended: the first thing that `decide` returns.
+
+    `tick` is told after every look that ended nothing. A server that does not answer is asked again, and `decide` is
+    told since when. Raises Unauthorized and Forbidden, which no waiting mends.
+    """
+    watch = Watch(clock(), Seen("queued"))
+    while True:
+        seen: Seen | None
+        try:
+            api.renew()
+            seen = agents.look(api, task)
+        except (Unauthorized, Forbidden):
+            raise
+        except CannotDecide:
+            seen = None
+        watch = watching.after(watch, seen, clock())
+        end = decide(watch)
+        if end is not None:
+            return watch, end
+        tick(watch)
+        sleep(pause(watch, limits) * jitter())
+
+
+def pause(watch: Watch, limits: Limits) -> float:
+    """Seconds until the next look: a fifth of what has passed, but never far beyond a limit. Pure."""
+    spent, limit, longest = (
+        (watch.queued, limits.queued, _LONGEST_QUEUED)
+        if watch.waiting
+        else (watch.running, limits.running, _LONGEST_RUNNING)
+    )
+    return min(longest, max(_SHORTEST, spent / 5), max(_SHORTEST / 2, limit - spent))
+
+
+class Tail:
+    """The console log as it grows, without the configuration that an agent prints before it begins: it names a key."""
+
+    def __init__(self, api: ClearML, task: str) -> None:
+        self._api, self._task = api, task
+        self._since = 0
+        self._seen: list[str] = []  # of the last moment, which may still grow
+        self._in_configuration = False
+
+    def lines(self) -> list[str]:
+        """What is new since the last call. Raises the errors of ClearML.call."""
+        new: list[str] = []
+        while True:
+            events = _events_after(self._api, self._task, self._since)
+            fresh = [(moment, text) for moment, text in events if moment > self._since or text not in self._seen]
+            if not fresh:
+                return [line for text in new for line in text.rstrip("\n").split("\n") if self._is_shown(line)]
+            new += [text for _, text in fresh]
+            last = fresh[-1][0]
+            kept = self._seen if last == self._since else []
+            self._since, self._seen = last, [*kept, *(text for moment, text in fresh if moment == last)]
+
+    def _is_shown(self, line: str) -> bool:
+        if line.startswith("Current configuration (clearml_agent"):
+            self._in_configuration = True
+        elif line.startswith("Executing task id ["):
+            self._in_configuration = False
+        return not self._in_configuration
+
+
+def _events_after(api: ClearML, task: str, since: int) -> list[tuple[int, str]]:
+    """Events of the console log from a moment on (milliseconds since 1970), oldest first, with their moments.
+
+    One request. The server leaves out the very moment that it is given: the one before it is asked for.
+    """
+    asked = {"task": task, "batch_size": _MOST, "navigate_earlier": False}
+    asked |= {"from_timestamp": since - 1} if since else {}
+    events = agents.objects(api.call("events.get_task_log", asked), "events")
+    moments = [(one.get("timestamp"), str(one.get("msg") or "")) for one in events]
+    return sorted((moment, text) for moment, text in moments if isinstance(moment, int) and moment >= since)

@@ -1,0 +1,301 @@
+"""`run --queue` from the launch to the end: a training at an exact commit on a queue, found again after a kill.
+
+The same call attaches to its own task while that runs, and after a kill to whatever became of it: never a second task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from git_clearml.agent import cleanup as cleaning
+from git_clearml.agent import launch as launching
+from git_clearml.agent import lease as ownership
+from git_clearml.agent import owners
+from git_clearml.agent import poll as following
+from git_clearml.agent import sweep as sweeping
+from git_clearml.agent import watch as watching
+from git_clearml.agent.journal import Journal
+from git_clearml.agent.launch import Source
+from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.base import process as processes
+from git_clearml.base.progress import Progress
+from git_clearml.clearml import response as answers
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.model import Launch, Limits, Owner, Queue
+from git_clearml.errors import BadAnswer, CannotDecide, UsageError
+from git_clearml.git import side_ref as side_refs
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit
+
+AWAY = 900.0  # seconds that a server may be away while a training is followed
+_LAUNCHING, _LOOK = 300.0, 0.5  # seconds that a draft is its call's own, and between two looks of another one
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_OVER = ("closed", "published", "created", "")  # ended, and how is not on record
+_DRAFT = "git-clearml-draft-"
+_TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be run. `template` is the id of a task to take everything from but the commit, "" for none."""
+
+    commit: Commit
+    queue: str
+    launch: Launch  # without repository and commit, which `source` gives
+    repository: str = ""
+    template: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The same for the same order: by it a launch finds its task again."""
+        values = [self.commit.hash, self.queue, self.repository, self.template, repr(self.launch)]
+        return hashlib.sha256(json.dumps(values).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A task on its way. `attached`: it was launched by an earlier call. `notes` are for the reader."""
+
+    task: str
+    url: str
+    attached: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+class QueueRun:
+    """One order on its way through the server."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        api: ClearML,
+        order: Order,
+        progress: Progress,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._repository, self._api, self._order, self._progress = repository, api, order, progress
+        self._sleep, self._clock = sleep, clock
+        self._journal = Journal(repository.common_dir)
+        self._launched = cleaning.Launched()
+        self._notes: list[str] = []
+
+    def start(self) -> Started:
+        """Launches the task, or attaches to the one that an earlier call of the same has launched.
+
+        Raises BadSetting and UsageError for what can never run, and CannotDecide; nothing is left behind then.
+        """
+        sweeping.settle(self._repository, self._api, say=self._progress.event)
+        found = self._found()
+        if found:
+            return Started(found, agents.page_of(self._api, found), attached=True)
+        queue = agents.queue(self._api, self._order.queue)
+        if not queue.workers:
+            self._notes.append(f"no live worker serves the queue {queue.name!r} just now: the task waits for one")
+        try:
+            self._launch(queue)
+        except BaseException:
+            if not self._on_its_way():
+                left = cleaning.CleanUp(
+                    self._repository, self._api, self._launched, sleep=self._sleep, clock=self._clock
+                ).run(cleaning.Wishes(archive=True, wait=False))
+                for line in left:
+                    self._progress.warn(f"left behind: {line}")
+                self._journal.close(self._order.digest)
+            raise
+        task = self._launched.task
+        return Started(task, agents.page_of(self._api, task), notes=tuple(self._notes))
+
+    def said(self) -> None:
+        """How the launch ended has been said: the next call of the same is a new one, unless the task still runs."""
+        self._journal.close(self._order.digest)
+
+    # --- finding what an earlier call has launched ------------------------------------------------------------------
+
+    def _found(self) -> str:
+        """The task of an earlier call: one that still runs, or one whose call was killed. "" for none."""
+        self._api.renew()
+        task = self._journal.task(self._order.digest)
+        if task and agents.look(self._api, task).status not in ("", "created"):
+            return task
+        while True:
+            owned = ownership.of_commit(self._api, owners.RUN, self._order.commit.hash)
+            mine = [one for one in owned if one.owner.what == self._order.digest]
+            found = next((one for one in mine if one.status != "created"), None)
+            if found:
+                self._journal.open(self._order.digest, found.task)
+                return found.task
+            draft = next((one for one in mine if not one.archived), None)
+            if draft is None:
+                return ""
+            alive, now = ownership.lives(draft.owner), time.time()
+            if owners.abandoned(draft.owner, host=processes.here(), alive=alive, now=now):
+                return self._resumed(draft)
+            self._progress.state("waiting", f"for another call that is launching {draft.task}")
+            self._sleep(_LOOK)
+            self._api.renew()
+
+    def _resumed(self, draft: ownership.Owned) -> str:
+        """Puts the draft of a call that was killed on its queue, unless its commit has to be pushed again."""
+        document = agents.document_of(self._api, draft.task, ("id", "hyperparams", "tags"))
+        if document is None or draft.owner.side_ref:
+            agents.archive(self._api, draft.task)
+            return ""
+        queue = agents.queue(self._api, self._order.queue)
+        item = owners.to_property(replace(draft.owner, task=draft.task), owners.RUN)
+        agents.set_property(self._api, draft.task, document, item)
+        self._journal.open(self._order.digest, draft.task)
+        agents.enqueue(self._api, draft.task, queue.id)
+        return draft.task
+
+    # --- launching --------------------------------------------------------------------------------------------------
+
+    def _launch(self, queue: Queue) -> None:
+        order, api, launched = self._order, self._api, self._launched
+        api.renew()
+        project = agents.project(api, order.launch.project) if order.launch.project else ""
+        source = launching.source(self._repository, order.commit.hash, override=order.repository)
+        if source.needs_side_ref:
+            try:
+                made = side_refs.push(self._repository, source.remote, order.commit.hash, told=launched.pushing)
+            except side_refs.NotPushed as error:
+                raise side_refs.NotPushed(error.message, "push the branch that the commit is on, then again") from None
+            self._notes.append(f"the remote lacks the commit: pushed as {made.ref} until the task has ended")
+        launch = replace(order.launch, repository=source.url, commit=source.commit)
+        launched.commit = order.commit.hash
+        launched.owner = owner = self._owner()
+        api.renew()
+        launched.asked = True
+        if order.template:
+            self._clone(launch, source, owner, project)
+        else:
+            self._create(launch, owner, project)
+        if launched.side_ref:
+            launched.side_ref = side_refs.bind(self._repository, launched.side_ref, launched.task, api.server.api)
+        self._journal.open(order.digest, launched.task)
+        agents.enqueue(api, launched.task, queue.id)
+        launched.status = "queued"
+
+    def _owner(self) -> Owner:
+        ref = self._launched.side_ref.ref if self._launched.side_ref else ""
+        pid, tree = os.getpid(), self._order.commit.tree
+        started, nonce = processes.started(pid), secrets.token_hex(8)
+        return Owner(processes.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
+
+    def _create(self, launch: Launch, owner: Owner, project: str) -> None:
+        api, launched = self._api, self._launched
+        document = agents.body(launch, project, [owners.to_property(owner, owners.RUN)])
+        try:
+            launched.task = agents.create(api, document)
+        except CannotDecide:  # perhaps only the answer was lost
+            api.renew()
+            launched.task = ownership.named(api, owners.RUN, launched.commit, owner)
+            if not launched.task:
+                raise
+        item = owners.to_property(replace(owner, task=launched.task), owners.RUN)
+        agents.set_property(api, launched.task, document, item)
+
+    def _clone(self, launch: Launch, source: Source, owner: Owner, project: str) -> None:
+        """A copy of the template at our commit, without its diff, its tags, and the records of its runs."""
+        api, launched = self._api, self._launched
+        tag = _DRAFT + self._order.digest
+        launched.task = agents.draft_with(api, tag) or agents.clone(
+            api, self._order.template, tag, launch.name, project
+        )
+        document = agents.document_of(api, launched.task, _TEMPLATE)
+        if document is None:
+            raise BadAnswer("the server lost the clone that it has just made", "try again")
+        sections = {key: value for key, value in answers.part(document, "hyperparams").items() if key != "properties"}
+        item = owners.to_property(replace(owner, task=launched.task), owners.RUN)
+        sections["properties"] = {owners.RUN: item}
+        script = {
+            "repository": source.url,
+            "version_num": source.commit,
+            "branch": "",
+            "tag": "",
+            "diff": "",
+            **_overrides(launch),
+        }
+        changes: dict[str, Any] = {"script": script, "hyperparams": sections, "tags": list(launch.tags)}
+        agents.edit(api, launched.task, changes)
+        now = agents.document_of(api, launched.task, ("id", "script.version_num", "script.diff"))
+        edited: Mapping[str, Any] = answers.part(now or {}, "script")
+        if edited.get("version_num") != source.commit or edited.get("diff"):
+            raise BadAnswer("the server did not take over the commit and the empty diff", "is it a ClearML API server?")
+
+    def _on_its_way(self) -> bool:
+        """Is the task on its queue, whatever went wrong since?"""
+        if not self._launched.task:
+            return False
+        try:
+            self._api.renew()
+            return agents.look(self._api, self._launched.task).status not in ("created", "")
+        except CannotDecide:
+            return True  # not known: nothing of it is taken away
+
+
+def recorded(repository: Repository, task: str, owner: Owner | None) -> None:
+    """The task, of this owner, is on record: the call that launched it owes nothing any more."""
+    journal = Journal(repository.common_dir)
+    if owner and _DIGEST.fullmatch(owner.what) and journal.task(owner.what) == task:
+        journal.close(owner.what)
+
+
+def _overrides(launch: Launch) -> dict[str, Any]:
+    """What the command line says in place of the template's own."""
+    said: dict[str, Any] = {}
+    if launch.entry_point:
+        said |= {"entry_point": launch.entry_point, "working_dir": launch.working_dir}
+    if launch.requirements is not None:
+        said["requirements"] = {"pip": launch.requirements}
+    return said
+
+
+# --- waiting for the end --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How the end is waited for: `timeout` in seconds; `follow` prints the console log as it grows."""
+
+    timeout: float
+    follow: bool = False
+
+
+def wait(
+    api: ClearML,
+    task: str,
+    waiting: Waiting,
+    *,
+    tick: Callable[[Watch], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[RunEnd, bool]:
+    """Follows the task until it ends, or the waiting does; what it comes to, and whether the task itself has ended.
+
+    Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
+    """
+    api.renew()
+    if agents.look(api, task).status == "":
+        raise UsageError(f"there is no task {task} on {api.server.api}", "see its id on its page: INFO, or the address")
+    limits = Limits(waiting.timeout, waiting.timeout, AWAY)
+    watch, end = following.follow(
+        api,
+        task,
+        lambda watch: watching.run_end(watch, waiting.timeout, AWAY),
+        tick=tick,
+        limits=limits,
+        sleep=sleep,
+        clock=clock,
+    )
+    return end, end.status in (0, 1) or (end.status == 3 and watch.away_since is None and watch.seen.status in _OVER)

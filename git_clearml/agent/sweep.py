@@ -1,0 +1,115 @@
+"""Ends what checks of the remote kind left behind when they were killed: their tasks, and their side refs.
+
+Only tasks that bear our tag and our owner, and only when the owner's deadline is past or its process on this very host
+has ended. A task that this tool did not launch is never touched, nor one that is marked as done: it is somebody's now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from git_clearml.agent import lease as ownership
+from git_clearml.agent import owners
+from git_clearml.agent.lease import Owned
+from git_clearml.base import process as processes
+from git_clearml.clearml import tasks as agents
+from git_clearml.clearml.client import ClearML
+from git_clearml.errors import CannotDecide
+from git_clearml.git import remote as remotes
+from git_clearml.git import side_ref as side_refs
+from git_clearml.git import url as repository_urls
+from git_clearml.git.repository import Repository
+
+
+def sweep(
+    repository: Repository,
+    api: ClearML,
+    *,
+    archive: bool,
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Aborts, and archives where `archive` says so, whatever is abandoned; says what. Raises nothing but interrupts:
+
+    what cannot be swept now is swept by the next check.
+    """
+    try:
+        api.renew()
+        found = ownership.abandoned(api, here=processes.here(), now=now())
+    except CannotDecide as error:
+        say(f"earlier checks could not be looked for: {error.message}")
+        found = []
+    over = [left for left in found if left.ended or _swept(api, left, archive, say)]
+    free = _sweep_refs(repository, over, say, now())
+    done = [left.task for left in free if left.ended]
+    if done:
+        with contextlib.suppress(CannotDecide):  # then the next check finds them again
+            api.renew()
+            agents.add_tags(api, done, [owners.DONE])
+
+
+def _swept(api: ClearML, left: Owned, archive: bool, say: Callable[[str], None]) -> bool:
+    """Aborts the task, unless it is a draft, and archives it; whether that could be done. It may yet be running on."""
+    try:
+        api.renew()
+        if left.status != "created":
+            agents.stop(api, left.task)
+        if archive or left.status == "created":
+            agents.archive(api, left.task, stopping=left.status != "created")
+    except CannotDecide as error:
+        say(f"the abandoned task {left.task} could not be swept: {error.message}")
+        return False
+    say(f"swept an abandoned check: task {left.task}")
+    return True
+
+
+def _sweep_refs(repository: Repository, over: list[Owned], say: Callable[[str], None], now: float) -> list[Owned]:
+    """Deletes the side refs that this clone lost, and those of these tasks, where they are this repository's.
+
+    Returns the tasks of which no side ref is left for another clone to delete.
+    """
+    records = side_refs.abandoned(repository, host=processes.here(), now=now)
+    for record in records:
+        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
+    names = repository.names()
+    remote = remotes.pushed_to(repository)
+    known = {"", *(record.ref for record in records)}
+    free = [left for left in over if left.owner.side_ref in known]
+    for left in over:
+        ours = repository_urls.normalise(left.repository) in names
+        if left.owner.side_ref not in known and ours and remote is not None:
+            ref, commit = left.owner.side_ref, left.commit
+            if _try(lambda ref=ref, commit=commit: side_refs.delete_named(repository, remote, ref, commit), say):  # type: ignore[misc]
+                free.append(left)
+    return free
+
+
+def _try(delete: Callable[[], None], say: Callable[[str], None]) -> bool:
+    try:
+        delete()
+    except CannotDecide as error:
+        say(f"an old side ref could not be deleted: {error.message}")
+        return False
+    return True
+
+
+def settle(repository: Repository, api: ClearML, *, say: Callable[[str], None]) -> None:
+    """Deletes the side refs of this clone that nobody needs any more: their task, or their process, has ended.
+
+    Those of another server's tasks are left alone. No request when there are none. Raises no Error.
+    """
+    bound = [one for one in side_refs.recorded(repository) if one.task and one.server in ("", api.server.api)]
+    for record in bound:
+        unknown = () if record.server else ("",)  # an earlier version did not write down where its task is
+        try:
+            api.renew()
+            ended = agents.look(api, record.task).status not in (*owners.ACTIVE, *unknown)
+        except CannotDecide as error:
+            say(f"the side refs of earlier launches could not be looked after: {error.message}")
+            return
+        if ended:
+            _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
+    for record in side_refs.abandoned(repository, host=processes.here(), now=time.time()):
+        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]

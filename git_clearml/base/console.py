@@ -1,0 +1,122 @@
+"""The two streams: stdout is the product, stderr the talk. Everything that is printed goes through here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from git_clearml.base.sanitize import harmless, without_commands
+from git_clearml.errors import Error, PublishFailed
+
+
+def open_streams() -> None:
+    """Gives us the streams that we were started without (`>&-`); or the next file opened would take their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def mute(stream: TextIO) -> None:
+    """Sends what is still to be written nowhere, or the interpreter complains about it at its exit."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, stream.fileno())
+    os.close(sink)
+
+
+class Console:
+    """Where a command prints. `colour` is on for a terminal that was not told NO_COLOR."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.out, self.err = out or sys.stdout, err or sys.stderr
+        self.quiet, self.verbose = quiet, verbose
+        self.colour = self.out.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+        self.progress_wanted = self.err.isatty() and not quiet and environment.get("TERM") != "dumb"
+        self._progress = ""
+        self._in_actions = environment.get("GITHUB_ACTIONS") == "true"
+        for stream in (self.out, self.err):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure:  # a name that the terminal's encoding lacks must not end in a traceback
+                reconfigure(errors="replace")
+
+    def product(self, text: str) -> None:
+        """Writes what the command is for. Raises PublishFailed where that cannot be written."""
+        self._clear()
+        try:
+            text = without_commands(text) if self._in_actions else text
+            self.out.write(text if text.endswith("\n") or not text else text + "\n")
+            self.out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            mute(self.out)
+            raise PublishFailed(f"the output cannot be written: {error.strerror}", "is the disk full?") from None
+
+    def say(self, line: str) -> None:
+        """A remark, kept back by --quiet."""
+        if not self.quiet:
+            self._talk(line)
+
+    def announce(self, line: str) -> None:
+        """A line that --quiet does not keep back: what was skipped, and the way around."""
+        self._talk(harmless(line))
+
+    def warn(self, line: str) -> None:
+        """A warning that --quiet does not keep back."""
+        self._talk(f"git clearml: warning: {harmless(line)}")
+
+    def log(self, line: str) -> None:
+        """A detail that only --verbose wants."""
+        if self.verbose:
+            self._talk(f"git clearml: {harmless(line)}")
+
+    def fail(self, error: Error) -> None:
+        """What happened, on one line, and the one thing to do."""
+        self._talk(f"git clearml: {harmless(error.message, 500)}")
+        if error.hint:
+            self._talk(f"hint: {harmless(error.hint, 500)}")
+
+    def progress(self, line: str) -> None:
+        """A line that the next one replaces; only where somebody watches."""
+        if self.progress_wanted:
+            self._clear()
+            self._write(line[:79])
+            self._progress = line[:79]
+
+    def command(self, line: str) -> None:
+        """A workflow command for the runner of a CI job, which --quiet does not keep back."""
+        self._clear()
+        self._write(line + "\n")
+
+    def _talk(self, line: str) -> None:
+        self._clear()
+        self._write((without_commands(line) if self._in_actions else line) + "\n")
+
+    def _clear(self) -> None:
+        if self._progress:
+            self._progress = ""
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.err.write(text)
+            self.err.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a terminal that has been closed, a full disk: what there is to do is done all the same
+            mute(self.err)

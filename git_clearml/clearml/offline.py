@@ -1,0 +1,234 @@
+"""Reads the sessions that ClearML leaves in offline mode: `<cache>/offline/offline-<hex>/`, or the .zip beside it.
+
+Measured with clearml 2.1: `task.json` holds the task as exported (script, hyperparams, name, project_name, no status),
+`metrics.jsonl` one JSON list of events per line; the zip is written only when the process ends in order. Anybody can
+write there and a killed process leaves halves, so everything that is wrong with a session is a value, `damage`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import diff as diffs
+from git_clearml.model import Metric, Session
+from git_clearml.run.record import finite
+from git_clearml.run.store import read_limited
+from git_clearml.settings import table as settings
+
+TASK_BYTES = 20_000_000
+METRICS_BYTES = 64_000_000
+_NAME = re.compile(r"offline-[0-9a-f]{1,64}")
+_METRICS = 2000  # series kept of a session
+_UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
+
+
+def offline_dir(environment: Mapping[str, str]) -> str:
+    """Where ClearML keeps offline sessions, as its SDK finds it (clearml 2.1, config/__init__.py, get_cache_dir).
+
+    Raises BadSetting when clearml.conf cannot be read.
+    """
+    named = next((environment[name] for name in ("CLEARML_CACHE_DIR", "TRAINS_CACHE_DIR") if name in environment), "")
+    configured = "" if named else clearml_conf.sdk_value(environment, "storage", "cache", "default_base_dir")
+    cache = named or (configured if isinstance(configured, str) and configured else "~/.clearml/cache")
+    return os.path.abspath(os.path.join(os.path.expandvars(os.path.expanduser(cache)), "offline"))
+
+
+def of_run(directory: str, run: str, since: float) -> tuple[list[Session], list[Session]]:
+    """The sessions that bear the run's marker, and the unreadable ones touched since (seconds since 1970).
+
+    A session is recognised by what it says, never by having appeared: two runs at once share the directory.
+    """
+    found, unreadable = [], []
+    for path in _places(directory, since - 86400):
+        session = read(path, directory)
+        if session.run == run:
+            found.append(session)
+        elif session.damage and _touched(path) >= since:
+            unreadable.append(session)
+    return found, unreadable
+
+
+def _places(directory: str, since: float) -> list[str]:
+    """The paths of the sessions, without `.zip`, that were touched since; each once."""
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return []
+    paths = dict.fromkeys(os.path.join(directory, name.removesuffix(".zip")) for name in names)
+    return [path for path in paths if _NAME.fullmatch(os.path.basename(path)) and _touched(path) >= since]
+
+
+def _touched(path: str) -> float:
+    """When the session was last written to, seconds since 1970."""
+    times = [0.0]
+    for one in (path, os.path.join(path, "task.json"), path + ".zip"):
+        try:
+            times.append(os.lstat(one).st_mtime)
+        except OSError:
+            continue
+    return max(times)
+
+
+def exists(path: str) -> bool:
+    """Is there a folder or a zip of this session?"""
+    return os.path.lexists(path) or os.path.lexists(path + ".zip")
+
+
+def read(path: str, directory: str) -> Session:
+    """The session at `path` (its folder; the zip has the same path and `.zip`), which must lie in `directory`.
+
+    The folder is preferred, it is the newer of the two; the zip stands in when the folder is gone or damaged.
+    """
+    name = os.path.basename(path)
+    if not _NAME.fullmatch(name) or os.path.normpath(os.path.dirname(path)) != os.path.normpath(directory):
+        return Session("", path, damage="the run record names a session outside ClearML's offline folder")
+    folder = _from_folder(path) if os.path.lexists(path) else None
+    if folder and not folder.damage:
+        return folder
+    archive = _from_zip(path) if os.path.lexists(path + ".zip") else None
+    if archive and (folder is None or not archive.damage):
+        return archive
+    return folder or Session(name, path, damage=f"the offline session {name} is gone")
+
+
+def value_of(metrics: Iterable[Metric], name: str, which: str) -> float | None:
+    """The `last`, `min` or `max` of the metric TITLE/SERIES, None when it was not reported."""
+    for one in metrics:
+        if f"{one.metric}/{one.variant}" == name:
+            return {"last": one.last, "min": one.min, "max": one.max}.get(which)
+    return None
+
+
+def _from_folder(path: str) -> Session:
+    if os.path.islink(path) or not os.path.isdir(path):
+        return _damaged(path, "is not a folder")
+    task = read_limited(os.path.join(path, "task.json"), TASK_BYTES)
+    metrics_file = os.path.join(path, "metrics.jsonl")
+    metrics = read_limited(metrics_file, METRICS_BYTES) if os.path.lexists(metrics_file) else b""
+    return _session(path, task, metrics)
+
+
+def _from_zip(path: str) -> Session:
+    """Reads two members by their exact names; nothing is unpacked, so no member can escape."""
+    file = path + ".zip"
+    if os.path.islink(file) or not os.path.isfile(file):
+        return _damaged(path, "is not a zip file")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+            if "task.json" not in names:
+                return _damaged(path, "has no task.json")
+            task = _member(archive, "task.json", TASK_BYTES)
+            metrics = _member(archive, "metrics.jsonl", METRICS_BYTES) if "metrics.jsonl" in names else b""
+    except _UNREADABLE:
+        return _damaged(path, "is a damaged zip file")
+    return _session(path, task, metrics)
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes | str:
+    """The member's content, or a sentence: what it declares and what comes out are both held to the limit."""
+    too_large = f"it is larger than {limit // 1_000_000} MB"
+    if archive.getinfo(name).file_size > limit:
+        return too_large
+    with archive.open(name) as file:
+        content = file.read(limit + 1)
+    return content if len(content) <= limit else too_large
+
+
+def _damaged(path: str, why: str) -> Session:
+    name = os.path.basename(path)
+    return Session(name, path, damage=f"the offline session {name} {why}")
+
+
+def _session(path: str, task: bytes | str, metrics: bytes | str) -> Session:
+    """The session of the contents of its two files; a text instead of a content says why there is none."""
+    if isinstance(task, str):
+        return _damaged(path, f"cannot be used, task.json: {task}")
+    if not task.strip():
+        return _damaged(path, "has an empty task.json: ClearML was stopped while writing it, or is still at it")
+    try:
+        document = json.loads(task)
+    except (ValueError, RecursionError):
+        return _damaged(path, "has a task.json that is cut off or no JSON")
+    session = _described(path, document)
+    if session.damage:
+        return session
+    if isinstance(metrics, str):
+        return replace(session, notes=(f"its metrics cannot be used: {metrics}",))
+    read_metrics, unreadable = parse_metrics(metrics)
+    if unreadable:  # a lost line may be the one with the last value
+        return replace(session, notes=(f"its metrics cannot be used: {unreadable} lines are damaged",))
+    return replace(session, metrics=read_metrics)
+
+
+def _described(path: str, document: Any) -> Session:
+    """What task.json says, or a damaged session when something that the verdict needs is of the wrong type."""
+    name = os.path.basename(path)
+    if not isinstance(document, Mapping):
+        return _damaged(path, "has a task.json that is no object")
+    script = document.get("script") or {}
+    texts = {"id": document.get("id"), "name": document.get("name"), "project": document.get("project_name")}
+    if isinstance(script, Mapping):
+        texts |= {key: script.get(key) for key in ("repository", "entry_point", "working_dir", "diff")}
+        texts["commit"] = script.get("version_num")
+    if not isinstance(script, Mapping) or not all(one is None or isinstance(one, str) for one in texts.values()):
+        return _damaged(path, "has a task.json with values of the wrong type")
+    if texts["id"] != name:
+        return _damaged(path, "has the task.json of another session")
+    diff = diffs.classify(texts.pop("diff"))
+    session = Session(name, path, diff=diff, run=_marker(document))
+    known: dict[str, Any] = {key: value or "" for key, value in texts.items()}
+    return replace(session, **known)
+
+
+def _marker(document: Mapping[str, Any]) -> str:
+    """The run's id, as the SDK logs the environment (clearml 2.1, binding/environ_bind.py); "" for none."""
+    place: Any = document
+    for key in ("hyperparams", "Environment", settings.MARKER, "value"):
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return place if isinstance(place, str) else ""
+
+
+def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:
+    """Last, least and greatest value of every series of a metrics.jsonl, and how many lines could not be read.
+
+    The last value is that of the highest iteration, as on a server; of several there, the one written last.
+    """
+    series: dict[tuple[str, str], tuple[int, float, float, float]] = {}
+    unreadable = 0
+    for line in content.splitlines():
+        if not line.strip():
+            continue
+        try:
+            events = json.loads(line)
+        except (ValueError, RecursionError):
+            unreadable += 1
+            continue
+        if not isinstance(events, list):
+            unreadable += 1
+            continue
+        for event in events:
+            _take(event, series)
+    metrics = (Metric(*key, last, low, high) for key, (_, last, low, high) in list(series.items())[:_METRICS])
+    return tuple(metrics), unreadable
+
+
+def _take(event: Any, series: dict[tuple[str, str], tuple[int, float, float, float]]) -> None:
+    """Adds a scalar to its series: (iteration, last, least, greatest). Other events, and no numbers, are left out."""
+    if not isinstance(event, Mapping) or event.get("type") != "training_stats_scalar":
+        return
+    metric, variant, iteration, value = (event.get(key) for key in ("metric", "variant", "iter", "value"))
+    number = finite(value)
+    if not isinstance(metric, str) or not isinstance(variant, str) or not isinstance(iteration, int) or number is None:
+        return
+    at, last, low, high = series.get((metric, variant), (iteration, number, number, number))
+    last = number if iteration >= at else last
+    series[metric, variant] = max(at, iteration), last, min(low, number), max(high, number)

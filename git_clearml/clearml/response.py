@@ -1,0 +1,132 @@
+"""Reads the documents that a ClearML server sends: every value is checked before anything relies on it. Pure.
+
+Numbers in brackets are points of the README of tests/contract/recordings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from git_clearml.errors import BadAnswer
+from git_clearml.model import Metric, Policy
+from git_clearml.run import record as run_records
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+WHICH = "is it a ClearML API server?"
+_VALUES = {"last": "value", "min": "min_value", "max": "max_value"}
+
+
+def metric_keys(metric: str) -> list[tuple[str, str]]:
+    """The md5 keys of TITLE/SERIES [18], for each slash that may be the one between them."""
+    slashes = [match.start() for match in re.finditer("/", metric)]
+    return [(_md5(metric[:slash]), _md5(metric[slash + 1 :])) for slash in slashes]
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def metric_value(metrics: Mapping[str, Any], policy: Policy) -> float | None:
+    """The policy's value of the policy's metric, None when the task has none that is a number."""
+    key = _VALUES[policy.best.value]
+    for title, series in metric_keys(policy.best.metric):
+        entry = part(part(metrics, title), series)
+        if (value := _number(entry.get(key))) is not None:
+            return value
+    return None
+
+
+def metrics(document: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """Everything in a task's `last_metrics`, by name; the names stand in the entries, the keys are their md5 [18].
+
+    What is no number is NaN. Raises BadAnswer for what is no such map.
+    """
+    found = []
+    variants = part(document, "last_metrics")
+    for entry in (part(part(variants, one), other) for one in variants for other in part(variants, one)):
+        last, low, high = (_number(entry.get(key)) for key in _VALUES.values())
+        known = [math.nan if value is None else value for value in (last, low, high)]
+        found.append(Metric(text(entry, "metric"), text(entry, "variant"), *known))
+    return tuple(sorted(found, key=lambda one: (one.metric, one.variant)))
+
+
+def _number(value: Any) -> float | None:
+    """The number, None for what is none. One that no float can hold is an infinity."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def documents(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tasks of an answer. Raises BadAnswer, as the other functions here do for a value of the wrong type."""
+    tasks = data.get("tasks")
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise BadAnswer("the server answered without a list of tasks", WHICH)
+    return tasks
+
+
+def identity(document: Mapping[str, Any]) -> str:
+    """The document's id, which may stand in a query or a URL."""
+    identity = document.get("id")
+    if not isinstance(identity, str) or not ID.fullmatch(identity):
+        raise BadAnswer("the server sent a task without a proper id", WHICH)
+    return identity
+
+
+def part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object under a key, {} where there is none."""
+    part = document.get(key)
+    if part is None:
+        return {}
+    if not isinstance(part, dict):
+        raise BadAnswer(f"the server sent a {key} that is no object", WHICH)
+    return part
+
+
+def text(document: Mapping[str, Any], key: str) -> str:
+    """The text under a key, "" where there is none."""
+    value = document.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadAnswer(f"the server sent a {key} that is no text", WHICH)
+    return value
+
+
+def texts(document: Mapping[str, Any], key: str) -> list[str]:
+    """A list of texts; [] where there is none."""
+    values = document.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise BadAnswer(f"the server sent {key} that are no list of texts", WHICH)
+    return values
+
+
+def launched(document: Mapping[str, Any], task: str) -> bool:
+    """Does the task itself, and not one that it was cloned from, bear the name of a `git clearml run --queue`?"""
+    value = part(part(part(document, "hyperparams"), "properties"), run_records.LAUNCH).get("value")
+    if not value:
+        return False
+    from git_clearml.agent import owners
+
+    owner = owners.from_property(value)
+    return owner is not None and owner.task == task
+
+
+def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
+    properties = part(part(document, "hyperparams"), "properties")
+    entry = part(properties, run_records.PROPERTY)
+    text = entry.get("value")
+    if not text:
+        return {}
+    record = run_records.from_property(str(text))
+    if isinstance(record, run_records.Damaged):
+        return {"damage": f"its run record cannot be read: {record.why}"}
+    return {"run": record}

@@ -1,0 +1,169 @@
+"""Fetches from a ClearML server what tasks came to: for records, and for `git clearml log`.
+
+Numbers in brackets are points of the README of tests/contract/recordings. Artifacts and models are not in those
+recordings: they are read as the SDK's own classes have them (clearml.backend_api.services.v2_23: tasks.Artifact,
+tasks.TaskModelItem, models.GetAllRequest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from git_clearml.base import secrets as redaction
+from git_clearml.clearml import response as answers
+from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.errors import BadAnswer, CannotDecide
+from git_clearml.git import url as repository_urls
+from git_clearml.record.model import Artifact, Result
+from git_clearml.run import record as run_records
+from git_clearml.verdict import server
+
+_AT_ONCE = 500  # ids of one query: a page is never longer [14]
+_LIMIT = 64 * MEGABYTE
+_LIGHT = ("id", "name", "status", "project.name", "script.version_num", "completed")
+_WHOLE = (*_LIGHT, "last_metrics", "hyperparams", "execution.artifacts", "models.output")
+_PRIVATE = "Environment"  # the section with the task's environment variables: secrets, as likely as not
+_OURS = ("properties", run_records.PROPERTY)
+
+
+def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
+    """What these tasks came to, in the order of their ids, each once. Two requests for each 500 at most.
+
+    Raises BadAnswer for ids that the server does not know, and the errors of ClearML.call.
+    """
+    wanted = list(dict.fromkeys(ids))
+    if odd := [one for one in wanted if not answers.ID.fullmatch(one)]:  # an empty list of ids finds every task [10]
+        raise BadAnswer(f"not the id of a task: {odd[0]!r}", "see its id on its page: INFO, or the address")
+    found: dict[str, Mapping[str, Any]] = {}
+    for some in _parts(wanted):
+        body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": list(_WHOLE)}
+        documents = answers.documents(api.call("tasks.get_all_ex", body, limit=_LIMIT))
+        found |= {answers.identity(document): document for document in documents}
+    if unknown := [one for one in wanted if one not in found]:
+        many = "tasks" if len(unknown) > 1 else "task"
+        raise BadAnswer(f"the server knows no {many} {', '.join(unknown[:10])}", "were they deleted? see their pages")
+    models = {one: [_reference(item) for item in _models(found[one])] for one in wanted}
+    uris = _uris(api, [model for references in models.values() for _, model in references])
+    return [_result(api, found[one], [(name, uris.get(model, "")) for name, model in models[one]]) for one in wanted]
+
+
+def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] = ()) -> dict[str, list[Result]]:
+    """What the tasks of these commits (full hashes) came to, without parameters and artifacts; the latest last.
+
+    One query for up to 500 commits. Commits without a task are left out, archived tasks too. `metrics` are the
+    TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
+    """
+    fields = [f"last_metrics.{title}.{series}" for one in metrics for title, series in answers.metric_keys(one)]
+    evidence, wanted = server.ServerEvidence(api), set(commits)
+    found: dict[str, Result] = {}
+    for pattern in server.patterns(commits):
+        body = {
+            "_all_": {"fields": ["script.version_num"], "pattern": pattern},
+            "system_tags": ["-archived"],
+        }
+        for document in evidence.pages(body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
+            result = _result(api, document, [])
+            if result.commit in wanted:
+                found[result.task] = result
+    by_commit: dict[str, list[Result]] = {}
+    for result in sorted(found.values(), key=lambda one: (one.completed, one.task)):
+        by_commit.setdefault(result.commit, []).append(result)
+    return by_commit
+
+
+def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield list(ids[start : start + _AT_ONCE])
+
+
+def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> Result:
+    """A task of the server, with its output models as pairs of name and URI, without our credentials.
+
+    Raises BadAnswer.
+    """
+    project = answers.part(document, "project")
+    identity, project_id = answers.identity(document), answers.text(project, "id")
+    where = project_id if answers.ID.fullmatch(project_id) else "*"
+    made = [_artifact(one) for one in _objects(answers.part(document, "execution"), "artifacts")]
+    artifacts = [one for one in made if one] + [Artifact(name, "model", _shown(uri)) for name, uri in models]
+    found = Result(
+        task=identity,
+        name=answers.text(document, "name"),
+        project=answers.text(project, "name"),
+        status=answers.text(document, "status"),
+        url=f"{api.server.web}/projects/{where}/experiments/{identity}/output/log",
+        commit=answers.text(answers.part(document, "script"), "version_num"),
+        completed=answers.text(document, "completed"),
+        parameters=_parameters(answers.part(document, "hyperparams")),
+        metrics=answers.metrics(document),
+        artifacts=tuple(sorted(artifacts, key=lambda one: (one.kind, one.name, one.uri))),
+    )
+    return replace(redaction.struck(found, api.server.secrets), task=found.task, commit=found.commit)
+
+
+def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Section/name and value of every hyperparameter, by name; neither the environment's nor our own run record.
+
+    The names stand in the entries: those of the map are escaped where they have a dot.
+    """
+    found = {}
+    for section in sections:
+        for key, entry in answers.part(sections, section).items():
+            if section == _PRIVATE or (section, key) == _OURS or not isinstance(entry, dict):
+                continue
+            names = answers.text(entry, "section") or section, answers.text(entry, "name") or key
+            found["/".join(names)] = answers.text(entry, "value")
+    return tuple(sorted(found.items()))
+
+
+def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
+    """An artifact that the task made, None for one that it was given."""
+    if entry.get("mode") == "input":
+        return None
+    size = entry.get("content_size")
+    return Artifact(
+        answers.text(entry, "key"),
+        "artifact",
+        _shown(answers.text(entry, "uri")),
+        answers.text(entry, "hash"),
+        size if isinstance(size, int) and not isinstance(size, bool) else None,
+    )
+
+
+def _shown(uri: str) -> str:
+    return repository_urls.without_credentials(uri) if "@" in uri else uri
+
+
+def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return _objects(answers.part(document, "models"), "output")
+
+
+def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and id of an output model; `get_all_ex` makes an object of the id, `get_all` does not [13]."""
+    model = item.get("model")
+    identity = answers.text(model, "id") if isinstance(model, dict) else answers.text(item, "model")
+    return answers.text(item, "name"), identity
+
+
+def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:
+    """Where each model lies, as far as the server tells: that is not worth the record of its training."""
+    uris: dict[str, str] = {}
+    for some in _parts([one for one in dict.fromkeys(models) if answers.ID.fullmatch(one)]):
+        body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
+        try:
+            found = _objects(api.call("models.get_all", body), "models")
+        except CannotDecide:
+            continue
+        for document in found:
+            uris[answers.text(document, "id")] = answers.text(document, "uri")
+    return uris
+
+
+def _objects(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """A list of objects, [] where there is none. Raises BadAnswer for anything else."""
+    values = document.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise BadAnswer(f"the server sent {key} that are no list of objects", answers.WHICH)
+    return values

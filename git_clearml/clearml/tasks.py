@@ -1,0 +1,295 @@
+"""ClearML's queues and agents: puts tasks on queues, looks at them, ends them. Over clearml_api, and nothing else.
+
+Every id that a server sends is checked before it is used again: an empty one would mean some other task. Numbers in
+brackets are points of the README of tests/contract/recordings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from git_clearml.base.sanitize import harmless
+from git_clearml.clearml import activity as signs
+from git_clearml.clearml import response as answers
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.model import Launch, Queue, Seen
+from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, Refused, UsageError
+
+STOPPING = "stopping"  # the status's message by which an agent learns that it is to abort the task [28]
+_UNKNOWN_TASK = (400, 101)  # result code and subcode [17]
+_SEEN_SECONDS = 120  # an idle agent reports every 30 s; one that died stays listed for 600 [30]
+_FIELDS = (
+    "id",
+    "status",
+    "status_reason",
+    "status_message",
+    "execution.queue.name",
+    "last_worker",
+    "started",
+    "last_iteration",
+    "last_metrics",
+    "metric_stats",
+)
+_WITH_PLOTS = ("in_progress", "stopped", "closed", "published", "publishing")
+_MOST_LINES = 400  # events of the console log, each of which may hold several lines
+
+
+def queue(api: ClearML, name: str) -> Queue:
+    """The queue of exactly this name, with its live workers. Two requests; no queue is ever made here.
+
+    Raises BadSetting that lists the queues which have workers when there is none, and the errors of ClearML.call.
+    """
+    data = api.call("queues.get_all", {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"]})
+    found = [one for one in objects(data, "queues") if one.get("name") == name]
+    workers = _workers(api)
+    if not found:
+        known = f"queues with workers: {_listed(workers)}" if workers else "no worker serves any queue just now"
+        raise BadSetting(f"there is no queue {name!r} on {api.server.api}", known)
+    identity = answers.identity(found[0])
+    return Queue(identity, name, sum(identity in ids for ids in workers.values()))
+
+
+def served(api: ClearML) -> str:
+    """The queues that live workers serve, for a message."""
+    return _listed(_workers(api))
+
+
+def _workers(api: ClearML) -> dict[str, dict[str, str]]:
+    """Live worker -> the ids and names of the queues that it serves."""
+    data = api.call("workers.get_all", {"last_seen": _SEEN_SECONDS})
+    found = {}
+    for worker in objects(data, "workers"):
+        queues = worker.get("queues") or []
+        if not isinstance(queues, list):
+            raise BadAnswer("the server sent a worker whose queues are no list", answers.WHICH)
+        pairs = [one for one in queues if isinstance(one, dict)]
+        found[answers.text(worker, "id")] = {answers.text(one, "id"): answers.text(one, "name") for one in pairs}
+    return found
+
+
+def _listed(workers: Mapping[str, Mapping[str, str]]) -> str:
+    names = sorted({harmless(name, 60) for queues in workers.values() for name in queues.values() if name})
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "none"
+
+
+def project(api: ClearML, name: str) -> str:
+    """The id of the project of exactly this name, made with its parents when there is none [18].
+
+    Raises UsageError for a name that no project can have, and the errors of ClearML.call.
+    """
+    if len(name.strip()) < 3:
+        raise UsageError(f"{name!r} is no name for a project: ClearML wants three characters or more", "see --project")
+    found = _project(api, name)
+    if found:
+        return found
+    try:
+        return answers.identity(api.call("projects.create", {"name": name, "description": ""}, repeat=False))
+    except CannotDecide:
+        found = _project(api, name)  # somebody was quicker, or the answer was lost
+        if found:
+            return found
+        raise
+
+
+def _project(api: ClearML, name: str) -> str:
+    body = {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"], "search_hidden": True}
+    found = [one for one in objects(api.call("projects.get_all", body), "projects") if one.get("name") == name]
+    return answers.identity(found[0]) if found else ""
+
+
+def body(launch: Launch, project_id: str, properties: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What makes the task, and nothing is injected: the code that runs is the commit's (and the diff's). Pure."""
+    script: dict[str, Any] = {
+        "binary": "python3",
+        "repository": launch.repository,
+        "version_num": launch.commit,
+        "branch": launch.branch,
+        "entry_point": launch.entry_point,
+        "working_dir": launch.working_dir,
+        "diff": launch.diff,
+    }
+    if launch.requirements is not None:
+        script["requirements"] = {"pip": launch.requirements}
+    sections: dict[str, dict[str, Any]] = {}
+    arguments = [{"section": "Args", "name": name, "value": value} for name, value in launch.arguments]
+    for item in [*arguments, *properties]:
+        sections.setdefault(str(item["section"]), {})[str(item["name"])] = dict(item)
+    document: dict[str, Any] = {"name": launch.name, "type": launch.kind, "script": script}
+    document |= {"project": project_id} if project_id else {}
+    document |= {"tags": list(launch.tags), "hyperparams": sections}
+    if launch.docker:
+        document["container"] = {"image": launch.docker, "arguments": launch.docker_arguments}
+    return document
+
+
+def create(api: ClearML, document: Mapping[str, Any]) -> str:
+    """Makes the task, a draft as yet, and returns its id. Asked once: a second asking might make a second task."""
+    api.close()  # a connection that has idled may be dead, and that would be found out only by asking
+    return answers.identity(api.call("tasks.create", document, repeat=False))
+
+
+def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> str:
+    """A draft made from a task, with nothing but this tag; its id. Asked once. Raises UsageError for no such task."""
+    asked = {"task": _checked(template), "new_task_tags": [tag]}
+    asked |= {"new_task_name": name} if name else {}
+    asked |= {"new_task_project": project_id} if project_id else {}
+    try:
+        return answers.identity(api.call("tasks.clone", asked, repeat=False))
+    except Refused as refusal:
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+            raise
+        raise UsageError(f"there is no task {template} to take for a template", "see its id on its page") from None
+
+
+def draft_with(api: ClearML, tag: str) -> str:
+    """The id of the draft that bears this tag, "" for none. One request."""
+    asked = {"tags": [tag], "status": ["created"], "page": 0, "page_size": 1, "only_fields": ["id", "tags"]}
+    found = answers.documents(api.call("tasks.get_all_ex", asked))
+    return next((answers.identity(one) for one in found if tag in answers.texts(one, "tags")), "")
+
+
+def edit(api: ClearML, task: str, changes: Mapping[str, Any]) -> None:
+    """Edits a draft: fields of its script are merged, lists and sections replaced [13]."""
+    _done(api.call("tasks.edit", {"task": _checked(task), **changes}), "updated")
+
+
+def set_property(api: ClearML, task: str, document: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """Sets a user property of a draft that was made from this document; the document as it is now.
+
+    Through tasks.edit, which every server knows: a draft may be edited [13].
+    """
+    sections = {**document.get("hyperparams", {})}
+    sections[str(item["section"])] = {**sections.get(str(item["section"]), {}), str(item["name"]): dict(item)}
+    edit(api, task, {"hyperparams": sections})
+    return {**document, "hyperparams": sections}
+
+
+def enqueue(api: ClearML, task: str, queue_id: str) -> None:
+    """Puts a draft on the queue. A task that is queued already is left alone: twice would harm it [26].
+
+    Raises the errors of ClearML.call; where the answer was lost, or somebody else was quicker, only if the task is not
+    on its way.
+    """
+    asked = {"task": _checked(task), "queue": _checked(queue_id), "verify_watched_queue": True}
+    try:
+        _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
+    except CannotDecide as error:
+        status = _status_after(api, task)
+        if status == "" or (status == "created" and isinstance(error, Refused)):
+            raise
+        if status == "created":  # it never got there
+            _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
+
+
+def _status_after(api: ClearML, task: str) -> str:
+    """The task's status after a call that went wrong; "" where the server is away, or has no such task."""
+    try:
+        api.renew()
+        return look(api, task).status
+    except CannotDecide:
+        return ""
+
+
+def look(api: ClearML, task: str) -> Seen:
+    """The task as it is now. One request or two; status "" when there is no such task any more."""
+    document = document_of(api, task, _FIELDS)
+    if document is None:
+        return Seen("")
+    status, iteration = answers.text(document, "status"), document.get("last_iteration")
+    alive = signs.shown(document) or (status in _WITH_PLOTS and _has_plots(api, task))
+    where = answers.part(document, "execution").get("queue")
+    queue = where if isinstance(where, dict) else {"id": where}
+    return Seen(
+        status=status,
+        queue=answers.text(queue, "id"),
+        queue_name=answers.text(queue, "name"),
+        worker=answers.text(document, "last_worker"),
+        message=answers.text(document, "status_message"),
+        reason=answers.text(document, "status_reason"),
+        started=answers.text(document, "started"),
+        metrics=answers.metrics(document),
+        iteration=iteration if isinstance(iteration, int) else None,
+        alive=alive,
+    )
+
+
+def document_of(api: ClearML, task: str, fields: Sequence[str]) -> Mapping[str, Any] | None:
+    """These fields of a task, None when the server has no such task. One request."""
+    asked = {"id": [_checked(task)], "page": 0, "page_size": 1, "only_fields": list(fields)}
+    found = answers.documents(api.call("tasks.get_all_ex", asked))
+    return next((one for one in found if answers.identity(one) == task), None)
+
+
+def _has_plots(api: ClearML, task: str) -> bool:
+    """Has the task's own code reported a plot? The task's document does not tell for long. One request."""
+    try:
+        plots = objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
+    except BadAnswer:  # a server that cannot tell of plots
+        return False
+    return any(signs.is_own(str(one.get("metric") or "")) for one in plots)
+
+
+def console(api: ClearML, task: str, most: int = _MOST_LINES) -> list[str]:
+    """The last lines of the task's console log, oldest first. One request."""
+    asked = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
+    events = objects(api.call("events.get_task_log", asked), "events")
+    return [line for event in reversed(events) for line in str(event.get("msg") or "").split("\n")]
+
+
+def stop(api: ClearML, task: str) -> None:
+    """Aborts the task: at once in a queue, by its agent while it runs [28]. One that has ended is left alone."""
+    try:
+        asked = {"task": _checked(task), "status_reason": "aborted by git clearml"}
+        _done(api.call("tasks.stop", asked), "updated")
+    except Refused as refusal:
+        if look(api, task).status in ("queued", "in_progress"):
+            raise refusal
+
+
+def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
+    """Archives the task; what is archived stays so, and one that is gone is fine.
+
+    `stopping`: its agent may not have seen yet that it is to abort it. That stands in the status's message, which an
+    archive call replaces (clearml-server, bll/task/task_operations.py, archive_task).
+    """
+    asked: dict[str, Any] = {"tasks": [_checked(task)], "status_reason": "archived by git clearml"}
+    asked |= {"status_message": STOPPING} if stopping else {}
+    try:
+        _done(api.call("tasks.archive", asked), "archived")
+    except Refused as refusal:
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+            raise
+
+
+def add_tags(api: ClearML, tasks: Sequence[str], tags: Sequence[str]) -> None:
+    """Adds tags to these tasks, atomically: other tags stay. One unknown task refuses the whole call [21]."""
+    asked = {"ids": [_checked(task) for task in tasks], "add_tags": list(tags)}
+    _done(api.call("tasks.update_tags", asked), "updated")
+
+
+def page_of(api: ClearML, task: str) -> str:
+    """The task's page. The project need not be named: `*` stands for any."""
+    return f"{api.server.web}/projects/*/experiments/{_checked(task)}/output/log"
+
+
+def _checked(identity: str) -> str:
+    """The id, if it is one. Raises BadAnswer: an empty id means every task, or none that we know."""
+    if not answers.ID.fullmatch(identity):
+        raise BadAnswer("no proper id to ask the server about", answers.WHICH)
+    return identity
+
+
+def _done(data: Mapping[str, Any], key: str) -> None:
+    """Raises BadAnswer where the server does not say that it did what it was asked to [13, 15, 16, 17]."""
+    if not isinstance(data.get(key), int):
+        raise BadAnswer("the server does not say that it did what it was asked to", answers.WHICH)
+
+
+def objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The list of objects under a key, or BadAnswer."""
+    found = data.get(key)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise BadAnswer(f"the server answered without a list of {key}", answers.WHICH)
+    return found

@@ -1,0 +1,114 @@
+"""Gets the commits that a CI job judges by into its checkout, which usually holds the one merge commit and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from git_clearml.errors import CannotDecide
+from git_clearml.forge.job import Context
+from git_clearml.git.repository import POLICY_FILE, Repository, Resolved, is_hash
+from git_clearml.model import Commit
+
+FETCH_SECONDS = 60.0
+_HINT = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"
+FileAt = Callable[[str, str], "bytes | None"]
+"""(commit, path) -> the file's content there, None when there is no such file. Raises CannotDecide."""
+
+
+class NotFetched(CannotDecide):
+    """A commit that this clone does not have and the remote does not hand out."""
+
+    code = "unknown-revision"
+
+
+def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", timeout: float = FETCH_SECONDS) -> None:
+    """Fetches those of the commits (full hashes) that are missing here, each alone and without its history.
+
+    The credentials are git's own affair: what the checkout step has configured applies. Raises NotFetched.
+    """
+    wanted = [name for name in dict.fromkeys(commits) if name]
+    for name, found in zip(wanted, repository.peel(wanted), strict=True):
+        if isinstance(found, Resolved):
+            continue
+        if not is_hash(name):
+            raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse tells full hashes")
+        _fetch(repository, name, remote or _remote(repository), timeout)
+        if not isinstance(repository.peel([name])[0], Resolved):
+            raise NotFetched(f"{name[:12]} is no commit that the remote has", _HINT)
+
+
+def judged(repository: Repository, context: Context, *, timeout: float = FETCH_SECONDS) -> Resolved:
+    """The commit that the job is about, fetched where it is missing. Raises NotFetched."""
+    head = context.head or _at_remote(repository, context.head_ref, timeout)
+    if not head:
+        raise NotFetched("this CI job does not say which commit it is about", "set COMMIT_ID to its full hash")
+    ensure(repository, [head], timeout=timeout)
+    return repository.resolve([head])[0]
+
+
+def accepted(
+    repository: Repository, context: Context, *, file_at: FileAt | None = None, timeout: float = FETCH_SECONDS
+) -> Resolved | None:
+    """The accepted commit whose policy judges, fetched where it is missing; None where nothing was accepted before.
+
+    Where the remote hands it out neither by hash nor otherwise, `file_at` may read the policy from elsewhere.
+    Raises NotFetched, and the errors of `file_at`.
+    """
+    base = context.base or _at_remote(repository, context.base_ref, timeout)
+    if not base:
+        return None
+    try:
+        ensure(repository, [base], timeout=timeout)
+    except NotFetched:
+        if file_at is None:
+            raise
+        content = file_at(base, POLICY_FILE)
+        blob = "" if content is None else _written(repository, content)
+        return Resolved(base, Commit(base, ""), blob)
+    return repository.resolve([base])[0]
+
+
+def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> None:
+    if not remote:
+        raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", _HINT)
+    status, _, err = repository.run(
+        "fetch", "--depth=1", "--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name,
+        env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout,
+    )  # fmt: skip
+    if status:
+        raise NotFetched(
+            f"{name[:12]} is not in this clone, and {remote} does not hand it out: {_said(err, status)}", _HINT
+        )
+
+
+def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
+    """The hash that the remote's ref has now; "" for no ref. Raises NotFetched."""
+    if not ref:
+        return ""
+    remote = _remote(repository)
+    arguments = ("ls-remote", "--quiet", "--", remote, ref)
+    status, out, err = repository.run(*arguments, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout)
+    name = out.decode("utf-8", "replace").partition("\t")[0].strip()
+    if status or not is_hash(name):
+        raise NotFetched(f"{remote or 'the remote'} does not tell where {ref} is: {_said(err, status)}", _HINT)
+    return name
+
+
+def _remote(repository: Repository) -> str:
+    """`origin`, as every checkout step calls it, else the first remote."""
+    keys = [key for key, _ in repository.config() if key.startswith("remote.") and key.endswith(".url")]
+    names = [key.removeprefix("remote.").removesuffix(".url") for key in keys]
+    return "origin" if "origin" in names else next(iter(names), "")
+
+
+def _written(repository: Repository, content: bytes) -> str:
+    """The blob of this content, made here."""
+    return repository.read("hash-object", "-w", "--stdin", stdin=content).decode("ascii").strip()
+
+
+def _said(err: str, status: int) -> str:
+    """The line in which git says why; without a URL, which may hold a password."""
+    lines = [line.strip() for line in err.splitlines() if line.strip() and "://" not in line]
+    found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
+    found = found.removeprefix("fatal: ").removeprefix("error: ")
+    return found or (f"exit status {status}" if status else "no such ref")

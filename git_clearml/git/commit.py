@@ -1,0 +1,51 @@
+"""Makes commits from objects: who commits, what the message is, whether it is signed. No index, no working tree."""
+
+from __future__ import annotations
+
+import re
+
+from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git.repository import Repository
+
+_NOBODY = ("git-clearml", "git-clearml@users.invalid")  # no mail ever goes to .invalid (RFC 2606)
+_COMMITTER = re.compile(r"\s*([^<>\x00-\x1f]*[^<>\x00-\x1f\s])\s*<([^<>\x00-\x20]+)>\s*")
+_WHO = ("AUTHOR", "COMMITTER")
+
+
+def identity(repository: Repository, committer: str) -> dict[str, str]:
+    """The variables that make git commit as `Name <mail>`, none for "" where git knows a name itself.
+
+    Where it knows none, as on most CI runners, it is a name of ours. Raises UsageError for what is no identity.
+    """
+    name, mail = _NOBODY
+    if committer:
+        found = _COMMITTER.fullmatch(committer)
+        if not found:
+            raise UsageError(f"not a committer: {committer!r}", '--committer "Name <name@example.com>"')
+        name, mail = found.groups()
+    elif not any(repository.run("var", f"GIT_{who}_IDENT")[0] for who in _WHO):
+        return {}
+    return {f"GIT_{who}_{what}": value for who in _WHO for what, value in (("NAME", name), ("EMAIL", mail))}
+
+
+def make(repository: Repository, tree: str, parent: str, message: str, committer: str = "") -> str:
+    """A new commit's hash. Signed where this clone signs its commits: a branch may take no others.
+
+    Raises CannotDecide with git's own words.
+    """
+    signs = dict(repository.config()).get("commit.gpgsign", "false").lower()
+    options = ["-S"] if signs in ("true", "yes", "on", "1", "") else []
+    status, out, err = repository.run(
+        "-c", "i18n.commitEncoding=UTF-8", "commit-tree", *options, "-p", parent, tree,
+        stdin=message.encode("utf-8", "surrogateescape"), env=identity(repository, committer),
+    )  # fmt: skip
+    if status:
+        said = (err.strip().splitlines() or [f"exit status {status}"])[0]
+        raise CannotDecide(f"git commit-tree failed: {said}", "git commit must work in this clone first")
+    return out.decode("ascii").strip()
+
+
+def message_of(repository: Repository, commit: str) -> str:
+    """A commit's message, without empty lines around it."""
+    out = repository.read("show", "-s", "--no-show-signature", "--encoding=UTF-8", "--format=%B", commit)
+    return out.decode("utf-8", "surrogateescape").strip()

@@ -1,0 +1,170 @@
+"""The files of a notes ref: read by `ls-tree` and `cat-file`, written by one `git fast-import`.
+
+fast-import moves the ref only when the new notes contain the old ones. So of two that write at once both are kept (the
+second tries again), a kill leaves the notes as they were or as they should be, and neither an index nor a working tree
+is touched: a bare repository will do.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from git_clearml.errors import PublishFailed
+from git_clearml.git.repository import Repository, is_hash
+from git_clearml.record.note_lines import MAX_BYTES
+
+REF = "refs/notes/clearml"
+_TRIES = 30  # of a write that others are quicker than
+_AT_ONCE = 16_000_000  # bytes of notes read by one git process
+_FANNED_OUT = 256  # notes from which on directories are made of their first two digits, as git does
+_NOBODY = b"git-clearml <git-clearml@users.invalid>"
+"""Who writes a note where git knows no name, as on most CI runners. No mail ever goes to .invalid (RFC 2606)."""
+
+_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
+_URL = re.compile(r"'?[\w+.-]+://[^\s']*'?")
+
+Changes = dict[str, "bytes | None"]
+"""Path -> content of a notes tree; None for a file that goes away."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A file of the notes tree: the commit that it is about, its content's object, and how long that is."""
+
+    path: str
+    commit: str
+    blob: str
+    size: int
+
+
+def tip_of(repository: Repository, ref: str = REF) -> str:
+    """The commit that a ref is at, "" for none."""
+    status, out, _ = repository.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return "" if status else out.decode("ascii", "replace").strip()
+
+
+def files(repository: Repository, tip: str) -> list[Note]:
+    """The notes of a notes commit ("" for none). One git process."""
+    if not tip:
+        return []
+    notes = []
+    for line in repository.read("ls-tree", "-r", "-l", "-z", "--full-tree", tip).split(b"\0"):
+        facts, _, name = line.partition(b"\t")
+        path = name.decode("utf-8", "replace")
+        commit = path.replace("/", "")
+        if _PATH.fullmatch(path) and is_hash(commit) and facts.split()[1] == b"blob":
+            _, _, blob, size = facts.decode("ascii").split()
+            notes.append(Note(path, commit, blob, int(size) if size.isdigit() else 0))
+    return notes
+
+
+def batches(notes: Iterable[Note]) -> Iterator[list[Note]]:
+    """The notes in parts that may be in memory at once, the notes of one commit in one part."""
+    some: list[Note] = []
+    total = 0
+    for note in notes:
+        if total > _AT_ONCE and note.commit != some[-1].commit:
+            yield some
+            some, total = [], 0
+        some.append(note)
+        total += note.size
+    if some:
+        yield some
+
+
+def contents(repository: Repository, notes: Iterable[Note]) -> dict[str, bytes]:
+    """Object -> content of those notes that are here and not too long. One git process."""
+    asked = list(dict.fromkeys(note.blob for note in notes if 0 < note.size <= MAX_BYTES))
+    if not asked:
+        return {}
+    lines = "".join(f"{one}\n" for one in asked).encode()
+    out = repository.read("cat-file", "--batch=%(objectsize)", stdin=lines)
+    found, place = {}, 0
+    for one in asked:
+        end = out.index(b"\n", place)
+        header, place = out[place:end], end + 1
+        if header.isdigit():  # else it says that the object is missing
+            found[one] = out[place : place + int(header)]
+            place += int(header) + 1
+    return found
+
+
+def by_commit(tree: Iterable[Note]) -> dict[str, list[Note]]:
+    """Commit -> its notes: one, unless trees were merged by somebody else."""
+    notes: dict[str, list[Note]] = {}
+    for note in tree:
+        notes.setdefault(note.commit, []).append(note)
+    return notes
+
+
+def change(tree: Sequence[Note], mine: Sequence[Note], commit: str, content: bytes) -> Changes:
+    """Path -> content (None: goes away) so that the commit has this one note, at its own path if it has one."""
+    if mine:
+        return {mine[0].path: content, **dict.fromkeys((note.path for note in mine[1:]), None)}
+    depth = max((note.path.count("/") for note in tree), default=0) or int(len(tree) >= _FANNED_OUT)
+    parts = [commit[2 * n : 2 * n + 2] for n in range(min(depth, 2))]
+    return {"/".join([*parts, commit[2 * len(parts) :]]): content}
+
+
+_HELD = (".lock': File exists", ".lock': No such file or directory")  # by another git; it removes folders, too
+
+
+def write(
+    repository: Repository,
+    changes: Callable[[str], Changes],
+    message: str,
+    *,
+    merged: str = "",
+    sleep: Callable[[float], None],
+) -> bool:
+    """Commits what `changes` makes of the tip, again while others move it meanwhile. False when that is nothing.
+
+    With `merged`, a second parent, there is something to commit even where the tree stays as it is.
+    """
+    who = _committer(repository)
+    for attempt in range(_TRIES):
+        tip = tip_of(repository)
+        made = changes(tip)
+        if not made and not merged:
+            return False
+        stream = b"".join(_stream(who, message, tip, merged, made))
+        status, _, err = repository.run("fast-import", "--quiet", "--done", stdin=stream)
+        if not status:
+            return True
+        if tip_of(repository) == tip and not any(word in err for word in _HELD):
+            raise PublishFailed(f"the note could not be written: {said(err)}", "git fsck; is the disk full?")
+        sleep(0.01 * attempt)
+    raise PublishFailed(
+        "the note could not be written: the notes are locked", f"is another git at work? else remove {REF}.lock"
+    )
+
+
+def _stream(who: bytes, message: str, tip: str, merged: str, changes: Changes) -> Iterator[bytes]:
+    """A commit in git-fast-import's language."""
+    text = message.encode("utf-8", "replace")
+    yield b"commit %s\ncommitter %s\ndata %d\n%s\n" % (REF.encode(), who, len(text), text)
+    for word, parent in (("from", tip), ("merge", merged)):
+        if parent:
+            yield f"{word} {parent}\n".encode()
+    for path, content in changes.items():
+        if content is None:
+            yield f"D {path}\n".encode()
+        else:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(content), content)
+    yield b"\ndone\n"
+
+
+def _committer(repository: Repository) -> bytes:
+    """Name, address and time as git would commit now; a name of ours where git knows none."""
+    status, out, _ = repository.run("var", "GIT_COMMITTER_IDENT")
+    return out.strip() if not status and out.strip() else _NOBODY + b" %d +0000" % int(time.time())
+
+
+def said(err: str) -> str:
+    """The line in which git says why; without its URL, which may hold a password."""
+    lines = [_URL.sub("the remote", line.strip()) for line in err.splitlines() if line.strip()]
+    found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
+    return found.removeprefix("fatal: ").removeprefix("error: ") or "git does not say why"

@@ -1,0 +1,195 @@
+"""A commit as the difference to one that the remote has, in the form that a ClearML agent applies to its clone.
+
+The agent (clearml-agent 3.0, helper/repo.py, VCS.patch) encodes a task's diff as UTF-8, adds a line break and gives it
+to `git apply --unidiff-zero` at the top of its clone, without an index. Before that it makes an empty file for each
+line `--- a/<path>` whose path does not exist: meant for new files, but it reads the lines of files' content as well.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git import remote as remotes
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository
+
+LIMIT = 500_000
+"""Characters of a diff; the SDK's own limit for what it stores with a task (max_diff_size_bytes)."""
+
+_HINT = "push the branch, or leave --as-diff out"
+_LFS = b"version https://git-lfs.github.com/spec/"
+_POINTER = 1024  # bytes; git-lfs takes nothing longer for a pointer
+_SUBMODULE, _LINK = "160000", "120000"
+_MADE_BY_AGENT = re.compile(r"^--- a/(?P<path>.*)")
+# diff-tree does not read the settings that are for diffs on a terminal; what else could change the text stands here.
+_PATCH = (
+    "-c core.quotePath=true -c diff.relative=false -c diff.suppressBlankEmpty=false diff-tree -r -p --binary "
+    "--full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/ -U3 "
+    "--inter-hunk-context=0 --diff-algorithm=default -O/dev/null --ignore-submodules=none --submodule=short"
+)
+_PLAIN = (
+    "-c core.autocrlf=false -c core.safecrlf=false -c core.fsmonitor=false -c core.splitIndex=false "
+    "-c core.sparseCheckout=false -c index.sparse=false"
+)
+_APPLY = "apply --cached --unidiff-zero --whitespace=nowarn --no-ignore-whitespace -"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The text that turns `base`, a commit that the remote has, into the wanted commit; "" where they do not differ."""
+
+    base: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A path that differs; the mode and blob of both sides, `000000` and zeros for no file."""
+
+    path: str
+    modes: tuple[str, str]
+    blobs: tuple[str, str]
+
+
+def difference(repository: Repository, remote: Remote, commit: str, *, timeout: float) -> Difference:
+    """The difference of the commit to the newest of its ancestors that the remote has, proved by applying it.
+
+    Raises UsageError where it cannot go as a task's diff, with the reason; Unreachable and TimedOut when the remote
+    does not answer.
+    """
+    tips = remotes.tips(repository, remote, timeout=timeout)
+    if remotes.contains(repository, tips, commit):
+        return Difference(commit, "")
+    base = _base(repository, tips, commit)
+    if not base:
+        raise UsageError(f"{remote.shown} has no ancestor of {commit[:12]} that this clone knows of", _HINT)
+    changes = _changes(repository, base, commit)
+    text = _text(repository, base, commit, changes) if changes else ""
+    return Difference(base, text)
+
+
+def _base(repository: Repository, tips: Sequence[str], commit: str) -> str:
+    """The newest ancestor that a tip reaches, "" for none; of several, one that none of the others descends from."""
+    lines = remotes.unreached(repository, tips, commit, "--boundary", "--topo-order")
+    found = [line[1:] for line in lines if line.startswith("-")]
+    if len(found) > 1:
+        found = repository.read("merge-base", "--independent", *found).decode("ascii").split()
+    return found[0] if found else ""
+
+
+def _changes(repository: Repository, base: str, commit: str) -> list[_Change]:
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+    entries = repository.read(*words, base, commit).decode("utf-8", "surrogateescape").split("\0")[:-1]
+    found = []
+    for raw, path in zip(entries[0::2], entries[1::2], strict=True):
+        before, after, old, new, _ = raw.removeprefix(":").split(" ")
+        found.append(_Change(path, (before, after), (old, new)))
+    return found
+
+
+def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Change]) -> str:
+    """The diff. Raises UsageError where an agent could not make the commit of it."""
+    small = _small_blobs(repository, changes)
+    obstacle = _obstacle(changes, small)
+    if obstacle:
+        raise _impossible(base, obstacle)
+    content = _patch(repository, base, commit)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise _impossible(base, "a file that git takes for text is not UTF-8")
+    if len(text) > LIMIT:
+        raise _impossible(base, f"it has more than {LIMIT:,} characters")
+    spoilt = _spoilt(repository, base, changes, small, text)
+    if spoilt:
+        raise _impossible(base, f"an agent takes a line of it for the name of {spoilt}, a new file, and trips over it")
+    if not _proved(repository, base, commit, content):
+        raise _impossible(base, "git apply does not make the commit's files of it")
+    return text
+
+
+def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
+    """What among the changes no diff can do, "" for nothing."""
+    links = [one.path for one in changes if one.modes[0] == _LINK]
+    for one in changes:
+        if _SUBMODULE in one.modes:
+            return f"the submodule {one.path} was moved, which a diff cannot do"
+        if any(small.get(blob, b"").startswith(_LFS) for blob in one.blobs):
+            return f"{one.path} is in git-lfs, which a diff leaves out"
+        if any(one.path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
+            return f"the link above {one.path} became a folder, which git apply fails at"
+    return ""
+
+
+def _impossible(base: str, why: str) -> UsageError:
+    return UsageError(f"the difference to {base[:12]}, which the remote has, cannot go as a diff: {why}", _HINT)
+
+
+def _small_blobs(repository: Repository, changes: Sequence[_Change]) -> dict[str, bytes]:
+    """The content of the blobs that are small enough for an LFS pointer or a link."""
+    names = dict.fromkeys(name for one in changes for name in one.blobs if name.strip("0"))
+    asked = "".join(f"{name}\n" for name in names).encode("ascii")
+    sizes = repository.read("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked).decode("ascii")
+    pairs = (line.split(" ") for line in sizes.splitlines())
+    return repository.blobs([name for name, size in pairs if size.isdigit() and int(size) <= _POINTER])
+
+
+def _patch(repository: Repository, base: str, commit: str) -> bytes:
+    """What git says, and no more of it than is needed to see that it is too long."""
+    most = 4 * LIMIT + 1  # a character has four bytes at most
+    env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_DIFF_OPTS": ""}
+    with tempfile.TemporaryFile() as err:
+        words = ["git", *_PATCH.split(), base, commit]
+        place = repository.top or repository.git_dir
+        with subprocess.Popen(
+            words, cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
+        ) as process:
+            assert process.stdout is not None
+            content = process.stdout.read(most)
+            if len(content) == most:
+                process.kill()
+        err.seek(0)
+        said = remotes.said(err.read().decode("utf-8", "replace"), process.returncode)
+    if len(content) == most:
+        raise _impossible(base, f"it has more than {LIMIT:,} characters")
+    if process.returncode:
+        raise CannotDecide(f"git diff-tree failed: {said}", "git fsck tells whether the repository is sound")
+    return content
+
+
+def _spoilt(
+    repository: Repository, base: str, changes: Sequence[_Change], small: Mapping[str, bytes], text: str
+) -> str:
+    """A new file that the agent would make before git does, "" for none; see the top of this module."""
+    links = {one.path: small.get(one.blobs[0], b"") for one in changes if one.modes[0] == _LINK}
+    new = [one.path for one in changes if one.modes[0] == "000000"]
+    made = set()
+    for found in filter(None, map(_MADE_BY_AGENT.match, text.splitlines())):
+        path = posixpath.normpath(found["path"])
+        if path in links:  # one that leads nowhere: the file is made where it leads
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(links[path])))
+        made.add(path)
+    at_risk = ((path, one) for one in made for path in new if path == one or path.startswith(f"{one}/"))
+    return next((path for path, one in at_risk if repository.run("cat-file", "-e", f"{base}:{one}")[0]), "")
+
+
+def _proved(repository: Repository, base: str, commit: str, content: bytes) -> bool:
+    """Does the difference, applied to the base in an index of our own, make the commit's tree?"""
+    with tempfile.TemporaryDirectory(prefix="git-clearml-") as directory:
+        env = {"GIT_INDEX_FILE": os.path.join(directory, "index")}
+        place = ("-C", repository.top or repository.git_dir, *_PLAIN.split())
+        repository.read(*place, "read-tree", base, env=env)
+        status, _, _ = repository.run(*place, *_APPLY.split(), stdin=content + b"\n", env=env)
+        if status:
+            return False
+        status, out, _ = repository.run(*place, "write-tree", env=env)
+    return not status and out.decode("ascii").strip() == repository.trees([commit])[commit]

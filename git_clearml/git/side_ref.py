@@ -1,0 +1,208 @@
+"""Side refs: `refs/heads/git-clearml/<short hash>-<random>`, where an agent finds a commit that is on no branch yet.
+
+Each has a record, a small file in `<common git dir>/clearml/side-refs/`, written before the push starts: a kill may
+leave a record too many, never a side ref that nobody knows of. Only refs of exactly this form are pushed or deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from git_clearml.base import process as processes
+from git_clearml.errors import CannotDecide, TimedOut
+from git_clearml.git import remote as remotes
+from git_clearml.git import side_ref_records as records
+from git_clearml.git import url as repository_urls
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository
+from git_clearml.git.side_ref_records import SideRef, recorded
+from git_clearml.hook.ref_updates import SIDE_REFS
+
+__all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
+
+_ASKING = 20.0  # seconds to ask what became of a push
+_PUSHING = 600.0  # seconds for which a git that outlived us may be pushing
+_LONG_AGO = 86400.0  # seconds after which a process that cannot be told from another counts as gone
+# Whatever is configured for ordinary pushes, nothing but the one ref is sent.
+_ALONE = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+
+
+class NotPushed(CannotDecide):
+    """The remote, a hook or the network kept a side ref from being made."""
+
+    code = "publish-failed"
+
+
+class NotDeleted(CannotDecide):
+    """A side ref is still on the remote."""
+
+    code = "publish-failed"
+
+
+def push(
+    repository: Repository,
+    remote: Remote,
+    commit: str,
+    *,
+    told: Callable[[SideRef | None], None] = lambda _: None,
+    timeout: float = 120.0,
+    needed: float = _LONG_AGO,
+    clock: Callable[[], float] = time.time,
+) -> SideRef:
+    """Pushes exactly this commit (full hash) to a new side ref, through every pre-push hook.
+
+    `told` gets the ref before anything is sent, and None once it is certain that none of it is left. Without a task
+    the ref is needed for so many seconds at most. Raises NotPushed with the words of git or a hook, TimedOut after
+    so many seconds: whether the ref arrived is then unknown, and its record stays, as it does when we are interrupted.
+    """
+    ref = f"{SIDE_REFS}{commit[:12]}-{secrets.token_hex(4)}"
+    leaf = records.leaf_of(ref, commit)
+    url, pid = repository_urls.without_credentials(remote.url), os.getpid()
+    born, now = processes.started(pid), float(clock())
+    made = SideRef(
+        ref, remote.name or url, url, commit, "", pid, born, processes.here(), now, now + needed, arriving=True
+    )
+    records.write(repository, made)
+    told(made)
+    command = [*_ALONE, f"--force-with-lease={ref}:"]  # it must be new
+    hint = "push the branch; a check does without: git clearml check-runnable --as-diff"
+    try:
+        status, out, err = remotes.ask(repository, remote, command, [f"{commit}:{ref}"], timeout=timeout, pushing=True)
+    except TimedOut as error:
+        later = "the next check deletes the side ref if it did arrive"
+        raise TimedOut(error.message, f"{hint}; {later}") from None
+    except CannotDecide:  # git was not even started
+        records.forget(repository, made)
+        told(None)
+        raise
+    except BaseException:
+        if _taken_back(repository, remote, made):
+            told(None)
+        raise
+    made = replace(made, arriving=False)
+    told(made)
+    if status:
+        if _taken_back(repository, remote, made):
+            told(None)
+        raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(out, err, status)}", hint)
+    _forget_tracking(repository, leaf)
+    return made
+
+
+def bind(repository: Repository, side_ref: SideRef, task: str, server: str = "") -> SideRef:
+    """Notes in the record which task needs the ref: from now on it is not the process that keeps it alive.
+
+    `server` is the API URL of the ClearML server that has the task.
+    """
+    bound = replace(side_ref, task=task, server=server)
+    records.write(repository, bound)
+    return bound
+
+
+def delete(
+    repository: Repository, side_ref: SideRef, *, timeout: float = 60.0, clock: Callable[[], float] = time.time
+) -> None:
+    """Deletes the ref from the remote, and then its record. One that is gone already is fine.
+
+    Raises NotDeleted, TimedOut or Unreachable; the record stays then.
+    """
+    remote = _remote_of(repository, side_ref)
+    there = _deleted(repository, remote, side_ref.ref, side_ref.commit, timeout)
+    if side_ref.arriving and not there:
+        hint = f"look later whether it is on {remote.shown}"
+        raise NotDeleted(f"the push of {side_ref.ref} was cut short, and it may still arrive", hint)
+    late = not side_ref.task and not _lives(side_ref, clock()) and clock() - side_ref.created < _PUSHING
+    if late and not there:
+        return  # we were killed, and the git that we had started may still be pushing
+    records.forget(repository, side_ref)
+
+
+def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, *, timeout: float = 60.0) -> None:
+    """Deletes a side ref that another clone may have made, if it is still at that commit. Raises as `delete` does."""
+    _deleted(repository, remote, ref, commit, timeout)
+
+
+def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, timeout: float) -> bool:
+    """Deletes the ref; False when it was not there. Raises as `delete` does."""
+    records.leaf_of(ref, commit)
+    command = [*_ALONE, f"--force-with-lease={ref}:{commit}"]
+    status, out, err = remotes.ask(repository, remote, command, [f":{ref}"], timeout=timeout, pushing=True)
+    if not status:
+        return True
+    there = remotes.at(repository, remote, ref, timeout=_ASKING)
+    if there == commit:
+        why, hint = _why(out, err, status), f"git push {remote.shown} --delete {ref}"
+        raise NotDeleted(f"{ref} could not be deleted from {remote.shown}: {why}", hint)
+    if there:
+        hint = f"if nobody needs it: git push {remote.shown} --delete {ref}"
+        raise NotDeleted(f"{ref} on {remote.shown} was moved to {there[:12]}, and is left alone", hint)
+    return False
+
+
+def abandoned(repository: Repository, *, host: str, now: float) -> list[SideRef]:
+    """The recorded side refs that no task needs: past their deadline, or of a process of this host that has ended.
+
+    `host` is `processes.here()`; a process of another host, or of this one before a restart, is not to be seen.
+    """
+    return [one for one in recorded(repository) if not one.task and (_late(one, now) or _died(one, host, now))]
+
+
+def _late(side_ref: SideRef, now: float) -> bool:
+    return 0 < side_ref.deadline < now
+
+
+def _died(side_ref: SideRef, host: str, now: float) -> bool:
+    return side_ref.host == host and not _lives(side_ref, now)
+
+
+def _lives(side_ref: SideRef, now: float) -> bool:
+    started = processes.started(side_ref.pid)
+    if side_ref.pid_started:
+        return started == side_ref.pid_started
+    return bool(started) and now - side_ref.created < _LONG_AGO  # when it started was not to be learned
+
+
+def _taken_back(repository: Repository, remote: Remote, side_ref: SideRef) -> bool:
+    """After a push that failed: no ref and no record, where that can be had; whether it could.
+
+    Where git did not come to its end, the ref may still arrive after we have looked: then the record stays.
+    """
+    try:
+        if remotes.at(repository, remote, side_ref.ref, timeout=_ASKING):
+            delete_named(repository, remote, side_ref.ref, side_ref.commit, timeout=_ASKING)
+        elif side_ref.arriving:
+            return False
+    except CannotDecide:
+        return False
+    records.forget(repository, side_ref)
+    return True
+
+
+def _why(out: str, err: str, status: int) -> str:
+    """Why a push failed: the remote's reason for refusing the ref, and the line that says more."""
+    refused = [line.rpartition("\t")[2].strip() for line in out.splitlines() if line.startswith("!\t")]
+    words = [*refused[:1], remotes.said(err, status)]
+    return "; ".join(word for word in words if not (refused and word.startswith("exit status")))
+
+
+def _remote_of(repository: Repository, side_ref: SideRef) -> Remote:
+    """Where the ref was pushed to: a remote of today that has that URL, for its credentials, else the URL alone."""
+    for remote in (remotes.named(repository, side_ref.remote), remotes.pushed_to(repository)):
+        if remote and repository_urls.without_credentials(remote.url) == side_ref.url:
+            return remote
+    return Remote("", side_ref.url)
+
+
+def _forget_tracking(repository: Repository, leaf: str) -> None:
+    """Removes the tracking ref that git made for the pushed ref.
+
+    pre-commit runs no hook for commits that a tracking ref reaches: ours would open its gate.
+    """
+    status, out, _ = repository.run("for-each-ref", "--format=%(refname)")
+    for ref in out.decode("utf-8", "surrogateescape").splitlines():
+        if ref.endswith(f"/git-clearml/{leaf}") and not status:
+            repository.run("update-ref", "-d", ref)

@@ -1,0 +1,128 @@
+"""The records of side refs: a small file each, in `<common git dir>/clearml/side-refs/`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from git_clearml.errors import CannotDecide
+from git_clearml.git.repository import Repository, is_hash
+from git_clearml.hook.ref_updates import SIDE_REFS
+from git_clearml.run.store import read_limited
+
+_LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
+_TASK = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MOST = 20_000  # bytes of a record
+_ADDED = {"deadline": 0.0, "server": ""}  # what records of earlier versions lack, and what that means
+
+
+@dataclass(frozen=True)
+class SideRef:
+    """A side ref, and whose it is.
+
+    `remote` is the remote's name, or its URL where it has none, and `url` where it was pushed to; both without
+    credentials. `task` is the id of the task that needs it, on the ClearML `server` of that API URL; "" while only the
+    process does that made it, and that until the `deadline` (0 for none). `host` is `processes.here()`; times are in
+    seconds since 1970. `arriving`: git has not come to its end, and the ref may not be there yet.
+    """
+
+    ref: str
+    remote: str
+    url: str
+    commit: str
+    task: str = ""
+    pid: int = 0
+    pid_started: str = ""
+    host: str = ""
+    created: float = 0.0
+    deadline: float = 0.0
+    server: str = ""
+    arriving: bool = field(default=False, compare=False)
+
+
+_KEPT = tuple(one.name for one in fields(SideRef) if one.compare)
+
+
+def recorded(repository: Repository) -> list[SideRef]:
+    """The side refs that this clone has pushed and not deleted, the oldest first. What is no record of ours is not."""
+    directory = _directory(repository)
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    leaves = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    found = [_read(os.path.join(directory, f"{leaf}.json"), leaf) for leaf in leaves if _LEAF.fullmatch(leaf)]
+    return sorted((one for one in found if one), key=lambda one: (one.created, one.ref))
+
+
+def leaf_of(ref: str, commit: str) -> str:
+    """The last part of a side ref's name. Raises CannotDecide for a ref that is none, or not of this commit."""
+    found = _LEAF.fullmatch(ref.removeprefix(SIDE_REFS))
+    if not ref.startswith(SIDE_REFS) or not found or not is_hash(commit) or not commit.startswith(found[1]):
+        raise CannotDecide(f"{ref[:200]!r} is no side ref of commit {commit[:64]!r}", "it is left alone")
+    return found[0]
+
+
+def _directory(repository: Repository) -> str:
+    return os.path.join(repository.common_dir, "clearml", "side-refs")
+
+
+def write(repository: Repository, side_ref: SideRef) -> None:
+    """Writes the record whole, under another name, and renames it. Raises CannotDecide where it cannot be kept."""
+    directory = _directory(repository)
+    path = os.path.join(directory, f"{leaf_of(side_ref.ref, side_ref.commit)}.json")
+    temporary = ""
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".new-")  # mode 0600
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            json.dump({key: value for key, value in asdict(side_ref).items() if key in _KEPT}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CannotDecide(
+            f"the record of a side ref cannot be written to {directory}: {error.strerror}",
+            "mend that, or push the branch: without its record the side ref would never be deleted",
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def forget(repository: Repository, side_ref: SideRef) -> None:
+    """Removes the record. Where that fails, the next sweep finds the ref gone and tries again."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(_directory(repository), f"{leaf_of(side_ref.ref, side_ref.commit)}.json"))
+
+
+def _read(path: str, leaf: str) -> SideRef | None:
+    """The record in a file; None for one that is damaged, or does not belong where it lies."""
+    content = read_limited(path, _MOST)
+    if isinstance(content, str):
+        return None
+    try:
+        document = {**_ADDED, **json.loads(content)}
+        found = SideRef(**{name: document[name] for name in _KEPT})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    texts = (found.ref, found.remote, found.url, found.commit, found.task, found.pid_started, found.host, found.server)
+    if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts):
+        return None
+    if type(found.pid) is not int or not all(map(_is_time, (found.created, found.deadline))):
+        return None
+    try:
+        return found if leaf_of(found.ref, found.commit) == leaf and _TASK.fullmatch(found.task) else None
+    except CannotDecide:
+        return None
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)

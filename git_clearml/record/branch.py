@@ -1,0 +1,145 @@
+"""Finds the branch that a results commit goes to: the one branch of the remote that contains the commit that ran."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from git_clearml.errors import Unreachable, UsageError
+from git_clearml.git import remote as remotes
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository, is_hash
+from git_clearml.hook.ref_updates import SIDE_REFS
+from git_clearml.verdict.rules import listed
+
+HEADS = "refs/heads/"
+_LISTED = 20  # branches named in an error
+_AT_ONCE = 200  # branches fetched by one git process
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A branch of a remote, without `refs/heads/`, and the commit that it was at when we asked ("": no such branch)."""
+
+    remote: Remote
+    branch: str
+    tip: str
+
+    @property
+    def shown(self) -> str:
+        """What to call it in a message."""
+        return f"{self.branch} of {self.remote.shown}"
+
+
+def find(repository: Repository, commit: str, *, remote: str = "", branch: str = "", timeout: float) -> Target:
+    """Where the results of a commit (full hash) go. Asks the remote, and fetches what is needed to know.
+
+    `branch` decides, whether it contains the commit or not; one that the remote lacks has to be a branch of this clone
+    that does. Else the checked-out branch decides when it tracks a branch that contains the commit, else the only such
+    branch. `remote` is a name, or a URL; "" is where git would push to.
+    `timeout` in seconds, for each question. Raises UsageError when there is no such branch, or more than one of them,
+    and Unreachable and TimedOut.
+    """
+    place = _remote(repository, remote)
+    heads = _heads(repository, place, timeout)
+    if branch:
+        name = branch.removeprefix(HEADS)
+        if repository.run("check-ref-format", f"{HEADS}{name}")[0]:
+            raise UsageError(f"not the name of a branch: {branch!r}", "--branch takes a name such as main")
+        if name not in heads and not _is_here(repository, name, commit):
+            raise _no_such_branch(place, name, heads, commit)
+        return current(repository, Target(place, name, ""), timeout=timeout)
+    tracked = tracked_branch(repository, place)
+    if tracked in heads:
+        target = current(repository, Target(place, tracked, heads[tracked]), timeout=timeout)
+        if remotes.contains(repository, [target.tip], commit):
+            return target
+    here = repository.trees(heads.values())
+    missing = sorted(name for name, tip in heads.items() if tip not in here)
+    for start in range(0, len(missing), _AT_ONCE):
+        _fetch(repository, place, {name: heads[name] for name in missing[start : start + _AT_ONCE]}, timeout)
+    return _only(
+        place, {name: tip for name, tip in heads.items() if remotes.contains(repository, [tip], commit)}, commit
+    )
+
+
+def current(repository: Repository, target: Target, *, timeout: float) -> Target:
+    """The target as it is now, its commit fetched. Raises Unreachable and TimedOut."""
+    ref = f"{HEADS}{target.branch}"
+    tip = remotes.at(repository, target.remote, ref, timeout=timeout)
+    if tip and not repository.trees([tip]):
+        _fetch(repository, target.remote, {target.branch: tip}, timeout)
+    return replace(target, tip=tip)
+
+
+def tracked_branch(repository: Repository, remote: Remote) -> str:
+    """The remote's branch that the checked-out one tracks, "" for none."""
+    config, here = dict(repository.config()), remotes.branch(repository)
+    if not here or not remote.name or config.get(f"branch.{here}.remote") != remote.name:
+        return ""
+    merge = config.get(f"branch.{here}.merge", "")
+    return merge.removeprefix(HEADS) if merge.startswith(HEADS) else ""
+
+
+def _is_here(repository: Repository, branch: str, commit: str) -> bool:
+    """Has this clone such a branch, and does it contain the commit?"""
+    status, out, _ = repository.run("rev-parse", "--verify", "--quiet", f"{HEADS}{branch}^{{commit}}")
+    return not status and remotes.contains(repository, [out.decode("ascii").strip()], commit)
+
+
+def _no_such_branch(remote: Remote, branch: str, heads: Iterable[str], commit: str) -> UsageError:
+    near = difflib.get_close_matches(branch, heads)
+    return UsageError(
+        f"{remote.shown} has no branch {branch}{'; near it: ' if near else ''}{listed(near)}",
+        f"name one that it has; for a new one, git branch {branch} {commit[:12]} comes first",
+    )
+
+
+def _remote(repository: Repository, wanted: str) -> Remote:
+    found = remotes.named(repository, wanted) or Remote("", wanted) if wanted else remotes.pushed_to(repository)
+    if found is None:
+        raise UsageError("which remote are the results to be pushed to?", "name it: --remote <name>")
+    return found
+
+
+def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, str]:
+    """Every branch of the remote with its commit, without our own side refs."""
+    status, out, err = remotes.ask(repository, remote, ["ls-remote", "--quiet", "--heads"], timeout=timeout)
+    if status:
+        raise Unreachable(
+            f"{remote.shown} does not tell its branches: {remotes.said(err, status)}",
+            f"git ls-remote {remote.shown} must work first; look at the network, the URL and your rights",
+        )
+    pairs = (line.split("\t", 1) for line in out.split("\n") if "\t" in line)
+    return {
+        ref.removeprefix(HEADS): name
+        for name, ref in pairs
+        if is_hash(name) and ref.startswith(HEADS) and not ref.startswith(SIDE_REFS)
+    }
+
+
+def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], timeout: float) -> None:
+    """Gets these commits. It does not matter who does: another fetch of this clone may be at it."""
+    status, _, err = remotes.ask(repository, remote, _FETCH, [HEADS + name for name in heads], timeout=timeout)
+    if status and set(heads.values()) - set(repository.trees(heads.values())):
+        raise Unreachable(
+            f"{remote.shown} does not hand out {listed(list(heads))}: {remotes.said(err, status)}",
+            f"git fetch {remote.shown} must work first; --branch asks for one branch only",
+        )
+
+
+def _only(remote: Remote, found: dict[str, str], commit: str) -> Target:
+    if len(found) == 1:
+        [(branch, tip)] = found.items()
+        return Target(remote, branch, tip)
+    if not found:
+        raise UsageError(
+            f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",
+            "push it first, or name a branch: --branch <name>",
+        )
+    raise UsageError(
+        f"{len(found)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(found), _LISTED)}",
+        "say which one the results go to: --branch <name>",
+    )

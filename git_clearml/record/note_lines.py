@@ -1,0 +1,121 @@
+"""What stands in a git note: a line of JSON for each task. Pure.
+
+    {"completed": "", "metrics": {"TITLE/SERIES": 0.9}, "name": "", "project": "", "recorded": "", "schema": 1,
+     "status": "", "task": "", "url": ""}
+
+on one line, ASCII, the keys sorted; lines are sorted too. So two notes merge as git's own `cat_sort_uniq` merges them,
+and of two lines of one task the one that was recorded later counts. Whoever can push can write notes: what is no such
+line is skipped when it is read, and kept when the note is written again, because a later version may know it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from git_clearml.git import url as repository_urls
+from git_clearml.record.model import Entry, Result
+from git_clearml.report.rows import MONITOR
+from git_clearml.run import record as run_records
+
+SCHEMA = 1
+MAX_BYTES = 4_000_000
+"""A longer note is none of ours: it is not read."""
+
+_LINE = 32_000  # characters; some 600 metrics
+_TEXT = 1_000  # characters of a name
+_TASK = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
+_TEXTS = ("name", "project", "status", "url", "completed")
+
+
+def entry(result: Result, recorded: str = "") -> Entry:
+    """The result as it is shown: the last value of every metric that is a number, without the resource monitor's."""
+    metrics = {
+        f"{one.metric}/{one.variant}": value
+        for one in result.metrics
+        if not one.metric.startswith(MONITOR) and (value := run_records.finite(one.last)) is not None
+    }
+    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _shown(result.url)}
+    return Entry(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
+
+
+def line(shown: Entry) -> bytes:
+    """The entry as a line of a note, without the line break. The last metrics are left out where they do not fit."""
+    document: dict[str, Any] = {name: getattr(shown, name)[:_TEXT] for name in _TEXTS}
+    document |= {"schema": SCHEMA, "task": shown.task, "recorded": shown.recorded, "metrics": {}}
+    room = _LINE - len(_json(document))
+    for name, value in shown.metrics:
+        room -= len(_json({name: value})) + 2
+        if room < 0:
+            break
+        document["metrics"][name] = value
+    return _json(document).encode("ascii")
+
+
+def entries(content: bytes) -> tuple[Entry, ...]:
+    """The tasks of a note, the one that completed last first. Raises nothing, whatever the content."""
+    found = newest(content.split(b"\n")).values()
+    return tuple(sorted((one for one, _ in found), key=_age, reverse=True))
+
+
+def newest(lines: Iterable[bytes]) -> dict[str, tuple[Entry, bytes]]:
+    """Task id -> what was recorded of it last, and the line that says so."""
+    found: dict[str, tuple[Entry, bytes]] = {}
+    for one in lines:
+        parsed = _entry(one)
+        if parsed is None:
+            continue
+        known = found.get(parsed.task)
+        if known is None or (parsed.recorded, one) > (known[0].recorded, known[1]):
+            found[parsed.task] = parsed, one
+    return found
+
+
+def union(contents: Iterable[bytes]) -> bytes:
+    """One note that says what these say: of each task the newest line, and what is no line of ours as it is.
+
+    What was recorded first is dropped where all of it would be too long to be read again.
+    """
+    lines = {stripped for content in contents for one in content.split(b"\n") if (stripped := one.strip())}
+    known = newest(lines)
+    ours = sorted(known.values(), key=lambda pair: pair[0].recorded, reverse=True)
+    kept, size = [], 0
+    for one in [text for _, text in ours] + sorted(text for text in lines if _entry(text) is None):
+        size += len(one) + 1
+        if size <= MAX_BYTES:
+            kept.append(one)
+    return b"".join(one + b"\n" for one in sorted(kept))
+
+
+def _age(one: Entry) -> tuple[str, str, str]:
+    return one.completed or one.recorded, one.recorded, one.task
+
+
+def _entry(text: bytes) -> Entry | None:
+    """The entry of a line, None for a line that is none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+        return None
+    values = {name: document.get(name) for name in (*_TEXTS, "task", "recorded")}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    metrics = document.get("metrics")
+    if len(texts) != len(values) or not isinstance(metrics, Mapping):
+        return None
+    if not _TASK.fullmatch(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
+        return None
+    numbers = {name: number for name, value in metrics.items() if (number := run_records.finite(value)) is not None}
+    return Entry(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
+
+
+def _shown(url: str) -> str:
+    return repository_urls.without_credentials(url) if "@" in url else url
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True)

@@ -1,0 +1,198 @@
+"""The notes of this clone, `refs/notes/clearml`: which tasks ran a commit, for people to see. Never evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from git_clearml.errors import CannotDecide, PublishFailed, UnknownRevision
+from git_clearml.git import notes_ref as note_trees
+from git_clearml.git import remote as remotes
+from git_clearml.git.notes_ref import REF, Changes, Note
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository, is_hash
+from git_clearml.record import note_lines
+from git_clearml.record.model import Entry, Result
+
+_FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
+# What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).
+_RACES = ("[rejected]", "cannot lock ref", "failed to lock", "failed to update ref", "incorrect old value")
+_BY_HAND = f"git push <remote> {REF} tells more"
+
+
+class Notes:
+    """The notes as they are now; those of a commit are read when they are asked for. Two git processes to make."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._notes = note_trees.by_commit(note_trees.files(repository, note_trees.tip_of(repository)))
+
+    def of(self, commits: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
+        """The tasks on record for each of these commits that has any, the one that completed last first."""
+        found = {}
+        wanted = [note for commit in dict.fromkeys(commits) for note in self._notes.get(commit, ())]
+        for some in note_trees.batches(wanted):
+            contents = note_trees.contents(self._repository, some)
+            for commit in dict.fromkeys(note.commit for note in some):
+                lines = b"\n".join(contents.get(note.blob, b"") for note in self._notes[commit])
+                if entries := note_lines.entries(lines):
+                    found[commit] = entries
+        return found
+
+    def task(self, identity: str) -> tuple[str, Entry] | None:
+        """The commit that has this task on record, and what is recorded of it."""
+        for commit, entries in self.of(self._notes).items():
+            if found := next((one for one in entries if one.task == identity), None):
+                return commit, found
+        return None
+
+
+def read(repository: Repository, commits: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
+    """The tasks on record for each of these commits that has any. Raises CannotDecide when git fails."""
+    return Notes(repository).of(commits)
+
+
+def record(
+    repository: Repository,
+    commit: str,
+    results: Sequence[Result],
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Writes the results into the note of a commit (its full hash). False when they are on record already.
+
+    A task that is there gets its line replaced. Raises PublishFailed when git cannot write.
+    """
+    if not is_hash(commit):
+        raise UnknownRevision(f"not the full hash of a commit: {commit[:80]!r}", "git rev-parse tells full hashes")
+    moment = now().isoformat(timespec="milliseconds")
+    lines = [note_lines.line(note_lines.entry(result, moment)) for result in results]
+    names = ", ".join(result.task for result in results[:3]) + (", ..." if len(results) > 3 else "")
+
+    def changes(tip: str) -> Changes:
+        tree = note_trees.files(repository, tip)
+        mine = [note for note in tree if note.commit == commit]
+        known = list(note_trees.contents(repository, mine).values())
+        new = _unrecorded(lines, known)
+        return note_trees.change(tree, mine, commit, note_lines.union([*known, *new])) if new else {}
+
+    return note_trees.write(repository, changes, f"git clearml: record {names} of {commit[:12]}", sleep=sleep)
+
+
+def push(
+    repository: Repository,
+    remote: str,
+    *,
+    timeout: float,
+    tries: int = 10,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Pushes the notes, merged with the remote's where another machine was first. False when there are none.
+
+    `remote` is a name, or a URL; `timeout` in seconds, for all of it. Raises PublishFailed.
+    """
+    deadline, where = clock() + timeout, _remote(repository, remote)
+    for attempt in range(tries):
+        if not note_trees.tip_of(repository):
+            return False
+        refusal = _pushed(repository, where, deadline - clock())
+        if not refusal:
+            return True
+        if clock() >= deadline:
+            raise PublishFailed(f"the notes could not be pushed within {timeout:g} s", _BY_HAND)
+        if not any(word in refusal for word in _RACES):
+            raise PublishFailed(f"the notes could not be pushed: {refusal}", _BY_HAND)
+        sleep(0.1 * attempt)
+        pull(repository, remote, timeout=deadline - clock(), sleep=sleep)
+    raise PublishFailed(f"the notes could not be pushed: {tries} times somebody else was quicker", "try again")
+
+
+def pull(repository: Repository, remote: str, *, timeout: float, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Merges the remote's notes into ours: of each task the newest line. False when it has none, or none that are new.
+
+    Raises PublishFailed.
+    """
+    theirs = _fetched(repository, _remote(repository, remote), timeout)
+    if not theirs or _contains(repository, REF, theirs):
+        return False
+    tree = note_trees.files(repository, theirs)
+
+    def changes(tip: str) -> Changes:
+        return _merged(repository, note_trees.files(repository, tip), tree)
+
+    ours = note_trees.tip_of(repository)
+    if (not ours or _contains(repository, theirs, ours)) and _moved(repository, theirs, ours):
+        return True
+    message = "git clearml: merge the notes of another clone"
+    return note_trees.write(repository, changes, message, merged=theirs, sleep=sleep)
+
+
+def _merged(repository: Repository, ours: Sequence[Note], theirs: Sequence[Note]) -> Changes:
+    """What to write into our tree so that it says what both say."""
+    have = note_trees.by_commit(ours)
+    new = {
+        commit: (have.get(commit, []), notes)
+        for commit, notes in note_trees.by_commit(theirs).items()
+        if not {note.blob for note in notes} <= {note.blob for note in have.get(commit, [])}
+    }
+    contents = note_trees.contents(repository, [note for pair in new.values() for notes in pair for note in notes])
+    changes: Changes = {}
+    for commit, (mine, notes) in new.items():
+        content = note_lines.union(contents.get(note.blob, b"") for note in [*mine, *notes])
+        changes |= note_trees.change(ours, mine or notes[:1], commit, content)
+    return changes
+
+
+def _unrecorded(lines: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
+    """The lines that say something which the known notes do not: not only that they were written later."""
+    there = {replace(one, recorded="") for content in known for one in note_lines.entries(content)}
+    return [one for one in lines if any(replace(new, recorded="") not in there for new in note_lines.entries(one))]
+
+
+def _contains(repository: Repository, descendant: str, commit: str) -> bool:
+    return repository.run("merge-base", "--is-ancestor", commit, descendant)[0] == 0
+
+
+def _moved(repository: Repository, to: str, old: str) -> bool:
+    """Moves our notes forward, unless somebody else has moved them meanwhile."""
+    return repository.run("update-ref", "-m", "git clearml: fetch", REF, to, old or "0" * len(to))[0] == 0
+
+
+def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
+    """The remote's notes commit, now in this clone; "" when it has none. Raises PublishFailed."""
+    words = (
+        "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=",
+    )  # fmt: skip
+    try:
+        status, _, err = remotes.ask(repository, remote, words, [f"+{REF}:{_FETCHED}"], timeout=max(0.1, timeout))
+    except CannotDecide as error:
+        raise PublishFailed(f"the remote's notes could not be fetched: {error.message}", error.hint) from None
+    if status and "couldn't find remote ref" in err:
+        return ""
+    if status and not any(word in err for word in (".lock", "cannot lock ref")):  # else another fetch of this clone
+        said = note_trees.said(err)
+        raise PublishFailed(f"the remote's notes could not be fetched: {said}", f"git fetch <remote> {REF}")
+    return note_trees.tip_of(repository, _FETCHED)
+
+
+def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
+    """Tries once: "" when the remote has our notes, else what it or git said."""
+    words = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+    refs = [f"{REF}:{REF}"]
+    try:
+        status, out, err = remotes.ask(repository, remote, words, refs, timeout=max(0.1, timeout), pushing=True)
+    except CannotDecide as error:
+        return error.message
+    if not status:
+        return ""
+    lines = out.splitlines()
+    return next((line.rpartition("\t")[2] for line in lines if line.startswith("!")), "") or note_trees.said(err)
+
+
+def _remote(repository: Repository, name: str) -> Remote:
+    """Where a push to this name, or URL, goes: the notes are fetched from there, too."""
+    return remotes.named(repository, name) or Remote("", name)

@@ -1,0 +1,69 @@
+"""The commits that a comment has told about: carried in its second line, for the history of the next one. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_clearml.base.sanitize import harmless
+from git_clearml.model import Outcome, VerifyReport
+
+MOST_ENTRIES = 10
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LINE = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A commit that the comment has told about, with the task that its verdict was about ("" for none)."""
+
+    commit: str
+    outcome: Outcome
+    task: str = ""
+    url: str = ""
+
+
+def entries(body: str) -> tuple[Entry, ...]:
+    """The commits that a comment of ours has told about, newest first; what is damaged is left out."""
+    found = _LINE.match(body.replace("\r\n", "\n").partition("\n")[2])
+    if not found:
+        return ()
+    try:
+        rows = json.loads(base64.b64decode(found[1], validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        return ()
+    read = [_entry(row) for row in rows] if isinstance(rows, list) else []
+    unique = {entry.commit: entry for entry in reversed(read) if entry}
+    return tuple(reversed(unique.values()))[: MOST_ENTRIES + 1]
+
+
+def current(report: VerifyReport) -> Entry | None:
+    """What the history will say of this report: its first commit."""
+    verdict = next((one for one in report.verdicts if COMMIT.fullmatch(one.commit)), None)
+    if verdict is None:
+        return None
+    task = verdict.task
+    return Entry(verdict.commit, verdict.outcome, task.name if task else "", task.url if task else "")
+
+
+def line(kept: Sequence[Entry]) -> str:
+    """The second line of a comment."""
+    rows = [
+        [one.commit, one.outcome.value, harmless(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
+    ]
+    packed = base64.b64encode(json.dumps(rows, separators=(",", ":")).encode()).decode()
+    return f"<!-- git-clearml history: {packed} -->"
+
+
+def _entry(row: object) -> Entry | None:
+    """One row of the history, None when it is not one of ours."""
+    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(cell, str) for cell in row):
+        return None
+    commit, outcome, task, url = row
+    if not COMMIT.fullmatch(commit) or outcome not in {one.value for one in Outcome}:
+        return None
+    return Entry(commit, Outcome(outcome), harmless(task, 60), url if len(url) <= 300 else "")

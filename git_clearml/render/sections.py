@@ -1,0 +1,64 @@
+"""The parts of a comment below the verdict: how the model stands, and what the task measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from git_clearml.base import secrets as redaction
+from git_clearml.clearml.model import Check
+from git_clearml.errors import CannotDecide
+from git_clearml.model import Comparison, VerifyReport
+from git_clearml.render import markdown, metrics
+from git_clearml.render.comment import Section
+from git_clearml.report import report as reports
+from git_clearml.report.rows import Selection
+from git_clearml.verdict.session import Judging
+
+
+def of_metrics(
+    judging: Judging,
+    report: VerifyReport,
+    *,
+    environment: Mapping[str, str],
+    warn: Callable[[str], None],
+    base: str = "",
+) -> list[Section]:
+    """The table of the accepted task's metrics, next to the best task's; without one, to those of the commit `base`.
+
+    No section where there is no task, a line where its metrics cannot be had.
+    """
+    verdict = report.verdicts[0]
+    if verdict.task is None:
+        return []
+    rules = judging.rulings[0].policy
+    source = judging.source(rules.evidence)
+    source.renew()
+    try:
+        measured = reports.of_verdict(
+            judging.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
+        )
+    except CannotDecide as error:
+        warn(f"the metrics are left out: {error.message}")
+        note = f"The metrics could not be read: {markdown.escape(error.message, 300)}"
+        return [lambda _: note]
+    shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
+    return [lambda limit: metrics.report_markdown(shown, limit, fold=True)]
+
+
+def of_check(check: Check | None, hint: str = "") -> list[Section]:
+    """What the remote check came to; none where none was made. `hint` is what the report says to do next anyway."""
+    if check is None:
+        return []
+    from git_clearml.render import check as view
+
+    shown = replace(check, problems=(), hint="" if check.hint == hint else check.hint)
+    return [lambda limit: view.markdown_of(shown, limit)]
+
+
+def of_comparison(comparison: Comparison | None) -> list[Section]:
+    """How the model stands; none without a task. Its problems are the report's, and stand there."""
+    if comparison is None or comparison.current is None:
+        return []
+    text = metrics.comparison_markdown(replace(comparison, problems=()))
+    return [lambda _: text]

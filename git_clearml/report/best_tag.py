@@ -1,0 +1,196 @@
+"""Finds the best task, compares with it, and moves its tag.
+
+The tag moves by atomic updates, and several of us may be at it at once. Everybody adds first, then takes the tag from
+whatever comes later in the one total order of compare.py, and reads again until one task is left. The first in the
+order loses the tag to nobody, so whoever writes last leaves exactly that one; what a killed process left behind is
+repaired by the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
+from git_clearml.forge.job import Context
+from git_clearml.model import Comparison, Outcome, Policy, Problem, Standing, Task, Verdict
+from git_clearml.report import compare
+from git_clearml.report.rows import MONITOR
+from git_clearml.verdict import evidence
+from git_clearml.verdict.resolve import Evidence
+from git_clearml.verdict.rules import listed
+
+_PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
+_NAME_ONE = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
+
+
+def check(policy: Policy) -> None:
+    """Can these rules be asked about? Raises UsageError without a metric, BadSetting for names that cannot be asked."""
+    if not policy.best.metric:
+        raise UsageError("no metric to compare by", _NAME_ONE)
+    if "/" not in policy.best.metric:
+        raise BadSetting(f"best.metric = {policy.best.metric!r}: TITLE/SERIES is wanted", _NAME_ONE)
+    check_tag(policy)
+
+
+def check_tag(policy: Policy) -> None:
+    """Raises BadSetting for a tag that the server would take for an operator [12]."""
+    tag = policy.best.tag
+    if not tag.strip() or tag.startswith(("-", "__$")):
+        raise BadSetting(f"best.tag = {tag!r} cannot be looked up", "choose a tag that begins with a letter")
+
+
+def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
+    """The tasks that bear the best tag, in the best task's project, the policy's, else `project`; sub-projects count.
+
+    Without any project the best tasks of others on the same server would be ours. Raises the errors of the source.
+    """
+    check_tag(policy)
+    scoped = replace(policy, project=policy.best.project or policy.project or project)
+    tagged = source.tagged(policy.best.tag, scoped)
+    return [task for task in tagged if scoped.project or not task.project]
+
+
+def compared(source: Evidence, verdict: Verdict, policy: Policy) -> Comparison:
+    """How the verdict's task stands against the best one. Writes nothing.
+
+    Raises UsageError, BadSetting and the errors of the source.
+    """
+    return _look(source, verdict, policy)[0]
+
+
+def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
+    """The comparison that an error ended."""
+    comparison = compare.without_task(replace(verdict, outcome=Outcome.UNDECIDED), policy.best)
+    return replace(comparison, status=error.status, problems=(Problem(error.code, error.message, error.hint),))
+
+
+def may_write(context: Context | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
+    """May --tag-best write in this place (design 12), and if not, why."""
+    if unmerged or (context.is_push_to_base if context else not evidence.in_ci(environment)):
+        return True, ""
+    return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
+
+
+def settle(
+    source: Evidence,
+    verdict: Verdict,
+    policy: Policy,
+    *,
+    may_write: bool,
+    why_not: str = "",
+    dry_run: bool = False,
+    pause: Callable[[float], None] = time.sleep,
+) -> Comparison:
+    """Compares, and sees to it that exactly one task bears the best tag: what `--tag-best` does.
+
+    Where it may not write (`why_not` tells the reader) and with `dry_run` it only says what it would do. A tag that
+    could not be moved is a problem of the comparison and makes a pass status 3, but never hides a worse model.
+    Raises UsageError for evidence that bears no tags, and otherwise as `compared` does.
+    """
+    if source.source != "server":
+        raise UsageError("--tag-best needs a ClearML server; this evidence is local", "leave --tag-best out")
+    comparison, tagged = _look(source, verdict, policy)
+    move = compare.plan(comparison, tagged, policy.best)
+    current = comparison.current
+    if not move or current is None:
+        return comparison
+    what = _told(move, policy.best.tag)
+    if dry_run or not may_write:
+        reason = f" ({why_not})" if why_not and not may_write else ""
+        return _noted(comparison, f"would {what}{reason}")
+    try:
+        left = _write(source, move, policy, current.project, pause)
+    except CannotDecide as error:
+        what = f"moving the tag {policy.best.tag!r} did not come to its end: {error.message}"
+        failure = PublishFailed(what, error.hint or "the next --tag-best repairs what is left")
+        problem = Problem(failure.code, failure.message, failure.hint)
+        status = comparison.status or failure.status
+        return replace(comparison, status=status, problems=(*comparison.problems, problem))
+    mine = any(task.id == current.id for task in left)
+    done = _noted(replace(comparison, tagged=mine), what)
+    if current.id in move.add_to and not mine:
+        return _noted(
+            done, f"the tag went on to {listed([task.id for task in left]) or 'nobody'}: another was at it too"
+        )
+    return done
+
+
+def _look(source: Evidence, verdict: Verdict, policy: Policy) -> tuple[Comparison, list[Task]]:
+    """The comparison, and every task that bears the tag."""
+    check(policy)
+    current = verdict.task
+    if current is None:
+        return compare.without_task(verdict, policy.best), []
+    tagged = find(source, policy, current.project)
+    comparison = compare.decide(current, compare.best_of(tagged, policy.best), policy.best)
+    held = any(task.id == current.id for task in tagged)
+    notes = [*comparison.notes, *_about(tagged, current, comparison, policy), *verdict.notes]
+    if comparison.outcome is Standing.MISSING and current.value is None:
+        notes += _reported(source, current, policy)
+    if source.source != "server":
+        notes.append("offline sessions bear no tags: there is no best task to compare with")
+    return replace(comparison, commit=verdict.commit, tagged=held, notes=tuple(notes)), tagged
+
+
+def _about(tagged: Sequence[Task], current: Task, comparison: Comparison, policy: Policy) -> list[str]:
+    """What a reader should know about the tasks that bear the tag."""
+    notes = []
+    if len(tagged) > 1:
+        notes.append(f"{len(tagged)} tasks bear the tag {policy.best.tag!r}; only one should: --tag-best repairs it")
+    for task in tagged:
+        problem = compare.unusable(task.value, policy.best)
+        if problem and task.id != current.id:
+            notes.append(
+                f"{policy.best.metric} of {task.id}, which bears the tag, {problem}: it does not count as best"
+            )
+    if comparison.best and comparison.best.id == current.id and comparison.outcome is Standing.EQUAL:
+        notes.append("this task is the best one already")
+    return notes
+
+
+def _reported(source: Evidence, current: Task, policy: Policy) -> list[str]:
+    """What the task reported instead of the policy's metric, the nearest names first. Silent where that is unknown."""
+    from difflib import get_close_matches
+
+    try:
+        measured = source.metrics(current)
+    except CannotDecide:
+        return []
+    names = [f"{one.metric}/{one.variant}" for one in measured if not one.metric.startswith(MONITOR)]
+    near = get_close_matches(policy.best.metric, names, n=3, cutoff=0.0)
+    more = f" and {len(names) - len(near)} more" if len(names) > len(near) else ""
+    return [f"it reported {', '.join(near)}{more}" if near else "it reported no metrics"]
+
+
+def _write(
+    source: Evidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
+) -> list[Task]:
+    """Moves the tag and reads back until one task at most bears it; what is left.
+
+    Raises PublishFailed when others keep at it, and the errors of the source.
+    """
+    source.renew()
+    source.move_tag(move.add_to, move.remove_from, policy.best.tag)
+    for seconds in _PAUSES:
+        pause(seconds)
+        tagged = find(source, policy, project)
+        keeper = compare.holder(tagged, policy.best)
+        losing = [task.id for task in tagged if keeper and task.id != keeper.id]
+        if not losing:
+            return tagged
+        source.move_tag((), losing, policy.best.tag)
+    raise PublishFailed(f"others kept changing it, {len(_PAUSES)} times in a row", "run it again")
+
+
+def _told(move: compare.TagMove, tag: str) -> str:
+    """The plan as a sentence: `put the tag 'x' on a and take it from b`."""
+    parts = [f"put the tag {tag!r} on {listed(move.add_to)}"] if move.add_to else []
+    if move.remove_from:
+        parts.append(f"take {'it' if parts else f'the tag {tag!r}'} from {listed(move.remove_from)}")
+    return " and ".join(parts)
+
+
+def _noted(comparison: Comparison, note: str) -> Comparison:
+    return replace(comparison, notes=(*comparison.notes, note))

@@ -1,0 +1,208 @@
+"""Decides how a task stands against the best one, and who bears the best tag: design 8b. Pure.
+
+What passes and what is tagged are two questions. The tolerance widens what passes. The tag follows one total order,
+which knows no tolerance, so that "best" cannot drift down and everybody who applies the order picks the same task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from fractions import Fraction
+from typing import Any
+
+from git_clearml.model import Best, Comparison, Outcome, Standing, Task, Verdict
+from git_clearml.settings.table import Settings
+
+_FROM_VERDICT = {
+    Outcome.REJECTED: (Standing.MISSING, "no task counts for this commit"),
+    Outcome.PENDING: (Standing.PENDING, "the right task has not ended yet"),
+    Outcome.UNDECIDED: (Standing.UNDECIDED, "whether a task counts for this commit could not be decided"),
+}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much worse still passes: an amount in the metric's own unit, or in percent of the best value."""
+
+    amount: Fraction
+    percent: bool
+
+    def allows(self, best: float) -> Fraction:
+        """What may be lost against this best value. Percent are of its absolute value: of a best of 0 that is 0."""
+        return abs(_exact(best)) * self.amount / 100 if self.percent else self.amount
+
+    def stricter_than(self, other: Tolerance) -> bool:
+        """Does it allow less, whatever the best value is? An amount and a percentage are not comparable, but 0 is."""
+        return self.amount < other.amount and (self.percent == other.percent or not self.amount)
+
+
+@dataclass(frozen=True)
+class TagMove:
+    """Which tasks get the best tag and which lose it, by id: the plan of `--tag-best`."""
+
+    add_to: tuple[str, ...] = ()
+    remove_from: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.add_to or self.remove_from)
+
+
+def parse_tolerance(text: str) -> Tolerance:
+    """`0.5%` or `0.01`, as settings.py has checked it. Raises ValueError for anything else."""
+    number = float(text.strip().removesuffix("%"))
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"not a tolerance: {text!r}")
+    return Tolerance(_exact(number), text.strip().endswith("%"))
+
+
+def decide(current: Task, best: Task | None, rules: Best) -> Comparison:
+    """How the current task stands against the best one, whose value must be usable; None when there is none.
+
+    The tasks' `value` is that of the policy's metric. Differences are those of the decimal numbers that people see:
+    0.9 minus 0.895 is 0.005.
+    """
+    ours, theirs = current.value, best.value if best else None
+    facts: dict[str, Any] = {"current": current, "current_value": ours, "best": best, "best_value": theirs}
+    facts |= described(rules)
+    if problem := unusable(ours, rules):
+        note = f"{rules.metric} of this task {problem}"
+        return Comparison(Standing.MISSING, 1, notes=(note,), **facts)
+    if ours is None or theirs is None:
+        return Comparison(Standing.FIRST, 0, **facts)
+    lost = (_exact(ours) - _exact(theirs)) * (-1 if rules.direction == "max" else 1)
+    facts["delta"] = difference(ours, theirs)
+    if lost <= 0:
+        return Comparison(Standing.BETTER if lost else Standing.EQUAL, 0, **facts)
+    if lost <= parse_tolerance(rules.tolerance).allows(theirs):
+        return Comparison(Standing.WORSE, 0, notes=("worse, but within the tolerance",), **facts)
+    if rules.on_worse == "warn":
+        return Comparison(Standing.WORSE, 0, notes=("worse, and the policy says on-worse = warn",), **facts)
+    return Comparison(Standing.WORSE, 1, **facts)
+
+
+def without_task(verdict: Verdict, rules: Best) -> Comparison:
+    """What a verdict that accepted no task comes to: there is nothing to compare, and nothing to tag."""
+    standing, note = _FROM_VERDICT[verdict.outcome]
+    return Comparison(standing, verdict.outcome.status, verdict.commit, notes=(note,), **described(rules))
+
+
+def described(rules: Best) -> dict[str, Any]:
+    """The part of a Comparison that the policy gives."""
+    return {
+        "metric": rules.metric,
+        "direction": rules.direction,
+        "which": rules.value,
+        "tolerance": rules.tolerance,
+    }
+
+
+def unusable(value: float | None, rules: Best) -> str:
+    """Why a value can neither win nor be compared with, "" when it can."""
+    if value is None:
+        return "was not reported"
+    if not math.isfinite(value):
+        return f"is {number_name(value)}"
+    if suspicious(value, rules):
+        return "is exactly 0, which may have been NaN: ClearML sends NaN and infinities as 0 (best.zero-is-a-value)"
+    return ""
+
+
+def suspicious(value: float, rules: Best) -> bool:
+    """Would this 0 look perfect although it may have been NaN? The SDK replaces what is no number before sending."""
+    return value == 0 and rules.direction == "min" and not rules.zero_is_a_value
+
+
+def number_name(value: float) -> str:
+    """`NaN`, `infinity` or `-infinity`."""
+    return "NaN" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
+
+
+def rank(task: Task, rules: Best) -> tuple[float, float, str]:
+    """The place in the total order, the greatest is the best: value, then the later `completed`, then the id."""
+    value = task.value
+    if value is None or unusable(value, rules):
+        return -math.inf, _moment(task.completed), task.id
+    return value if rules.direction == "max" else -value, _moment(task.completed), task.id
+
+
+def holder(candidates: Iterable[Task], rules: Best) -> Task | None:
+    """The one of these tasks that keeps the best tag, None of none."""
+    return max(candidates, key=lambda task: rank(task, rules), default=None)
+
+
+def best_of(tagged: Iterable[Task], rules: Best) -> Task | None:
+    """The best task: the first in the total order of those tagged ones that have the metric."""
+    return holder((task for task in tagged if not unusable(task.value, rules)), rules)
+
+
+def plan(comparison: Comparison, tagged: Sequence[Task], rules: Best) -> TagMove:
+    """Who gets the best tag and who loses it, so that exactly one of the tagged tasks and this one bears it.
+
+    Only a better, an equal or the first task can get it, and it must also be the first in the total order. A task
+    whose value is missing changes nothing: the metric's name may be the mistake.
+    """
+    current = comparison.current
+    if current is None or comparison.outcome in (Standing.MISSING, Standing.UNDECIDED, Standing.PENDING):
+        return TagMove()
+    contender = [] if comparison.outcome is Standing.WORSE else [current]
+    keeper = holder({task.id: task for task in (*tagged, *contender)}.values(), rules)
+    if keeper is None:
+        return TagMove()
+    held = {task.id for task in tagged}
+    losing = tuple(sorted(held - {keeper.id}))
+    return TagMove(() if keeper.id in held else (keeper.id,), losing)
+
+
+def admitted(flags: Mapping[str, Any], policy: Settings) -> tuple[dict[str, Any], list[str]]:
+    """Which `best.*` flags count in CI, and a warning for every other one.
+
+    A policy that names a metric decides about all of it, else about the keys that it sets; a flag beats it only where
+    it is stricter, which is a smaller tolerance. `policy` are the settings without flags.
+    """
+    counting: dict[str, Any] = {}
+    warnings = []
+    named = bool(policy["best.metric"].value)
+    for key, given in flags.items():
+        if given is None:
+            continue
+        ruled = named or policy[key].origin != "default"
+        same = str(given) == str(policy[key].value)
+        if not ruled or same or (key == "best.tolerance" and _stricter(given, policy[key])):
+            counting[key] = given
+        else:
+            warnings.append(f"--{key.rpartition('.')[2]} is ignored: in CI the policy decides, and it is not stricter")
+    return counting, warnings
+
+
+def _stricter(given: Any, policy: Any) -> bool:
+    try:
+        return parse_tolerance(str(given)).stricter_than(parse_tolerance(str(policy.value)))
+    except ValueError:
+        return True  # settings.merge has to see it, and says what is wrong with it
+
+
+def _exact(value: float) -> Fraction:
+    """The decimal number that is printed for this float, exactly."""
+    return Fraction(repr(value))
+
+
+def difference(current: float | None, best: float | None) -> float | None:
+    """Current minus best, None where one is no number or the difference is too large for a float."""
+    if current is None or best is None or not (math.isfinite(current) and math.isfinite(best)):
+        return None
+    try:
+        return float(_exact(current) - _exact(best))
+    except OverflowError:
+        return None
+
+
+def _moment(completed: str) -> float:
+    """Seconds since 1970 of an ISO 8601 time; the beginning of time for none."""
+    try:
+        moment = datetime.fromisoformat(completed.replace("Z", "+00:00"))
+    except ValueError:
+        return -math.inf
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

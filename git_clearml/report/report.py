@@ -1,0 +1,108 @@
+"""Fetches what a report shows: a task's metrics, and those of the best task, of a commit or of another task."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from git_clearml.errors import UnknownRevision, UsageError
+from git_clearml.git.repository import Repository
+from git_clearml.model import MetricsReport, Policy, Task, Verdict
+from git_clearml.report import best_tag as best
+from git_clearml.report import compare
+from git_clearml.report import rows as metrics
+from git_clearml.report.rows import Selection
+from git_clearml.verdict import resolve as verification
+from git_clearml.verdict.resolve import Evidence
+
+BEST = "best"
+"""What `--against` calls the best task."""
+
+_TASK_ID = re.compile(r"[0-9a-f]{32}|offline-[0-9a-f]{1,64}")
+
+
+def is_task_id(text: str) -> bool:
+    """Could this be the id of a task? A commit's hash, shortened to 32 digits, looks the same: ask git first."""
+    return bool(_TASK_ID.fullmatch(text))
+
+
+def check_against(repository: Repository, against: str) -> None:
+    """Raises UnknownRevision for what is neither `best`, nor a commit, nor could be a task's id."""
+    if against and against != BEST and not is_task_id(against):
+        repository.resolve([against])
+
+
+def of_verdict(
+    repository: Repository,
+    source: Evidence,
+    verdict: Verdict,
+    policy: Policy,
+    *,
+    against: str,
+    otherwise: str = "",
+    selection: Selection,
+) -> MetricsReport:
+    """The metrics of the verdict's task; without one, a report that has the verdict's outcome and no numbers."""
+    if verdict.task is None:
+        return MetricsReport(verdict.commit, verdict.outcome, verdict.outcome.status, notes=verdict.notes)
+    task = verdict.task
+    report = of_task(repository, source, task, policy, against=against, otherwise=otherwise, selection=selection)
+    notes = dict.fromkeys((*verdict.notes, *report.notes))
+    return replace(report, commit=verdict.commit, outcome=verdict.outcome, notes=tuple(notes))
+
+
+def of_task(
+    repository: Repository,
+    source: Evidence,
+    task: Task,
+    policy: Policy,
+    *,
+    against: str,
+    otherwise: str = "",
+    selection: Selection,
+) -> MetricsReport:
+    """The metrics of a task, next to those of `against`: best, a revision, a task's id, or "" for none.
+
+    Where there is no such task they stand next to those of the commit `otherwise`, if this clone has it and a task has
+    run it. Two requests, and those that it takes to find the other task. Raises UnknownRevision, UsageError and the
+    errors of the source.
+    """
+    other, label, notes = _other(repository, source, task, policy, against)
+    column = "best" if against == BEST else "other"
+    if other is None and otherwise and repository.trees([otherwise]):
+        other, label, more = _other(repository, source, task, policy, otherwise)
+        column, notes = "other", [*notes, *more]
+    theirs = source.metrics(other) if other else None
+    rows, hidden, said = metrics.rows(source.metrics(task), theirs, policy.best, selection)
+    return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, (*task.notes, *notes, *said))
+
+
+def find_task(source: Evidence, identity: str, policy: Policy) -> Task:
+    """The task of this id. Raises UsageError when there is none."""
+    found = source.find(identity, policy)
+    if found is None:
+        raise UsageError(f"there is no task {identity}", "see its id on its page: INFO, or the address")
+    return found
+
+
+def _other(
+    repository: Repository, source: Evidence, task: Task, policy: Policy, against: str
+) -> tuple[Task | None, str, list[str]]:
+    """The task to compare with, what to call it, and why there is none."""
+    if against == BEST:
+        tagged = best.find(source, policy, task.project)
+        counting = [one for one in tagged if not compare.unusable(one.value, policy.best)]
+        found = compare.holder(counting if policy.best.metric else tagged, policy.best)
+        label = f"the best task ({policy.best.tag})"
+        return found, label, [] if found else [f"no best task yet: none is tagged {policy.best.tag!r}"]
+    if not against:
+        return None, "", []
+    try:
+        commit = repository.resolve([against])[0].commit
+    except UnknownRevision:
+        if not is_task_id(against):
+            raise
+        return find_task(source, against, policy), f"task {against}", []
+    verdict = verification.verify(repository, source, [verification.Question(commit, policy)])[0]
+    label = f"commit {commit.hash[:12]}"
+    return verdict.task, label, [] if verdict.task else [f"no task counts for {label}: nothing to compare with"]

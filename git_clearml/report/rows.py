@@ -1,0 +1,92 @@
+"""Makes the rows of a report out of a task's metrics and those of another task. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from git_clearml.model import Best, Metric, Row
+from git_clearml.report import compare
+from git_clearml.verdict.rules import listed
+
+MONITOR = ":monitor:"
+"""How the titles of ClearML's own resource monitor begin."""
+
+_SUSPECT = "0 may have been NaN"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which metrics to show: those of these names (TITLE/SERIES or TITLE), or else all but the resource monitor's."""
+
+    names: tuple[str, ...] = ()
+    monitor: bool = False
+
+    def takes(self, metric: Metric) -> bool:
+        if self.names:
+            return any(_is_named(metric, name) for name in self.names)
+        return self.monitor or not metric.metric.startswith(MONITOR)
+
+
+def rows(
+    metrics: Sequence[Metric], against: Sequence[Metric] | None, rules: Best, selection: Selection
+) -> tuple[tuple[Row, ...], int, tuple[str, ...]]:
+    """The rows, how many metrics of the resource monitor were left out, and what a reader should know.
+
+    The policy's metric comes first, the others by name. `against` are the other task's metrics, None without one.
+    Compared are the last values, of the policy's metric the value that it names.
+    """
+    shown = [metric for metric in metrics if selection.takes(metric)]
+    shown.sort(key=lambda metric: (not _is_policys(metric, rules), metric.metric.casefold(), metric.variant))
+    others = {(metric.metric, metric.variant): metric for metric in against or ()}
+    made = tuple(_row(metric, others.get((metric.metric, metric.variant)), rules) for metric in shown)
+    hidden = 0 if selection.names else len(metrics) - len(shown)
+    return made, hidden, (*_unnamed(metrics, selection), *_lost(shown, others.values(), selection))
+
+
+def _is_named(metric: Metric, name: str) -> bool:
+    return name in (metric.metric, f"{metric.metric}/{metric.variant}")
+
+
+def _is_policys(metric: Metric, rules: Best) -> bool:
+    return bool(rules.metric) and f"{metric.metric}/{metric.variant}" == rules.metric
+
+
+def _row(metric: Metric, other: Metric | None, rules: Best) -> Row:
+    ruled = _is_policys(metric, rules)
+    which = rules.value if ruled else "last"
+    best = getattr(other, which) if other else None
+    delta = None if best is None else compare.difference(getattr(metric, which), best)
+    direction = rules.direction if ruled else ""
+    note = _note(metric, which if best is not None else "last", certain=ruled and rules.zero_is_a_value)
+    return Row(metric.metric, metric.variant, metric.last, metric.min, metric.max, best, delta, direction, note)
+
+
+def _note(metric: Metric, compared_by: str, *, certain: bool) -> str:
+    """What the numbers of a row do not say. `certain`: a 0 is what was meant."""
+    notes = [f"compared by {compared_by}"] if compared_by != "last" else []
+    odd = [value for value in (metric.last, metric.min, metric.max) if not math.isfinite(value)]
+    notes += dict.fromkeys(f"has {compare.number_name(value)}" for value in odd)
+    if metric.last == 0 and not certain:
+        notes.append(_SUSPECT)
+    return "; ".join(notes)
+
+
+def _unnamed(metrics: Sequence[Metric], selection: Selection) -> list[str]:
+    """A note for each name that was asked for and that no metric has."""
+    return [
+        f"no metric is named {name}"
+        for name in selection.names
+        if not any(_is_named(metric, name) for metric in metrics)
+    ]
+
+
+def _lost(shown: Sequence[Metric], others: Iterable[Metric], selection: Selection) -> list[str]:
+    """A note when the other task has metrics that this one lacks."""
+    have = {(metric.metric, metric.variant) for metric in shown}
+    lost = [one for one in others if selection.takes(one) and (one.metric, one.variant) not in have]
+    if not lost:
+        return []
+    names = [f"{one.metric}/{one.variant}" for one in lost]
+    return [f"the other task also has {listed(names)}"]

@@ -1,0 +1,218 @@
+"""A run from its beginning to its end: look, run the command, look again, write it down."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from git_clearml.base import process as processes
+from git_clearml.base.console import Console
+from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import offline as offline_sessions
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.config import Server
+from git_clearml.errors import BadSetting, CannotDecide, Error
+from git_clearml.git import remote as remotes
+from git_clearml.git import worktree as working_tree
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Policy, RunRecord
+from git_clearml.record.model import Result
+from git_clearml.run import environment as run_environment
+from git_clearml.run import tasks as run_tasks
+from git_clearml.run.store import RunStore
+
+_BUDGET = 30.0  # seconds of network after a run
+_MOST_PATHS = 1000  # of a kind in a record
+_UNKNOWN = "its tasks on the server are not known"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do. `refusal` lists why it may not start: the paths that differ, and those git does not know."""
+
+    commit: Commit
+    policy: Policy
+    command: tuple[str, ...]
+    server: Server | None  # None: ClearML works offline
+    facts: run_environment.Facts
+    added: dict[str, str]  # variables for the command
+    before: working_tree.Look
+
+    @property
+    def clean(self) -> bool:
+        return not self.facts.dirty and not self.facts.untracked
+
+
+def plan(
+    repository: Repository, commit: Commit, policy: Policy, command: Sequence[str], environment: Mapping[str, str]
+) -> Plan:
+    """Looks at the working tree and at ClearML's configuration; changes nothing.
+
+    Raises NotConfigured and BadSetting for a ClearML configuration that cannot be used, CannotDecide when git fails.
+    """
+    server = clearml_conf.read_server(environment)
+    if run_environment.wants_offline(environment):
+        server = None
+    before = working_tree.look(repository, commit, policy)
+    dirty, untracked = tuple(before.changed), before.not_ok(policy)
+    if server and (dirty or untracked):
+        _demand_diffs(environment)
+    facts = run_environment.Facts(
+        run=secrets.token_hex(16),
+        url=remotes.fetch_url(repository),
+        commit=commit.hash,
+        branch=remotes.branch(repository),
+        top=repository.top,
+        dirty=dirty,
+        untracked=untracked,
+        diff=working_tree.diff_text(repository, commit) if dirty else "",
+    )
+    logged = clearml_conf.sdk_value(environment, "development", "log_os_environments")
+    added = run_environment.additions(facts, environment, logged, offline=server is None)
+    return Plan(commit, policy, tuple(command), server, facts, added, before)
+
+
+def _demand_diffs(environment: Mapping[str, str]) -> None:
+    """Raises BadSetting where the SDK would store no diff at all: a dirty run would look clean on the server."""
+    stored = clearml_conf.sdk_value(environment, "development", "store_uncommitted_code_diff")
+    if stored is False or str(stored).strip().lower() in ("false", "no", "off", "0"):
+        raise BadSetting(
+            "clearml.conf says store_uncommitted_code_diff: false, and so the server would show this run as clean",
+            "set sdk.development.store_uncommitted_code_diff to true, or commit your changes",
+        )
+
+
+def execute(repository: Repository, plan: Plan, environment: Mapping[str, str], console: Console) -> RunRecord:
+    """Runs the command and records the run. Whatever goes wrong with the record is a warning: the command has run.
+
+    A signal to us goes to the command (see processes); we end after it, with the record written.
+    """
+    store, offline_dir = RunStore(repository.common_dir), offline_sessions.offline_dir(environment)
+    record = _opened(plan, offline_dir)
+    with processes.Signals() as signals:
+        _write(store, record, console)
+        ended = signals.run(plan.command, run_environment.of_child(environment, plan.added))
+        if ended.problem:
+            console.warn(ended.problem)
+        record = replace(record, ended=_now(), exit_status=ended.status)
+        record = _with_sessions(_with_changes(record, repository, plan), console)
+        _write(store, record, console)
+    if plan.server:
+        record = _with_server_tasks(record, store, plan.server, environment, console)
+    return record
+
+
+def _opened(plan: Plan, offline_dir: str) -> RunRecord:
+    """The record as it is before the command starts. Untracked files that count stand first: long lists are cut."""
+    allowed = [path for path in plan.before.untracked if path not in set(plan.facts.untracked)]
+    return RunRecord(
+        id=plan.facts.run,
+        commit=plan.commit.hash,
+        tree=plan.commit.tree,
+        command=plan.command,
+        cwd=os.getcwd(),
+        host=socket.gethostname(),
+        user=_user(),
+        pid=os.getpid(),
+        pid_started=processes.started(os.getpid()),
+        started=_now(),
+        dirty=tuple(plan.facts.dirty)[:_MOST_PATHS],
+        untracked=(*plan.facts.untracked, *allowed)[:_MOST_PATHS],
+        submodules=plan.before.submodules,
+        code_before=plan.before.code,
+        offline_dir=offline_dir,
+    )
+
+
+def _with_changes(record: RunRecord, repository: Repository, plan: Plan) -> RunRecord:
+    """What the files look like now, still compared with the commit that was recorded, wherever HEAD is by now."""
+    try:
+        after = working_tree.look(repository, plan.commit, plan.policy)
+    except (Error, OSError) as error:  # the command may have removed the repository: not known is not clean
+        return replace(record, edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
+    changes = working_tree.between(plan.before, after, plan.policy)
+    edited, wrote = changes.edited[:_MOST_PATHS], changes.wrote[:_MOST_PATHS]
+    return replace(record, edited=edited, wrote=wrote, code_after=after.code)
+
+
+def _with_sessions(record: RunRecord, console: Console) -> RunRecord:
+    """The offline sessions that bear our marker: a script may also choose offline mode by itself."""
+    since = datetime.fromisoformat(record.started).timestamp()
+    sessions, unreadable = offline_sessions.of_run(record.offline_dir, record.id, since)
+    if not sessions:
+        for session in unreadable:  # one of them may be ours: it cannot say
+            console.warn(session.damage)
+        record = replace(record, notes=(*record.notes, *(session.damage for session in unreadable)))
+    return replace(record, sessions=tuple(sessions), tasks=tuple((session.id, "") for session in sessions))
+
+
+def _with_server_tasks(
+    record: RunRecord, store: RunStore, server: Server, environment: Mapping[str, str], console: Console
+) -> RunRecord:
+    """The record with the tasks that the server has of this run, written here and onto each of them."""
+    api = ClearML(server, _BUDGET, environment=environment, log=console.log)
+    found = None
+    try:
+        found = run_tasks.find(api, record)
+        sessions = (*record.sessions, *(session for session, _ in found))
+        tasks = (*record.tasks, *((session.id, status) for session, status in found))
+        record = replace(record, sessions=sessions, tasks=tasks)
+        _write(store, record, console)
+        for session, _ in found:
+            run_tasks.attach(api, session.id, record)
+    except CannotDecide as error:
+        console.warn(f"the run could not be recorded on the server: {error.message}")
+        if found is None:
+            record = replace(record, notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
+            _write(store, record, console)
+    finally:
+        api.close()
+    return record
+
+
+def tasks_are_known(record: RunRecord) -> bool:
+    """Did the server tell which tasks the run made? Else `tasks` has only what ran offline."""
+    return not any(note.startswith(_UNKNOWN) for note in record.notes)
+
+
+def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], console: Console) -> list[Result]:
+    """What the run's tasks came to: as the server has it, of offline sessions as the record has it.
+
+    Raises the errors of ClearML.call.
+    """
+    from git_clearml.clearml import results as task_results
+    from git_clearml.record import record as recording
+
+    offline = "completed" if record.exit_status == 0 else "failed"
+    found = [recording.of_session(one, offline) for one in record.sessions if one.path]
+    known = [one.id for one in record.sessions if not one.path]
+    if plan.server and known:
+        api = ClearML(plan.server, _BUDGET, environment=environment, log=console.log)
+        try:
+            found += task_results.of_tasks(api, known)
+        finally:
+            api.close()
+    return found
+
+
+def _write(store: RunStore, record: RunRecord, console: Console) -> None:
+    try:
+        store.write(record)
+    except OSError as error:
+        console.warn(f"this run is NOT RECORDED and will never verify: {error.strerror or error}")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a user id without a name, in a container
+        return str(os.getuid())

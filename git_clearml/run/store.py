@@ -1,0 +1,124 @@
+"""Where run records lie: `<common git dir>/clearml/runs/<commit>/<run id>.json`, one file per run.
+
+The common git directory is shared by all worktrees. A record is written to a temporary file and moved into place, so
+that a reader sees the old one, the new one or none; a process that is killed leaves nothing that trips the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import stat
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+
+from git_clearml.base import process as processes
+from git_clearml.model import RunRecord
+from git_clearml.run import record as run_records
+from git_clearml.run.record import Damaged
+
+MAX_BYTES = 10_000_000
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class RunStore:
+    """The run records of one repository. Nothing is created before the first `write`."""
+
+    def __init__(self, common_dir: str) -> None:
+        self._root = os.path.join(common_dir, "clearml", "runs")
+
+    def write(self, record: RunRecord) -> None:
+        """Writes or replaces the record, atomically and for good (fsync). Raises OSError."""
+        directory = os.path.join(self._root, record.commit)
+        for one in (os.path.dirname(self._root), self._root, directory):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(one, 0o700)
+        content = json.dumps(run_records.to_json(record), indent=1).encode("ascii")
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{record.id}.", suffix=".tmp", dir=directory)  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, os.path.join(directory, f"{record.id}.json"))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def of_commits(self, commits: Iterable[str]) -> list[RunRecord | Damaged]:
+        """Every record of these commits, by full hash, in no order that means anything."""
+        return [self._read(place) for commit in dict.fromkeys(commits) for place in self._files(commit)]
+
+    def recent(self, limit: int) -> list[RunRecord | Damaged]:
+        """The records written last, whatever their commit: the newest first, at most `limit`."""
+        files = [place for commit in _names(self._root) for place in self._files(commit)]
+        return [self._read(place) for place in sorted(files, key=_written, reverse=True)[:limit]]
+
+    def _files(self, commit: str) -> list[str]:
+        """The record files of a commit; temporary ones of writers that were killed do not count."""
+        if not _COMMIT.fullmatch(commit):
+            return []
+        directory = os.path.join(self._root, commit)
+        names = (name for name in _names(directory) if name.endswith(".json") and not name.startswith("."))
+        return [os.path.join(directory, name) for name in names]
+
+    def _read(self, path: str) -> RunRecord | Damaged:
+        """The record in a file. It must be the one that its place says; its process is looked for."""
+        where = os.path.relpath(path, self._root)
+        commit, name = os.path.split(where)
+        content = read_limited(path, MAX_BYTES)
+        if isinstance(content, str):
+            return Damaged(where, content, commit)
+        record = run_records.parse(content, where)
+        if isinstance(record, Damaged):
+            return replace(record, commit=commit)
+        if record.commit != commit or record.id != name.removesuffix(".json"):
+            return Damaged(where, "it is the record of another run, moved here", commit)
+        return replace(record, alive=not record.ended and _lives(record))
+
+
+def read_limited(path: str, limit: int) -> bytes | str:
+    """The content of a regular file of at most `limit` bytes, or a sentence that says why not.
+
+    No symbolic link is followed and no pipe waited for: the file may have been put there by anybody.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                return "it is not a regular file"
+            if found.st_size > limit:
+                return f"it is larger than {limit // 1_000_000} MB"
+            content = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+    return content if len(content) <= limit else f"it is larger than {limit // 1_000_000} MB"
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def _written(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _lives(record: RunRecord) -> bool:
+    """Does the process that wrote an open record still run, on this host and not under a number used again?"""
+    return (
+        record.host == socket.gethostname()
+        and bool(record.pid_started)
+        and (processes.started(record.pid) == record.pid_started)
+    )

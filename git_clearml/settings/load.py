@@ -1,0 +1,48 @@
+"""Fetches the policy that judges a commit: from a commit's pyproject.toml, and the flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from git_clearml.git.repository import POLICY_FILE, Repository, Resolved
+from git_clearml.model import Policy
+from git_clearml.settings import table as settings
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A policy and where it is from: a commit's hash, `flags` or `defaults`."""
+
+    policy: Policy
+    settings: settings.Settings
+    origin: str
+    warnings: tuple[str, ...] = ()
+
+
+def rulings(
+    repository: Repository, commits: Sequence[Resolved], *, flags: Mapping[str, Any], environment: Mapping[str, str]
+) -> list[Ruling]:
+    """For each commit the policy in its own pyproject.toml, with the flags over it.
+
+    One git process however many commits; equal files are read once. Raises BadSetting for what cannot be
+    understood, and CannotDecide when a file's object is missing.
+    """
+    contents = repository.blobs(commit.policy_blob for commit in commits)
+    git_config = [(key, value) for key, value in repository.config() if key.startswith("clearml.")]
+    merged: dict[str, tuple[settings.Settings, tuple[str, ...], bool]] = {}
+    result = []
+    for resolved in commits:
+        blob = resolved.policy_blob
+        if blob not in merged:
+            where = f"{POLICY_FILE} at {resolved.commit.hash[:12]}"
+            table = settings.pyproject_table(contents[blob], where) if blob else {}
+            values, warnings = settings.merge(
+                flags=flags, environment=environment, git_config=git_config, pyproject=table, pyproject_origin=where
+            )
+            merged[blob] = values, tuple(warnings), bool(table)
+        values, notes, has_table = merged[blob]
+        origin = "flags" if settings.policy_flags(values) else resolved.commit.hash if has_table else "defaults"
+        result.append(Ruling(settings.policy_of(values), values, origin, notes))
+    return result

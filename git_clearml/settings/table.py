@@ -1,0 +1,338 @@
+"""Every setting: its one table, its four names, and which layer decided. Pure.
+
+Flags beat `GIT_CLEARML_*` variables beat `git config clearml.*` beat `[tool.git-clearml]` beat the default. Policy
+keys come from flags and the committed pyproject.toml alone: the environment and git config belong to the person
+whom the policy judges.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from git_clearml.base import globs
+from git_clearml.errors import BadSetting
+from git_clearml.model import Best, Equivalence, Policy, Runnable
+
+MARKER = "GIT_CLEARML_RUN"
+"""The variable by which a task tells which run made it."""
+
+SKIP = "GIT_CLEARML_SKIP"
+"""The way around the hook. Read by the hook alone."""
+
+_NOT_SETTINGS = {MARKER, SKIP}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. `kind` is text, flag, number, choice, texts or tolerance."""
+
+    key: str
+    kind: str
+    default: Any
+    help: str
+    policy: bool = True
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """`best.zero-is-a-value` -> `GIT_CLEARML_BEST_ZERO_IS_A_VALUE`."""
+        return "GIT_CLEARML_" + re.sub(r"[.-]", "_", self.key).upper()
+
+    @property
+    def git_key(self) -> str:
+        """`wait-timeout` -> `clearml.waitTimeout`, as a person writes it; git compares without case."""
+        first, *rest = re.split(r"[.-]", self.key)
+        return "clearml." + first + "".join(word.capitalize() for word in rest)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and the layer it came from: `default`, `pyproject.toml`, `git config`, a variable or a flag."""
+
+    value: Any
+    origin: str
+
+
+Settings = dict[str, Value]
+
+
+def _choice(key: str, default: str, choices: str, text: str) -> Setting:
+    return Setting(key, "choice", default, text, choices=tuple(choices.split("|")))
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting("project", "text", "", "where the tasks are; sub-projects count"),
+    Setting("task-name", "text", "", "the task's exact name"),
+    Setting("protect", "texts", (), "refs whose pushes are gated; every branch when unset"),
+    _choice("equivalence", "commit", "commit|tree|paths", "which other commits' tasks count"),
+    Setting("code-paths", "texts", (), 'what equivalence = "paths" looks at'),
+    Setting("results-paths", "texts", (), "beside clearml.lock, what a results commit may touch"),
+    Setting("untracked-ok", "texts", (), "untracked files that a run may find; never code"),
+    _choice("evidence", "auto", "auto|server|offline", "where tasks are looked up"),
+    _choice("published", "accept", "accept|reject", "do published tasks count"),
+    Setting("require-run-record", "flag", False, "only tasks made by git clearml run count"),
+    Setting("allow-no-repository", "flag", False, "do tasks count that recorded no repository"),
+    _choice("on-unreachable", "block", "block|warn", "when the server cannot be reached"),
+    Setting("best.metric", "text", "", "the deciding metric, TITLE/SERIES"),
+    _choice("best.direction", "max", "max|min", "which way is better"),
+    _choice("best.value", "last", "last|min|max", "which of the metric's values"),
+    Setting("best.tolerance", "tolerance", "0", "how much worse still passes: a number or N%"),
+    Setting("best.tag", "text", "Best Performance", "the tag of the best task"),
+    _choice("best.on-worse", "fail", "fail|warn", "what a worse model does"),
+    Setting("best.zero-is-a-value", "flag", False, "may a value of exactly 0 be true"),
+    Setting("runnable.required", "flag", False, "is a passed check-runnable part of the verdict"),
+    Setting("runnable.queue", "text", "default", "the queue to launch on"),
+    Setting("runnable.project", "text", "Github CICD", "the project of the check's task"),
+    Setting("runnable.task-name", "text", "cicd_test_task", "the name of the check's task"),
+    Setting("runnable.entry-point", "text", "main.py", "the script to launch"),
+    Setting("runnable.folder", "text", ".", "its working directory"),
+    Setting("runnable.args", "texts", (), "its arguments, name=value"),
+    Setting("runnable.requirements", "text", "requirements.txt", "its requirements file"),
+    Setting("runnable.docker", "text", "", "the docker image to run it in"),
+    Setting("runnable.execution-timeout", "number", 600.0, "seconds to the first sign of life"),
+    Setting("runnable.queue-timeout", "number", 1800.0, "seconds in the queue"),
+    _choice("runnable.archive", "success", "success|always|never", "when to archive the check's task"),
+    Setting("timeout", "number", 0.0, "seconds for all network calls; 0: the command's own", policy=False),
+    Setting("wait-timeout", "number", 3600.0, "seconds that verify --wait waits", policy=False),
+    Setting("remember", "number", 86400.0, "seconds that the hook remembers a verified commit", policy=False),
+)
+_BY_KEY = {setting.key: setting for setting in TABLE}
+_SECTIONS = sorted({setting.key.partition(".")[0] for setting in TABLE if "." in setting.key})
+
+
+def merge(
+    *,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    git_config: Iterable[tuple[str, str]],
+    pyproject: Mapping[str, Any],
+    pyproject_origin: str = "pyproject.toml",
+) -> tuple[Settings, list[str]]:
+    """All settings with their origins, and a warning for every policy key set where it does not count.
+
+    `flags` maps keys to what the command line gave (None: not given); `git_config` lists lower-case
+    `clearml.` keys with values, the last one wins; `pyproject` is the `[tool.git-clearml]` table.
+
+    Raises BadSetting for an unknown key or an impossible value, in any layer.
+    """
+    settings = {setting.key: Value(setting.default, "default") for setting in TABLE}
+    warnings: list[str] = []
+    for key, raw in _flatten(pyproject):
+        settings[key] = Value(_checked(_BY_KEY[key], raw, f"{key} in pyproject.toml"), pyproject_origin)
+    for layer in (_from_git_config(git_config), _from_environment(environment)):
+        for setting, raw, name, origin in layer:
+            if setting.policy:
+                warnings.append(
+                    f"{name} is ignored: {setting.key} is policy and comes from the committed pyproject.toml"
+                )
+            else:
+                settings[setting.key] = Value(_checked(setting, _read(setting, raw), name), origin)
+    for key, given in flags.items():
+        if given is not None:
+            flag = "--" + key.rpartition(".")[2]  # --metric for best.metric
+            settings[key] = Value(_checked(_BY_KEY[key], given, flag), f"flag {flag}")
+    return settings, warnings
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy part of the settings as one value. Raises BadSetting where two keys contradict each other."""
+
+    def part(prefix: str, kind: type[Any]) -> dict[str, Any]:
+        names = {field.name for field in fields(kind)}
+        keys = {prefix + name.replace("_", "-"): name for name in names}
+        return {name: settings[key].value for key, name in keys.items() if key in settings}
+
+    best, runnable = Best(**part("best.", Best)), Runnable(**part("runnable.", Runnable))
+    policy = Policy(best=best, runnable=runnable, **part("", Policy))
+    policy = replace(policy, equivalence=Equivalence(policy.equivalence))
+    if policy.equivalence is Equivalence.PATHS and not policy.code_paths:
+        raise BadSetting(
+            'equivalence = "paths" needs code-paths: without them no file would be code',
+            'name them in pyproject.toml, for instance code-paths = ["src/**"]',
+        )
+    return policy
+
+
+def policy_flags(settings: Settings) -> tuple[str, ...]:
+    """The flags that changed the policy, as typed."""
+    return tuple(
+        settings[setting.key].origin.removeprefix("flag ")
+        for setting in TABLE
+        if setting.policy and settings[setting.key].origin.startswith("flag ")
+    )
+
+
+def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
+    """The `[tool.git-clearml]` table of a pyproject.toml, {} when there is none.
+
+    Raises BadSetting when the file cannot be read: a policy that nobody can read is not a policy without rules.
+    """
+    if b"git-clearml" not in content:
+        return {}  # spares the parser's import on the gate's path
+    try:
+        toml = importlib.import_module("tomllib")
+    except ImportError:  # Python 3.10
+        toml = importlib.import_module("tomli")
+    try:
+        document = toml.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number of 5000 digits
+        raise BadSetting(f"{where} cannot be read: {error}", "mend the file; the policy is in it") from None
+    table = document.get("tool", {})
+    table = table.get("git-clearml", {}) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise BadSetting(f"{where}: tool.git-clearml is not a table", "write it as [tool.git-clearml]")
+    return table
+
+
+def _flatten(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys of the table with sections dotted. Raises BadSetting for a key that is not in the table of settings."""
+    flat = []
+    for name, value in table.items():
+        if name in _SECTIONS and isinstance(value, Mapping):
+            flat += [(f"{name}.{inner}", content) for inner, content in value.items()]
+        else:
+            flat.append((name, value))
+    for key, _ in flat:
+        if key not in _BY_KEY:
+            raise _unknown(f"{key!r} in [tool.git-clearml] of pyproject.toml", key, list(_BY_KEY))
+    return flat
+
+
+def _from_git_config(pairs: Iterable[tuple[str, str]]) -> list[tuple[Setting, str, str, str]]:
+    by_name = {setting.git_key.lower(): setting for setting in TABLE}
+    found = []
+    for name, raw in pairs:
+        setting = by_name.get(name.lower())
+        if setting is None:
+            raise _unknown(f"git config {name}", name, [one.git_key for one in TABLE])
+        found.append((setting, raw, f"git config {setting.git_key}", "git config"))
+    return found
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[Setting, str, str, str]]:
+    by_name = {setting.variable: setting for setting in TABLE}
+    found = []
+    for name, raw in environment.items():
+        if not name.startswith("GIT_CLEARML_") or name in _NOT_SETTINGS or not raw:
+            continue
+        setting = by_name.get(name)
+        if setting is None:
+            raise _unknown(f"the variable {name}", name, [*by_name, SKIP])
+        found.append((setting, raw, name, name))
+    return found
+
+
+def _unknown(what: str, key: str, known: list[str]) -> BadSetting:
+    import difflib
+
+    def bare(name: str) -> str:  # what all names have in common says nothing about which is meant
+        return name.lower().removeprefix("git_clearml_").removeprefix("clearml.")
+
+    by_bare = {bare(name): name for name in known}
+    close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
+    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(known)
+    return BadSetting(f"unknown setting: {what}", hint)
+
+
+def _read(setting: Setting, raw: str) -> Any:
+    """A text of the environment or of git config as the setting's kind; what cannot be read stays text."""
+    if setting.kind == "number":
+        try:
+            return float(raw)
+        except ValueError:
+            return raw
+    return raw
+
+
+def _checked(setting: Setting, value: Any, name: str) -> Any:
+    """The value in its final type. Raises BadSetting."""
+    problem = _CHECKS[setting.kind](setting, value)
+    if problem:
+        raise BadSetting(f"{name} = {_shown(value)}: {problem}", _ADVICE.get(setting.key, setting.help))
+    if setting.kind == "texts":
+        value = tuple(value)
+        for pattern in value if setting.key == "untracked-ok" else ():
+            if _names_code(pattern):
+                raise BadSetting(f"{name}: {pattern!r} would let untracked code pass", _ADVICE["untracked-ok"])
+        return value
+    if setting.kind == "number":
+        return float(value)
+    return str(value) if setting.kind == "tolerance" else value
+
+
+_MOST_SECONDS = 10.0**9
+
+_ADVICE = {
+    "untracked-ok": "name a directory of outputs, for instance outputs/**; untracked *.py files never pass",
+    "protect": "leave the key out to protect every branch",
+    "best.metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
+}
+
+
+def _names_code(pattern: str) -> bool:
+    """Would the pattern's last segment pick Python files out, or the whole pattern match everywhere?"""
+    last = pattern.rpartition("/")[2]
+    end = last.rpartition("*")[2]  # what a name must end in
+    return (
+        not pattern.strip("*/.")
+        or ("/" not in pattern.rstrip("/") and globs.matches([pattern], "x.py"))
+        or (last.strip("*") != "" and any(globs.matches([last], name) for name in ("x.py", "code.py", "__init__.py")))
+        or last.endswith(".py")
+        or (end != last and end != "" and any(globs.matches([end], suffix) for suffix in (".py", "py", "y")))
+    )
+
+
+def _check_text(_: Setting, value: Any) -> str:
+    return "" if isinstance(value, str) else "a text is wanted"
+
+
+def _check_flag(_: Setting, value: Any) -> str:
+    return "" if isinstance(value, bool) else "true or false is wanted"
+
+
+def _check_number(_: Setting, value: Any) -> str:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
+    return "" if good else "a number of seconds is wanted, 0 or more"
+
+
+def _check_choice(setting: Setting, value: Any) -> str:
+    return "" if value in setting.choices else "one of these is wanted: " + ", ".join(setting.choices)
+
+
+def _check_texts(setting: Setting, value: Any) -> str:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
+        return "a list of texts is wanted"
+    if setting.key == "protect" and not value:
+        return "an empty list would protect nothing"
+    return ""
+
+
+def _check_tolerance(_: Setting, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return "a number or a percentage is wanted"
+    text = str(value).strip().removesuffix("%")
+    try:
+        number = float(text)
+    except ValueError:
+        return "a number or a percentage is wanted"
+    return "" if math.isfinite(number) and number >= 0 else "0 or more is wanted"
+
+
+_CHECKS = {
+    "text": _check_text,
+    "flag": _check_flag,
+    "number": _check_number,
+    "choice": _check_choice,
+    "texts": _check_texts,
+    "tolerance": _check_tolerance,
+}
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,80 @@
+"""Which files are code: what a verdict is about, and what must not change during a run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from git_clearml.base import globs
+from git_clearml.model import Policy
+from git_clearml.verdict.rules import NEVER_OK, listed
+
+LOCK = "clearml.lock"
+"""Where a results commit writes results down."""
+
+RESULTS = (LOCK, "dvc.lock", "**/dvc.lock")
+"""Files that runs write and that are no code (design 12)."""
+
+# What decides which packages a run imports is code, unless code-paths names it with a `!`.
+_DEPENDENCIES = (
+    "pyproject.toml setup.py setup.cfg requirements*.txt requirements*.in constraints*.txt Pipfile environment*.yml "
+    "environment*.yaml conda*.yml *.lock .python-version"
+).split()
+
+# What says how git treats other files.
+_OF_GIT = (".gitattributes", ".gitmodules", ".gitignore")
+
+# What Python imports where there is no source. Untracked they are no code: Python leaves them behind in __pycache__.
+_COMPILED = ("*.pyc", "*.pyo")
+_PLAIN, _NONE = "100644", "000000"  # modes: a file that is neither executable nor a link; no such file
+
+
+def is_code(path: str, policy: Policy) -> bool:
+    """Is this tracked file code? Without code-paths every file is, but for locks of results and results-paths."""
+    named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
+    unnamed = [pattern[1:] for pattern in policy.code_paths if pattern.startswith("!")]
+    if globs.matches(unnamed, path):
+        return False
+    if globs.matches(RESULTS, path) or _named_by_results_paths(path, policy):
+        return False
+    if not named:
+        return True
+    return globs.matches(named, path) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2])
+
+
+def _named_by_results_paths(path: str, policy: Policy) -> bool:
+    """Do the policy's results-paths name this file? Never what is code by its name; a pattern for everything is none.
+
+    Upper and lower case are the same here: on some file systems TRAIN.PY is train.py.
+    """
+    name = path.rpartition("/")[2].lower()
+    if globs.matches((*NEVER_OK, *_COMPILED, *_OF_GIT), name):
+        return False
+    if globs.matches(_DEPENDENCIES, name) and not globs.matches(RESULTS, path):
+        return False
+    return globs.matches([pattern for pattern in policy.results_paths if pattern.strip("*/.")], path)
+
+
+def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Policy]) -> str:
+    """Why a commit with these changes (path, mode before, mode after) is no results commit; "" when it is one.
+
+    It writes clearml.lock, and beside that it touches only plain files that the results-paths of every policy name.
+    """
+    changed = list(changes)  # a damaged tree may have a name twice
+    if not any(path == LOCK and after != _NONE for path, _, after in changed):
+        return f"it does not write {LOCK}"
+    odd = [path for path, *modes in changed if not set(modes) <= {_PLAIN, _NONE}]
+    if odd:
+        return f"{listed(odd)} is or was no plain file"
+    rules = list(policies)
+    paths = [path for path, _, _ in changed if path != LOCK]
+    others = [path for path in paths if not all(_named_by_results_paths(path, one) for one in rules)]
+    return f"it also changes {listed(others)}, which results-paths do not name" if others else ""
+
+
+def unmatched(policy: Policy, *trees: list[str]) -> str:
+    """The first of the code-paths that names no file in any of the trees: a typing error, "" when there is none."""
+    for pattern in policy.code_paths:
+        bare = pattern.removeprefix("!")
+        if not any(globs.matches([bare], path) for tree in trees for path in tree):
+            return pattern
+    return ""

@@ -1,0 +1,145 @@
+"""Evidence without a server: the run records of this clone, and what ClearML's offline sessions say."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from git_clearml.clearml import offline as offline_sessions
+from git_clearml.errors import NotConfigured, UsageError
+from git_clearml.git.repository import Repository
+from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, RunRecord, Session, Task
+from git_clearml.run.record import Damaged
+from git_clearml.run.store import RunStore
+
+_RECENT = 500
+
+
+class OfflineEvidence:
+    """The tasks that `git clearml run` made here, and recorded in the common git directory.
+
+    A session alone is no evidence: ClearML writes no status into it. So every task comes from a run record, and a
+    session that no record names is not looked at.
+    """
+
+    source = "offline"
+    identity = ""  # asking again costs no more than remembering
+
+    def __init__(self, repository: Repository, *, environment: Mapping[str, str]) -> None:
+        self._store = RunStore(repository.common_dir)
+        self._environment = environment
+
+    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
+        return self.all(commits, policy)
+
+    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """Every task whose run was recorded at one of these commits. A session may name another commit."""
+        return _tasks(self._store.of_commits(commits), policy)
+
+    def recent(self, policy: Policy) -> list[Task]:
+        """The tasks of the runs recorded last, whatever their commit: at most 500, the newest run first."""
+        return _tasks(self._store.recent(_RECENT), policy)[:_RECENT]
+
+    def find(self, identity: str, policy: Policy) -> Task | None:
+        """The task of this id among those of `recent`, None when it is not one of them."""
+        return next((task for task in self.recent(policy) if identity and task.id == identity), None)
+
+    def metrics(self, task: Task) -> tuple[Metric, ...]:
+        """What the task's session reported, as it lies on disk or as the run record remembers it."""
+        record = task.run
+        for session in record.sessions if record else ():
+            if record and session.id == task.id:
+                return (_current(session, record) if session.path else session).metrics
+        return ()
+
+    def tagged(self, tag: str, policy: Policy) -> list[Task]:
+        """None: an offline session bears no tags."""
+        return []
+
+    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+        """Remote checks are on record on a server only. Raises NotConfigured."""
+        raise NotConfigured(
+            "the policy wants a passed check-runnable, which only a ClearML server has on record",
+            "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init",
+        )
+
+    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+        """An offline session bears no tags. Raises UsageError."""
+        raise UsageError("an offline session cannot be tagged", "tags need a ClearML server")
+
+    def renew(self) -> None:
+        """Nothing to do: there is no network, and so no budget."""
+
+    def tag(self, ids: Sequence[str], tag: str) -> None:
+        """An offline session bears no tags. Raises UsageError."""
+        raise UsageError("an offline session cannot be tagged", "tags need a ClearML server")
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _tasks(records: Iterable[RunRecord | Damaged], policy: Policy) -> list[Task]:
+    return [task for record in records for task in _of_record(record, policy)]
+
+
+def _of_record(record: RunRecord | Damaged, policy: Policy) -> list[Task]:
+    """The tasks of a run. One that made none, or cannot be read, still gives a task: the verdict has to say so."""
+    if isinstance(record, Damaged):
+        said = f"the run record {record.where} is damaged: {record.why}"
+        return [Task("", "offline", name="run record", commit=record.commit, damage=said)]
+    plain = Task(
+        "",
+        "offline",
+        name=shlex.join(record.command),
+        status=_status(record),
+        commit=record.commit,
+        completed=record.ended,
+        updated=record.ended or record.started,
+        run=record,
+    )
+    recorded = {session.id: session for session in record.sessions}
+    sessions = [_current(session, record) if session.path else session for session in recorded.values()]
+    sessions += [Session(name, commit=record.commit) for name, _ in record.tasks if name not in recorded]
+    return [_described(plain, session, policy) for session in sessions] or [plain]
+
+
+def _status(record: RunRecord) -> str:
+    """A word for the reader. The rules look at the record itself."""
+    if record.exit_status is None:
+        return "in_progress" if record.alive else "failed"
+    return "completed" if record.exit_status == 0 else "failed"
+
+
+def _current(recorded: Session, record: RunRecord) -> Session:
+    """The session as it lies on disk; when ClearML's cache was cleared, as the record remembers it."""
+    if not offline_sessions.exists(recorded.path):
+        gone = "its offline session is gone: judged by what the run record keeps of it"
+        return replace(recorded, notes=(*recorded.notes, gone))
+    session = offline_sessions.read(recorded.path, record.offline_dir)
+    if not session.damage and session.run != record.id:
+        return replace(session, damage=f"the offline session {session.id} is not of the run that its record names")
+    return session
+
+
+def _described(plain: Task, session: Session, policy: Policy) -> Task:
+    """The task of a session, or (it has no path) of a server, as far as the record knows that one."""
+    record, diff = plain.run, session.diff
+    if record is not None and not session.path:  # we gave ClearML the diff ourselves
+        clean = not record.dirty
+        diff = Diff(DiffKind.CLEAN) if clean else Diff(DiffKind.DIRTY, ", ".join(record.dirty[:3]))
+    return replace(
+        plain,
+        id=session.id,
+        name=session.name or plain.name,
+        project=session.project,
+        commit=plain.commit if session.damage else session.commit,
+        repository=session.repository,
+        entry_point=session.entry_point,
+        working_dir=session.working_dir,
+        diff=diff,
+        value=offline_sessions.value_of(session.metrics, policy.best.metric, policy.best.value),
+        damage=session.damage,
+        notes=session.notes,
+    )

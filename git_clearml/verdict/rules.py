@@ -1,0 +1,299 @@
+"""Decides whether a commit has evidence: design 6, rule by rule. Pure.
+
+Each rule looks at one task and gives the reasons why it does not count. A task with no reason against it counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from git_clearml.base import globs
+from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.git import url as repository_urls
+from git_clearml.model import (
+    Commit,
+    DiffKind,
+    Equivalence,
+    Finding,
+    Outcome,
+    Policy,
+    Reason,
+    RunRecord,
+    Task,
+    Verdict,
+)
+
+NEVER_OK = ("*.py", "*.pyx", "*.ipynb", "*.sh", "*.so", "*.pyd", "*.dll", "*.dylib")
+"""Untracked files of these kinds are code, whatever `untracked-ok` says."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules need to know: the repository's names, which (commit, path) are files there, and the time."""
+
+    repositories: frozenset[str]
+    files: frozenset[tuple[str, str]]
+    now: datetime
+
+
+def judge(
+    commit: Commit,
+    tasks: Iterable[Task],
+    policy: Policy,
+    facts: Facts,
+    *,
+    equivalent: Callable[[str], Equivalence | None],
+    chosen: str = "",
+) -> Verdict:
+    """The verdict for one commit over the tasks that were found.
+
+    `equivalent` tells in which sense a task's commit is this one, None for not at all; a task is accepted only in
+    a sense that the policy allows. `chosen` is the id of the only task that may count, "" for any.
+    """
+    findings = [examine(task, commit, policy, facts, equivalent(task.commit)) for task in tasks]
+    if chosen:
+        findings = [finding for finding in findings if finding.task.id == chosen]
+    accepted = [finding for finding in findings if finding.accepted]
+    base = Verdict(commit.hash, Outcome.REJECTED, considered=len(findings), accepted=len(accepted))
+    if accepted:
+        best = max(accepted, key=lambda finding: _preference(finding, policy))
+        return replace(base, outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
+    near = tuple(sorted(findings, key=_nearness))
+    outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
+    return replace(base, outcome=outcome, near_misses=near)
+
+
+def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
+    """All that speaks against one task as evidence for one commit, and what a reader should know if nothing does."""
+    notes: list[str] = list(task.notes)
+    reasons = [
+        *_same_code(task, commit, policy, equivalence),
+        *_status(task, policy, facts, notes),
+        *_diff(task, notes),
+        *_entry_point(task, facts),
+        *_belongs(task, policy, facts),
+        *_run_record(task, policy, notes),
+    ]
+    if not reasons and equivalence in _SENSE:
+        notes.append(f"the task ran {task.commit[:12]}, which is the same {_SENSE[equivalence]}")
+    return Finding(task, equivalence, tuple(reasons), tuple(notes))
+
+
+_SENSE: dict[Equivalence | None, str] = {Equivalence.TREE: "tree", Equivalence.PATHS: "code (code-paths)"}
+
+
+def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivalence | None) -> list[Reason]:
+    """Rule 1, widened by the policy's equivalence."""
+    if task.damage:
+        return [Reason("no-task", task.damage)]
+    if not task.commit:
+        return [
+            Reason(
+                "no-commit",
+                "recorded no commit: ClearML lost it in a short run; set sdk.development.vcs_repo_detect_async: "
+                "false in clearml.conf, or use git clearml run",
+            )
+        ]
+    if admits(policy, equivalence):
+        return []
+    if equivalence is Equivalence.TREE:
+        short = task.commit[:12]
+        return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would take it')]
+    return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
+
+
+def admits(policy: Policy, equivalence: Equivalence | None) -> bool:
+    """Does the policy take a task whose commit is the judged one in this sense?
+
+    Every policy takes the task of a results commit's parent (design 6); in which sense that commit is the parent has
+    been asked before.
+    """
+    if equivalence is None or equivalence is Equivalence.RESULTS:
+        return equivalence is not None
+    order = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
+    return order.index(equivalence) <= order.index(policy.equivalence)
+
+
+def _status(task: Task, policy: Policy, facts: Facts, notes: list[str]) -> list[Reason]:
+    """Rule 2. Of an offline session the run record knows the end (rule 6): ClearML writes no status into it."""
+    if task.source == "offline":
+        return []
+    when = ago(task.completed or task.updated, facts.now)
+    if task.status == "completed":
+        return []
+    if task.status == "published":
+        if policy.published == "reject":
+            return [Reason("published", 'published, and the policy says published = "reject"')]
+        if not task.completed:
+            return [Reason("published", "published without having completed")]
+        notes.append("published: its success is not on record")
+        return []
+    if task.status == "in_progress":
+        at = f", iteration {task.iteration}" if task.iteration else ""
+        return [Reason("running", f"still running{at}")]
+    code, message = {
+        "queued": ("queued", "still queued"),
+        "created": ("created", "created, but never run"),
+        "failed": ("failed", f"failed {when}".rstrip()),
+        "stopped": ("stopped", f"was stopped before its end {when}".rstrip()),
+        "closed": ("closed", "closed, which says nothing about success"),
+    }.get(task.status, ("closed", f"in the unknown state {task.status!r}"))
+    return [Reason(code, message)]
+
+
+def _diff(task: Task, notes: list[str]) -> list[Reason]:
+    """Rule 3. A diff that nobody has looked at yet is unknown, never clean."""
+    if task.damage or not task.id or not task.commit:  # without a commit it does not count, whatever its diff
+        return []
+    kind = task.diff.kind if task.diff else None
+    if kind is DiffKind.CLEAN:
+        return []
+    if task.diff and kind is DiffKind.OWN:
+        notes.append(f"its diff is {task.diff.summary}")
+        return []
+    if task.diff and kind is DiffKind.DIRTY:
+        return [Reason("dirty", f"ran with uncommitted changes in {task.diff.summary}")]
+    if kind is DiffKind.ABSENT and task.by_agent:
+        notes.append("no diff on record; an agent ran it from its own checkout")
+        return []
+    said = task.diff.summary if task.diff and task.diff.summary else "no diff on record"
+    return [Reason("diff-unknown", f"has {said}, and no agent ran it: whether it was clean is unknown")]
+
+
+def _entry_point(task: Task, facts: Facts) -> list[Reason]:
+    """Rule 4: what the task says it ran must be a file of the commit that it says it ran."""
+    if task.damage or not task.commit or not task.id:
+        return []
+    paths = entry_paths(task.entry_point, task.working_dir)
+    if any((task.commit, path) in facts.files for path in paths):
+        return []
+    if not task.entry_point:
+        return [Reason("entry-point-missing", "does not say which script it ran")]
+    if not paths:
+        return [Reason("entry-point-missing", f"ran {task.entry_point!r}, which lies outside the repository")]
+    return [Reason("entry-point-missing", f"ran {paths[0]!r}, which that commit does not have")]
+
+
+def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
+    """Rule 5. Project and name are compared here, exactly: the server's own name filter is a regular expression."""
+    if task.damage or not task.id:
+        return []
+    reasons = []
+    if task.archived:
+        reasons.append(Reason("archived", "is archived"))
+    if policy.project and task.project != policy.project and not task.project.startswith(policy.project + "/"):
+        reasons.append(Reason("other-project", f"is in project {task.project!r}, not in {policy.project!r}"))
+    if policy.task_name and task.name != policy.task_name:
+        reasons.append(Reason("other-task-name", f"is named {task.name!r}, not {policy.task_name!r}"))
+    if task.source == "offline":
+        return reasons
+    name = repository_urls.normalise(task.repository)
+    if not name:
+        if not policy.allow_no_repository:
+            reasons.append(Reason("no-repository", "recorded no repository"))
+    elif name not in facts.repositories:
+        shown = repository_urls.without_credentials(task.repository)
+        reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}"))
+    return reasons
+
+
+def _run_record(task: Task, policy: Policy, notes: list[str]) -> list[Reason]:
+    """Rule 6: what `git clearml run` saw for itself."""
+    record = task.run
+    if record is None:
+        ended = task.status not in ("queued", "in_progress")  # the record comes with the run's end
+        on_agent = task.launched and task.by_agent  # a clone of exactly the commit: what a record would tell of it
+        if policy.require_run_record and ended and not task.damage and not on_agent:
+            return [Reason("no-task", "was not made by git clearml run, and the policy wants that")]
+        return []
+    if record.alive and record.exit_status is None:  # what speaks against it already will not go away
+        return [Reason("running", "its run is still going on"), *record_reasons(record, policy)]
+    reasons = [] if task.id or task.damage else [Reason("no-task", "the run made no ClearML task")]
+    if record.exit_status is None:
+        reasons.append(Reason("run-failed", "the run was killed before its end"))
+    elif record.exit_status != 0:
+        reasons.append(Reason("run-failed", f"the command ended with exit status {record.exit_status}"))
+    reasons += record_reasons(record, policy)
+    unsound = [name for name, status in record.tasks if status not in ("", "completed", "published")]
+    if unsound and not reasons:
+        reasons.append(Reason("run-failed", f"another task of the run did not end well ({', '.join(unsound[:3])})"))
+    if not reasons:
+        notes.append(f"verified by a {'local ' if task.source == 'offline' else ''}run record")
+    return reasons
+
+
+def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
+    """What a run record says against the working tree that it found."""
+    reasons = []
+    if record.dirty:
+        reasons.append(Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}"))
+    unknown = [path for path in record.untracked if not untracked_ok(path, policy)]
+    if unknown:
+        reasons.append(Reason("untracked-files", f"ran beside files that git does not track: {listed(unknown)}"))
+    if record.edited:
+        reasons.append(Reason("dirty", f"code changed during the run: {listed(record.edited)}"))
+    return reasons
+
+
+def untracked_ok(path: str, policy: Policy) -> bool:
+    """May a run find this untracked file? Never code, and only where the policy says so."""
+    name = path.rpartition("/")[2]
+    return globs.matches(policy.untracked_ok, path) and not globs.matches(NEVER_OK, name)
+
+
+def ago(moment: str, now: datetime) -> str:
+    """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
+    try:
+        then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return ""
+    then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
+    seconds = (now - then).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return ""
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
+    """Its own tasks before those of a results commit's parent; then the best metric (none is worst), then the latest
+    `completed`, then the id."""
+    value = finding.task.value
+    missing = value is None or not math.isfinite(value) or (value == 0 and _zero_is_suspect(policy))
+    if not policy.best.metric or missing:
+        signed = float("-inf")
+    else:
+        signed = float(value or 0) if policy.best.direction == "max" else -float(value or 0)
+    return finding.equivalence is not Equivalence.RESULTS, signed, finding.task.completed, finding.task.id
+
+
+def _zero_is_suspect(policy: Policy) -> bool:
+    """ClearML's SDK sends NaN and infinities as 0.0, so that a diverged loss looks perfect (contract 19)."""
+    return policy.best.direction == "min" and not policy.best.zero_is_a_value
+
+
+# How near a task is by what speaks against it, nearest first.
+_NEARNESS = (
+    "running queued other-commit dirty untracked-files run-failed failed stopped published no-commit diff-unknown "
+    "entry-point-missing no-task created closed archived no-repository other-task-name other-project other-repository"
+).split()
+
+
+def _nearness(finding: Finding) -> tuple[int, int, int, tuple[int, ...]]:
+    """Running ones first, then the fewest reasons, then the mildest, then the newest."""
+    ranks = [_NEARNESS.index(reason.code) for reason in finding.reasons]
+    moment = finding.task.completed or finding.task.updated
+    newest_first = tuple(-ord(character) for character in moment) or (0,)
+    return (0 if finding.pending else 1, len(ranks), max(ranks, default=0), newest_first)

@@ -1,0 +1,306 @@
+"""Evidence from a ClearML server.
+
+The queries follow what was recorded of a real server (tests/contract/recordings; numbers in brackets are points of
+its README). The server's own filters are regular expression searches without anchors, so whatever they find is
+compared again here, exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from git_clearml.clearml import diff as diffs
+from git_clearml.clearml import response as answers
+from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.errors import BadAnswer, Refused
+from git_clearml.git.repository import is_hash
+from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, Task
+from git_clearml.run import record as run_records
+
+_PAGE = 500  # a page is never longer, whatever one asks for [14]
+_SCROLL = 5000  # a scroll is [15]
+_HASHES = 500
+_PATTERN = 32_000  # characters; the server takes 32,352 [6]
+_PREFIX = 16  # digits of a hash that tell commits well enough apart for a query
+_FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
+_SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
+_FIELDS = (
+    "id",
+    "name",
+    "status",
+    "project.name",
+    "script.version_num",
+    "script.repository",
+    "script.entry_point",
+    "script.working_dir",
+    "system_tags",
+    "completed",
+    "last_update",
+    "last_iteration",
+    "last_worker",
+    "runtime._exec_agent_hostname",
+    f"hyperparams.properties.{run_records.PROPERTY}",
+)
+_TAGGED_FIELDS = (
+    "id",
+    "name",
+    "status",
+    "project.name",
+    "script.version_num",
+    "system_tags",
+    "tags",
+    "completed",
+    "last_update",
+)
+_ENDED = ("completed", "published")
+_UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
+
+
+class ServerEvidence:
+    """Looks tasks up on the server that `api` speaks to. Every method may raise the errors of ClearML.call."""
+
+    source = "server"
+
+    def __init__(self, api: ClearML) -> None:
+        self._api = api
+        self.identity = f"{api.server.api} {api.server.access_key}"
+
+    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.
+
+        The diffs themselves are not fetched: the server says which are empty [8]. A task without a diff, or with
+        ClearML's own, is not among these; `all` finds it.
+        """
+        statuses = ["completed", "published"] if policy.published == "accept" else ["completed"]
+        body = {
+            "_any_": {"fields": ["script.diff"], "pattern": "^$"},
+            "status": statuses,
+            "system_tags": ["-archived"],
+        }
+        found = self._tasks_of(commits, body, policy)
+        return [replace(task, diff=Diff(DiffKind.CLEAN)) for task in found]
+
+    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
+        tasks = self._tasks_of(commits, {}, policy)
+        return self._with_diffs(tasks) if tasks else []
+
+    def recent(self, policy: Policy) -> list[Task]:
+        """The newest 500 tasks of whatever commit, diffs not looked at. One request."""
+        body: dict[str, Any] = {
+            "system_tags": ["-archived"],
+            "order_by": ["-last_update"],
+            "page": 0,
+            "page_size": _PAGE,
+        }
+        if policy.task_name:
+            body["name"] = f"^{re.escape(policy.task_name)}$"
+        return [self._task(document, policy) for document in answers.documents(self._ask(body, _fields(policy)))]
+
+    def tag(self, ids: Sequence[str], tag: str) -> None:
+        """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
+        if not ids or not all(answers.ID.fullmatch(one) for one in ids):
+            raise BadAnswer("no task to tag")
+        self._api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
+
+    def find(self, identity: str, policy: Policy) -> Task | None:
+        """The task of this id, None when the server has none. One request; its diff is not looked at."""
+        document = self._document(identity, _fields(policy))
+        return self._task(document, policy) if document else None
+
+    def metrics(self, task: Task) -> tuple[Metric, ...]:
+        """Every scalar and single value that the task reported, by name. One request."""
+        document = self._document(task.id, ["id", "last_metrics"])
+        if document is None:
+            raise BadAnswer(f"the server has no task {task.id} any more", "was it deleted?")
+        return answers.metrics(document)
+
+    def tagged(self, tag: str, policy: Policy) -> list[Task]:
+        """The completed and published, unarchived tasks with this tag, in the policy's project when it names one.
+
+        Diffs are not looked at. One request for up to 5,000 tasks [12].
+        """
+        body = {"tags": [tag], "status": list(_ENDED), "system_tags": ["-archived"]}
+        found = {}
+        for document in self.pages(body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
+            task = self._task(document, policy)
+            here = not policy.project or (task.project + "/").startswith(policy.project + "/")
+            if here and tag in answers.texts(document, "tags") and task.status in _ENDED and not task.archived:
+                found[task.id] = task
+        return list(found.values())
+
+    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
+        """Tree -> the task of a remote check that has passed for it, by exactly these rules. One request."""
+        from git_clearml.agent import passes as proofs
+
+        return proofs.passed(self._api, trees, rules)
+
+    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+        """Adds the tag to tasks, then takes it from others, each atomically: other tags stay [21].
+
+        A task to take it from that has been deleted meanwhile is no failure.
+        """
+        if add_to:
+            self.tag(add_to, tag)
+        for one in remove_from:
+            try:
+                self._api.call("tasks.update_tags", {"ids": [one], "remove_tags": [tag]})
+            except Refused as refusal:
+                if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+                    raise
+
+    def renew(self) -> None:
+        """Gives the next questions a fresh budget."""
+        self._api.renew()
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._api.close()
+
+    def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
+        wanted = set(commits)
+        found: dict[str, Task] = {}
+        for pattern in patterns(commits):
+            query = {**body, "_all_": {"fields": ["script.version_num"], "pattern": pattern}}
+            for document in self.pages(query, _fields(policy)):
+                task = self._task(document, policy)
+                if task.commit in wanted:
+                    found[task.id] = task
+        return list(found.values())
+
+    def _with_diffs(self, tasks: list[Task]) -> list[Task]:
+        """Fetches the diffs of few tasks whole, of many only the short ones.
+
+        Of the others it is asked which are long and which absent only where that can decide: after an agent.
+        """
+        commits = sorted({task.commit for task in tasks})
+        few = len(tasks) <= _FEW
+        known = self._diffs(commits, "" if few else f"^[\\s\\S]{{0,{_SHORT_DIFF}}}$")
+        others = [task for task in tasks if task.id not in known]
+        long = f"a diff of more than {_SHORT_DIFF:,} characters"
+        if few or not others:
+            unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT))
+        elif any(task.by_agent for task in others):
+            present = self._diffs(commits, ".*", content=False)
+            unseen = {
+                task.id: Diff(DiffKind.DIRTY, long) if task.id in present else Diff(DiffKind.ABSENT) for task in others
+            }
+        else:
+            unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT, f"no diff on record, or {long}"))
+        known |= unseen
+        return [replace(task, diff=known[task.id]) for task in tasks]
+
+    def _diffs(self, commits: Sequence[str], pattern: str, *, content: bool = True) -> dict[str, Diff]:
+        """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""
+        fields = ["id", "script.diff"] if content else ["id"]
+        found: dict[str, Diff] = {}
+        for hashes in patterns(commits):
+            body: dict[str, Any] = {"_all_": {"fields": ["script.version_num"], "pattern": hashes}}
+            if pattern:
+                body["_any_"] = {"fields": ["script.diff"], "pattern": pattern}
+            for document in self.pages(body, fields, limit=64 * MEGABYTE):
+                text = answers.part(document, "script").get("diff") if content else ""
+                if isinstance(text, str):
+                    found[answers.identity(document)] = diffs.classify(text)
+                elif text is not None:
+                    raise BadAnswer("the server sent a diff that is no text", answers.WHICH)
+        return found
+
+    def pages(self, body: Mapping[str, Any], fields: Sequence[str], *, limit: int = 16 * MEGABYTE) -> Iterator[Any]:
+        """Every task that the query finds. A scroll gives them all at once; a server without scrolls is paged."""
+        data = self._ask({**body, "scroll_id": None, "size": _SCROLL}, fields, limit)
+        page = 0
+        while True:
+            documents = answers.documents(data)
+            yield from documents
+            scroll = data.get("scroll_id")
+            if isinstance(scroll, str) and scroll:
+                if len(documents) < _SCROLL:
+                    return
+                data = self._ask({**body, "scroll_id": scroll, "size": _SCROLL}, fields, limit)
+            else:
+                if len(documents) < _PAGE:
+                    return
+                page += 1
+                data = self._ask({**body, "page": page, "page_size": _PAGE}, fields, limit)
+
+    def _document(self, identity: str, fields: Sequence[str]) -> Mapping[str, Any] | None:
+        if not answers.ID.fullmatch(identity):  # an empty list of ids finds every task [10]
+            return None
+        data = self._ask({"id": [identity], "page": 0, "page_size": 1}, fields)
+        return next((one for one in answers.documents(data) if answers.identity(one) == identity), None)
+
+    def _ask(self, body: Mapping[str, Any], fields: Sequence[str], limit: int = 16 * MEGABYTE) -> dict[str, Any]:
+        """One query. A server that knows no single entries of a map is asked for the whole map."""
+        body = {"order_by": ["-last_update"], **body}
+        try:
+            return self._api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
+        except Refused as refusal:
+            whole = sorted({_MAPS.get(field.partition(".")[0], field) for field in fields})
+            if (refusal.result_code, refusal.subcode) != (400, 14) or whole == sorted(fields):
+                raise
+            return self._api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
+
+    def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
+        """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
+        script, project = answers.part(document, "script"), answers.part(document, "project")
+        runtime = answers.part(document, "runtime")
+        identity, project_id = answers.identity(document), answers.text(project, "id")
+        tags = answers.texts(document, "system_tags")
+        where = project_id if answers.ID.fullmatch(project_id) else "*"
+        iteration = document.get("last_iteration")
+        return Task(
+            id=identity,
+            source=self.source,
+            name=answers.text(document, "name"),
+            project=answers.text(project, "name"),
+            project_id=project_id,
+            status=answers.text(document, "status"),
+            commit=answers.text(script, "version_num"),
+            repository=answers.text(script, "repository"),
+            entry_point=answers.text(script, "entry_point"),
+            working_dir=answers.text(script, "working_dir"),
+            archived="archived" in tags,
+            by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
+            and "development" not in tags,
+            launched=answers.launched(document, identity),
+            completed=answers.text(document, "completed"),
+            updated=answers.text(document, "last_update"),
+            iteration=iteration if isinstance(iteration, int) else None,
+            value=answers.metric_value(answers.part(document, "last_metrics"), policy),
+            url=f"{self._api.server.web}/projects/{where}/experiments/{identity}/output/log",
+            **answers.run_of(document),
+        )
+
+
+_MAPS = {"runtime": "runtime", "hyperparams": "hyperparams", "last_metrics": "last_metrics"}
+
+
+def _fields(policy: Policy) -> list[str]:
+    """What the decision needs and no more: of the metrics only the one that the policy names."""
+    launch = [f"hyperparams.properties.{run_records.LAUNCH}"] if policy.require_run_record else []
+    return [*_FIELDS, *launch, *_metric_fields(policy)]
+
+
+def _metric_fields(policy: Policy) -> list[str]:
+    return [f"last_metrics.{title}.{series}" for title, series in answers.metric_keys(policy.best.metric)]
+
+
+def patterns(commits: Iterable[str]) -> Iterator[str]:
+    """`^(a|b|c)$` for as many hashes as the server takes [6]. What is no full hash never gets into a query.
+
+    More than 500 are asked for by their first 16 digits: three times as many fit, and what else the server may find
+    by them is left out when hashes are compared in full.
+    """
+    names = list(dict.fromkeys(commits))
+    if not all(is_hash(name) for name in names):
+        raise BadAnswer("only full hashes are asked for")
+    short = len(names) > _HASHES
+    if short:
+        names = list(dict.fromkeys(name[:_PREFIX] for name in names))
+    most = _PATTERN // (_PREFIX + 1) if short else min(_HASHES, _PATTERN // (max(map(len, names), default=0) + 1))
+    for start in range(0, len(names), most):
+        yield f"^({'|'.join(names[start : start + most])}){'' if short else '$'}"

@@ -1,0 +1,541 @@
+"""A check ends what killed checks left behind: what is past its deadline, or of a dead process here; nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.agent import owners
+from git_clearml.agent import sweep as sweeping
+from git_clearml.base import process as processes
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.config import Server
+from git_clearml.clearml.model import Owner
+from git_clearml.git import side_ref as side_refs
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository
+from tests.support.check_bench import ENDS_AT_ONCE, Bench, bench
+from tests.support.check_world import owned, owner
+from tests.support.clearml_common import Json
+from tests.support.clearml_http import CALLS
+from tests.support.pushing import make_yard, refs_of
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path / "work") as made:
+        made.yard.publish("main")
+        yield made
+
+
+def alive(**changes: Any) -> Owner:
+    """Of a check elsewhere that has an hour to go."""
+    return owner(deadline=time.time() + HOUR, **changes)
+
+
+def late(**changes: Any) -> Owner:
+    return owner(deadline=time.time() - 1.0, **changes)
+
+
+def dead_process() -> tuple[int, str]:
+    """A process id that was ours, and when that process was started."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = processes.started(child.pid)
+    child.communicate()
+    assert started
+    return child.pid, started
+
+
+def dead(**changes: Any) -> Owner:
+    """Of a check on this host whose process has ended."""
+    pid, started = dead_process()
+    return alive(**{"host": processes.here(), "pid": pid, "pid_started": started, **changes})
+
+
+def swept(work: Bench, *words: str) -> set[str]:
+    """The tasks that a check changes, its own left out; the check itself has to go as ever."""
+    before = copy.deepcopy(work.world.server.tasks)
+    work.check("--force", *words)
+    return {name for name, task in before.items() if work.world.server.tasks[name] != task}
+
+
+def running(work: Bench, whose: Owner, **fields: Any) -> str:
+    """A check's task that a live agent is at work on."""
+    task = owned(work.world.server, whose, last_worker="w9", **fields)
+    work.world.server.add_worker("w9", ["elsewhere"], task=task)
+    return task
+
+
+def state(work: Bench, task: str) -> Json:
+    return work.world.server.tasks[task]
+
+
+def test_two_live_checks_and_one_past_its_deadline(work: Bench) -> None:
+    """Two on two hosts, this one among them, and a third that is late: only that is swept."""
+    us = alive(host=processes.here(), pid=os.getpid(), pid_started=processes.started(os.getpid()))
+    here, there = owned(work.world.server, us), owned(work.world.server, alive())
+    over = owned(work.world.server, late())
+    assert swept(work) == {over}
+    assert (state(work, over)["status"], state(work, over)["system_tags"]) == ("stopped", ["archived"])
+    assert {state(work, one)["status"] for one in (here, there)} == {"in_progress"}
+
+
+def test_it_says_what_it_swept(work: Bench) -> None:
+    over = owned(work.world.server, late())
+    assert f"swept an abandoned check: task {over}" in work.check().err
+
+
+def test_a_dead_process_of_this_host(work: Bench) -> None:
+    left = owned(work.world.server, dead())
+    assert swept(work) == {left}
+
+
+def test_a_process_id_that_was_used_again(work: Bench) -> None:
+    """Ours has that number now, but was started at another time."""
+    left = owned(work.world.server, dead(pid=os.getpid()))
+    assert swept(work) == {left}
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "created"])
+def test_whatever_it_waits_for(status: str, work: Bench) -> None:
+    queued = {"queue": "other"} if status == "queued" else {}
+    left = owned(work.world.server, dead(), status=status, **queued)
+    assert swept(work) == {left}
+    assert state(work, left)["status"] == ("created" if status == "created" else "stopped")
+    assert "archived" in state(work, left)["system_tags"]
+    assert all(one["entries"] == [] for one in work.world.server.store.queues.values())
+
+
+def test_a_draft_that_does_not_name_itself_yet(work: Bench) -> None:
+    left = owned(work.world.server, dead(), status="created", names_itself=False)
+    assert swept(work) == {left}
+    assert swept(work) == set()  # and not again
+
+
+def test_its_agent_still_learns_that_it_is_to_stop(work: Bench) -> None:
+    """A server replaces the status's message when a task is archived: "stopping" has to stay."""
+    left = running(work, dead())
+    assert swept(work) == {left}
+    assert (state(work, left)["status"], state(work, left)["status_message"]) == ("in_progress", "stopping")
+    (request,) = [
+        one for one in work.world.server.requests if one.call == "tasks.archive" and one.body["tasks"] == [left]
+    ]
+    assert request.body["status_message"] == "stopping"
+
+
+def test_one_that_was_swept_and_runs_on_is_swept_again(work: Bench) -> None:
+    left = owned(work.world.server, dead(), system_tags=["archived"])
+    assert swept(work) == {left}
+    assert state(work, left)["status"] == "stopped"
+
+
+def test_with_archive_never_it_is_only_ended(work: Bench) -> None:
+    left = owned(work.world.server, dead())
+    assert swept(work, "--archive", "never") == {left}
+    assert (state(work, left)["status"], state(work, left)["system_tags"]) == ("stopped", [])
+
+
+# --- what is not swept ------------------------------------------------------------------------------------------------
+
+
+def test_another_container_of_a_host_of_the_same_name(work: Bench) -> None:
+    """Another namespace of process ids: that ours has no such process says nothing."""
+    host, boot, _ = processes.here().split("/")
+    owned(work.world.server, dead(host=f"{host}/{boot}/pid:[4026539999]"))
+    assert swept(work) == set()
+
+
+def test_the_same_host_after_a_restart(work: Bench) -> None:
+    host, _, space = processes.here().split("/")
+    owned(work.world.server, dead(host=f"{host}/another-boot/{space}"))
+    assert swept(work) == set()
+
+
+def test_a_process_that_nobody_could_look_at(work: Bench) -> None:
+    owned(work.world.server, dead(pid_started=""))
+    assert swept(work) == set()
+
+
+def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
+    """With the mount option hidepid another user's process is not to be seen, but signals tell that it is there."""
+    from git_clearml.agent import lease as ownership
+
+    whose = alive(host=processes.here(), pid=1, pid_started="another-start")
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from git_clearml.agent import lease as ownership; from git_clearml.base import process as processes\n"
+        "processes.started = lambda pid: ''\n"  # what hidepid makes of it
+        "sys.exit(0 if ownership._is_hidden(1) else 1)\n"
+    )
+    root = str(Path(ownership.__file__).parents[2])
+    command = [sys.executable, "-c", script, root]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid", "65534", "--clear-groups", *command]
+    assert subprocess.run(command, check=False, cwd="/").returncode == 0, whose
+    assert not ownership._is_hidden(2**40)
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "stopped", "published", "closed"])
+def test_one_that_has_ended(status: str, work: Bench) -> None:
+    """It is marked as done, and no more: what becomes of it is not for us to say."""
+    ended = owned(work.world.server, late(), status=status)
+    before = copy.deepcopy(state(work, ended))
+    assert swept(work) == {ended}
+    assert state(work, ended)["tags"] == [owners.TAG, owners.DONE]
+    assert {**state(work, ended), "tags": before["tags"], "last_change": 0, "last_changed_by": 0} == {
+        **before,
+        "last_change": 0,
+        "last_changed_by": 0,
+    }
+    state(work, ended)["status"] = "in_progress"
+    assert swept(work) == set()
+
+
+@pytest.mark.parametrize("what", ["enqueues", "resets", "runs"])
+@pytest.mark.parametrize("how", ["fail", "complete", "pull"])
+def test_what_a_person_starts_again(how: str, what: str, work: Bench) -> None:
+    """What did not pass "stays for you to look at": then it is theirs, though it carries our owner, long dead."""
+    server = work.world.server
+    work.world.story = [(0.0, "pull"), *([(0.0, how)] if how != "pull" else [])]
+    work.world.abort_after = 0.0
+    work.check("--archive", "never", "--execution-timeout", "0.01", status=0 if how == "complete" else 1)
+    task = str(work.world.task["id"])
+    assert owners.DONE in state(work, task)["tags"]
+    item = state(work, task)["hyperparams"]["properties"][owners.CHECK]
+    item["value"] = json.dumps({**json.loads(item["value"]), **vars(dead(task=task))})
+    CALLS["tasks.reset"](server.store, {"task": task})
+    if what != "resets":
+        CALLS["tasks.enqueue"](server.store, {"task": task, "queue": server.add_queue("debug")})
+    if what == "runs":
+        CALLS["tasks.started"](server.store, {"task": task, "force": True})
+    work.world.story = list(ENDS_AT_ONCE)
+    assert swept(work) == set()
+
+
+def test_one_that_was_swept_is_marked_once_it_has_ended(work: Bench) -> None:
+    """Not before: its agent may not have seen yet that it is to stop."""
+    left = running(work, dead())
+    assert swept(work) == {left}
+    assert owners.DONE not in state(work, left)["tags"]
+    CALLS["tasks.stopped"](work.world.server.store, {"task": left})
+    assert swept(work) == {left}
+    assert owners.DONE in state(work, left)["tags"]
+    assert swept(work) == set()
+
+
+def test_a_mark_that_a_server_did_not_look_for(work: Bench) -> None:
+    """One that does not know how to leave tags out sends such a task all the same."""
+    owned(work.world.server, late(), tags=[owners.TAG, owners.DONE])
+    own, sent = work.world.server._answer, []
+
+    def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
+        status, document = own(path, authorization, body.replace(b'"__$not"', b'"__$any"'), lines)
+        if b"__$not" in body:
+            sent.append(len(document["data"]["tasks"]))
+        return status, document
+
+    work.world.server._backend.answer = answer  # type: ignore[method-assign]
+    assert swept(work) == set()
+    assert sent == [1]
+
+
+def test_more_than_one_page(work: Bench) -> None:
+    """Drafts of killed checks were archived; what still runs comes after them all."""
+    for _ in range(500):
+        owned(work.world.server, late(), status="created", system_tags=["archived"])
+    over = owned(work.world.server, late())
+    assert swept(work) == {over}
+
+
+@pytest.mark.parametrize("status", ["created", "queued", "in_progress"])
+def test_a_clone_of_a_checks_task(status: str, work: Bench) -> None:
+    """Made by hand from one that is swept, with its tag and its property; also when its parent is gone."""
+    store = work.world.server.store
+    left = owned(work.world.server, late())
+    copies = [str(CALLS["tasks.clone"](store, {"task": left})["id"]) for _ in range(2)]
+    for one in copies:
+        store.tasks[one]["status"] = status
+    del store.tasks[copies[1]]["parent"]
+    assert swept(work) == {left}
+
+
+def test_a_clone_of_a_draft(work: Bench) -> None:
+    store = work.world.server.store
+    left = owned(work.world.server, late(), status="created", names_itself=False)
+    CALLS["tasks.clone"](store, {"task": left})
+    assert swept(work) == {left}
+
+
+DAMAGE: dict[str, Any] = {
+    "none at all": {},
+    "of another tool": {"properties": {"note": {"section": "properties", "name": "note", "value": "late"}}},
+    "no JSON": {"properties": {owners.CHECK: {"value": "{"}}},
+    "no value": {"properties": {owners.CHECK: {}}},
+    "a number": {"properties": {owners.CHECK: {"value": 7}}},
+    "not of this schema": {"properties": {owners.CHECK: {"value": '{"schema": 2}'}}},
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_tag_without_a_proper_owner(name: str, work: Bench) -> None:
+    work.world.server.add_task(status="in_progress", tags=[owners.TAG], hyperparams=DAMAGE[name])
+    assert swept(work) == set()
+
+
+def test_an_owner_that_names_another_task(work: Bench) -> None:
+    other = work.world.server.add_task(status="in_progress")
+    owned(work.world.server, late(task=other), names_itself=False)
+    assert swept(work) == set()
+
+
+def test_an_owner_without_the_tag(work: Bench) -> None:
+    owned(work.world.server, late(), tags=["mine"])
+    assert swept(work) == set()
+
+
+def test_damage_does_not_keep_others_from_being_swept(work: Bench) -> None:
+    work.world.server.add_task(status="in_progress", tags=[owners.TAG], hyperparams=DAMAGE["no JSON"])
+    left = owned(work.world.server, late())
+    assert swept(work) == {left}
+
+
+def test_a_training_that_was_put_on_a_queue(work: Bench) -> None:
+    """`run --queue` writes an owner too; those are swept by nobody."""
+    task = work.world.server.add_task(status="in_progress", tags=[owners.TAG])
+    named = replace(late(), task=task)
+    item = owners.to_property(named, owners.RUN)
+    work.world.server.tasks[task]["hyperparams"] = {"properties": {owners.RUN: item}}
+    assert swept(work) == set()
+
+
+# --- side refs --------------------------------------------------------------------------------------------------------
+
+
+def side_ref(work: Bench) -> side_refs.SideRef:
+    repository = Repository(str(work.yard.repo.path))
+    return side_refs.push(repository, Remote("origin", str(work.yard.remote.path)), work.repo_head)
+
+
+def record(work: Bench, ref: side_refs.SideRef) -> Path:
+    return work.yard.repo.path / ".git" / "clearml" / "side-refs" / f"{ref.ref.rpartition('/')[2]}.json"
+
+
+def test_the_side_ref_of_a_swept_task(work: Bench) -> None:
+    """Also from another clone, which has no record of it."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    url = f"file://{work.yard.remote.path}"
+    owned(work.world.server, late(side_ref=ref.ref), commit=ref.commit, repository=url)
+    assert ref.ref in refs_of(work.yard.remote)
+    assert len(swept(work)) == 1
+    assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
+
+
+def lost_ref(work: Bench, whose: Owner, **fields: Any) -> tuple[side_refs.SideRef, str]:
+    """A side ref of which this clone has no record, and its task."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    url = f"file://{work.yard.remote.path}"
+    values = {"commit": ref.commit, "repository": url, **fields}
+    return ref, owned(work.world.server, replace(whose, side_ref=ref.ref), **values)
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
+def test_the_side_ref_of_a_task_that_ended_unwatched(status: str, work: Bench) -> None:
+    """Its check was killed, and the clone with the record is gone: nobody else would ever delete it."""
+    ref, task = lost_ref(work, dead(), status=status)
+    work.check("--force")
+    assert ref.ref not in refs_of(work.yard.remote)
+    assert (state(work, task)["status"], state(work, task)["tags"]) == (status, [owners.TAG, owners.DONE])
+    assert state(work, task)["system_tags"] == []
+
+
+def test_one_that_ended_and_is_watched(work: Bench) -> None:
+    """Its check is about to clean up."""
+    ref, _ = lost_ref(work, alive(), status="completed")
+    assert swept(work) == set()
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_one_that_ended_and_is_of_another_repository(work: Bench, tmp_path: Path) -> None:
+    """It is left to a check of that one, without a mark."""
+    other = make_yard(tmp_path / "other", work.world.server)
+    ref, _ = lost_ref(work, late(), status="completed", repository=f"file://{other.remote.path}")
+    assert swept(work) == set()
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_one_that_ended_whose_side_ref_cannot_be_deleted(work: Bench) -> None:
+    ref, task = lost_ref(work, late(), status="completed")
+    work.yard.remote.git("config", "receive.denyDeletes", "true")
+    assert "an old side ref could not be deleted" in work.check("--force").err
+    assert owners.DONE not in state(work, task)["tags"]
+    work.yard.remote.git("config", "receive.denyDeletes", "false")
+    assert task in swept(work)
+    assert ref.ref not in refs_of(work.yard.remote)
+
+
+def test_a_server_that_takes_no_marks(work: Bench) -> None:
+    """The next check tries again."""
+    task = owned(work.world.server, late(), status="completed")
+    refusal = b'{"meta": {"result_code": 400, "result_subcode": 1, "result_msg": "no"}, "data": {}}'
+    work.world.server.fail_next(400, refusal, {}, call="tasks.update_tags")
+    assert swept(work) == set()
+    assert swept(work) == {task}
+
+
+def test_after_a_restart_of_the_machine(work: Bench) -> None:
+    """The power went before there was a task: its process is not to be seen any more, but its deadline is."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    host, _, space = processes.here().split("/")
+    there = {"host": f"{host}/another-boot/{space}", "pid_started": "another-boot/123"}
+    document = json.loads(record(work, ref).read_text())
+    record(work, ref).write_text(json.dumps({**document, **there}))
+    work.check("--force")
+    assert ref.ref in refs_of(work.yard.remote)
+    past = {"created": time.time() - 2 * 86400.0, "deadline": time.time() - 86400.0}
+    record(work, ref).write_text(json.dumps({**document, **there, **past}))
+    work.check("--force")
+    assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
+    assert not record(work, ref).exists()
+
+
+def test_the_side_ref_of_a_live_check(work: Bench) -> None:
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    url = f"file://{work.yard.remote.path}"
+    owned(work.world.server, alive(side_ref=ref.ref), commit=ref.commit, repository=url)
+    assert swept(work) == set()
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+@pytest.mark.parametrize(
+    "name", ["refs/heads/main", "refs/heads/git-clearml/../main", "refs/heads/git-clearml/x", "-d"]
+)
+def test_only_side_refs_are_deleted(name: str, work: Bench) -> None:
+    """Whatever an owner names; and only where the task was swept."""
+    url = f"file://{work.yard.remote.path}"
+    owned(work.world.server, late(side_ref=name), commit=work.repo_head, repository=url)
+    before = refs_of(work.yard.remote)
+    assert len(swept(work)) == 1
+    assert refs_of(work.yard.remote) == before
+
+
+def test_a_side_ref_of_another_repository(work: Bench, tmp_path: Path) -> None:
+    """A task of the same server, of another project that has a ref of that name too."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    other = make_yard(tmp_path / "other", work.world.server)
+    owned(work.world.server, late(side_ref=ref.ref), commit=ref.commit, repository=f"file://{other.remote.path}")
+    assert len(swept(work)) == 1
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_a_side_ref_that_was_moved(work: Bench) -> None:
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    record(work, ref).unlink()
+    work.yard.remote.git("update-ref", ref.ref, work.yard.repo.git("rev-parse", "HEAD~1"))
+    url = f"file://{work.yard.remote.path}"
+    owned(work.world.server, late(side_ref=ref.ref), commit=ref.commit, repository=url)
+    assert len(swept(work)) == 1
+    assert ref.ref in refs_of(work.yard.remote)
+
+
+def test_a_recorded_side_ref_whose_process_died(work: Bench) -> None:
+    """Killed before there was a task: only this clone knows of the ref."""
+    work.yard.repo.commit("new")
+    ref = side_ref(work)
+    pid, started = dead_process()
+    text = record(work, ref).read_text()
+    text = text.replace(f'"pid": {os.getpid()}', f'"pid": {pid}').replace(processes.started(os.getpid()), started)
+    record(work, ref).write_text(text)
+    work.check()
+    assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
+    assert not record(work, ref).exists()
+
+
+# --- a sweep that cannot be done --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["tasks.stop", "tasks.archive"])
+def test_one_that_cannot_be_swept_is_left_to_the_next(call: str, work: Bench) -> None:
+    first, second = owned(work.world.server, late()), owned(work.world.server, late())
+    refusal = b'{"meta": {"result_code": 400, "result_subcode": 1, "result_msg": "no"}, "data": {}}'
+    work.world.server.fail_next(400, refusal, {}, call=call)
+    result = work.check("--archive", "always")
+    assert result.json["outcome"] == "runnable"
+    assert f"the abandoned task {first} could not be swept" in result.err
+    assert f"swept an abandoned check: task {second}" in result.err
+    if call == "tasks.stop":
+        assert swept(work) == {first, second}  # the second has ended, and is marked
+        assert state(work, first)["status"] == "stopped"
+
+
+def test_a_server_that_does_not_tell(work: Bench) -> None:
+    """What a sweep needs and cannot have keeps no check from being made."""
+    over = owned(work.world.server, late())
+    asked = 0
+    own = work.world.server._answer
+
+    def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
+        nonlocal asked
+        asked += 1
+        broken = b"order_by" in body and b'["last_update"]' in body
+        return (200, {}) if broken else own(path, authorization, body, lines)
+
+    work.world.server._backend.answer = answer  # type: ignore[method-assign]
+    result = work.check("--force")
+    assert "earlier checks could not be looked for" in result.err
+    assert state(work, over)["status"] == "in_progress"
+
+
+# --- the side refs of `run --queue`, which are settled ----------------------------------------------------------------
+
+
+def settled(work: Bench, task: str, server: str) -> tuple[bool, list[str]]:
+    """Is the side ref, of this task on this server, deleted? And what was asked."""
+    work.yard.repo.commit("new")
+    repository, ours = Repository(str(work.yard.repo.path)), work.world.server
+    ref = side_refs.bind(repository, side_ref(work), task, server)
+    api = ClearML(Server(ours.url, ours.url, ours.access_key, ours.secret_key), 30.0, environment={})
+    ours.reset_log()
+    sweeping.settle(repository, api, say=lambda line: pytest.fail(line))
+    api.close()
+    return ref.ref not in refs_of(work.yard.remote), ours.calls()
+
+
+@pytest.mark.parametrize(("status", "over"), [("created", False), ("queued", False), ("in_progress", False),
+                                              ("completed", True), ("failed", True), ("stopped", True)])  # fmt: skip
+@pytest.mark.parametrize("earlier", [False, True])
+def test_the_side_ref_of_a_run(status: str, over: bool, earlier: bool, work: Bench) -> None:
+    """Until its task has ended; a record of an earlier version does not name the server."""
+    task = work.world.server.add_task(status=status)
+    assert settled(work, task, "" if earlier else work.world.server.url)[0] == over
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_the_side_ref_of_a_run_that_this_server_does_not_know(earlier: bool, work: Bench) -> None:
+    """Deleted, if it was this server's; else it may wait on another one."""
+    assert settled(work, "f" * 32, "" if earlier else work.world.server.url)[0] != earlier
+
+
+def test_the_side_ref_of_a_run_on_another_server(work: Bench) -> None:
+    assert settled(work, "f" * 32, "https://api.elsewhere.example") == (False, [])

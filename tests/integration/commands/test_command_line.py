@@ -1,0 +1,75 @@
+"""The command line as people type it, and the pages that describe it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from git_clearml import cli
+from tests.support.program import ROOT, Gate
+
+PARSER, COMMANDS = cli.build_parser()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAN = (ROOT / "docs" / "git-clearml.1").read_text(encoding="utf-8").replace("\\-", "-")
+
+
+def flags_of(parser: argparse.ArgumentParser) -> list[str]:
+    """The long flags of a command."""
+    return [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+
+
+def test_flags_may_stand_between_and_after_revisions(gate: Gate) -> None:
+    gate.server.add_task(commit=gate.repo.head, entry_point="train.py")
+    for words in (("HEAD", "--format", "json", "HEAD"), ("--format", "json", "HEAD"), ("HEAD", "--format=json")):
+        assert gate.call("verify", *words).json["outcome"] == "verified"
+
+
+def test_flags_may_stand_between_the_hook_s_arguments(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    for words in (("pre-push", "--quiet", "origin", "url"), ("--quiet", "pre-push", "origin", "url")):
+        result = gate.call("hook", *words)
+        assert (result.status, result.out, result.err) == (0, "", "")
+
+
+def test_what_follows_run_is_the_command_s(gate: Gate) -> None:
+    result = gate.call("run", "--dry-run", "python", "train.py", "--quiet", "--format", "json")
+    assert result.status == 0
+    assert "python train.py --quiet --format json" in result.out
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_man_page_knows_every_command_and_flag(name: str) -> None:
+    assert f"git clearml {name}" in MAN
+    missing = [flag for flag in flags_of(COMMANDS[name]) if flag not in MAN and flag != "--help"]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_readme_names_every_command(name: str) -> None:
+    assert re.search(rf"`(git clearml )?{name}\b", README), name
+
+
+def test_readme_and_man_page_have_the_exit_statuses() -> None:
+    for status in ("0", "1", "2", "3", "4", "70"):
+        assert re.search(rf"^\| {status} \|", README, re.MULTILINE)
+        assert re.search(rf"^\.B {status}$", MAN, re.MULTILINE)
+
+
+def test_readme_s_policy_is_a_policy() -> None:
+    from git_clearml.settings import table as settings
+
+    text = next(block for block in re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+    table = settings.pyproject_table(text.encode(), "README")
+    values, _ = settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
+    assert settings.policy_of(values).project == "Vision/Detector"
+    top = {one.key for one in settings.TABLE if one.policy and "." not in one.key}
+    assert top <= set(table)
+
+
+def test_readme_tells_of_every_pre_commit_hook() -> None:
+    ids = re.findall(r"- id: (\S+)", (Path(ROOT) / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert ids == ["clearml-verify", "clearml-check-runnable"]
+    assert re.findall(r"- id: (\S+)", README) == ids

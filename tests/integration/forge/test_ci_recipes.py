@@ -1,0 +1,191 @@
+"""The recipes of docs/ci.md: their own steps, run in bash as the runner does, and what the tables say of the inputs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from git_clearml.settings import table as settings
+from tests.integration.forge.test_actions import ACTIONS, PROGRAM, action
+from tests.integration.forge.test_comment import Bench
+from tests.support.actions import Job, pull_request, repository
+from tests.support.github_server import BOT, TOKEN, GitHubServer
+from tests.support.program import ROOT, Gate
+from tests.support.robot import Robot
+
+DOCS = ROOT / "docs"
+CI = (DOCS / "ci.md").read_text(encoding="utf-8")
+RECIPES: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)]
+PULL_REQUESTS, FIRST_STAGE, SECOND_STAGE, GITLAB, STRYKERS = RECIPES
+WORKFLOWS = (PULL_REQUESTS, FIRST_STAGE, SECOND_STAGE, STRYKERS)
+RIGHTS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
+POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
+
+
+@pytest.fixture
+def bench(gate: Gate, tmp_path: Path) -> Iterator[Bench]:
+    """Pull request 7 of HEAD, whose repository is its own remote."""
+    repo = gate.repo
+    base = repo.policy(*POLICY)
+    head = repo.commit("change", {"train_model.py": "print('better')\n"})
+    bare = tmp_path / "remote.git"
+    repo.git("clone", "--quiet", "--bare", str(repo.path), str(bare))
+    repo.git("remote", "set-url", "origin", f"file://{bare}")
+    with GitHubServer() as github:
+        github.add_pull(7, head, base)
+        yield Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+
+
+def steps(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The steps of its only job."""
+    (job,) = recipe["jobs"].values()
+    found: list[dict[str, Any]] = job["steps"]
+    return found
+
+
+def follow(commands: list[str], bench: Bench, tmp_path: Path) -> list[int]:
+    """Runs the commands that call our program; their statuses."""
+    program = tmp_path / "bin" / "git-clearml"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(PROGRAM.format(python=sys.executable))
+    program.chmod(0o755)
+    given = {name: value for name, value in bench.job.env.items() if value is not None}
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, **bench.gate.server.env, **given, "PATH": path, "PYTHONPATH": str(ROOT)}
+    statuses = []
+    for command in commands:
+        if "git clearml" in command:
+            words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command]
+            done = subprocess.run(words, cwd=bench.gate.repo.path, env=env, capture_output=True, text=True, check=False)
+            assert TOKEN not in done.stdout + done.stderr
+            assert done.returncode in (0, 1), done.stderr
+            statuses.append(done.returncode)
+    assert statuses
+    return statuses
+
+
+def runs(recipe: Mapping[str, Any]) -> list[str]:
+    return [step["run"] for step in steps(recipe) if "run" in step]
+
+
+def task(bench: Bench, **fields: Any) -> str:
+    url = bench.gate.repo.git("remote", "get-url", "origin")
+    return bench.gate.task(**{"metrics": {"loss": {"train": 0.1}}, "repository": url, **fields})
+
+
+@pytest.mark.parametrize("recipe", WORKFLOWS)
+def test_a_recipe_is_sound(recipe: dict[str, Any]) -> None:
+    """Least rights, actions pinned as our own are, no expression in a shell text."""
+    assert recipe["permissions"] == {}
+    (job,) = recipe["jobs"].values()
+    assert set(job.get("permissions", {}).items()) <= set(RIGHTS.items())
+    ours = {step["uses"] for name in ACTIONS for step in action(name)["runs"]["steps"] if "uses" in step}
+    for step in job["steps"]:
+        assert "${{" not in step.get("run", "")
+        assert step.get("uses") in {None, *ours}
+
+
+@pytest.mark.parametrize(("fields", "status", "word"), [({}, 0, "Verified"), ({"status": "failed"}, 1, "Rejected")])
+def test_pull_requests(fields: dict[str, Any], status: int, word: str, bench: Bench, tmp_path: Path) -> None:
+    mine = task(bench, **fields)
+    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [status]
+    assert f" {word}: " in bench.ours()
+    assert bench.gate.server.tasks[mine]["tags"] == []
+
+
+def test_a_push_to_main_moves_the_best_tag(bench: Bench, tmp_path: Path) -> None:
+    event = {"ref": "refs/heads/main", "before": bench.base, "after": bench.head, "repository": repository()}
+    bench.job.name, bench.job.event = "push", event
+    mine = task(bench)
+    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [0]
+    assert bench.gate.server.tasks[mine]["tags"] == ["Best Performance"]
+
+
+def test_forks(bench: Bench, tmp_path: Path) -> None:
+    bench.job.name = "workflow_run"
+    bench.github.add_pull(7, bench.head, bench.base, fork="stranger/project")
+    bench.github.unlinked.add(bench.head)
+    bench.job.event = {
+        "repository": repository(),
+        "workflow_run": {
+            "event": "pull_request",
+            "head_sha": bench.head,
+            "head_branch": "topic",
+            "head_repository": repository("stranger/project"),
+            "pull_requests": [],
+        },
+    }
+    task(bench)
+    assert follow(runs(SECOND_STAGE), bench, tmp_path) == [0]
+    assert len(bench.github.by(BOT)) == 1
+    assert [(one["context"], one["state"]) for one in bench.github.statuses] == [("git-clearml/verify", "success")]
+    true = True  # what YAML makes of `on`
+    assert SECOND_STAGE[true]["workflow_run"]["workflows"] == [FIRST_STAGE["name"]]
+
+
+@pytest.mark.parametrize(("fields", "status"), [({}, 0), ({"status": "failed"}, 1)])
+def test_gitlab(fields: dict[str, Any], status: int, bench: Bench, tmp_path: Path) -> None:
+    task(bench, **fields)
+    bench.job.more = {
+        "GITHUB_ACTIONS": "",
+        "GITLAB_CI": "true",
+        "CI_PIPELINE_SOURCE": "merge_request_event",
+        "CI_COMMIT_SHA": bench.head,
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": bench.head,
+        "CI_MERGE_REQUEST_TARGET_BRANCH_SHA": bench.base,
+    }
+    assert follow(GITLAB["clearml"]["script"], bench, tmp_path) == [status]
+
+
+@pytest.mark.parametrize(("end", "statuses", "word"), [("complete", [0, 0], "Verified"), ("fail", [1, 1], "Rejected")])
+def test_launch_monitor_and_comment(end: str, statuses: list[int], word: str, bench: Bench, tmp_path: Path) -> None:
+    """The training is launched at the pull request's head, and what came of it is told, whatever that is."""
+    Robot(bench.gate.server, "take", "report", end, queue="default")
+    assert follow(runs(STRYKERS), bench, tmp_path) == statuses
+    (made,) = bench.gate.server.tasks.values()
+    assert (made["script"]["version_num"], made["script"]["entry_point"]) == (bench.head, "train_model.py")
+    assert f" {word}: " in bench.ours()
+    assert ("loss" in bench.ours()) is (end == "complete")
+    assert "!cancelled()" in steps(STRYKERS)[-1]["if"]
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_input_has_its_row(name: str) -> None:
+    document = action(name)
+    heading = "\n## GitHub" if name == "action.yml" else f"\n## Moving from clearml-actions-{Path(name).parent.name}\n"
+    start = CI.index(heading)
+    rows = "".join(line for line in CI[start : CI.index("\n## ", start + 4)].splitlines() if line.startswith("|"))
+    assert [key for key in document["inputs"] if f"`{key}`" not in rows] == []
+    for key, one in document["inputs"].items():
+        default = str(one.get("default", ""))
+        assert not default or default.startswith("${{") or f"`{default}`" in rows, key
+    if name == "action.yml":
+        assert [key for key in document["outputs"] if f"`{key}`" not in rows] == []
+
+
+@pytest.mark.parametrize("name", ["ci.md", "runnable.md"])
+def test_every_policy_is_one(name: str) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for text in blocks:
+        table = settings.pyproject_table(text.encode(), name)
+        values, _ = settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
+        settings.policy_of(values)
+
+
+@pytest.mark.parametrize("name", ["ci.md", "runnable.md"])
+def test_every_link_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / name).read_text(encoding="utf-8")):
+        assert (DOCS / target).exists(), target

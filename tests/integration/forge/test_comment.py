@@ -1,0 +1,630 @@
+"""`git clearml comment` against a loopback GitHub: what stands on the pull request afterwards, and what is said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.forge import comment as publishing
+from git_clearml.forge import github_asking
+from git_clearml.forge.github_asking import Clock
+from git_clearml.forge.job import detect
+from git_clearml.git.repository import Repository
+from git_clearml.model import Outcome, Verdict, VerifyReport
+from git_clearml.render import comment as view
+from tests.support.actions import Job, pull_request
+from tests.support.clearml_common import ApiError
+from tests.support.github_server import BOT, TOKEN, Call, Fault, GitHubServer
+from tests.support.program import Gate, Result
+
+MARKER = view.marker("verify")
+
+
+@dataclass
+class Bench:
+    """A gate whose repository is on a GitHub, with pull request 7 of HEAD; `job` runs on it."""
+
+    gate: Gate
+    github: GitHubServer
+    job: Job
+    base: str
+
+    @property
+    def head(self) -> str:
+        return self.gate.repo.head
+
+    def comment(self, *words: str, by_hand: bool = False, **env: str | None) -> Result:
+        """Runs `comment`; nothing that it prints or posts holds the token."""
+        around: dict[str, str | None] = dict(self.job.env)
+        if by_hand:
+            around = {"GITHUB_API_URL": self.github.url, "GITHUB_TOKEN": TOKEN}
+        result = self.gate.call("comment", *words, env={**around, **env})
+        bodies = "".join(one["body"] for one in self.github.comments)
+        assert TOKEN not in result.out + result.err + self.job.written + bodies
+        return result
+
+    def amend(self) -> str:
+        """A new head, as after `git commit --amend`."""
+        self.gate.repo.git("commit", "--amend", "--quiet", "--allow-empty", "-m", f"again {len(self.github.calls)}")
+        self.github.pulls[7]["head"]["sha"] = self.head
+        self.job.event = pull_request(7, self.head, self.base)
+        return self.head
+
+    def ours(self) -> str:
+        """The body of the bot's only comment."""
+        (only,) = self.github.by(BOT)
+        return str(only["body"])
+
+
+@pytest.fixture
+def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(github_asking, "_DELAYS", (0.01, 0.02))
+    base = gate.repo.head
+    gate.repo.commit("change", {"train.py": "print('better')\n"})
+    with GitHubServer() as github:
+        head = gate.repo.head
+        github.add_pull(7, head, base)
+        yield Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+
+
+# --- the comment -------------------------------------------------------------------------------------------------
+
+
+def test_a_verified_commit(bench: Bench) -> None:
+    task = bench.gate.task(name="train")
+    result = bench.comment()
+    assert result.status == 0, result.err
+    body = bench.ours()
+    assert body.startswith(MARKER + "\n")
+    assert f"### ✅ Verified: [`{bench.head[:12]}`](<https://github.com/team/project/commit/{bench.head}>)" in body
+    assert "train](<" in body
+    assert "comment created: https://github.com/team/project/pull/7#issuecomment-" in result.out
+    assert f"verified {bench.head[:12]}" in result.out
+    assert bench.job.outputs["outcome"] == "verified"
+    assert bench.job.outputs["task-id"] == task
+    assert bench.job.outputs["commit"] == bench.head
+    assert task in bench.job.outputs["task-url"]
+    assert "### ✅ Verified" in bench.job.summary
+    assert "comment created" in bench.job.summary
+    assert "::notice title=git clearml::" in result.err
+
+
+def test_rejected_and_pending_are_posted_too_and_are_no_failure_of_the_posting(bench: Bench) -> None:
+    bench.gate.task(status="failed")
+    result = bench.comment()
+    assert result.status == 0
+    assert "### ❌ Rejected" in bench.ours()
+    assert "Next: `git clearml run -- python train.py`" in bench.ours()
+    assert "::error title=git clearml::" in result.err
+    bench.gate.server.tasks.clear()
+    bench.gate.task(status="in_progress")
+    assert bench.comment().status == 0
+    assert "### ⏳ Pending" in bench.ours()
+    assert bench.job.outputs["outcome"] == "pending"
+
+
+def test_an_undecided_verdict_is_posted(bench: Bench) -> None:
+    result = bench.comment(CLEARML_API_HOST="http://127.0.0.1:1")
+    assert result.status == 0
+    assert "### ❔ Undecided" in bench.ours()
+    assert "refuses connections" in bench.ours()
+
+
+def test_unchanged_writes_nothing(bench: Bench) -> None:
+    bench.gate.task(status="failed", completed="2026-01-02T03:04:05")
+    assert bench.comment().status == 0
+    bench.github.calls.clear()
+    result = bench.comment()
+    assert (result.status, bench.github.writes()) == (0, [])
+    assert "comment unchanged: https://" in result.out
+
+
+def test_the_one_on_page_3_is_found_and_a_forged_one_left_alone(bench: Bench) -> None:
+    bench.gate.task()
+    forged = bench.github.add_comment(7, "mallory", f"{MARKER}\nforged")
+    for number in range(229):
+        bench.github.add_comment(7, f"user{number % 9}" if number % 10 else None, f"comment {number}")
+    other = bench.github.add_comment(7, BOT, "<!-- git-clearml: other -->\nanother label")
+    ours = bench.github.add_comment(7, BOT, f"{MARKER}\nold")
+    for number in range(18):
+        bench.github.add_comment(7, "somebody", f"later {number}")
+    assert len(bench.github.comments) == 250
+    assert bench.comment().status == 0
+    assert "### ✅ Verified" in ours["body"]
+    assert (forged["body"], other["body"]) == (f"{MARKER}\nforged", "<!-- git-clearml: other -->\nanother label")
+    assert len(bench.github.comments) == 250
+    assert [call.query["page"] for call in bench.github.calls if call.path.endswith("/comments")] == ["1", "2", "3"]
+
+
+def test_labels_stand_side_by_side(bench: Bench) -> None:
+    bench.gate.task()
+    for label in ("GPU tests", "verify", "GPU tests"):
+        assert bench.comment("--label", label).status == 0
+    assert sorted(one["body"].splitlines()[0] for one in bench.github.comments) == [
+        "<!-- git-clearml: GPU tests -->",
+        MARKER,
+    ]
+
+
+@pytest.mark.parametrize("label", ["", "a--b", "x -->", "a\nb", "-", "a" * 70])
+def test_a_label_that_could_end_the_marker(bench: Bench, label: str) -> None:
+    assert bench.comment("--label", label).status == 2
+    assert bench.github.calls == []
+
+
+def test_mode_new_adds_one_for_each_report_but_not_the_same_twice(bench: Bench) -> None:
+    bench.gate.task()
+    assert bench.comment().status == 0
+    for _ in range(2):
+        assert bench.comment("--mode", "new").status == 0
+    assert len(bench.github.comments) == 2
+    bench.amend()
+    assert bench.comment("--mode", "new").status == 0
+    assert len(bench.github.comments) == 3
+    assert bench.comment().status == 0  # the one that is updated is still only one
+    assert len(bench.github.comments) == 3
+
+
+def test_amending_keeps_a_history_newest_first_and_bounded(bench: Bench) -> None:
+    heads = [bench.head]
+    assert bench.comment().status == 0
+    for _ in range(13):
+        heads.append(bench.amend())
+        assert bench.comment().status == 0
+    assert bench.comment().status == 0
+    body = bench.ours()
+    rows = [line for line in body.splitlines() if line.startswith("| [`")]
+    assert [row[4:16] for row in rows] == [head[:12] for head in reversed(heads[-11:-1])]
+    assert heads[-1][:12] in body.splitlines()[2]
+
+
+def test_a_late_job_does_not_overwrite_the_newer_head(bench: Bench) -> None:
+    old = bench.head
+    bench.gate.repo.git("tag", "old")
+    new = bench.amend()
+    assert bench.comment().status == 0
+    before = bench.ours()
+    bench.job.event = pull_request(7, old, bench.base)
+    result = bench.comment()
+    assert (result.status, bench.ours()) == (0, before)
+    assert "comment skipped" in result.out
+    assert "the pull request has moved on" in result.err
+    assert new[:12] in result.err
+
+
+# --- two at once -------------------------------------------------------------------------------------------------
+
+
+def test_two_jobs_at_once_end_with_one_comment(bench: Bench) -> None:
+    """The other job's comment appears after we looked and before we wrote."""
+    bench.gate.task()
+    rival = f"{MARKER}\nthe other job's"
+
+    def sneak(call: Call) -> None:
+        if call.verb == "POST" and call.path.endswith("/issues/7/comments"):
+            bench.github.hook = lambda _: None
+            bench.github.add_comment(7, BOT, rival)
+
+    bench.github.hook = sneak
+    result = bench.comment()
+    assert result.status == 0
+    assert "### ✅ Verified" in bench.ours()
+    assert "comment updated" in result.out
+
+
+def test_eight_jobs_at_once_end_with_one_comment(bench: Bench) -> None:
+    env = {name: value for name, value in bench.job.env.items() if value is not None}
+    repository = Repository(str(bench.gate.repo.path))
+    report = VerifyReport(Outcome.REJECTED, 1, "defaults", (Verdict(bench.head, Outcome.REJECTED),))
+    start = threading.Barrier(8)
+
+    def one(_: int) -> str:
+        start.wait()
+        return publishing.publish(detect(env), report, repository=repository, environment=env).action
+
+    with ThreadPoolExecutor(8) as pool:
+        actions = list(pool.map(one, range(8)))
+    assert "### ❌ Rejected" in bench.ours()
+    assert set(actions) <= {"created", "updated", "unchanged"}
+
+
+def test_the_loser_of_the_race_is_taken_away(bench: Bench) -> None:
+    """The other job's comment appears right after ours."""
+    bench.gate.task()
+
+    def sneak(call: Call) -> None:
+        if call.verb == "GET" and call.path.endswith("/comments") and bench.github.comments:
+            bench.github.hook = lambda _: None
+            bench.github.add_comment(7, BOT, f"{MARKER}\nthe other job's")
+
+    bench.github.hook = sneak
+    assert bench.comment().status == 0
+    assert "### ✅ Verified" in bench.ours()
+
+
+def test_duplicates_of_the_past_are_cleaned_up(bench: Bench) -> None:
+    bench.gate.task()
+    first = bench.github.add_comment(7, BOT, f"{MARKER}\none")
+    bench.github.add_comment(7, BOT, f"{MARKER}\ntwo")
+    assert bench.comment().status == 0
+    assert bench.github.by(BOT) == [first]
+
+
+def test_one_that_is_deleted_meanwhile_is_made_again(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.add_comment(7, BOT, f"{MARKER}\nold")
+
+    def sneak(call: Call) -> None:
+        if call.verb == "PATCH":
+            bench.github.comments.clear()
+
+    bench.github.hook = sneak
+    assert bench.comment().status == 0
+    assert "### ✅ Verified" in bench.ours()
+
+
+# --- who we are, and where ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("user", "viewer"), [("maria", ""), ("", "my-app[bot]"), ("", "")])
+def test_the_author_is_the_tokens_own_account(bench: Bench, user: str, viewer: str) -> None:
+    bench.gate.task()
+    bench.github.user, bench.github.viewer = user, viewer
+    bench.github.add_comment(7, "mallory", f"{MARKER}\nforged")
+    for _ in range(2):
+        assert bench.comment().status == 0
+    assert len(bench.github.by(user or viewer or BOT)) == 1
+    assert len(bench.github.by("mallory")) == 1
+
+
+def test_an_app_whose_name_cannot_be_asked_for_still_has_one_comment(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.faults.append(Fault(403, "Resource not accessible by integration", matching="graphql"))
+    bench.github.viewer = "my-app[bot]"
+    for _ in range(3):
+        assert bench.comment().status == 0
+    assert len(bench.github.by("my-app[bot]")) == 1
+
+
+def test_github_enterprise(gate: Gate, tmp_path: Path) -> None:
+    gate.task()
+    with GitHubServer(prefix="/api/v3") as github:
+        github.add_pull(7, gate.repo.head, gate.repo.head)
+        job = Job(tmp_path / "job", event=pull_request(7, gate.repo.head, gate.repo.head), api=github.url)
+        result = gate.call("comment", env={**job.env, "GITHUB_SERVER_URL": "https://git.example.com"})
+        assert (result.status, len(github.comments)) == (0, 1), result.err
+
+
+def test_the_other_token(bench: Bench) -> None:
+    bench.gate.task()
+    assert bench.comment(GITHUB_TOKEN="", GH_TOKEN=TOKEN).status == 0
+    assert len(bench.github.comments) == 1
+
+
+def test_a_missing_token_is_said_with_the_way_to_give_it(bench: Bench) -> None:
+    bench.gate.task()
+    result = bench.comment(GITHUB_TOKEN=None)
+    assert result.status == 3
+    assert "GITHUB_TOKEN: ${{ github.token }}" in result.err
+    assert "verified" in result.out
+    assert "there is no token" in bench.job.summary
+
+
+def test_by_hand(bench: Bench) -> None:
+    bench.gate.task()
+    bench.gate.repo.git("remote", "set-url", "origin", "git@github.com:team/project.git")
+    bench.gate.server.tasks.clear()
+    bench.gate.task(repository="https://github.com/team/project")
+    result = bench.comment(by_hand=True)
+    assert result.status == 0, result.err
+    assert "comment created" in result.out
+    assert "::" not in result.err
+    assert bench.job.written == ""
+
+
+def test_by_hand_without_a_pull_request_is_a_usage_error(bench: Bench) -> None:
+    bench.github.pulls[7]["state"] = "closed"
+    result = bench.comment("--repository", "team/project", by_hand=True)
+    assert result.status == 2
+    assert "no open pull request" in result.err
+    assert "--pr N" in result.err
+    assert bench.comment("--repository", "team/project", "--pr", "7", by_hand=True).status == 0
+    assert len(bench.github.comments) == 1
+
+
+def test_by_hand_on_no_github(bench: Bench) -> None:
+    result = bench.comment(by_hand=True)
+    assert result.status == 2
+    assert "--repository owner/name" in result.err
+
+
+def test_a_push_finds_the_pull_request_of_its_commit(bench: Bench) -> None:
+    bench.gate.task()
+    bench.job.name = "push"
+    bench.job.event = {"ref": "refs/heads/topic", "before": bench.base, "after": bench.head, "repository": None}
+    older = bench.github.add_pull(5, "a" * 40, bench.base, commits=[bench.head])
+    closed = bench.github.add_pull(6, bench.head, bench.base, state="closed")
+    assert bench.comment().status == 0
+    assert [one["issue"] for one in bench.github.comments] == [7], (older, closed)
+
+
+def test_a_merge_queue_tells_the_pull_request_and_sets_the_status_on_the_merge(bench: Bench) -> None:
+    repo, merged = bench.gate.repo, "e" * 40
+    repo.git("update-ref", "refs/pull/7/head", bench.head)
+    repo.git("remote", "set-url", "origin", f"file://{repo.path}")
+    bench.gate.task(repository=f"file://{repo.path}")
+    bench.job.name = "merge_group"
+    queue = f"refs/heads/gh-readonly-queue/main/pr-7-{bench.base}"
+    group = {"head_sha": merged, "head_ref": queue, "base_sha": bench.base, "base_ref": "refs/heads/main"}
+    bench.job.event = {"merge_group": group}
+    result = bench.comment("--status")
+    assert result.status == 0, result.err
+    assert f"Verified: [`{bench.head[:12]}`]" in bench.ours()
+    assert [one["sha"] for one in bench.github.statuses] == [merged]
+
+
+def test_a_push_without_a_pull_request_is_skipped_with_the_summary(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.pulls.clear()
+    bench.job.name = "push"
+    bench.job.event = {"ref": "refs/heads/topic", "before": bench.base, "after": bench.head}
+    result = bench.comment("--status")
+    assert (result.status, bench.github.comments) == (0, [])
+    assert "comment skipped" in result.out
+    assert "no open pull request" in bench.job.summary
+    assert [one["state"] for one in bench.github.statuses] == ["success"]
+
+
+def test_a_forks_workflow_run_is_found_by_its_branch(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.add_pull(7, bench.head, bench.base, fork="stranger/project")
+    bench.github.unlinked.add(bench.head)
+    bench.job.name = "workflow_run"
+    bench.job.event = {
+        "repository": {"full_name": "team/project", "default_branch": "main"},
+        "workflow_run": {
+            "event": "pull_request",
+            "head_sha": bench.head,
+            "head_branch": "topic",
+            "head_repository": {"full_name": "stranger/project", "html_url": "https://github.com/stranger/project"},
+            "pull_requests": [],
+        },
+    }
+    bench.gate.repo.git("checkout", "--quiet", "-b", "topic")
+    bench.gate.repo.git("update-ref", "refs/heads/main", bench.base)
+    bench.gate.repo.git("remote", "set-url", "origin", f"file://{bench.gate.repo.path}")
+    bench.gate.server.tasks.clear()
+    bench.gate.task(repository="https://github.com/stranger/project.git")
+    result = bench.comment()
+    assert (result.status, len(bench.github.comments)) == (0, 1), result.err
+    assert "### ✅ Verified" in bench.ours()
+
+
+def test_gitlab_gets_no_comment_and_that_is_said(bench: Bench) -> None:
+    bench.gate.task()
+    result = bench.gate.call("comment", env={"GITLAB_CI": "true", "CI": "true", "CI_COMMIT_SHA": bench.head})
+    assert result.status == 0, result.err
+    assert "GitLab merge requests get no comment" in result.err
+    assert "verified" in result.out
+
+
+# --- forks, rights, status ---------------------------------------------------------------------------------------
+
+
+def test_a_fork_without_rights_falls_back_to_the_summary(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.add_pull(7, bench.head, bench.base, fork="stranger/project")
+    bench.job.event = pull_request(7, bench.head, bench.base, fork="stranger/project")
+    bench.github.read_only = True
+    result = bench.comment("--status")
+    assert (result.status, bench.github.comments) == (0, [])
+    assert "comment skipped" in result.out
+    assert "a pull request from a fork" in result.err
+    assert "a pull request from a fork" in bench.job.summary
+    assert "### ✅ Verified" in bench.job.summary
+    assert bench.comment(GITHUB_TOKEN="").status == 0
+
+
+def test_missing_rights_name_the_permissions_line(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.faults.append(Fault(403, "Resource not accessible by integration", matching="POST .*/comments"))
+    result = bench.comment()
+    assert result.status == 3
+    assert "hint: give the job permissions: pull-requests: write" in result.err
+    assert "Resource not accessible by integration" in result.err
+
+
+def test_missing_rights_for_a_status(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.faults.append(Fault(403, "Resource not accessible by integration", matching="statuses"))
+    result = bench.comment("--status")
+    assert result.status == 3
+    assert "permissions: statuses: write" in result.err
+    assert len(bench.github.comments) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("completed", "success"), ("failed", "failure"), ("in_progress", "pending")]
+)
+def test_a_commit_status(bench: Bench, status: str, state: str) -> None:
+    task = bench.gate.task(status=status)
+    assert bench.comment("--status", "--label", "gpu").status == 0
+    (given,) = bench.github.statuses
+    assert (given["sha"], given["state"], given["context"]) == (bench.head, state, "git-clearml/gpu")
+    assert (task in given.get("target_url", "")) is (state == "success")
+
+
+def test_dry_run_shows_the_body_and_writes_nothing(bench: Bench) -> None:
+    bench.gate.task()
+    result = bench.comment("--dry-run", "--status")
+    assert (result.status, bench.github.writes(), bench.job.written) == (0, [], "")
+    assert result.out.startswith(MARKER)
+    assert "would create a comment on pull request 7" in result.err
+
+
+# --- a server that is away, slow or wrong ------------------------------------------------------------------------
+
+FAULTS = {
+    "bad credentials": Fault(401, "Bad credentials"),
+    "no rights": Fault(403, "Resource not accessible by integration"),
+    "rate limit": Fault(
+        403, "API rate limit exceeded", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999"}
+    ),
+    "secondary limit": Fault(403, "You have exceeded a secondary rate limit", {"Retry-After": "3600"}),
+    "too many": Fault(429, "slow down", {"Retry-After": "3600"}),
+    "not found": Fault(404, "Not Found"),
+    "unprocessable": Fault(422, "Validation Failed"),
+    "error": Fault(500, "boom"),
+    "away": Fault(502, raw=b"<html>bad gateway</html>"),
+    "reset": Fault(0),
+    "no json": Fault(200, raw=b"{not json"),
+    "html": Fault(200, raw=b"<html>hello</html>"),
+    "wrong types": Fault(200, raw=b'[{"number": "x"}, 3]'),
+    "null": Fault(200, raw=b"null"),
+    "redirect": Fault(302, headers={"Location": "https://elsewhere.example"}),
+}
+
+
+@pytest.mark.parametrize("where", ["GET .*/pulls/7", "GET .*/comments", "POST .*/comments"])
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_is_status_3_with_the_verdict_still_told(bench: Bench, kind: str, where: str) -> None:
+    task = bench.gate.task()
+    fault = FAULTS[kind]
+    bench.github.faults.append(Fault(fault.status, fault.message, fault.headers, where, raw=fault.raw))
+    result = bench.comment("--timeout", "5")
+    assert result.status == 3, result.err
+    assert f"verified {bench.head[:12]}" in result.out
+    last, hint = result.err.splitlines()[-2:]
+    assert last.startswith("git clearml: the report could not be posted: ")
+    assert hint.startswith("hint: ")
+    assert "### ✅ Verified" in bench.job.summary
+    assert "the report could not be posted" in bench.job.summary.replace("\\", "")
+    assert bench.job.outputs["task-id"] == task
+    assert "::error title=git clearml::" in result.err
+
+
+def test_silence_ends_with_the_budget(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.faults.append(Fault(-1))
+    result = bench.comment("--timeout", "0.5")
+    assert result.status == 3
+    assert "did not answer within 0.5 s" in result.err
+
+
+def test_what_passes_is_waited_for(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.faults += [
+        Fault(500, times=1, matching="pulls/7"),
+        Fault(0, times=1, matching="GET .*/comments"),
+        Fault(503, times=1, matching="POST .*/comments"),
+    ]
+    assert bench.comment().status == 0
+    assert "### ✅ Verified" in bench.ours()
+
+
+@pytest.mark.parametrize(
+    ("fault", "waited"),
+    [
+        (Fault(429, "slow", {"Retry-After": "30"}), 30.0),
+        (Fault(403, "You have exceeded a secondary rate limit. Please wait", {}), 60.0),
+        (Fault(403, "API rate limit exceeded", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1050"}), 51.0),
+    ],
+)
+def test_rate_limits_are_waited_for_within_the_budget(bench: Bench, fault: Fault, waited: float) -> None:
+    fault.times = 1
+    bench.github.faults.append(fault)
+    slept: list[float] = []
+    clock = Clock(now=lambda: 1000.0, sleep=slept.append)
+    env = {name: value for name, value in bench.job.env.items() if value is not None}
+    report = VerifyReport(Outcome.REJECTED, 1, "defaults", (Verdict(bench.head, Outcome.REJECTED),))
+    repository = Repository(str(bench.gate.repo.path))
+    result = publishing.publish(detect(env), report, repository=repository, environment=env, clock=clock)
+    assert (result.action, slept) == ("created", [waited])
+
+
+# --- secrets -----------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_comes_out_anywhere(bench: Bench) -> None:
+    """Not even one that a server's text repeats, escaped or not."""
+    planted: dict[str, Any] = {
+        "AWS_SECRET_ACCESS_KEY": "wJalr/XUtn*FEMI+K7MDENG_bPxRfiCY|KEY",
+        "DEPLOY_PASSWORD": "pa$$word#1:tada:<b>@team",
+    }
+    secrets = [*planted.values(), TOKEN, bench.gate.server.secret_key, bench.gate.server.access_key]
+    for secret in secrets:
+        bench.gate.task(name=f"train {secret} end", status="failed", project=f"p {secret}")
+    metrics = {f"loss {secret}": {f"v {secret}": 0.5} for secret in secrets}
+    bench.gate.task(name=f"good {' '.join(secrets)}", metrics=metrics)
+    bench.github.faults.append(Fault(401, f"Bad credentials: {TOKEN}", matching="statuses"))
+    result = bench.comment("--status", "--verbose", **planted)
+    assert result.status == 3
+    shown = result.out + result.err + bench.job.written + bench.ours()
+    flat = shown.replace("\\", "").replace("\u200c", "").replace("<span>", "").replace("</span>", "")
+    for secret in secrets:
+        assert secret not in shown
+        assert secret not in flat
+        assert secret[8:] not in flat.replace("&lt;", "<").replace("&gt;", ">")
+    assert "secret" in bench.ours()
+
+
+# --- what else can be wrong --------------------------------------------------------------------------------------
+
+
+def test_metrics_that_cannot_be_read_are_said_and_do_not_hide_the_verdict(bench: Bench) -> None:
+    bench.gate.task(metrics={"loss": {"train": 0.5}})
+    asked = []
+
+    def fail_after_the_verdict(call: str, _: object) -> None:
+        asked.append(call)
+        if len(asked) > 1:
+            raise ApiError(403, 0, "no metrics for you")
+
+    bench.gate.server.hook = fail_after_the_verdict
+    result = bench.comment()
+    assert result.status == 0
+    assert "the metrics are left out" in result.err
+    assert "### ✅ Verified" in bench.ours()
+    assert "The metrics could not be read" in bench.ours()
+
+
+def test_one_that_vanishes_for_ever_ends(bench: Bench) -> None:
+    bench.github.add_comment(7, BOT, f"{MARKER}\nold")
+    bench.github.faults.append(Fault(404, "Not Found", matching="PATCH"))
+    result = bench.comment()
+    assert result.status == 3
+    assert "vanishes" in result.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--pr", "-1"), ("--timeout", "0"), ("--repository", "nonsense"), ("--repository", "a/b/c"), ("--pr", "x")],
+)
+def test_options_that_cannot_be(bench: Bench, words: tuple[str, ...]) -> None:
+    result = bench.comment(*words)
+    assert (result.status, bench.github.calls, bench.job.written) == (2, [], "")
+
+
+def test_an_api_url_that_is_none(bench: Bench) -> None:
+    bench.job.api = "ftp://x"
+    result = bench.comment()
+    assert result.status == 3
+    assert "GITHUB_API_URL is no URL" in result.err
+
+
+def test_a_locked_conversation(bench: Bench) -> None:
+    bench.github.faults.append(Fault(403, "Unable to create comment because issue is locked.", matching="POST"))
+    assert "hint: unlock the conversation" in bench.comment().err
+
+
+def test_a_commit_that_github_does_not_have(bench: Bench) -> None:
+    bench.job.name = "push"
+    bench.job.event = {"ref": "refs/tags/v1", "before": bench.base, "after": bench.head}
+    bench.github.faults.append(Fault(422, f"No commit found for SHA: {bench.head}", matching="/commits/"))
+    assert "comment skipped" in bench.comment().out

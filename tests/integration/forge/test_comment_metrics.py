@@ -1,0 +1,88 @@
+"""The metrics in a comment: next to the best task's, else next to the base's, and however many there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from git_clearml.render import comment as view
+from tests.integration.forge.test_comment import Bench
+from tests.support.actions import Job, pull_request
+from tests.support.github_server import GitHubServer
+from tests.support.program import Gate
+from tests.unit.render.test_comment import Reader
+
+MINE = {"loss": {"train": 0.1, "val": 0.3}, "lr": {"lr": 0.01}, ":monitor:gpu": {"gpu_0": 90.0}}
+THEIRS = {"loss": {"train": 0.2, "val": 0.3}, "lr": {"lr": 0.01}}
+
+
+@pytest.fixture
+def bench(gate: Gate, tmp_path: Path) -> Iterator[Bench]:
+    """Pull request 7 of HEAD."""
+    base = gate.repo.head
+    head = gate.repo.commit("change", {"train.py": "print('better')\n"})
+    with GitHubServer() as github:
+        github.add_pull(7, head, base)
+        yield Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+
+
+def rows(bench: Bench) -> tuple[list[list[str]], list[list[str]]]:
+    """The comment's metrics in sight, and those below the fold: name, variant, last, other, delta."""
+    before, _, after = bench.ours().partition("<details>")
+    parts = ([row for row in Reader(part).rows if row[0] != "metric"] for part in (before, "<div>" + after))
+    shown, folded = ([[row[0], row[1], row[2], *row[5:7]] for row in part] for part in parts)
+    return shown, folded
+
+
+def test_next_to_the_best_task(bench: Bench) -> None:
+    bench.gate.server.add_task(commit="b" * 40, tags=["Best Performance"], metrics=THEIRS, name="the best")
+    bench.gate.task(commit=bench.base, metrics={"loss": {"train": 9.0}})
+    bench.gate.task(metrics=MINE)
+    assert bench.comment().status == 0
+    assert rows(bench) == (
+        [["loss", "train", "0.1", "0.2", "-0.1"]],
+        [["loss", "val", "0.3", "0.3", "0"], ["lr", "lr", "0.01", "0.01", "0"]],
+    )
+    assert "Against the best task" in bench.ours()
+    assert "gpu" not in Reader(bench.ours()).text.replace(":monitor:", "")
+
+
+def test_without_a_best_task_next_to_the_bases(bench: Bench) -> None:
+    bench.gate.task(commit=bench.base, metrics=THEIRS, name="before")
+    bench.gate.task(metrics=MINE)
+    assert bench.comment().status == 0
+    assert rows(bench)[0] == [["loss", "train", "0.1", "0.2", "-0.1"]]
+    assert f"Against commit {bench.base[:12]}: [before]" in bench.ours()
+    assert "no best task yet" in bench.ours()
+
+
+def test_with_neither(bench: Bench) -> None:
+    bench.gate.task(metrics=MINE)
+    assert bench.comment().status == 0
+    page = Reader(bench.ours())
+    assert [row[:3] for row in page.rows[1:]] == [
+        ["loss", "train", "0.1"],
+        ["loss", "val", "0.3"],
+        ["lr", "lr", "0.01"],
+    ]
+    assert f"no task counts for commit {bench.base[:12]}" in page.text
+    assert "details" not in page.tags
+
+
+@pytest.mark.slow
+def test_two_thousand_of_them(bench: Bench) -> None:
+    names = [f"weight | norm of #{number} @team" for number in range(2000)]
+    other = {"layer": dict.fromkeys(names, 0.5)}
+    bench.gate.server.add_task(commit="b" * 40, tags=["Best Performance"], metrics=other)
+    bench.gate.task(metrics={"layer": {name: number / 7 for number, name in enumerate(names)}})
+    assert bench.comment().status == 0
+    body = bench.ours()
+    assert 40_000 < len(body) <= view.LIMIT
+    shown, folded = rows(bench)
+    left_out = [int(number.replace(",", "")) for number in re.findall(r"([\d,]+) more metrics are left out", body)]
+    assert len(shown) + len(folded) + sum(left_out) == 2000
+    assert body.startswith(view.marker("verify"))
+    assert "### ✅ Verified" in bench.job.summary

@@ -1,0 +1,374 @@
+"""`git clearml verify` as a CI job: one command judges, compares, tags, posts, and tells the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.forge import github_asking
+from tests.integration.forge.test_comment import Bench
+from tests.support.actions import Job, pull_request, repository
+from tests.support.clearml_common import Json
+from tests.support.github_server import Fault, GitHubServer
+from tests.support.program import Gate, Result
+from tests.support.repos import Repo, make_repo
+
+TAG = "Best Performance"
+POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
+ALL = ("--comment", "--tag-best")
+
+
+def loss(value: float) -> dict[str, dict[str, float]]:
+    return {"loss": {"train": value}}
+
+
+@pytest.fixture
+def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Pull request 7 of HEAD; its base names the metric, and the project Vision."""
+    monkeypatch.setattr(github_asking, "_DELAYS", (0.01, 0.02))
+    monkeypatch.setattr("git_clearml.commands.verify._POLLS", (0.01, 0.02))
+    base = gate.repo.policy('project = "Vision"', *POLICY)
+    head = gate.repo.commit("change", {"train.py": "print('better')\n"})
+    with GitHubServer() as github:
+        github.add_pull(7, head, base)
+        yield Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+
+
+def verify(bench: Bench, *words: str, **env: str | None) -> Result:
+    """`verify --format json`; its status is that of the JSON."""
+    result = bench.gate.verify(*words, env={**bench.job.env, **env})
+    assert result.json["exit_code"] == result.status
+    return result
+
+
+def pushed(bench: Bench, branch: str = "main") -> None:
+    """Makes the job one of a push to this branch."""
+    bench.job.name = "push"
+    bench.job.event = {
+        "ref": f"refs/heads/{branch}",
+        "before": bench.base,
+        "after": bench.head,
+        "repository": repository(),
+    }
+
+
+def best_task(bench: Bench, value: float) -> str:
+    return bench.gate.server.add_task(commit="b" * 40, tags=[TAG, "keep"], metrics=loss(value))
+
+
+def bearers(bench: Bench) -> list[str]:
+    return sorted(name for name, task in bench.gate.server.tasks.items() if TAG in task["tags"])
+
+
+# --- a pull request ----------------------------------------------------------------------------------------------
+
+
+def test_a_verified_pull_request(bench: Bench) -> None:
+    other = best_task(bench, 0.2)
+    mine = bench.gate.task(name="train", metrics=loss(0.1))
+    result = verify(bench, *ALL)
+    assert (result.status, result.json["outcome"], result.json["compare"]["outcome"]) == (0, "verified", "better")
+    assert result.json["compare"]["best"]["task"]["id"] == other
+    assert result.json["comment"]["action"] == "created"
+    assert result.json["comment"]["url"].startswith("https://github.com/team/project/pull/7#issuecomment-")
+    assert result.json["policy"]["from"] == bench.base
+    assert result.json["commits"][0]["commit"] == bench.head
+    for page in (bench.ours(), bench.job.summary):
+        assert page.index("### ✅ Verified") < page.index("better than the best task") < page.index("### Metrics of")
+        assert "would put the tag" in page.replace("\\", "")
+    assert bench.job.outputs["task-id"] == mine
+    assert "::notice title=git clearml::" in result.err
+    assert bearers(bench) == [other]
+
+
+def test_the_text_and_the_markdown_show_the_comparison_too(bench: Bench) -> None:
+    best_task(bench, 0.2)
+    bench.gate.task(metrics=loss(0.1))
+    text = bench.gate.call("verify", *ALL, env=bench.job.env)
+    assert text.out.index(f"verified {bench.head[:12]}") < text.out.index("better than the best task")
+    assert "comment created: https://" in text.err
+    markdown = bench.gate.call("verify", "--tag-best", "--format", "markdown", env=bench.job.env)
+    assert f"`{bench.head[:12]}` better than the best task" in markdown.out
+
+
+def test_a_rejected_pull_request(bench: Bench) -> None:
+    other = best_task(bench, 0.2)
+    bench.gate.task(status="failed", metrics=loss(0.1))
+    result = verify(bench, *ALL)
+    assert (result.status, result.json["outcome"], result.json["compare"]["outcome"]) == (1, "rejected", "missing")
+    assert result.json["compare"]["current"] is None
+    assert "### ❌ Rejected" in bench.ours()
+    assert "### ❌ Rejected" in bench.job.summary
+    assert "nothing to compare" not in bench.ours()
+    assert (bench.job.outputs["outcome"], bearers(bench)) == ("rejected", [other])
+    assert "::error title=git clearml::" in result.err
+
+
+def test_a_worse_model_is_status_1(bench: Bench) -> None:
+    best_task(bench, 0.2)
+    bench.gate.task(metrics=loss(0.3))
+    result = verify(bench, *ALL)
+    assert (result.status, result.json["outcome"], result.json["compare"]["outcome"]) == (1, "verified", "worse")
+    assert "worse than the best task" in bench.ours()
+    assert "::error title=git clearml::" in result.err
+
+
+def test_pending_is_posted_first_and_updated(bench: Bench) -> None:
+    task = bench.gate.task(status="in_progress")
+    posted: list[str] = []
+
+    def finish(call: str, _: Any) -> None:
+        if bench.github.comments and not posted:
+            posted.append(bench.ours())
+            bench.gate.server.tasks[task].update(status="completed", completed="2026-01-02T03:04:05.000000+00:00")
+
+    bench.gate.server.hook = finish
+    result = verify(bench, "--comment", "--wait")
+    assert (result.status, result.json["comment"]["action"]) == (0, "updated"), result.err
+    assert "### ⏳ Pending" in posted[0]
+    assert "### ✅ Verified" in bench.ours()
+    assert "### ✅ Verified" in bench.job.summary
+    assert "### ⏳" not in bench.job.summary
+
+
+def test_pending_for_ever(bench: Bench) -> None:
+    bench.gate.task(status="queued")
+    result = verify(bench, *ALL, "--wait", "--wait-timeout", "0.1")
+    assert (result.status, result.json["outcome"], result.json["compare"]["outcome"]) == (4, "pending", "undecided")
+    assert "still pending after" in bench.ours()
+    assert "::warning title=git clearml::" in result.err
+
+
+@pytest.mark.parametrize(("status", "code", "word"), [("completed", 3, "Verified"), ("failed", 1, "Rejected")])
+def test_publishing_that_fails(bench: Bench, status: str, code: int, word: str) -> None:
+    bench.gate.task(status=status)
+    bench.github.faults.append(Fault(403, "Resource not accessible by integration", matching="POST"))
+    result = verify(bench, "--comment")
+    assert (result.status, result.errors, result.json["comment"]) == (code, ["publish-failed"], None)
+    assert result.json["outcome"] == word.lower()
+    assert f"{word}: " in bench.job.summary
+    assert "the report could not be posted" in bench.job.summary.replace("\\", "")
+    assert "permissions: pull-requests: write" in result.err
+    text = bench.gate.call("verify", "--comment", env=bench.job.env)
+    assert (text.status, f"{word.lower()} {bench.head[:12]}" in text.out) == (code, True)
+
+
+def test_pending_with_publishing_that_fails_is_3(bench: Bench) -> None:
+    bench.gate.task(status="queued")
+    bench.github.faults.append(Fault(401, "Bad credentials"))
+    result = verify(bench, "--comment", "--wait", "--wait-timeout", "0.05")
+    assert (result.status, result.json["outcome"]) == (3, "pending")
+
+
+def test_a_fork_without_rights(bench: Bench) -> None:
+    bench.gate.task()
+    bench.github.add_pull(7, bench.head, bench.base, fork="stranger/project")
+    bench.job.event = pull_request(7, bench.head, bench.base, fork="stranger/project")
+    bench.github.read_only = True
+    result = verify(bench, "--comment")
+    assert (result.status, result.json["comment"]["action"], bench.github.comments) == (0, "skipped", [])
+    assert any("a pull request from a fork" in note for note in result.json["notes"])
+    assert "a pull request from a fork" in bench.job.summary
+
+
+def test_without_credentials_the_report_is_posted_and_the_status_is_3(bench: Bench) -> None:
+    result = bench.gate.verify(
+        *ALL, env={**bench.job.env, "CLEARML_API_ACCESS_KEY": None, "CLEARML_API_SECRET_KEY": None}
+    )
+    assert (result.status, result.json["outcome"], result.errors) == (3, "undecided", ["not-configured"])
+    assert "### ❔ Undecided" in bench.ours()
+
+
+def test_a_dry_run_writes_nothing(bench: Bench) -> None:
+    pushed(bench)
+    other = best_task(bench, 0.2)
+    bench.gate.task(metrics=loss(0.1))
+    result = verify(bench, *ALL, "--add-tag", "checked", "--dry-run")
+    assert (result.status, bench.github.writes(), bench.job.written, bearers(bench)) == (0, [], "", [other])
+    assert "tasks.update_tags" not in result.calls
+    assert any("would put tag 'checked'" in note for note in result.json["notes"])
+    assert any("would create a comment on pull request 7" in note for note in result.json["notes"])
+    assert any("would put the tag" in note for note in result.json["compare"]["notes"])
+
+
+def test_a_policy_that_cannot_be_read_is_told_to_the_job(bench: Bench) -> None:
+    broken = bench.gate.repo.policy("nonsense = 1")
+    bench.job.event = pull_request(7, bench.head, broken)
+    result = verify(bench, *ALL)
+    assert (result.status, result.errors) == (2, ["bad-setting"])
+    assert "### ❔ Undecided" in bench.job.summary
+    assert "unknown setting" in bench.job.summary
+
+
+def test_a_job_file_that_cannot_be_written_is_status_3(bench: Bench) -> None:
+    bench.gate.task()
+    result = verify(bench, GITHUB_OUTPUT=str(bench.gate.repo.path))
+    assert (result.status, result.errors, result.json["outcome"]) == (3, ["publish-failed"], "verified")
+
+
+def test_no_secret_comes_out(bench: Bench) -> None:
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCY"
+    best_task(bench, 0.2)
+    bench.gate.task(name=f"train {secret}", metrics={**loss(0.1), f"m {secret}": {"x": 1.0}})
+    result = verify(bench, *ALL, AWS_SECRET_ACCESS_KEY=secret)
+    assert result.status == 0
+    assert secret not in result.out + result.err + bench.job.written + bench.ours()
+
+
+# --- the best tag ------------------------------------------------------------------------------------------------
+
+
+def test_a_push_to_the_base_branch_moves_the_best_tag(bench: Bench) -> None:
+    pushed(bench)
+    best_task(bench, 0.2)
+    mine = bench.gate.task(metrics=loss(0.1))
+    result = verify(bench, *ALL)
+    assert (result.status, result.json["compare"]["tagged"], bearers(bench)) == (0, True, [mine])
+    assert result.json["comment"]["action"] == "created"
+
+
+def test_a_push_to_another_branch_does_not(bench: Bench) -> None:
+    pushed(bench, "topic")
+    other = best_task(bench, 0.2)
+    bench.gate.task(metrics=loss(0.1))
+    assert verify(bench, "--tag-best").status == 0
+    assert bearers(bench) == [other]
+
+
+def test_a_pull_request_moves_it_with_tag_unmerged(bench: Bench) -> None:
+    best_task(bench, 0.2)
+    mine = bench.gate.task(metrics=loss(0.1))
+    assert verify(bench, "--tag-best", "--tag-unmerged").json["compare"]["tagged"] is True
+    assert bearers(bench) == [mine]
+
+
+def test_by_hand_it_moves(bench: Bench) -> None:
+    best_task(bench, 0.2)
+    mine = bench.gate.task(metrics=loss(0.1))
+    result = bench.gate.verify("--tag-best")
+    assert (result.status, result.json["compare"]["tagged"], bearers(bench)) == (0, True, [mine])
+    assert bench.gate.verify("--tag-best", "HEAD", "HEAD~1").status == 2
+
+
+def test_a_tag_that_could_not_be_moved_is_status_3(bench: Bench) -> None:
+    pushed(bench)
+    best_task(bench, 0.2)
+    bench.gate.task(metrics=loss(0.1))
+    refusal = b'{"meta": {"result_code": 403, "result_msg": "no"}, "data": {}}'
+    bench.gate.server.hook = lambda call, _: bench.gate.server.fail_next(403, refusal, call="tasks.update_tags")
+    result = verify(bench, *ALL)
+    assert (result.status, result.json["outcome"], result.errors) == (3, "verified", ["publish-failed"])
+    assert "did not come to its end" in bench.ours()
+
+
+def test_compare_follows_the_same_rule(bench: Bench) -> None:
+    other = best_task(bench, 0.2)
+    mine = bench.gate.task(metrics=loss(0.1))
+    assert bench.gate.call("compare", "--tag-best", env=bench.job.env).status == 0
+    assert bearers(bench) == [other]
+    pushed(bench)
+    assert bench.gate.call("compare", "--tag-best", env=bench.job.env).status == 0
+    assert bearers(bench) == [mine]
+
+
+# --- which commit, by whose policy -------------------------------------------------------------------------------
+
+
+def shallow(bench: Bench, directory: Path) -> Repo:
+    """What actions/checkout leaves: the merge commit alone."""
+    repo, ref = bench.gate.repo, "refs/remotes/pull/7/merge"
+    tree = repo.git("rev-parse", "HEAD^{tree}")
+    repo.git("update-ref", ref, repo.git("commit-tree", tree, "-p", bench.base, "-p", bench.head, "-m", "merge"))
+    clone = make_repo(directory, {}, remote=f"file://{repo.path}")
+    clone.git("config", "protocol.version", "2")
+    clone.git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", f"+{ref}:{ref}")
+    clone.git("checkout", "--quiet", "--detach", ref)
+    return clone
+
+
+@pytest.mark.parametrize("command", [("verify", *ALL), ("compare",), ("report",)])
+def test_a_merge_ref_of_depth_1(bench: Bench, tmp_path: Path, command: tuple[str, ...]) -> None:
+    clone = shallow(bench, tmp_path / "clone")
+    best_task(bench, 0.2)
+    mine = bench.gate.task(metrics=loss(0.1), repository=f"file://{bench.gate.repo.path}")
+    result = bench.gate.call(*command, "--format", "json", cwd=clone.path, env=bench.job.env)
+    assert result.status == 0, result.err
+    document: Json = result.json["commits"][0] if command[0] == "verify" else result.json
+    task = document["current"]["task"] if command[0] == "compare" else document["task"]
+    assert (document["commit"], task["id"]) == (bench.head, mine)
+
+
+@pytest.mark.parametrize("results", [1, 3])
+def test_a_results_commit_in_a_checkout_of_depth_1(bench: Bench, tmp_path: Path, results: int) -> None:
+    """What it stands on is fetched: its parent has run."""
+    ran = bench.head
+    bench.gate.task(repository=f"file://{bench.gate.repo.path}")
+    for number in range(results):
+        bench.gate.repo.commit(f"results {number}", {"clearml.lock": f'{{"schema": {number}}}\n'})
+    bench.github.pulls[7]["head"]["sha"] = bench.head
+    bench.job.event = pull_request(7, bench.head, bench.base)
+    clone = shallow(bench, tmp_path / "clone")
+    commit = bench.gate.verify(cwd=clone.path, env=bench.job.env).commit
+    assert (commit["commit"], commit["outcome"]) == (bench.head, "verified")
+    assert (commit["equivalence"], commit["evidence_commit"]) == ("results", ran)
+
+
+@pytest.mark.parametrize("command", ["verify", "compare", "report"])
+def test_the_head_cannot_loosen_the_policy(bench: Bench, command: str) -> None:
+    bench.gate.repo.policy("[tool.git-clearml.best]", 'metric = "acc/val"')
+    bench.github.pulls[7]["head"]["sha"] = bench.head
+    bench.job.event = pull_request(7, bench.head, bench.base)
+    bench.gate.task(project="Elsewhere", metrics=loss(0.1))
+    result = bench.gate.call(command, "--format", "json", env=bench.job.env)
+    assert result.status == 1, result.out
+    assert bench.gate.call(command, "--format", "json").status == (1 if command == "compare" else 0)
+
+
+def test_flags_of_compare_count_where_the_policy_is_silent(bench: Bench) -> None:
+    bench.gate.task(name="train", metrics=loss(0.1))
+    words = ("--project", "Vision/Inner", "--task-name", "train", "--tag", "Mine")
+    result = bench.gate.call("compare", *words, "--format", "json", env=bench.job.env)
+    assert result.err.count("is ignored") == 1  # the policy names a metric, and so decides about the tag
+    assert result.status == 1
+    by_hand = bench.gate.call("compare", "--tag", "Mine", "--project", "Vision", "--tag-best")
+    assert by_hand.status == 0
+    assert [task["tags"] for task in bench.gate.server.tasks.values()] == [["Mine"]]
+
+
+def test_commit_id(bench: Bench) -> None:
+    before = bench.head
+    bench.gate.task()
+    bench.amend()
+    assert verify(bench).status == 1
+    result = verify(bench, COMMIT_ID=before)
+    assert (result.status, result.commit["commit"]) == (0, before)
+    assert bench.gate.verify(env={**bench.job.env, "COMMIT_ID": "main"}).status == 2
+
+
+def test_gitlab(bench: Bench) -> None:
+    bench.gate.task(metrics=loss(0.1))
+    env = {
+        "CI": "true",
+        "GITLAB_CI": "true",
+        "CI_PIPELINE_SOURCE": "merge_request_event",
+        "CI_COMMIT_SHA": "f" * 40,
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": bench.head,
+        "CI_MERGE_REQUEST_TARGET_BRANCH_SHA": bench.base,
+        "CI_PROJECT_PATH": "team/project",
+    }
+    result = bench.gate.verify(*ALL, env=env)
+    assert (result.status, result.json["comment"]["action"], result.json["compare"]["tagged"]) == (0, "skipped", False)
+    assert any("GitLab merge requests get no comment" in note for note in result.json["notes"])
+    assert (result.commit["commit"], bearers(bench)) == (bench.head, [])
+
+
+def test_by_hand_on_github(bench: Bench) -> None:
+    bench.gate.task(status="failed")
+    result = bench.gate.verify("--comment")
+    assert (result.status, result.json["comment"]) == (1, None)
+    assert result.errors == ["usage"]
+    assert "--repository owner/name" in result.err

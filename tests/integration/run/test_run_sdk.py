@@ -1,0 +1,159 @@
+"""`git clearml run` with the real SDK: offline, and with a server. All runs of this module at once: each takes 10 s."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.model import RunRecord
+from git_clearml.run import record as run_records
+from tests.conftest import sealed_environment
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import Result, inside, outside
+from tests.support.repos import Repo, make_repo
+from tests.support.scripts import QUICK, SDK, SDK_FAILS
+
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished run: where, with what environment, and what it printed."""
+
+    repo: Repo
+    env: dict[str, str]
+    result: Result
+
+    def verify(self, *words: str) -> Result:
+        return inside("verify", "--format", "json", *words, cwd=self.repo.path, env=self.env)
+
+    @property
+    def record(self) -> RunRecord:
+        [path] = (self.repo.path / ".git/clearml/runs").glob("*/*.json")
+        record = run_records.parse(path.read_bytes())
+        assert isinstance(record, RunRecord)
+        return record
+
+
+Start = Callable[[Path, dict[str, str]], Ran]
+
+
+def _run(files: dict[str, str], *words: str, within: str = ".", edit: dict[str, str] | None = None) -> Start:
+    def start(base: Path, env: dict[str, str]) -> Ran:
+        repo = make_repo(base / "repo", files)
+        repo.write(edit or {})
+        flags = ["--allow-dirty"] if edit else []
+        return Ran(repo, env, outside("run", *flags, *words, cwd=repo.path / within, env=dict(env), timeout=120))
+
+    return start
+
+
+OFFLINE: dict[str, Start] = {
+    "normal": _run({"train.py": SDK}, PYTHON, "train.py"),
+    "fails": _run({"train.py": SDK_FAILS}, PYTHON, "train.py"),
+    "dirty": _run({"train.py": SDK}, PYTHON, "train.py", edit={"train.py": SDK + "# \xe4dited\n"}),
+    "sub": _run({"src/train.py": SDK, "conf/x": ""}, PYTHON, "../src/train.py", within="conf"),
+    "module": _run({"pkg/mod.py": SDK, "pkg/__init__.py": ""}, PYTHON, "-m", "pkg.mod", "--lr", "1"),
+}
+ONLINE: dict[str, Start] = {
+    "server": _run({"train.py": SDK}, PYTHON, "train.py"),
+    "server dirty": _run({"train.py": SDK, "README": "another commit"}, PYTHON, "train.py", edit={"new.py": ""}),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ClearMLServer]:
+    with ClearMLServer() as running:
+        running.add_project("Vision/Detector")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runs(server: ClearMLServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    base = tmp_path_factory.mktemp("sdk")
+
+    def start(name: str) -> Ran:
+        home = base / name
+        home.mkdir()
+        env = {**sealed_environment(home), "CLEARML_LOG_LEVEL": "ERROR", **(server.env if name in ONLINE else {})}
+        return {**OFFLINE, **ONLINE}[name](home, env)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
+        for name, value in sealed_environment(base).items():
+            patch.setenv(name, value)
+        names = [*OFFLINE, *ONLINE]
+        return dict(zip(names, pool.map(start, names), strict=True))
+
+
+def task(ran: Ran, server: ClearMLServer) -> dict[str, Any]:
+    """The run's task as the server has it."""
+    [(name, _)] = ran.record.tasks
+    return server.tasks[name]
+
+
+@pytest.mark.parametrize("name", ["normal", "sub", "module"])
+def test_a_run_verifies_its_commit(runs: dict[str, Ran], name: str) -> None:
+    ran = runs[name]
+    assert ran.result.status == 0, ran.result
+    answer = ran.verify()
+    assert answer.status == 0, (answer.out, ran.result)
+    assert answer.commit["task"]["source"] == "offline"
+
+
+@pytest.mark.parametrize(
+    ("name", "entry_point", "working_dir"),
+    [("normal", "train.py", "."), ("sub", "../src/train.py", "conf"), ("module", "-m pkg.mod", ".")],
+)
+def test_the_session_says_what_ran(runs: dict[str, Ran], name: str, entry_point: str, working_dir: str) -> None:
+    [session] = runs[name].record.sessions
+    assert (session.entry_point[: len(entry_point)], session.working_dir) == (entry_point, working_dir)
+    assert (session.commit, session.repository) == (runs[name].repo.head, "https://example.com/team/project.git")
+    assert [(one.metric, one.variant, one.last) for one in session.metrics] == [("validation", "accuracy", 0.75)]
+
+
+def test_a_failing_script_keeps_its_status_and_does_not_verify(runs: dict[str, Ran]) -> None:
+    assert runs["fails"].result.status == 3
+    assert runs["fails"].verify().codes == ["run-failed"]
+
+
+def test_a_dirty_run_is_dirty_in_the_session_too(runs: dict[str, Ran]) -> None:
+    assert runs["dirty"].result.status == 0
+    assert runs["dirty"].record.sessions[0].diff.summary == "train.py (+1 -0)"
+    assert runs["dirty"].verify().codes[0] == "dirty"
+
+
+def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: dict[str, Ran], server: ClearMLServer) -> None:
+    ran = runs["server"]
+    assert ran.result.status == 0, ran.result
+    document = task(ran, server)
+    assert (document["status"], document["script"]["version_num"]) == ("completed", ran.repo.head)
+    record = run_records.from_property(document["hyperparams"]["properties"][run_records.PROPERTY]["value"])
+    assert isinstance(record, RunRecord)
+    assert (record.id, record.exit_status, record.tasks) == (ran.record.id, 0, ((document["id"], "completed"),))
+    ran.repo.policy("require-run-record = true", commit=False)
+    assert ran.verify("--evidence", "server", "--policy-from", "HEAD").status == 0
+
+
+def test_and_here_too(runs: dict[str, Ran]) -> None:
+    assert runs["server"].verify("--evidence", "offline").status == 0
+
+
+def test_a_dirty_run_never_looks_clean_on_the_server(runs: dict[str, Ran], server: ClearMLServer) -> None:
+    ran = runs["server dirty"]
+    assert ran.result.status == 0, ran.result
+    assert "files that git does not track: new.py" in task(ran, server)["script"]["diff"]
+    answer = ran.verify("--evidence", "server")
+    assert (answer.status, answer.codes[0]) == (1, "dirty")
+
+
+def test_the_quick_script_of_the_other_tests_leaves_the_same_session(runs: dict[str, Ran], tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"train.py": QUICK})
+    assert inside("run", PYTHON, "train.py", cwd=repo.path).status == 0
+    [real], [quick] = runs["normal"].record.sessions, Ran(repo, {}, runs["normal"].result).record.sessions
+    assert quick == replace(real, id=quick.id, path=quick.path, commit=repo.head, run=quick.run)

@@ -1,0 +1,141 @@
+"""The tasks of a run on a server: found by the marker alone, and given the record."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml.client import ClearML
+from git_clearml.errors import Refused
+from git_clearml.model import RunRecord
+from git_clearml.run import record as run_records
+from git_clearml.run import tasks as run_tasks
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import inside
+from tests.support.repos import make_repo
+from tests.support.scripts import QUICK
+
+RUN = "0" * 32
+RECORD = RunRecord(
+    id=RUN,
+    commit="a" * 40,
+    tree="b" * 40,
+    command=("python", "train.py"),
+    cwd="/",
+    host="here",
+    user="me",
+    pid=1,
+    pid_started="1",
+    started="2026-01-02T03:04:05.000+00:00",
+    ended="2026-01-02T03:05:05.000+00:00",
+    exit_status=0,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[ClearMLServer]:
+    with ClearMLServer() as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: ClearMLServer) -> Iterator[ClearML]:
+    known = clearml_conf.read_server(server.env)
+    assert known
+    client = ClearML(known, 10.0, environment={})
+    yield client
+    client.close()
+
+
+def add(server: ClearMLServer, run: str = RUN, **fields: Any) -> str:
+    marker = {"section": "Environment", "name": "GIT_CLEARML_RUN", "type": "str", "value": run}
+    hyperparams = {"Environment": {"GIT_CLEARML_RUN": marker}}
+    return server.add_task(**{"commit": RECORD.commit, "hyperparams": hyperparams, **fields})
+
+
+def found(api: ClearML, **options: Any) -> list[tuple[str, str]]:
+    return [(session.id, status) for session, status in run_tasks.find(api, RECORD, **options)]
+
+
+def test_only_tasks_with_the_marker_and_the_commit_are_the_run_s(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server)
+    add(server, run="1" * 32)
+    add(server, commit="c" * 40)
+    add(server, hyperparams={})
+    assert found(api) == [(ours, "completed")]
+
+
+def test_the_run_s_task_is_found_behind_many_others(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server, last_update="2026-01-02T04:00:00+00:00")
+    for _ in range(600):
+        add(server, run="1" * 32, last_update="2026-01-02T05:00:00+00:00")
+    assert found(api) == [(ours, "completed")]
+    assert server.calls() == ["tasks.get_all_ex"] * 2
+
+
+def test_a_task_is_given_time_to_reach_its_end(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server, status="in_progress")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            server.tasks[ours]["status"] = "completed"
+
+    assert found(api, sleep=sleep, clock=lambda: sum(slept)) == [(ours, "completed")]
+    assert len(slept) == 3
+
+
+def test_a_task_that_never_ends_is_waited_for_ten_seconds(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server, status="in_progress")
+    slept: list[float] = []
+    assert found(api, sleep=slept.append, clock=lambda: sum(slept)) == [(ours, "in_progress")]
+    assert sum(slept) == 10
+
+
+def test_the_record_goes_onto_the_task_beside_what_is_there(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server)
+    run_tasks.attach(api, ours, RECORD)
+    parameters = server.tasks[ours]["hyperparams"]
+    assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
+    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+
+
+def test_a_server_that_knows_no_properties_gets_it_by_an_edit(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server)
+    refusal = b'{"meta": {"result_code": 400, "result_subcode": 0, "result_msg": "Unsupported"}, "data": {}}'
+    server.fail_next(400, refusal, {"Content-Type": "application/json"}, call="tasks.edit_hyper_params")
+    run_tasks.attach(api, ours, RECORD)
+    parameters = server.tasks[ours]["hyperparams"]
+    assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
+    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+    assert server.calls()[-1] == "tasks.edit"
+
+
+def test_a_server_that_knows_no_single_parameters_is_asked_for_all(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server)
+    refusal = b'{"meta": {"result_code": 400, "result_subcode": 14, "result_msg": "Invalid field"}, "data": {}}'
+    server.fail_next(400, refusal, {"Content-Type": "application/json"})
+    assert found(api) == [(ours, "completed")]
+    assert server.requests[-1].body["only_fields"][-1] == "hyperparams"
+
+
+def test_a_task_that_is_gone_cannot_bear_a_record(api: ClearML) -> None:
+    with pytest.raises(Refused):
+        run_tasks.attach(api, "f" * 32, RECORD)
+
+
+def test_a_server_that_is_away_takes_nothing_from_the_run(tmp_path: Path, server: ClearMLServer) -> None:
+    repo = make_repo(tmp_path / "repo", {"train.py": QUICK})
+    server.fail_next(500, count=5)
+    result = inside("run", sys.executable, "train.py", cwd=repo.path, env=dict(server.env))
+    assert result.status == 0
+    assert "the run could not be recorded on the server" in result.err
+    assert os.listdir(repo.path / ".git/clearml/runs") == [repo.head]
+    assert inside("verify", cwd=repo.path).status == 0

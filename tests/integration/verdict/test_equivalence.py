@@ -1,0 +1,201 @@
+"""Evidence of another commit: equivalence = tree and = paths, against what git really does to histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from git_clearml.git.repository import Repository
+from tests.support.program import Gate
+from tests.support.repos import Repo, make_repo
+
+TREE, PATHS = ("--equivalence", "tree"), ("--equivalence", "paths")
+
+
+def amend(repo: Repo) -> None:
+    repo.git("commit", "--quiet", "--amend", "--message", "said better")
+
+
+def reworded_rebase(repo: Repo) -> None:
+    base = repo.git("rev-parse", "HEAD~1")
+    tree = repo.git("rev-parse", "HEAD^{tree}")
+    repo.git("reset", "--quiet", "--hard", repo.git("commit-tree", tree, "-p", base, "-m", "reworded"))
+
+
+def squash(repo: Repo) -> None:
+    repo.git("reset", "--quiet", "--soft", "HEAD~2")
+    repo.git("commit", "--quiet", "--message", "squashed")
+
+
+def revert(repo: Repo) -> None:
+    repo.commit("bad idea", {"train.py": "print('bad')\n"})
+    repo.git("revert", "--no-edit", "HEAD")
+
+
+@pytest.mark.parametrize("change", [amend, reworded_rebase, squash, revert])
+def test_another_commit_with_the_same_tree(gate: Gate, change: Callable[[Repo], None]) -> None:
+    gate.repo.commit("two", {"model.py": "1"})
+    gate.repo.commit("three", {"model.py": "2"})
+    ran = gate.repo.head
+    gate.task()
+    change(gate.repo)
+    assert gate.repo.head != ran
+    assert gate.refuses("other-commit").messages == [
+        f'same code, but commit {ran[:12]}: equivalence = "tree" would take it'
+    ]
+    commit = gate.verify(*TREE).commit
+    assert (commit["outcome"], commit["equivalence"], commit["evidence_commit"]) == ("verified", "tree", ran)
+    assert commit["notes"] == [f"the task ran {ran[:12]}, which is the same tree"]
+
+
+def test_a_task_of_the_commit_itself_is_preferred_and_costs_one_request(gate: Gate) -> None:
+    gate.task()
+    assert gate.accepts(*TREE).commit["equivalence"] == "commit"
+
+
+def test_the_same_tree_known_only_from_the_servers_recent_tasks(gate: Gate, tmp_path: Path) -> None:
+    """A commit without ref or reflog, fetched at some time: its hash comes from the server, its tree from the store."""
+    tree = gate.repo.git("rev-parse", "HEAD^{tree}")
+    loose = gate.repo.git("commit-tree", tree, "-m", "loose")
+    gate.task(commit=loose)
+    assert gate.verify(*TREE).commit["evidence_commit"] == loose
+
+
+def test_a_commit_that_this_clone_does_not_have_is_never_guessed_equal(gate: Gate) -> None:
+    gate.task(commit="c" * 40)
+    result = gate.verify(*TREE)
+    assert (result.status, result.commit["outcome"]) == (1, "rejected")
+
+
+def test_a_dirty_task_of_an_equal_commit_does_not_count(gate: Gate) -> None:
+    gate.task(diff="diff --git a/x b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    amend(gate.repo)
+    result = gate.verify(*TREE)
+    assert (result.status, result.codes) == (1, ["dirty"])
+
+
+def test_a_cherry_pick_onto_another_base(gate: Gate) -> None:
+    base = gate.repo.head
+    picked = gate.repo.commit("feature", {"feature.py": "1"})
+    gate.task()
+    gate.repo.git("checkout", "--quiet", "-b", "other", base)
+    gate.repo.commit("elsewhere", {"other.py": "1"})
+    gate.repo.git("cherry-pick", picked)
+    result = gate.verify(*TREE)
+    assert (result.status, result.json["outcome"], result.commit["near_misses"]) == (1, "rejected", [])
+
+
+@pytest.fixture
+def with_submodule(gate: Gate, tmp_path: Path) -> Gate:
+    library = make_repo(tmp_path / "library", {"lib.py": "1"}, remote="")
+    gate.repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library.path), "lib")
+    gate.repo.commit("submodule", {"pyproject.toml": '[tool.git-clearml]\ncode-paths = ["train.py"]\n'})
+    return gate
+
+
+@pytest.mark.parametrize("words", [TREE, PATHS])
+def test_a_moved_submodule_is_another_tree_and_always_code(with_submodule: Gate, words: tuple[str, str]) -> None:
+    gate = with_submodule
+    gate.task()
+    Repo(gate.repo.path / "lib").commit("moved", {"lib.py": "2"})
+    gate.repo.commit("pointer")
+    result = gate.verify(*words)
+    assert (result.status, result.json["outcome"]) == (1, "rejected")
+
+
+CODE = 'code-paths = ["src/**", "train.py"]'
+
+
+@pytest.fixture
+def with_paths(gate: Gate) -> Gate:
+    gate.repo.write({"src/model.py": "1", "docs/readme.md": "1", "src/old.py": "import this\n" * 20})
+    gate.repo.policy('equivalence = "paths"', CODE)
+    gate.task()
+    return gate
+
+
+def move(old: str, new: str) -> Callable[[Repo], str]:
+    def change(repo: Repo) -> str:
+        (repo.path / new).parent.mkdir(exist_ok=True)
+        repo.git("mv", old, new)
+        return repo.commit("rename")
+
+    return change
+
+
+def edit(*names: str) -> Callable[[Repo], str]:
+    return lambda repo: repo.commit("edit", dict.fromkeys(names, "changed"))
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (edit("docs/readme.md"), True),
+        (edit("docs/new.md", "notes/x.py"), True),
+        (edit("src/model.py"), False),
+        (edit("src/new.py"), False),
+        (edit("train.py"), False),
+        (edit("docs/readme.md", "src/deep/new.py"), False),
+        (edit("requirements.txt"), False),
+        (edit("docs/requirements-dev.txt"), False),
+        (edit("poetry.lock"), False),
+        (edit("clearml.lock"), True),
+        (move("src/old.py", "docs/old.py"), False),
+        (move("docs/readme.md", "src/readme.md"), False),
+        (move("src/old.py", "src/new.py"), False),
+        (move("docs/readme.md", "docs/other.md"), True),
+        (lambda repo: (repo.path / "train.py").chmod(0o755) or repo.commit("mode"), False),
+    ],
+)
+def test_changes_inside_and_outside_the_code(with_paths: Gate, change: Callable[[Repo], str], counts: bool) -> None:
+    gate, ran = with_paths, with_paths.repo.head
+    change(gate.repo)
+    result = gate.verify()
+    if counts:
+        assert (result.status, result.commit["equivalence"], result.commit["evidence_commit"]) == (0, "paths", ran)
+        assert result.commit["notes"] == [f"the task ran {ran[:12]}, which is the same code (code-paths)"]
+    else:
+        assert (result.status, result.json["outcome"]) == (1, "rejected")
+
+
+def test_a_change_of_the_policy_file_is_a_change_of_code(with_paths: Gate) -> None:
+    with_paths.repo.policy('equivalence = "paths"', 'code-paths = ["src/**", "train.py", "docs/**"]')
+    result = with_paths.verify()
+    assert (result.status, result.json["outcome"]) == (1, "rejected")
+
+
+def test_a_typing_error_in_code_paths(gate: Gate) -> None:
+    gate.repo.policy('equivalence = "paths"', 'code-paths = ["train.py", "scr/**"]')
+    result = gate.verify()
+    assert (result.status, result.errors) == (2, ["bad-setting"])
+    assert "'scr/**'" in result.talk()[0]
+    gate.task()
+    gate.accepts()
+
+
+def test_a_pattern_whose_last_file_was_just_deleted_is_no_typing_error(with_paths: Gate) -> None:
+    with_paths.repo.git("rm", "--quiet", "-r", "src")
+    with_paths.repo.commit("no more src")
+    assert with_paths.verify().status == 1
+
+
+def test_paths_without_code_paths(gate: Gate) -> None:
+    result = gate.verify(*PATHS)
+    assert (result.status, result.errors, result.json["outcome"]) == (2, ["bad-setting"], "undecided")
+    assert result.calls == ()
+    assert "needs code-paths" in result.talk()[0]
+
+
+def test_notes_are_not_among_the_commits_that_may_be_equal(gate: Gate) -> None:
+    """However many records there are, and wherever results are kept: code is looked for among commits of code."""
+    ran = gate.repo.head
+    gate.task()
+    gate.repo.git("notes", "--ref=clearml", "add", "-m", "x", ran)
+    gate.repo.git("update-ref", "refs/clearml/notes", gate.repo.git("rev-parse", "refs/notes/clearml"))
+    gate.repo.git("update-ref", "refs/clearml/results/abc", ran)
+    gate.repo.git("commit", "--amend", "--quiet", "-m", "amended")
+    seen = {commit.hash for commit in Repository(str(gate.repo.path)).history([])}
+    assert seen == {ran, gate.repo.head}
+    assert gate.verify("--equivalence", "tree").status == 0

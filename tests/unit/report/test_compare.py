@@ -1,0 +1,362 @@
+"""How a task stands against the best one, and who keeps the best tag."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_clearml.errors import BadSetting, PublishFailed, UsageError
+from git_clearml.model import Best, Comparison, Metric, Outcome, Policy, Standing, Task, Verdict
+from git_clearml.report import best_tag as best
+from git_clearml.report import compare
+from git_clearml.settings import table as settings
+
+RULES = Best(metric="loss/train", direction="min")
+MAX = replace(RULES, direction="max")
+TAG = RULES.tag
+
+
+def task(identity: str, value: float | None, completed: str = "2026-01-02T03:04:05.000000+00:00") -> Task:
+    return Task(identity, "server", project="P", status="completed", completed=completed, value=value)
+
+
+def compared(ours: float | None, theirs: float, **rules: object) -> tuple[str, int]:
+    """The outcome and the status, with direction max unless `rules` say otherwise."""
+    result = compare.decide(task("a", ours), task("b", theirs), replace(MAX, **rules))  # type: ignore[arg-type]
+    return result.outcome.value, result.status
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "direction", "outcome"),
+    [
+        (0.9, 0.8, "max", ("better", 0)),
+        (0.8, 0.9, "max", ("worse", 1)),
+        (0.8, 0.9, "min", ("better", 0)),
+        (0.9, 0.8, "min", ("worse", 1)),
+        (0.9, 0.9, "max", ("equal", 0)),
+        (0.0, -0.0, "max", ("equal", 0)),
+        (-1.0, -2.0, "max", ("better", 0)),
+        (-2.0, -1.0, "min", ("better", 0)),
+        (5e-324, 0.0, "max", ("better", 0)),
+    ],
+)
+def test_strictly_better_in_the_direction(ours: float, theirs: float, direction: str, outcome: tuple[str, int]) -> None:
+    assert compared(ours, theirs, direction=direction) == outcome
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "tolerance", "status"),
+    [
+        (0.895, 0.9, "0.005", 0),  # in binary floating point the difference is a little more
+        (0.8949, 0.9, "0.005", 1),
+        (0.8955, 0.9, "0.5%", 0),
+        (0.8954, 0.9, "0.5%", 1),
+        (-1.01, -1.0, "1%", 0),  # percent are of the absolute value
+        (-1.02, -1.0, "1%", 1),
+        (-1e-300, 0.0, "99%", 1),  # of a best of 0 they are 0
+        (-0.5, 0.0, "0.5", 0),
+        (0.1, 0.3, "0", 1),
+        (1e308, 1.7e308, "50 %", 0),
+        (-1.7e308, 1.7e308, "100%", 1),
+    ],
+)
+def test_the_tolerance_widens_what_passes(ours: float, theirs: float, tolerance: str, status: int) -> None:
+    assert compared(ours, theirs, tolerance=tolerance) == ("worse", status)
+
+
+def test_on_worse_warn_passes_and_says_so() -> None:
+    result = compare.decide(task("a", 1.0), task("b", 2.0), replace(MAX, on_worse="warn"))
+    assert (result.outcome, result.status) == (Standing.WORSE, 0)
+    assert "on-worse" in result.notes[0]
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_what_is_no_number_never_wins(value: float | None, direction: str) -> None:
+    assert compared(value, 0.5, direction=direction) == ("missing", 1)
+    rules = replace(RULES, direction=direction)
+    assert compare.best_of([task("a", value)], rules) is None
+    assert compare.holder([task("z", value), task("a", 0.5)], rules) == task("a", 0.5)
+
+
+def test_a_diverged_loss_is_missing_unless_the_policy_says_that_zero_is_a_value() -> None:
+    result = compare.decide(task("a", 0.0), task("b", 0.5), RULES)
+    assert (result.outcome, result.status) == (Standing.MISSING, 1)
+    assert "may have been NaN" in result.notes[0]
+    assert compare.best_of([task("a", 0.0)], RULES) is None
+    meant = replace(RULES, zero_is_a_value=True)
+    assert compare.decide(task("a", 0.0), task("b", 0.5), meant).outcome is Standing.BETTER
+    assert compare.decide(task("a", 0.0), task("b", -0.5), MAX).outcome is Standing.BETTER
+
+
+def test_the_first_task() -> None:
+    result = compare.decide(task("a", 0.5), None, RULES)
+    assert (result.outcome, result.status, result.best, result.delta) == (Standing.FIRST, 0, None, None)
+
+
+def test_the_delta_is_that_of_the_printed_numbers() -> None:
+    assert compare.decide(task("a", 0.3), task("b", 0.1), MAX).delta == 0.2
+    assert compare.difference(1.7e308, -1.7e308) is None
+    assert compare.difference(math.nan, 1.0) is None
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1%%"])
+def test_what_is_no_tolerance(text: str) -> None:
+    with pytest.raises(ValueError, match=r"tolerance|float"):
+        compare.parse_tolerance(text)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "standing", "status"),
+    [
+        (Outcome.REJECTED, Standing.MISSING, 1),
+        (Outcome.PENDING, Standing.PENDING, 4),
+        (Outcome.UNDECIDED, Standing.UNDECIDED, 3),
+    ],
+)
+def test_without_an_accepted_task(outcome: Outcome, standing: Standing, status: int) -> None:
+    result = compare.without_task(Verdict("c" * 40, outcome), RULES)
+    assert (result.outcome, result.status, result.current, result.best) == (standing, status, None, None)
+    assert compare.plan(result, [task("a", 1.0), task("b", 2.0)], RULES) == compare.TagMove()
+
+
+def test_ties_go_to_the_later_and_then_to_the_greater_id() -> None:
+    early, late = "2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05.001000+00:00"
+    assert compare.holder([task("z", 1.0, early), task("a", 1.0, late)], RULES) == task("a", 1.0, late)
+    assert compare.holder([task("a", 1.0), task("b", 1.0)], RULES) == task("b", 1.0)
+    assert compare.holder([task("a", 1.0, "2026-01-02T03:04:05Z"), task("b", 1.0, "nonsense")], RULES) == task(
+        "a", 1.0, "2026-01-02T03:04:05Z"
+    )
+    assert compare.holder([], RULES) is None
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+any_value = st.one_of(st.none(), st.floats())
+moments = st.sampled_from(["", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.000001+00:00", "2025-12-31T00:00:00Z"])
+tasks = st.lists(st.builds(task, st.text("abc", min_size=1, max_size=4), any_value, moments), unique_by=lambda t: t.id)
+directions = st.sampled_from([RULES, MAX])
+
+
+@given(tasks, directions, st.randoms())
+def test_the_order_is_total(some: list[Task], rules: Best, random: object) -> None:
+    """Whoever looks at the same tasks, in whatever order, keeps the same one; taking others away changes nothing."""
+    keeper = compare.holder(some, rules)
+    shuffled = list(some)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert compare.holder(shuffled, rules) == keeper
+    ranks = [compare.rank(one, rules) for one in some]
+    assert len(set(ranks)) == len(ranks)
+    if keeper:
+        rest = [one for one in some[: len(some) // 2] if one != keeper]
+        assert compare.holder([*rest, keeper], rules) == keeper
+
+
+@given(finite, finite, directions, st.sampled_from(["0", "5%", "100%", "1e300"]))
+def test_the_tolerance_never_tags(ours: float, theirs: float, rules: Best, tolerance: str) -> None:
+    rules = replace(rules, tolerance=tolerance, zero_is_a_value=True)
+    current, other = task("new", ours), task("old", theirs)
+    result = compare.decide(current, other, rules)
+    move = compare.plan(result, [other], rules)
+    lost = theirs - ours if rules.direction == "max" else ours - theirs
+    assert (result.outcome is Standing.WORSE) == (lost > 0)
+    if lost > 0:
+        assert not move
+
+
+def test_the_plan_repairs_several_best_tasks_even_when_ours_is_worse() -> None:
+    tagged = [task("a", 0.3), task("b", 0.1), task("c", None)]
+    worse = compare.decide(task("d", 0.4), compare.best_of(tagged, RULES), RULES)
+    assert compare.plan(worse, tagged, RULES) == compare.TagMove((), ("a", "c"))
+    better = compare.decide(task("d", 0.05), compare.best_of(tagged, RULES), RULES)
+    assert compare.plan(better, tagged, RULES) == compare.TagMove(("d",), ("a", "b", "c"))
+    already = compare.decide(tagged[1], compare.best_of(tagged, RULES), RULES)
+    assert compare.plan(already, tagged, RULES) == compare.TagMove((), ("a", "c"))
+
+
+def test_a_task_without_the_metric_moves_no_tag() -> None:
+    tagged = [task("a", None), task("b", None)]
+    assert not compare.plan(compare.decide(task("d", None), None, RULES), tagged, RULES)
+
+
+class Shelf:
+    """Tasks with tags, in memory: the evidence of `best`, without a network."""
+
+    source = "server"
+    identity = ""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.tags: dict[str, set[str]] = {}
+
+    def put(self, one: Task, *tags: str) -> Task:
+        self.tasks[one.id] = one
+        self.tags[one.id] = set(tags)
+        return one
+
+    def bearers(self) -> list[str]:
+        return sorted(name for name, tags in self.tags.items() if TAG in tags)
+
+    def tagged(self, tag: str, policy: Policy) -> list[Task]:
+        return [self.tasks[name] for name, tags in self.tags.items() if tag in tags]
+
+    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+        for name in add_to:
+            self.tags[name].add(tag)
+        for name in remove_from:
+            self.tags.get(name, set()).discard(tag)
+
+    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        raise NotImplementedError
+
+    all = passing
+
+    def recent(self, policy: Policy) -> list[Task]:
+        raise NotImplementedError
+
+    def find(self, identity: str, policy: Policy) -> Task | None:
+        return self.tasks.get(identity)
+
+    def metrics(self, one: Task) -> tuple[Metric, ...]:
+        return ()
+
+    def tag(self, ids: Sequence[str], tag: str) -> None:
+        self.move_tag(ids, (), tag)
+
+    def renew(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def settled(
+    shelf: Shelf, current: Task, rules: Best = RULES, *, may_write: bool = True, dry_run: bool = False
+) -> Comparison:
+    verdict = Verdict("c" * 40, Outcome.VERIFIED, task=current)
+    policy = Policy(best=rules)
+    return best.settle(shelf, verdict, policy, may_write=may_write, dry_run=dry_run, pause=lambda _: None)
+
+
+@given(st.lists(finite, min_size=1, max_size=12), directions, st.sampled_from(["0", "3%", "1e9"]))
+def test_best_cannot_drift_down(values: list[float], rules: Best, tolerance: str) -> None:
+    """However many models come by, each within the tolerance of the last: the best value ever stays the best."""
+    rules = replace(rules, tolerance=tolerance)
+    shelf = Shelf()
+    seen: list[float] = []
+    for number, value in enumerate(values):
+        settled(shelf, shelf.put(task(f"t{number:02}", value), "keep"), rules)
+        if not compare.unusable(value, rules):
+            seen.append(value)
+        held = [shelf.tasks[name].value for name in shelf.bearers()]
+        assert held == ([max(seen) if rules.direction == "max" else min(seen)] if seen else [])
+    assert all("keep" in tags for tags in shelf.tags.values())
+
+
+def test_a_dry_run_and_a_pull_request_only_say_what_they_would_do() -> None:
+    shelf = Shelf()
+    shelf.put(task("old", 0.5), TAG)
+    ours = shelf.put(task("new", 0.4))
+    for may_write, dry_run in ((True, True), (False, False)):
+        result = settled(shelf, ours, may_write=may_write, dry_run=dry_run)
+        assert result.notes == ("would put the tag 'Best Performance' on new and take it from old",)
+        assert (result.tagged, shelf.bearers()) == (False, ["old"])
+    result = settled(shelf, ours)
+    assert (result.tagged, shelf.bearers()) == (True, ["new"])
+
+
+def test_somebody_better_at_the_same_time_wins_and_it_is_said() -> None:
+    class Raced(Shelf):
+        def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+            super().move_tag(add_to, remove_from, tag)
+            if add_to == ("new",):
+                super().move_tag(["other"], ["old"], tag)
+
+    shelf = Raced()
+    shelf.put(task("old", 0.5), TAG)
+    shelf.put(task("other", 0.3))
+    result = settled(shelf, shelf.put(task("new", 0.4)))
+    assert (result.outcome, result.status, result.tagged) == (Standing.BETTER, 0, False)
+    assert shelf.bearers() == ["other"]
+    assert "went on to other" in result.notes[-1]
+
+
+@pytest.mark.parametrize(("value", "status"), [(0.4, 3), (0.9, 1)])
+def test_when_others_never_stop_it_ends_after_five_rounds(value: float, status: int) -> None:
+    """A worse model stays status 1: trouble with the tag does not hide it."""
+
+    class Stubborn(Shelf):
+        rounds = 0
+
+        def tagged(self, tag: str, policy: Policy) -> list[Task]:
+            self.rounds += 1
+            return [task("x", 0.5), task(f"y{self.rounds}", 0.6)]
+
+    shelf = Stubborn()
+    result = settled(shelf, shelf.put(task("new", value)))
+    assert [problem.code for problem in result.problems] == [PublishFailed.code]
+    assert result.status == status
+    assert shelf.rounds == 6
+
+
+def test_only_tasks_of_the_project() -> None:
+    """Without a project in the policy it is the task's own; a task without one stands alone."""
+    asked: list[str] = []
+
+    class Asked(Shelf):
+        def tagged(self, tag: str, policy: Policy) -> list[Task]:
+            asked.append(policy.project)
+            return super().tagged(tag, policy)
+
+    shelf = Asked()
+    shelf.put(replace(task("old", 0.5), project="Theirs"), TAG)
+    homeless = shelf.put(replace(task("new", 0.9), project=""))
+    verdict = Verdict("c" * 40, Outcome.VERIFIED, task=homeless)
+    assert best.compared(shelf, verdict, Policy(best=RULES)).outcome is Standing.FIRST
+    best.compared(shelf, replace(verdict, task=task("x", 1.0)), Policy(best=RULES))
+    best.compared(shelf, verdict, Policy(project="Ours", best=RULES))
+    assert asked == ["", "P", "Ours"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "error"),
+    [
+        (Best(), UsageError),
+        (Best(metric="loss"), BadSetting),
+        (replace(RULES, tag=" "), BadSetting),
+        (replace(RULES, tag="-x"), BadSetting),
+        (replace(RULES, tag="__$all"), BadSetting),
+    ],
+)
+def test_rules_that_cannot_be_asked_about(rules: Best, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        best.check(Policy(best=rules))
+
+
+def values_of(**table: object) -> settings.Settings:
+    return settings.merge(flags={}, environment={}, git_config=(), pyproject={"best": table})[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "policy", "counting"),
+    [
+        ({"best.metric": "a/b", "best.tolerance": "3%"}, {}, ["best.metric", "best.tolerance"]),
+        ({"best.metric": "a/b", "best.direction": "min"}, {"metric": "x/y"}, []),
+        ({"best.metric": "x/y", "best.direction": None}, {"metric": "x/y"}, ["best.metric"]),
+        ({"best.tolerance": "1%"}, {"metric": "x/y", "tolerance": "2%"}, ["best.tolerance"]),
+        ({"best.tolerance": "3%"}, {"metric": "x/y", "tolerance": "2%"}, []),
+        ({"best.tolerance": "0"}, {"metric": "x/y", "tolerance": "2%"}, ["best.tolerance"]),
+        ({"best.tolerance": "0.001"}, {"metric": "x/y", "tolerance": "2%"}, []),
+        ({"best.tolerance": "0.1"}, {"metric": "x/y"}, []),
+        ({"best.tolerance": "nonsense"}, {"metric": "x/y"}, ["best.tolerance"]),
+        ({"best.metric": "a/b", "best.direction": "max"}, {"direction": "min"}, ["best.metric"]),
+    ],
+)
+def test_in_ci_flags_count_only_where_they_are_stricter(
+    flags: dict[str, str | None], policy: dict[str, str], counting: list[str]
+) -> None:
+    admitted, warnings = compare.admitted(flags, values_of(**policy))
+    assert list(admitted) == counting
+    assert len(warnings) == len([one for one in flags.values() if one is not None]) - len(counting)

@@ -1,0 +1,168 @@
+"""The house of design 4: imports point down, third parties stay behind their edge module, and are loaded late."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import process_environment
+from tests.support.repos import make_repo
+
+PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
+# Who alone may import a third-party package.
+EDGES = {
+    "git": {"git.repository"},
+    "github": {"forge.github"},
+    "pyhocon": {"clearml.config"},
+    "pyparsing": {"clearml.config"},
+    "tomli": {"settings.table"},
+    "tabulate": {"render.metrics", "render.markdown", "render.log", "render.text"},
+    "clearml": set(),
+}
+# What decides and renders does nothing to the world.
+PURE = (
+    "model errors settings.table base.globs base.secrets clearml.diff clearml.entry_point run.record git.url "
+    "verdict.rules verdict.code_paths agent.watch agent.owners agent.log agent.queue_command record.model "
+    "record.lockfile record.note_lines report.compare report.rows hook.ref_updates"
+).split()
+HEAVY = ("clearml", "github", "git", "pyhocon", "tabulate")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: the unit that holds it (a module, or a package below ours), and what it names."""
+
+    file: Path
+    line: int
+    name: str  # git_clearml.render.text, or git.cmd
+    late: bool  # inside a function, or for the type checker alone
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.file)
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(PACKAGE.parent)}:{self.line} imports {self.name}"
+
+
+def unit_of(file: Path) -> str:
+    """The module's name below the package: git.runner."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports() -> Iterator[Import]:
+    for file in modules():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        late = {
+            id(inner)
+            for outer in ast.walk(tree)
+            if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)) or _for_type_checker(outer)
+            for inner in ast.walk(outer)
+        }
+        for node in ast.walk(tree):
+            for name in _named(node):
+                yield Import(file, getattr(node, "lineno", 0), name, id(node) in late)
+
+
+def _for_type_checker(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _named(node: ast.AST) -> list[str]:
+    """What an import statement names; `from git_clearml import x` names git_clearml.x."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports are absolute"
+        if node.module == "git_clearml":
+            return [f"git_clearml.{alias.name}" for alias in node.names]
+        return [node.module or ""]
+    return []
+
+
+def test_the_pure_floors_do_nothing_to_the_world() -> None:
+    """No module of theirs imports what reads files, runs processes or speaks to a network."""
+    outside = {
+        "os",
+        "subprocess",
+        "socket",
+        "http",
+        "urllib.request",
+        "tempfile",
+        "shutil",
+        "pathlib",
+        "time",
+        "signal",
+    }
+    wrong = [str(one) for one in imports() if _is_pure(one.unit) and one.name in outside]
+    assert wrong == []
+
+
+def _is_pure(unit: str) -> bool:
+    return unit in PURE or unit.startswith("render.")
+
+
+def test_third_parties_stay_behind_their_edge() -> None:
+    wrong = [str(one) for one in imports() if one.unit not in EDGES.get(one.name.partition(".")[0], {one.unit})]
+    assert wrong == []
+
+
+def test_nothing_but_the_known_third_parties() -> None:
+    ours = {"git_clearml", *EDGES, *sys.stdlib_module_names}
+    assert [str(one) for one in imports() if one.name.partition(".")[0] not in ours] == []
+
+
+def test_heavy_packages_are_imported_where_they_are_used() -> None:
+    assert [str(one) for one in imports() if one.name.partition(".")[0] in HEAVY and not one.late] == []
+
+
+def loaded(*words: str, cwd: Path, env: dict[str, str] | None = None) -> set[str]:
+    """The top-level packages that a run of the program imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "git_clearml", *words],
+        cwd=cwd,
+        env=process_environment(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {parts[2].strip().partition(".")[0] for parts in lines if len(parts) == 3}
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "", "nosuch", "verify --help", "run --help", "config --help"])
+def test_help_loads_nothing_heavy(tmp_path: Path, words: str) -> None:
+    names = loaded(*words.split(), cwd=tmp_path)
+    assert "argparse" in names
+    assert names & {*HEAVY, "requests", "urllib3"} == set()
+
+
+def test_verify_loads_neither_clearml_nor_github(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    with ClearMLServer() as server:
+        server.add_task(commit=repo.head)
+        names = loaded("verify", cwd=repo.path, env=server.env)
+        assert [request.call for request in server.requests] == ["tasks.get_all_ex"]
+    assert "git" in names
+    assert names & {"clearml", "github", "pyhocon", "requests", "urllib3"} == set()
+
+
+def test_the_marker_of_gitpython_stays_here(tmp_path: Path) -> None:
+    """The commands that `run` starts do not inherit how we like GitPython to be imported."""
+    from git_clearml.git.repository import Repository
+
+    Repository(str(make_repo(tmp_path / "repo").path))
+    assert "GIT_PYTHON_REFRESH" not in os.environ
