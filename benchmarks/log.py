@@ -20,9 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from git_clearml.clearml.model import Result
 from git_clearml.model import Metric
 from git_clearml.record import note_lines
-from git_clearml.record.model import Result
 
 WHO = "C. Committer <committer@example.com> 1767323045 +0000"
 

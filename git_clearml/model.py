@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from git_clearml.clearml.model import Check
-
-STATUS_OF_OUTCOME = {"verified": 0, "rejected": 1, "undecided": 3, "pending": 4}
-
-
-class Outcome(str, Enum):
-    """What a verdict comes to; the worst of several is the first of this order."""
-
-    REJECTED = "rejected"
-    UNDECIDED = "undecided"
-    PENDING = "pending"
-    VERIFIED = "verified"
-
-    @property
-    def status(self) -> int:
-        """The exit status of design 5."""
-        return STATUS_OF_OUTCOME[self.value]
-
-    @staticmethod
-    def worst(outcomes: list[Outcome]) -> Outcome:
-        """1 beats 3 beats 4 beats 0. Nothing to judge is verified."""
-        return next((one for one in Outcome if one in outcomes), Outcome.VERIFIED)
-
-
-class Equivalence(str, Enum):
-    """In which sense a task's commit is the judged one."""
-
-    COMMIT = "commit"
-    TREE = "tree"
-    PATHS = "paths"
-    RESULTS = "results"
+    pass
 
 
 class DiffKind(str, Enum):
@@ -165,53 +135,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Why a task does not count: one of design 11's codes, and a sentence."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the rules say of one task for one commit: it counts when there is no reason against it."""
-
-    task: Task
-    equivalence: Equivalence | None
-    reasons: tuple[Reason, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def accepted(self) -> bool:
-        return not self.reasons
-
-    @property
-    def pending(self) -> bool:
-        """The right task, not yet at its end."""
-        return bool(self.reasons) and all(reason.code in ("running", "queued") for reason in self.reasons)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
-
-    `unproved`: a task counts, but the policy also wants a passed remote check of the tree, and there is none.
-    """
-
-    commit: str
-    outcome: Outcome
-    rev: str = ""  # as typed, "" when nobody typed it
-    refs: tuple[str, ...] = ()
-    task: Task | None = None
-    equivalence: Equivalence | None = None
-    considered: int = 0
-    accepted: int = 0
-    notes: tuple[str, ...] = ()
-    near_misses: tuple[Finding, ...] = ()
-    unproved: bool = False
-
-
-@dataclass(frozen=True)
 class Problem:
     """Something that kept us from deciding or publishing, for the `errors` list."""
 
@@ -221,160 +144,9 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class VerifyReport:
-    """Everything `verify` has to say, in every format."""
+class Resolved:
+    """A revision as typed, the commit it names, and the blob of that commit's pyproject.toml ("" for none)."""
 
-    outcome: Outcome
-    status: int
-    policy_from: str  # a commit's hash, "flags" or "defaults"
-    verdicts: tuple[Verdict, ...] = ()
-    hint: str = ""
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-    check: Check | None = None  # with --check-runnable
-    comparison: Comparison | None = None  # with --tag-best
-    comment: CommentResult | None = None  # with --comment
-
-
-@dataclass(frozen=True)
-class CommentResult:
-    """What became of a comment: `action` is created, updated, unchanged or skipped; `note` says why, if need be."""
-
-    url: str
-    action: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Best:
-    """Policy of the best model (design 8b).
-
-    `project` is where the best task is looked up, "" for where the tasks are: a flag in CI may narrow which tasks
-    count, but not what they are measured by.
-    """
-
-    metric: str = ""
-    direction: str = "max"
-    value: str = "last"
-    tolerance: str = "0"
-    tag: str = "Best Performance"
-    on_worse: str = "fail"
-    zero_is_a_value: bool = False
-    project: str = ""
-
-
-@dataclass(frozen=True)
-class Runnable:
-    """Policy of the remote-runnable check (design 8a). Timeouts in seconds."""
-
-    required: bool = False
-    queue: str = "default"
-    project: str = "Github CICD"
-    task_name: str = "cicd_test_task"
-    entry_point: str = "main.py"
-    folder: str = "."
-    args: tuple[str, ...] = ()
-    requirements: str = "requirements.txt"
-    docker: str = ""
-    execution_timeout: float = 600
-    queue_timeout: float = 1800
-    archive: str = "success"
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The project's rules: which tasks count, which refs are protected (design 6). The defaults are the strict ones."""
-
-    project: str = ""
-    task_name: str = ""
-    protect: tuple[str, ...] = ()
-    equivalence: Equivalence = Equivalence.COMMIT
-    code_paths: tuple[str, ...] = ()
-    results_paths: tuple[str, ...] = ()
-    untracked_ok: tuple[str, ...] = ()
-    evidence: str = "auto"
-    published: str = "accept"
-    require_run_record: bool = False
-    allow_no_repository: bool = False
-    on_unreachable: str = "block"
-    best: Best = field(default_factory=Best)
-    runnable: Runnable = field(default_factory=Runnable)
-
-
-class Standing(str, Enum):
-    """How a task stands against the best one. JSON knows no `pending`: there it is `undecided` with status 4."""
-
-    BETTER = "better"
-    EQUAL = "equal"
-    WORSE = "worse"
-    FIRST = "first"  # there is no best task to compare with
-    MISSING = "missing"  # nothing to compare: no evidence, no such metric, or not a number
-    UNDECIDED = "undecided"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One commit's task against the best task, by one metric (design 8b).
-
-    `which` of the metric's values is compared: last, min or max. `current` is None when no task of the commit counts,
-    `best` when there is none with the metric; their values are None where there is no such metric. `delta` is current
-    minus best. `tagged`: the current task bears the best tag now.
-    """
-
-    outcome: Standing
-    status: int
-    commit: str = ""
-    metric: str = ""
-    direction: str = "max"
-    which: str = "last"
-    current: Task | None = None
-    current_value: float | None = None
-    best: Task | None = None
-    best_value: float | None = None
-    delta: float | None = None
-    tolerance: str = "0"
-    tagged: bool = False
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One metric of a report. Text in it comes from a server: untrusted.
-
-    `best` is the other task's value and `delta` ours minus that, both None without one. `direction` is the policy's
-    (max or min) where it names this metric, else "": which way is better is then unknown. `note` is for the reader.
-    """
-
-    metric: str
-    variant: str
-    last: float
-    min: float
-    max: float
-    best: float | None = None
-    delta: float | None = None
-    direction: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class MetricsReport:
-    """A task's metrics, next to those of another task where there is one.
-
-    `outcome` is the verdict's, None for a task that was asked for by its id: nothing was judged then. `task` is None
-    when no task of the commit counts. `label` says what `against` is (the best task, a commit, a task)
-    and `column` what to call its values: `best` or `other`. `hidden` counts the `:monitor:` metrics that were left out.
-    """
-
-    commit: str
-    outcome: Outcome | None
-    status: int
-    task: Task | None = None
-    against: Task | None = None
-    label: str = ""
-    column: str = "best"
-    rows: tuple[Row, ...] = ()
-    hidden: int = 0
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    rev: str
+    commit: Commit
+    policy_blob: str

@@ -20,17 +20,19 @@ from git_clearml.agent import watch as watching
 from git_clearml.agent.check_progress import Teller
 from git_clearml.agent.cleanup import GRACE, CleanUp, Launched, Wishes
 from git_clearml.agent.launch import Source
+from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch
 from git_clearml.base import process as processes
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Check, CheckOutcome, Launch, Limits, Owner, Queue
+from git_clearml.clearml.model import Launch, Owner, Queue
 from git_clearml.errors import BadAnswer, CannotDecide, Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Problem, Runnable
+from git_clearml.model import Commit, Problem
+from git_clearml.settings.policy import Runnable
 
 _SLACK = 600.0  # seconds beyond the limits after which anybody may sweep the task
 _HURRY = 5.0  # seconds for the agent to confirm after SIGTERM or SIGHUP: a CI job has not many more

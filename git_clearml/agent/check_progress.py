@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 
 from git_clearml.agent import log as causes
+from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Limits
 from git_clearml.errors import CannotDecide
 
 _PLACE_EVERY = 90.0  # seconds between two looks at the queue: each is a request

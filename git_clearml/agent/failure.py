@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from git_clearml.agent import log as causes
+from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.watch import Watch
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Check, CheckOutcome
 from git_clearml.errors import CannotDecide, Error
 
 _TAIL = 20  # lines

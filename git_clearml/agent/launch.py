@@ -18,7 +18,8 @@ from git_clearml.git import patch as differences
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Runnable
+from git_clearml.model import Commit
+from git_clearml.settings.policy import Runnable
 
 _ARGUMENT = re.compile(r"-{0,2}([^-=\s][^=\s]*)=(.*)", re.DOTALL)
 _BUDGET = 60.0  # seconds for the remote to answer

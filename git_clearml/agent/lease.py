@@ -10,11 +10,11 @@ from typing import Any
 
 from git_clearml.agent import owners
 from git_clearml.base import process as processes
+from git_clearml.base.ids import is_hash
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Owner
 from git_clearml.errors import BadAnswer, Refused
-from git_clearml.git.repository import is_hash
 
 _PAGE = 500  # tasks; the most that a server gives at once
 _UNKNOWN_FIELD = (400, 14)  # result code and subcode, see point 13 of the README of tests/contract/recordings

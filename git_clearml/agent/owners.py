@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.base.jsonvalue import finite
 from git_clearml.clearml.model import Owner
-from git_clearml.model import Runnable
 from git_clearml.run import record as run_records
+from git_clearml.settings.policy import Runnable
 
 TAG = "git-clearml-check"
 """The tag of every task that `check-runnable` launches."""
@@ -67,7 +68,7 @@ def from_property(value: Any) -> Owner | None:
     if not isinstance(document, Mapping) or document.get("schema") != 1:
         return None
     texts = {key: document.get(key) for key in _TEXTS}
-    deadline, pid = run_records.finite(document.get("deadline")), document.get("pid")
+    deadline, pid = finite(document.get("deadline")), document.get("pid")
     if not all(isinstance(one, str) for one in texts.values()) or deadline is None or type(pid) is not int:
         return None
     return Owner(pid=pid, deadline=deadline, **{key: str(one) for key, one in texts.items()})

@@ -10,13 +10,15 @@ from typing import Any
 
 from git_clearml.agent import lease as ownership
 from git_clearml.agent import owners
+from git_clearml.base.ids import is_hash
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.git.repository import Repository, is_hash
-from git_clearml.model import Equivalence, Outcome, Runnable, Verdict
+from git_clearml.git.repository import Repository
+from git_clearml.settings.policy import Equivalence, Runnable
 from git_clearml.verdict import results_commits as lineage
 from git_clearml.verdict.cache import Remembered
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Evidence, Question
 
 _MOST = 100  # trees in one request

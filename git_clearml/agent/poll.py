@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from git_clearml.agent import watch as watching
+from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Limits, Seen
+from git_clearml.clearml.model import Seen
 from git_clearml.errors import CannotDecide, Forbidden, Unauthorized
 
 End = TypeVar("End")

@@ -12,22 +12,24 @@ from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.watch import RunEnd
 from git_clearml.base import secrets as redaction
 from git_clearml.base.console import Console
+from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import harmless
 from git_clearml.clearml import results as task_results
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Wish
+from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, Error, PublishFailed
 from git_clearml.forge import outputs as ci_outputs
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, MetricsReport, Policy, Task
+from git_clearml.model import Commit, Task
 from git_clearml.record import record as recording
 from git_clearml.record.branch import Target
-from git_clearml.record.model import Result
+from git_clearml.record.model import Wish
 from git_clearml.render import metrics as view
-from git_clearml.render.markdown import escape, link
 from git_clearml.report import rows as metrics
+from git_clearml.report.model import MetricsReport
 from git_clearml.report.rows import Selection
+from git_clearml.settings.policy import Policy
 
 _SUMMARY = re.compile(r"=+ (.*\b(?:passed|failed|errors?|skipped|no tests ran)\b.*) =+")
 _RAN = re.compile(r"Ran \d+ tests? in [\d.]+s")

@@ -24,13 +24,14 @@ from git_clearml.agent import sweep as sweeping
 from git_clearml.agent import watch as watching
 from git_clearml.agent.journal import Journal
 from git_clearml.agent.launch import Source
+from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base import process as processes
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Launch, Limits, Owner, Queue
+from git_clearml.clearml.model import Launch, Owner, Queue
 from git_clearml.errors import BadAnswer, CannotDecide, UsageError
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository

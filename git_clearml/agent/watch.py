@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from git_clearml.clearml.model import CheckOutcome, Limits, Seen
+from git_clearml.agent.model import CheckOutcome, Limits
+from git_clearml.clearml.model import Seen
 
 _WAITING = ("queued", "created")
 # ClearML's Kubernetes glue takes a task from its queue and puts it on one of its own, where it waits for its pod. With

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from git_clearml.render.markdown import escape
+from git_clearml.base.markdown import escape
 
 _NAMES = ("KEY", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL")
 _SHORTEST = 8  # characters; what is shorter stands in ordinary text too
 STRUCK = "[secret]"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_USER = re.compile(r"//[^/]*@")
 
 Value = TypeVar("Value")
 
@@ -52,3 +55,16 @@ def struck_markdown(text: str, secrets: Sequence[str]) -> str:
         for form in dict.fromkeys((secret, escape(secret, 0), quote(secret, safe=""))):
             text = text.replace(form, escape(STRUCK))
     return text
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user and password, as it may be shown or handed on. `git@host:path` keeps its user."""
+    if not _SCHEME.match(url.strip()):
+        return _USER.sub("//", url.strip())  # `ext::https://user:password@host`
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.netloc.rpartition("@")[2]
+        user = "git@" if parts.scheme == "ssh" and parts.username == "git" else ""
+        return urlunsplit(parts._replace(netloc=user + host))
+    except ValueError:
+        return _USER.sub("//", url.strip())

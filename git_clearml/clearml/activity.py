@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from git_clearml.clearml import response as answers
-from git_clearml.report.rows import MONITOR
+from git_clearml.clearml.model import MONITOR
 
 
 def shown(document: Mapping[str, Any]) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-from git_clearml.model import Metric, Problem
+from git_clearml.model import Metric
 
 
 @dataclass(frozen=True)
@@ -63,60 +62,6 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Seconds: waiting in the queue, running until the first sign of life, and bearing a server that is away."""
-
-    queued: float
-    running: float
-    away: float = 300.0
-
-
-class CheckOutcome(str, Enum):
-    """What a remote-runnable check comes to (design 8a, 11)."""
-
-    RUNNABLE = "runnable"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-    NO_WORKER = "no-worker"
-    INTERRUPTED = "interrupted"
-    UNDECIDED = "undecided"
-
-    @property
-    def status(self) -> int:
-        """The exit status; an interruption has that of its signal instead."""
-        return {"runnable": 0, "failed": 1, "timeout": 1, "interrupted": 130}.get(self.value, 3)
-
-
-@dataclass(frozen=True)
-class Check:
-    """Everything `check-runnable` has to say. `task` is "" when none was launched.
-
-    `sentence` says in one line what happened, `cause` is the machine's word for it ("" for none), `left` lists what
-    could not be cleaned up. Text of a server stands in `log_tail` and `worker`: untrusted. `earlier`: nothing was
-    launched, because a check of the same tree had passed before.
-    """
-
-    outcome: CheckOutcome
-    status: int
-    commit: str = ""
-    tree: str = ""
-    task: str = ""
-    url: str = ""
-    queue: str = ""
-    worker: str = ""
-    seconds_queued: float = 0.0
-    seconds_running: float = 0.0
-    sentence: str = ""
-    cause: str = ""
-    log_tail: tuple[str, ...] = ()
-    earlier: bool = False
-    left: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    hint: str = ""
-
-
-@dataclass(frozen=True)
 class Owner:
     """Who launched a check's task, so that nobody else sweeps it while it is alive. Times are seconds since 1970."""
 
@@ -131,14 +76,41 @@ class Owner:
     task: str = ""
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What of a run is to be recorded in git: `kind` is none, notes or commit; the rest says how."""
+MONITOR = ":monitor:"
+"""How the titles of ClearML's own resource monitor begin."""
 
-    kind: str = "none"
-    push: bool = False
-    add: tuple[str, ...] = ()
-    before_push: str = ""
-    branch: str = ""
-    skip_ci: bool = False
-    committer: str = ""
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a task made: an artifact, or (`kind` is "model") an output model.
+
+    `uri` has no credentials in it. `hash` is ClearML's SHA-256 of the content, `size` in bytes; "" and None where the
+    server knows none, which is so for every model.
+    """
+
+    name: str
+    kind: str  # "artifact" | "model"
+    uri: str
+    hash: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A task of a server with what it came to. Text in it comes from there: untrusted.
+
+    `status` is ClearML's word, `completed` ISO 8601 in UTC and "" while there is none (a failed task never has one),
+    `commit` what the task recorded. `parameters` are pairs of Section/name and value, by name; `metrics` and
+    `artifacts` are sorted by name too.
+    """
+
+    task: str
+    name: str = ""
+    project: str = ""
+    status: str = ""
+    url: str = ""
+    commit: str = ""
+    completed: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.base.files import read_limited
+from git_clearml.base.jsonvalue import finite
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import diff as diffs
 from git_clearml.model import Metric, Session
-from git_clearml.run.record import finite
-from git_clearml.run.store import read_limited
 from git_clearml.settings import table as settings
 
 TASK_BYTES = 20_000_000

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from git_clearml.errors import BadAnswer
-from git_clearml.model import Metric, Policy
+from git_clearml.model import Metric
 from git_clearml.run import record as run_records
+from git_clearml.settings.policy import Policy
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WHICH = "is it a ClearML API server?"

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from git_clearml.base import secrets as redaction
+from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.clearml.model import Artifact, Result
 from git_clearml.errors import BadAnswer, CannotDecide
-from git_clearml.git import url as repository_urls
-from git_clearml.record.model import Artifact, Result
 from git_clearml.run import record as run_records
 from git_clearml.verdict import server
 
@@ -133,7 +133,7 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
 
 
 def _shown(uri: str) -> str:
-    return repository_urls.without_credentials(uri) if "@" in uri else uri
+    return without_credentials(uri) if "@" in uri else uri
 
 
 def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

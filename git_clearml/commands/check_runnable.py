@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.agent import check as checks
 from git_clearml.agent import launch as launching
 from git_clearml.agent import passes as proofs
+from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import tasks as agents
-from git_clearml.clearml.model import Check, CheckOutcome
 from git_clearml.errors import CannotDecide, Error, NotConfigured, PublishFailed, UsageError
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.hook import ref_updates as prepush
+from git_clearml.git.side_ref_records import SIDE_REFS
 from git_clearml.model import Commit, Problem
 from git_clearml.settings.load import Ruling
 from git_clearml.verdict import evidence
@@ -196,7 +196,7 @@ def _show_plan(judging: Judging, options: Options, console: Console) -> int:
     for note in (*source.notes, *notes):
         console.say(note)
     if source.needs_side_ref:
-        console.say(f"it would be pushed as {prepush.SIDE_REFS}... to {source.remote.shown}")
+        console.say(f"it would be pushed as {SIDE_REFS}... to {source.remote.shown}")
     document = agents.body(launching.of_source(launch, source), "<project>")
     console.product(json.dumps({"queue": launch.queue, **document}, indent=2))
     return 0

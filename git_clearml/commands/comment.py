@@ -13,8 +13,8 @@ from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 if TYPE_CHECKING:
     from git_clearml.forge.job import Context
     from git_clearml.git.repository import Repository
-    from git_clearml.model import VerifyReport
     from git_clearml.render.comment import Section
+    from git_clearml.report.model import VerifyReport
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:

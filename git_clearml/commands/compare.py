@@ -11,11 +11,13 @@ from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed
 from git_clearml.forge.job import Context
 from git_clearml.git.repository import Repository
-from git_clearml.model import Comparison, Outcome, Problem, Standing, Verdict, VerifyReport
+from git_clearml.model import Problem
 from git_clearml.report import best_tag as best
+from git_clearml.report.model import Comparison, Standing, VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import Judging, Surroundings
 
 _FLAGS = ("metric", "direction", "value", "tolerance", "tag")

@@ -10,9 +10,10 @@ from git_clearml.base.console import Console
 from git_clearml.base.sanitize import harmless
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, NotARepository, UnknownRevision
-from git_clearml.git.repository import POLICY_FILE, Repository
+from git_clearml.git.repository import Repository
 from git_clearml.settings import load as policies
 from git_clearml.settings import table as settings
+from git_clearml.settings.load import POLICY_FILE
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:

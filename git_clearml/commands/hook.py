@@ -11,8 +11,9 @@ from git_clearml.base.console import Console
 from git_clearml.errors import Error, UsageError
 from git_clearml.hook import ref_updates as prepush
 from git_clearml.hook import skip
-from git_clearml.model import Outcome, VerifyReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
+from git_clearml.verdict.model import Outcome
 
 _WIDTH = 80
 AROUND = "to push all the same, and answer for it: GIT_CLEARML_SKIP=1 git push ..."

@@ -14,11 +14,11 @@ from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
 from git_clearml.git import log as history
 from git_clearml.git.repository import Repository
-from git_clearml.model import Best
 from git_clearml.record import note_lines, notes
 from git_clearml.record.model import Decorated, Entry
 from git_clearml.render import log as view
 from git_clearml.settings import load as policies
+from git_clearml.settings.policy import Best
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML

@@ -16,12 +16,13 @@ from git_clearml.base.sanitize import harmless
 from git_clearml.commands import report
 from git_clearml.errors import CannotDecide, Error, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.model import Task, Verdict
+from git_clearml.model import Task
 from git_clearml.record import notes
 from git_clearml.report import report as reports
 from git_clearml.verdict import evidence
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.session import Judging
 
 _URL = re.compile(r"https?://[!-~]+")

@@ -19,7 +19,7 @@ from git_clearml.commands.hook import show
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook import ref_updates as prepush
 from git_clearml.hook import skip
-from git_clearml.model import VerifyReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 
 if TYPE_CHECKING:

@@ -8,15 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from git_clearml.base.console import Console
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, Error, UnknownRevision
 from git_clearml.forge.job import Context
-from git_clearml.git.repository import Repository, is_hash
-from git_clearml.model import MetricsReport, Outcome, Problem, Verdict, VerifyReport
+from git_clearml.git.repository import Repository
+from git_clearml.model import Problem
 from git_clearml.report import report as reports
+from git_clearml.report.model import MetricsReport, VerifyReport
 from git_clearml.report.rows import Selection
 from git_clearml.settings.load import Ruling
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Evidence
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import harmless
-from git_clearml.clearml.model import Wish
+from git_clearml.base.words import listed
 from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord
+from git_clearml.record.model import Wish
 from git_clearml.run import local as runs
 from git_clearml.settings import load as policies
-from git_clearml.verdict.rules import listed
 
 if TYPE_CHECKING:
     from git_clearml.record.branch import Target

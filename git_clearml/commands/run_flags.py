@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from git_clearml.clearml.model import Wish
 from git_clearml.errors import UsageError
+from git_clearml.record.model import Wish
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from git_clearml.agent.queue_command import Entry
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import harmless
+from git_clearml.base.words import listed
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
@@ -30,7 +31,6 @@ from git_clearml.git.repository import Repository
 from git_clearml.record import record as recording
 from git_clearml.verdict import evidence
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict.rules import listed
 
 _SHOWN = 10  # files named in a refusal
 _PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")

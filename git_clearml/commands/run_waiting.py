@@ -17,21 +17,22 @@ from git_clearml.agent.poll import Tail
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base.console import Console
+from git_clearml.base.ids import is_hash
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import harmless
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Owner, Seen, Wish
+from git_clearml.clearml.model import MONITOR, Owner, Seen
 from git_clearml.commands import run_flags
 from git_clearml.errors import CannotDecide, Interrupted, UsageError
 from git_clearml.git import side_ref as side_refs
-from git_clearml.git.repository import Repository, is_hash
+from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.record import record as recording
 from git_clearml.record.branch import Target
+from git_clearml.record.model import Wish
 from git_clearml.render.numbers import number
-from git_clearml.report.rows import MONITOR
 from git_clearml.verdict.session import Judging
 
 _METRICS = 3  # in the live line

@@ -13,8 +13,10 @@ from git_clearml.commands import verify_report
 from git_clearml.commands.verify_report import Call
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.model import Comparison, Outcome, Problem, VerifyReport
+from git_clearml.model import Problem
+from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.session import Judging
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
 
 def _with_check(judging: Judging, report: VerifyReport, call: Call) -> VerifyReport:
     """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
-    from git_clearml.clearml.model import CheckOutcome
+    from git_clearml.agent.model import CheckOutcome
     from git_clearml.commands import check_runnable
 
     verdict = report.verdicts[0]

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from git_clearml.base.console import Console
 from git_clearml.errors import Error, PublishFailed
 from git_clearml.git.repository import Repository
-from git_clearml.model import Comparison, Outcome, VerifyReport
+from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.session import Judging, Surroundings
 
 if TYPE_CHECKING:
-    from git_clearml.clearml.model import Check
+    from git_clearml.agent.model import Check
     from git_clearml.forge.job import Context
-    from git_clearml.model import CommentResult
     from git_clearml.render.comment import Section
+    from git_clearml.report.model import CommentResult
 
 
 @dataclass(frozen=True)

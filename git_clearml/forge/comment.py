@@ -16,10 +16,10 @@ from git_clearml.forge.github_asking import Clock, NotFound
 from git_clearml.forge.job import Context
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
-from git_clearml.model import CommentResult, VerifyReport
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
 from git_clearml.render.comment import Page, Section
+from git_clearml.report.model import CommentResult, VerifyReport
 from git_clearml.verdict import evidence
 
 BUDGET = 120.0  # seconds for everything that is published at once

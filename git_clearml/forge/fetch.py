@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
 from git_clearml.forge.job import Context
-from git_clearml.git.repository import POLICY_FILE, Repository, Resolved, is_hash
-from git_clearml.model import Commit
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Resolved
+from git_clearml.settings.load import POLICY_FILE
 
 FETCH_SECONDS = 60.0
 _HINT = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"

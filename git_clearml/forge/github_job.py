@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.base.ids import is_zero
 from git_clearml.errors import BadAnswer
-from git_clearml.hook.ref_updates import is_zero
 
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MOST_BYTES = 32_000_000  # GitHub sends no event of more than 25 MB

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from git_clearml.base.ids import is_zero
 from git_clearml.errors import BadAnswer, UsageError
 from git_clearml.forge.github_job import HASH, Event, read_event
-from git_clearml.hook.ref_updates import is_zero
 
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]+")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from git_clearml.agent.model import Check
 from git_clearml.base import secrets as redaction
-from git_clearml.clearml.model import Check
 from git_clearml.forge import outputs as ci_outputs
 from git_clearml.forge.job import Context
-from git_clearml.model import CommentResult, Comparison, Problem, Task, VerifyReport
+from git_clearml.model import Problem, Task
 from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page, Section
+from git_clearml.report.model import CommentResult, Comparison, VerifyReport
 
 _TITLE = "git clearml"
 Command = Callable[[str], None]

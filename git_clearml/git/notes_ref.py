@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import PublishFailed
-from git_clearml.git.repository import Repository, is_hash
+from git_clearml.git.repository import Repository
 from git_clearml.record.note_lines import MAX_BYTES
 
 REF = "refs/notes/clearml"

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from git_clearml.base.ids import is_hash
+from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import TimedOut, Unreachable
-from git_clearml.git import url as repository_urls
-from git_clearml.git.repository import Repository, is_hash
-from git_clearml.hook.ref_updates import SIDE_REFS
+from git_clearml.git.repository import Repository
+from git_clearml.git.side_ref_records import SIDE_REFS
 
 _PASSWORD = re.compile(r"//[^/\s'\"]*@")
 _LOCAL = re.compile(r"[^:/]*(?:/.*)?", re.DOTALL)  # no colon before the first slash: git's rule for a path
@@ -38,7 +39,7 @@ class Remote:
     @property
     def shown(self) -> str:
         """What to call it in a message."""
-        return self.name or repository_urls.without_credentials(self.url)
+        return self.name or without_credentials(self.url)
 
 
 def branch(repository: Repository) -> str:
@@ -85,7 +86,7 @@ def fetch_url(repository: Repository) -> str:
         status, out, _ = repository.run("ls-remote", "--get-url", remote)
         url = out.decode("utf-8", "surrogateescape").strip()
         if not status and url:
-            return repository_urls.without_credentials(url)
+            return without_credentials(url)
     main = repository.top
     if repository.git_dir != repository.common_dir:
         main = repository.common_dir.removesuffix("/.git")
@@ -99,7 +100,7 @@ def as_agents_see(url: str, base: str = "") -> str:
     """
     if _LOCAL.fullmatch(url):
         return _file_url(os.path.normpath(os.path.join(base or os.getcwd(), url)))
-    return repository_urls.without_credentials(url)
+    return without_credentials(url)
 
 
 def has(repository: Repository, remote: Remote, commit: str, *, timeout: float) -> bool:
@@ -196,7 +197,7 @@ def ask(
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", "surrogateescape"))
-    shown = texts[1].replace(remote.url, repository_urls.without_credentials(remote.url))
+    shown = texts[1].replace(remote.url, without_credentials(remote.url))
     return status, texts[0], _PASSWORD.sub("//", shown)
 
 

@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, NotARepository, UnknownRevision
 from git_clearml.git import url as repository_urls
-from git_clearml.model import Commit
+from git_clearml.model import Commit, Resolved
+from git_clearml.settings.load import POLICY_FILE
 
 if TYPE_CHECKING:
     from git.cmd import Git
 
-_FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
 _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
-POLICY_FILE = "pyproject.toml"
-
-
-def is_hash(text: str) -> bool:
-    """Is this the full, lower-case name of an object (SHA-1 or SHA-256)?"""
-    return bool(_FULL_HASH.fullmatch(text))
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A revision as typed, the commit it names, and the blob of that commit's pyproject.toml ("" for none)."""
-
-    rev: str
-    commit: Commit
-    policy_blob: str
 
 
 class Repository:

@@ -13,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from git_clearml.base import process as processes
+from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import CannotDecide, TimedOut
 from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref_records as records
-from git_clearml.git import url as repository_urls
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.git.side_ref_records import SideRef, recorded
-from git_clearml.hook.ref_updates import SIDE_REFS
+from git_clearml.git.side_ref_records import SIDE_REFS, SideRef, recorded
 
 __all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
 
@@ -61,7 +60,7 @@ def push(
     """
     ref = f"{SIDE_REFS}{commit[:12]}-{secrets.token_hex(4)}"
     leaf = records.leaf_of(ref, commit)
-    url, pid = repository_urls.without_credentials(remote.url), os.getpid()
+    url, pid = without_credentials(remote.url), os.getpid()
     born, now = processes.started(pid), float(clock())
     made = SideRef(
         ref, remote.name or url, url, commit, "", pid, born, processes.here(), now, now + needed, arriving=True
@@ -192,7 +191,7 @@ def _why(out: str, err: str, status: int) -> str:
 def _remote_of(repository: Repository, side_ref: SideRef) -> Remote:
     """Where the ref was pushed to: a remote of today that has that URL, for its credentials, else the URL alone."""
     for remote in (remotes.named(repository, side_ref.remote), remotes.pushed_to(repository)):
-        if remote and repository_urls.without_credentials(remote.url) == side_ref.url:
+        if remote and without_credentials(remote.url) == side_ref.url:
             return remote
     return Remote("", side_ref.url)
 

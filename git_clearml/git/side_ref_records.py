@@ -11,10 +11,10 @@ import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from git_clearml.base.files import read_limited
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
-from git_clearml.git.repository import Repository, is_hash
-from git_clearml.hook.ref_updates import SIDE_REFS
-from git_clearml.run.store import read_limited
+from git_clearml.git.repository import Repository
 
 _LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 _TASK = re.compile(r"[A-Za-z0-9_-]{0,64}")
@@ -126,3 +126,7 @@ def _read(path: str, leaf: str) -> SideRef | None:
 
 def _is_time(value: Any) -> bool:
     return type(value) is float and math.isfinite(value)
+
+
+SIDE_REFS = "refs/heads/git-clearml/"
+"""Where this tool itself pushes commits that an agent has to fetch."""

@@ -7,7 +7,6 @@ import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_USER = re.compile(r"//[^/]*@")
 _SCP_LIKE = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]]+\]|[^/:@\[]{2,}):(?P<path>.+)")
 
 
@@ -29,19 +28,6 @@ def normalise(url: str, base: str = "/") -> str:
     else:
         return "file:" + _tidy(posixpath.join(base, url))
     return host.strip("[]").lower() + _tidy("/" + path)
-
-
-def without_credentials(url: str) -> str:
-    """The URL without user and password, as it may be shown or handed on. `git@host:path` keeps its user."""
-    if not _SCHEME.match(url.strip()):
-        return _USER.sub("//", url.strip())  # `ext::https://user:password@host`
-    try:
-        parts = urlsplit(url.strip())
-        host = parts.netloc.rpartition("@")[2]
-        user = "git@" if parts.scheme == "ssh" and parts.username == "git" else ""
-        return urlunsplit(parts._replace(netloc=user + host))
-    except ValueError:
-        return _USER.sub("//", url.strip())
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Policy
-from git_clearml.verdict.code_paths import is_code
-from git_clearml.verdict.rules import NEVER_OK, untracked_ok
+from git_clearml.model import Commit
+from git_clearml.settings.code_paths import NEVER_OK, is_code, untracked_ok
+from git_clearml.settings.policy import Policy
 
 # Settings under which git may hide a change, or write outside our temporary index.
 _PLAIN = (

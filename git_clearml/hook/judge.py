@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from git_clearml.errors import CannotDecide, PolicyUnknown
-from git_clearml.git.repository import Repository, Resolved
+from git_clearml.git.repository import Repository
 from git_clearml.hook import ref_updates as prepush
 from git_clearml.hook.ref_updates import RefUpdate
-from git_clearml.model import Commit, Outcome, Policy, Problem, Verdict, VerifyReport
+from git_clearml.model import Commit, Problem, Resolved
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings import load as policies
+from git_clearml.settings.policy import Policy
 from git_clearml.verdict import evidence
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import resolve as verification
 from git_clearml.verdict.cache import Circumstances, Remembered
+from git_clearml.verdict.model import Outcome, Verdict
 
 BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
 

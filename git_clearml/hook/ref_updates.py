@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.base import globs
+from git_clearml.base.ids import is_zero
 from git_clearml.errors import UsageError
-from git_clearml.model import Policy
-
-SIDE_REFS = "refs/heads/git-clearml/"
-"""Where this tool itself pushes commits that an agent has to fetch."""
+from git_clearml.git.side_ref_records import SIDE_REFS
+from git_clearml.settings.policy import Policy
 
 _SIDE_REF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 _NOTES = "refs/notes/"
@@ -33,11 +32,6 @@ class RefUpdate:
     @property
     def creates(self) -> bool:
         return is_zero(self.remote_hash)
-
-
-def is_zero(name: str) -> bool:
-    """Is this git's way to say "no object"? 40 zeros, or 64 in a SHA-256 repository."""
-    return not name.strip("0")
 
 
 def parse_lines(text: str) -> list[RefUpdate]:

@@ -6,12 +6,13 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from git_clearml.base.ids import is_hash
+from git_clearml.base.words import listed
 from git_clearml.errors import Unreachable, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
-from git_clearml.git.repository import Repository, is_hash
-from git_clearml.hook.ref_updates import SIDE_REFS
-from git_clearml.verdict.rules import listed
+from git_clearml.git.repository import Repository
+from git_clearml.git.side_ref_records import SIDE_REFS
 
 HEADS = "refs/heads/"
 _LISTED = 20  # branches named in an error

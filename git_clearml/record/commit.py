@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 
 from git_clearml.base import secrets as redaction
 from git_clearml.base.sanitize import harmless
+from git_clearml.base.words import listed
+from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, Interrupted, PublishFailed
 from git_clearml.git import commit as commits
 from git_clearml.git import remote as remotes
@@ -26,11 +28,9 @@ from git_clearml.record import lockfile as lock
 from git_clearml.record import tree as results_files
 from git_clearml.record import unpushed as results_kept
 from git_clearml.record.branch import Target
-from git_clearml.record.model import Result
 from git_clearml.record.tree import Change
 from git_clearml.record.unpushed import Kept
-from git_clearml.verdict import code_paths as code
-from git_clearml.verdict.rules import listed
+from git_clearml.settings import code_paths as code
 
 _TRIES = 5  # pushes of a branch that somebody else moves
 _MOST_LOCKS = 100  # commits since the run among which ours may be already

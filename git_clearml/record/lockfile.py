@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from git_clearml.git import url as repository_urls
+from git_clearml.base.secrets import without_credentials
+from git_clearml.clearml.model import MONITOR, Artifact, Result
 from git_clearml.model import Metric
-from git_clearml.record.model import Artifact, Result
-from git_clearml.report.rows import MONITOR
 
 SCHEMA = 1
 MAX_BYTES = 20_000_000
@@ -80,7 +79,7 @@ def merged(before: Lock | None, commit: str, results: Iterable[Result]) -> tuple
 
 def without_secrets(uri: str) -> str:
     """The URI without user and password, and without the query that a signed URL has."""
-    uri = repository_urls.without_credentials(uri) if "@" in uri else uri
+    uri = without_credentials(uri) if "@" in uri else uri
     if uri.partition("://")[0].lower() not in _SIGNED:
         return uri
     try:

@@ -4,44 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from git_clearml.model import Metric
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What a task made: an artifact, or (`kind` is "model") an output model.
-
-    `uri` has no credentials in it. `hash` is ClearML's SHA-256 of the content, `size` in bytes; "" and None where the
-    server knows none, which is so for every model.
-    """
-
-    name: str
-    kind: str  # "artifact" | "model"
-    uri: str
-    hash: str = ""
-    size: int | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A task of a server with what it came to. Text in it comes from there: untrusted.
-
-    `status` is ClearML's word, `completed` ISO 8601 in UTC and "" while there is none (a failed task never has one),
-    `commit` what the task recorded. `parameters` are pairs of Section/name and value, by name; `metrics` and
-    `artifacts` are sorted by name too.
-    """
-
-    task: str
-    name: str = ""
-    project: str = ""
-    status: str = ""
-    url: str = ""
-    commit: str = ""
-    completed: str = ""
-    parameters: tuple[tuple[str, str], ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -69,3 +31,16 @@ class Decorated:
     short: str
     subject: str
     tasks: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What of a run is to be recorded in git: `kind` is none, notes or commit; the rest says how."""
+
+    kind: str = "none"
+    push: bool = False
+    add: tuple[str, ...] = ()
+    before_push: str = ""
+    branch: str = ""
+    skip_ci: bool = False
+    committer: str = ""

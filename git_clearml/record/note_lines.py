@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from git_clearml.git import url as repository_urls
-from git_clearml.record.model import Entry, Result
-from git_clearml.report.rows import MONITOR
-from git_clearml.run import record as run_records
+from git_clearml.base.jsonvalue import finite
+from git_clearml.base.secrets import without_credentials
+from git_clearml.clearml.model import MONITOR, Result
+from git_clearml.record.model import Entry
 
 SCHEMA = 1
 MAX_BYTES = 4_000_000
@@ -36,7 +36,7 @@ def entry(result: Result, recorded: str = "") -> Entry:
     metrics = {
         f"{one.metric}/{one.variant}": value
         for one in result.metrics
-        if not one.metric.startswith(MONITOR) and (value := run_records.finite(one.last)) is not None
+        if not one.metric.startswith(MONITOR) and (value := finite(one.last)) is not None
     }
     texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _shown(result.url)}
     return Entry(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
@@ -109,12 +109,12 @@ def _entry(text: bytes) -> Entry | None:
         return None
     if not _TASK.fullmatch(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
-    numbers = {name: number for name, value in metrics.items() if (number := run_records.finite(value)) is not None}
+    numbers = {name: number for name, value in metrics.items() if (number := finite(value)) is not None}
     return Entry(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
 
 
 def _shown(url: str) -> str:
-    return repository_urls.without_credentials(url) if "@" in url else url
+    return without_credentials(url) if "@" in url else url
 
 
 def _json(document: Mapping[str, Any]) -> str:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from git_clearml.base.ids import is_hash
+from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, PublishFailed, UnknownRevision
 from git_clearml.git import notes_ref as note_trees
 from git_clearml.git import remote as remotes
 from git_clearml.git.notes_ref import REF, Changes, Note
 from git_clearml.git.remote import Remote
-from git_clearml.git.repository import Repository, is_hash
+from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines
-from git_clearml.record.model import Entry, Result
+from git_clearml.record.model import Entry
 
 _FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
 # What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from git_clearml.base import secrets as redaction
-from git_clearml.clearml.model import Wish
+from git_clearml.clearml.model import Result
 from git_clearml.errors import Interrupted, UsageError
 from git_clearml.git import commit as commits
 from git_clearml.git import remote as remotes
@@ -19,7 +19,7 @@ from git_clearml.record import tree as results_files
 from git_clearml.record import unpushed as results_kept
 from git_clearml.record.branch import Target
 from git_clearml.record.commit import Options
-from git_clearml.record.model import Result
+from git_clearml.record.model import Wish
 
 _BUDGET = 120.0  # seconds for the network, as for all publishing
 

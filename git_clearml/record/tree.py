@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from git_clearml.base.words import listed
 from git_clearml.errors import UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile as lock
 from git_clearml.record.branch import Target
-from git_clearml.verdict import code_paths as code
+from git_clearml.settings import code_paths as code
 from git_clearml.verdict import results_commits as lineage
-from git_clearml.verdict.rules import listed
 
 PLAIN = "100644"
 NONE = ("000000", "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from git_clearml.agent.model import Check, CheckOutcome
+from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import harmless
-from git_clearml.clearml.model import Check, CheckOutcome
-from git_clearml.render import markdown
 
 _COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
 _MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}
@@ -33,14 +33,14 @@ def markdown_of(check: Check, limit: int = 60_000) -> str:
     """The same for a comment, in at most so many characters."""
     mark = _MARKS.get(check.outcome, "❔")
     title = f"**{mark} Runs on an agent**" if check.outcome is CheckOutcome.RUNNABLE else f"**{mark} Remote check**"
-    link = markdown.link("its task", check.url) if check.url else ""
-    facts = [markdown.escape(check.outcome.value), markdown.escape(check.sentence, 400), link]
+    page = link("its task", check.url) if check.url else ""
+    facts = [escape(check.outcome.value), escape(check.sentence, 400), page]
     lines = [title + ": " + ", ".join(fact for fact in facts if fact)]
     if check.task and not check.earlier:
-        lines.append(f"- {markdown.escape(_times(check))}")
-    lines += [f"- {markdown.escape(note, 300)}" for note in (*check.notes, *check.left)]
+        lines.append(f"- {escape(_times(check))}")
+    lines += [f"- {escape(note, 300)}" for note in (*check.notes, *check.left)]
     if check.hint and not check.problems:
-        lines.append(f"- Next: {markdown.code(check.hint)}")
+        lines.append(f"- Next: {code(check.hint)}")
     body = "\n".join(lines) + "\n"
     return body + _log(check, min(_MOST_LOG, limit - len(body)))
 

@@ -11,12 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from git_clearml import __version__
-from git_clearml.model import Equivalence, Finding, Outcome, Reason, Standing, Task, Verdict, VerifyReport
+from git_clearml.base.markdown import code, escape, link
+from git_clearml.model import Task
 from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
 from git_clearml.render.comment_history import COMMIT, Entry
-from git_clearml.render.markdown import MARKS, escape
+from git_clearml.render.markdown import MARKS
 from git_clearml.render.text import MOST_NEAR_MISSES
+from git_clearml.report.model import Standing, VerifyReport
+from git_clearml.settings.policy import Equivalence
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
 LIMIT = 65_536  # characters of a comment on GitHub
 SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
@@ -206,7 +210,7 @@ def _remarks(report: VerifyReport, limit: int) -> list[str]:
     for problem in report.problems[:_MOST_NOTES]:
         hint = f" Hint: {escape(problem.hint, 300)}" if problem.hint else ""
         lines.append(f"- {escape(problem.message, 500)}.{hint}")
-    next_step = [f"Next: {markdown.code(report.hint)}"] if report.hint and not report.problems else []
+    next_step = [f"Next: {code(report.hint)}"] if report.hint and not report.problems else []
     left_out = len(report.notes) + len(report.problems) - len(lines)
     return [*_list(lines, limit, left_out), *next_step]
 
@@ -217,7 +221,7 @@ def _history(page: Page, earlier: Sequence[Entry], limit: int) -> list[str]:
     rows = ["| commit | verdict | task |", "|---|---|---|"]
     size = sum(map(len, rows))
     for entry in earlier:
-        name = markdown.link(escape(entry.task, 60) or "task", entry.url) if entry.task or entry.url else ""
+        name = link(escape(entry.task, 60) or "task", entry.url) if entry.task or entry.url else ""
         rows.append(f"| {_commit(page, entry.commit)} | {MARKS[entry.outcome]} {entry.outcome.value} | {name} |")
         size += len(rows[-1]) + 1
         if size > limit:
@@ -237,11 +241,7 @@ def _footer(page: Page) -> str:
 def _commit(page: Page, name: str) -> str:
     if not COMMIT.fullmatch(name):
         return escape(name, 60)
-    return (
-        markdown.link(f"`{name[:12]}`", f"{page.repository_url}/commit/{name}")
-        if page.repository_url
-        else f"`{name[:12]}`"
-    )
+    return link(f"`{name[:12]}`", f"{page.repository_url}/commit/{name}") if page.repository_url else f"`{name[:12]}`"
 
 
 def _list(lines: Sequence[str], limit: int, left_out: int, mark: str = "-") -> list[str]:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.sanitize import harmless
-from git_clearml.model import Outcome, VerifyReport
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Outcome
 
 MOST_ENTRIES = 10
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.errors import Error
-from git_clearml.model import Comparison, Finding, MetricsReport, Problem, Row, Standing, Task, Verdict, VerifyReport
+from git_clearml.model import Problem, Task
 from git_clearml.render.text import MOST_NEAR_MISSES
+from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.verdict.model import Finding, Verdict
 
 if TYPE_CHECKING:
-    from git_clearml.clearml.model import Check
+    from git_clearml.agent.model import Check
 
 
 def verify(report: VerifyReport) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import harmless
 from git_clearml.record.model import Decorated, Entry
-from git_clearml.render import markdown
 from git_clearml.render.numbers import number
 
 _SHOWN = 2  # metrics of a task, where none are named
@@ -84,16 +84,16 @@ def markdown_rows(commits: Sequence[Decorated], names: Sequence[str]) -> str:
     """A row for each task, and one for each commit without any."""
     rows = []
     for commit in commits:
-        front = f"| {commit.short} | {markdown.escape(commit.subject)} |"
+        front = f"| {commit.short} | {escape(commit.subject)} |"
         rows += [f"{front} {_cells(task, names)} |\n" for task in commit.tasks] or [f"{front}  |  |  |\n"]
     return "".join(rows)
 
 
 def _cells(task: Entry, names: Sequence[str]) -> str:
-    status = markdown.escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
-    link = markdown.link(markdown.escape(task.name, 80) or task.task, task.url)
-    numbers = ", ".join(f"{markdown.escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
-    return f"{status} | {link} | {numbers}"
+    status = escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
+    page = link(escape(task.name, 80) or task.task, task.url)
+    numbers = ", ".join(f"{escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
+    return f"{status} | {page} | {numbers}"
 
 
 def document(

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import harmless
-from git_clearml.model import Comparison, MetricsReport, Row, Standing
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
+from git_clearml.report.model import Comparison, MetricsReport, Row, Standing
 
 _MARKS = {
     Standing.BETTER: "✅",
@@ -74,8 +75,8 @@ def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False
     if report.task and not fold:
         lines += ["", f"By {markdown.task_link(report.task)}"]
     if report.against:
-        lines += ["", f"Against {markdown.escape(report.label, 80)}: {markdown.task_link(report.against)}"]
-    notes = "".join(f"- {markdown.escape(note, 300)}\n" for note in _notes(report))
+        lines += ["", f"Against {escape(report.label, 80)}: {markdown.task_link(report.against)}"]
+    notes = "".join(f"- {escape(note, 300)}\n" for note in _notes(report))
     before = "\n".join(lines) + "\n"
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
     draw = _folded if fold else metrics_markdown
@@ -106,7 +107,7 @@ def metrics_markdown(rows: Sequence[Row], limit: int = 0, column: str = "best") 
     """
     if not rows:
         return ""
-    table = _drawn(_metrics_table(rows, markdown.escape, column), "pipe") + "\n"
+    table = _drawn(_metrics_table(rows, escape, column), "pipe") + "\n"
     if not limit or len(table) <= limit:
         return table
     header, rule, *lines = table.splitlines(keepends=True)  # drawn once: a long table takes its time
@@ -152,12 +153,12 @@ def comparison_markdown(comparison: Comparison) -> str:
     mark = "⚠️" if comparison.outcome is Standing.WORSE and not comparison.status else _MARKS[comparison.outcome]
     lines = [f"### {mark} `{comparison.commit[:12]}` {_SENTENCES[comparison.outcome]}", ""]
     if comparison.current:
-        lines += [_drawn(_comparison_table(comparison, markdown.escape), "pipe"), ""]
+        lines += [_drawn(_comparison_table(comparison, escape), "pipe"), ""]
         lines.append(f"- current: {markdown.task_link(comparison.current)}")
     if comparison.best:
         lines.append(f"- best: {markdown.task_link(comparison.best)}")
-    lines += [f"- {markdown.escape(note, 300)}" for note in comparison.notes]
-    lines += [f"> {markdown.escape(problem.message, 500)}" for problem in comparison.problems]
+    lines += [f"- {escape(note, 300)}" for note in comparison.notes]
+    lines += [f"> {escape(problem.message, 500)}" for problem in comparison.problems]
     return "\n".join(lines) + "\n"
 
 

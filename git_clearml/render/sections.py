@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from git_clearml.agent.model import Check
 from git_clearml.base import secrets as redaction
-from git_clearml.clearml.model import Check
+from git_clearml.base.markdown import escape
 from git_clearml.errors import CannotDecide
-from git_clearml.model import Comparison, VerifyReport
-from git_clearml.render import markdown, metrics
+from git_clearml.render import metrics
 from git_clearml.render.comment import Section
 from git_clearml.report import report as reports
+from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.report.rows import Selection
 from git_clearml.verdict.session import Judging
 
@@ -40,7 +41,7 @@ def of_metrics(
         )
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")
-        note = f"The metrics could not be read: {markdown.escape(error.message, 300)}"
+        note = f"The metrics could not be read: {escape(error.message, 300)}"
         return [lambda _: note]
     shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
     return [lambda limit: metrics.report_markdown(shown, limit, fold=True)]

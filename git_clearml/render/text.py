@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from git_clearml.base.sanitize import harmless
-from git_clearml.model import Finding, Outcome, Task, Verdict, VerifyReport
+from git_clearml.model import Task
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Finding, Outcome, Verdict
 
 MOST_NEAR_MISSES = 10
 _COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}

@@ -12,14 +12,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from git_clearml.base.words import listed
+from git_clearml.clearml.model import MONITOR
 from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge.job import Context
-from git_clearml.model import Comparison, Outcome, Policy, Problem, Standing, Task, Verdict
+from git_clearml.model import Problem, Task
 from git_clearml.report import compare
-from git_clearml.report.rows import MONITOR
+from git_clearml.report.model import Comparison, Standing
+from git_clearml.settings.policy import Policy
 from git_clearml.verdict import evidence
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Evidence
-from git_clearml.verdict.rules import listed
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
 _NAME_ONE = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"

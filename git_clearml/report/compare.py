@@ -13,8 +13,11 @@ from datetime import datetime, timezone
 from fractions import Fraction
 from typing import Any
 
-from git_clearml.model import Best, Comparison, Outcome, Standing, Task, Verdict
+from git_clearml.model import Task
+from git_clearml.report.model import Comparison, Standing
+from git_clearml.settings.policy import Best
 from git_clearml.settings.table import Settings
+from git_clearml.verdict.model import Outcome, Verdict
 
 _FROM_VERDICT = {
     Outcome.REJECTED: (Standing.MISSING, "no task counts for this commit"),

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.model import MetricsReport, Policy, Task, Verdict
+from git_clearml.model import Task
 from git_clearml.report import best_tag as best
 from git_clearml.report import compare
 from git_clearml.report import rows as metrics
+from git_clearml.report.model import MetricsReport
 from git_clearml.report.rows import Selection
+from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve as verification
+from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.resolve import Evidence
 
 BEST = "best"

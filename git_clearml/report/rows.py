@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from git_clearml.model import Best, Metric, Row
+from git_clearml.base.words import listed
+from git_clearml.clearml.model import MONITOR
+from git_clearml.model import Metric
 from git_clearml.report import compare
-from git_clearml.verdict.rules import listed
-
-MONITOR = ":monitor:"
-"""How the titles of ClearML's own resource monitor begin."""
+from git_clearml.report.model import Row
+from git_clearml.settings.policy import Best
 
 _SUSPECT = "0 may have been NaN"
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from git_clearml.base.words import listed
 from git_clearml.clearml.diff import MARKER as DIFF_MARKER
 from git_clearml.settings.table import MARKER
-from git_clearml.verdict.rules import listed
 
 _VCS = ("CLEARML_VCS_", "TRAINS_VCS_")
 _BASE64_BYTES = 100_000  # Linux takes 131,072 bytes for one variable, its name included

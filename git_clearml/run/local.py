@@ -16,15 +16,16 @@ from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
+from git_clearml.clearml.model import Result
 from git_clearml.errors import BadSetting, CannotDecide, Error
 from git_clearml.git import remote as remotes
 from git_clearml.git import worktree as working_tree
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Policy, RunRecord
-from git_clearml.record.model import Result
+from git_clearml.model import Commit, RunRecord
 from git_clearml.run import environment as run_environment
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.store import RunStore
+from git_clearml.settings.policy import Policy
 
 _BUDGET = 30.0  # seconds of network after a run
 _MOST_PATHS = 1000  # of a kind in a record

@@ -7,12 +7,12 @@ task's user property. What cannot be read is a `Damaged` value.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from git_clearml.base.jsonvalue import finite
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
 
 SCHEMA = 1
@@ -44,16 +44,6 @@ class _MalformedError(Exception):
 def is_run_id(text: str) -> bool:
     """Is this 32 hexadecimal digits, as `git clearml run` makes its ids?"""
     return bool(_RUN_ID.fullmatch(text))
-
-
-def finite(value: Any) -> float | None:
-    """A JSON number as a float; None for what is no number, NaN and infinities, and numbers no float can hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def to_json(record: RunRecord) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import json
 import os
 import re
 import socket
-import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 
 from git_clearml.base import process as processes
+from git_clearml.base.files import read_limited
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
 from git_clearml.run.record import Damaged
@@ -80,25 +80,6 @@ class RunStore:
         if record.commit != commit or record.id != name.removesuffix(".json"):
             return Damaged(where, "it is the record of another run, moved here", commit)
         return replace(record, alive=not record.ended and _lives(record))
-
-
-def read_limited(path: str, limit: int) -> bytes | str:
-    """The content of a regular file of at most `limit` bytes, or a sentence that says why not.
-
-    No symbolic link is followed and no pipe waited for: the file may have been put there by anybody.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                return "it is not a regular file"
-            if found.st_size > limit:
-                return f"it is larger than {limit // 1_000_000} MB"
-            content = file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
-    return content if len(content) <= limit else f"it is larger than {limit // 1_000_000} MB"
 
 
 def _names(directory: str) -> list[str]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from git_clearml.base.ids import is_hash
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import BadAnswer, Refused
-from git_clearml.git.repository import is_hash
 from git_clearml.model import RunRecord, Session
 from git_clearml.run import record as run_records
 from git_clearml.settings.table import MARKER

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.git.repository import POLICY_FILE, Repository, Resolved
-from git_clearml.model import Policy
+from git_clearml.git.repository import Repository
+from git_clearml.model import Resolved
 from git_clearml.settings import table as settings
+from git_clearml.settings.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,6 @@ def rulings(
         origin = "flags" if settings.policy_flags(values) else resolved.commit.hash if has_table else "defaults"
         result.append(Ruling(settings.policy_of(values), values, origin, notes))
     return result
+
+
+POLICY_FILE = "pyproject.toml"

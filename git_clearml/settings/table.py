@@ -16,7 +16,7 @@ from typing import Any
 
 from git_clearml.base import globs
 from git_clearml.errors import BadSetting
-from git_clearml.model import Best, Equivalence, Policy, Runnable
+from git_clearml.settings.policy import Best, Equivalence, Policy, Runnable
 
 MARKER = "GIT_CLEARML_RUN"
 """The variable by which a task tells which run made it."""

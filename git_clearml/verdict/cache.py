@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_clearml import __version__
-from git_clearml.model import Policy
+from git_clearml.settings.policy import Policy
 
 _MOST = 4096  # bytes of one file
 _CROWDED = 2000  # files at which the expired ones are cleared away

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.git.repository import Repository
-from git_clearml.model import Outcome, Policy, Verdict
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict.model import Outcome, Verdict
 
 _USUAL = ("train.py", "main.py", "src/train.py")
 

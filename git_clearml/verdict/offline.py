@@ -9,9 +9,10 @@ from dataclasses import replace
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, RunRecord, Session, Task
+from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
+from git_clearml.settings.policy import Policy, Runnable
 
 _RECENT = 500
 

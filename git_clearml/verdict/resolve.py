@@ -14,10 +14,12 @@ from typing import Protocol
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.errors import BadSetting
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Equivalence, Metric, Outcome, Policy, Runnable, Task, Verdict
-from git_clearml.verdict import code_paths as code
+from git_clearml.model import Commit, Metric, Task
+from git_clearml.settings import code_paths as code
+from git_clearml.settings.policy import Equivalence, Policy, Runnable
 from git_clearml.verdict import results_commits as lineage
 from git_clearml.verdict import rules as policy
+from git_clearml.verdict.model import Outcome, Verdict
 
 _ONE_REQUEST = 500  # commits
 _SHOWN = 3  # equal commits that only explain a refusal

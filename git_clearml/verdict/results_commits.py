@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from git_clearml.errors import BadSetting, CannotDecide
-from git_clearml.git.repository import Repository, Resolved
-from git_clearml.model import Commit, Policy, Verdict
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Resolved
+from git_clearml.settings import code_paths as code
 from git_clearml.settings import table as settings
-from git_clearml.verdict import code_paths as code
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict.model import Verdict
 
 MOST = 100  # results commits, one on top of the other
 

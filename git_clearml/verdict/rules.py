@@ -6,28 +6,18 @@ Each rule looks at one task and gives the reasons why it does not count. A task 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from git_clearml.base import globs
+from git_clearml.base.secrets import without_credentials
+from git_clearml.base.words import listed
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.git import url as repository_urls
-from git_clearml.model import (
-    Commit,
-    DiffKind,
-    Equivalence,
-    Finding,
-    Outcome,
-    Policy,
-    Reason,
-    RunRecord,
-    Task,
-    Verdict,
-)
-
-NEVER_OK = ("*.py", "*.pyx", "*.ipynb", "*.sh", "*.so", "*.pyd", "*.dll", "*.dylib")
-"""Untracked files of these kinds are code, whatever `untracked-ok` says."""
+from git_clearml.model import Commit, DiffKind, RunRecord, Task
+from git_clearml.settings.code_paths import untracked_ok
+from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
 
 @dataclass(frozen=True)
@@ -195,7 +185,7 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
         if not policy.allow_no_repository:
             reasons.append(Reason("no-repository", "recorded no repository"))
     elif name not in facts.repositories:
-        shown = repository_urls.without_credentials(task.repository)
+        shown = without_credentials(task.repository)
         reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}"))
     return reasons
 
@@ -238,12 +228,6 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
     return reasons
 
 
-def untracked_ok(path: str, policy: Policy) -> bool:
-    """May a run find this untracked file? Never code, and only where the policy says so."""
-    name = path.rpartition("/")[2]
-    return globs.matches(policy.untracked_ok, path) and not globs.matches(NEVER_OK, name)
-
-
 def ago(moment: str, now: datetime) -> str:
     """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
     try:
@@ -259,12 +243,6 @@ def ago(moment: str, now: datetime) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return ""
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 4 more`."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.base.ids import is_hash
 from git_clearml.clearml import diff as diffs
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import MEGABYTE, ClearML
 from git_clearml.errors import BadAnswer, Refused
-from git_clearml.git.repository import is_hash
-from git_clearml.model import Diff, DiffKind, Metric, Policy, Runnable, Task
+from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run import record as run_records
+from git_clearml.settings.policy import Policy, Runnable
 
 _PAGE = 500  # a page is never longer, whatever one asks for [14]
 _SCROLL = 5000  # a scroll is [15]

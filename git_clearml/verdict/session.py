@@ -6,19 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, Error
-from git_clearml.git.repository import Repository, Resolved, is_hash
-from git_clearml.model import Comparison, Equivalence, Outcome, Policy, Problem, Verdict, VerifyReport
+from git_clearml.git.repository import Repository
+from git_clearml.model import Problem, Resolved
+from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.settings import load as policies
 from git_clearml.settings.load import Ruling
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import evidence
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import resolve as verification
 from git_clearml.verdict import results_commits as lineage
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Evidence
 
 if TYPE_CHECKING:
-    from git_clearml.clearml.model import Check
+    from git_clearml.agent.model import Check
     from git_clearml.forge.fetch import FileAt
     from git_clearml.forge.job import Context
 

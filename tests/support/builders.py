@@ -5,20 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from git_clearml.model import (
-    Commit,
-    Diff,
-    DiffKind,
-    Equivalence,
-    Finding,
-    Outcome,
-    Policy,
-    Reason,
-    RunRecord,
-    Task,
-    Verdict,
-    VerifyReport,
-)
+from git_clearml.model import Commit, Diff, DiffKind, RunRecord, Task
+from git_clearml.report.model import VerifyReport
+from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.rules import Facts
 
 HASH = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"

@@ -17,14 +17,15 @@ from typing import Any
 
 from git_clearml.agent import owners
 from git_clearml.agent.check import Checking, Order
+from git_clearml.agent.model import Check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.model import Check, Owner
+from git_clearml.clearml.model import Owner
 from git_clearml.errors import Interrupted
 from git_clearml.git.repository import Repository
-from git_clearml.model import Runnable
+from git_clearml.settings.policy import Runnable
 from tests.support.clearml_common import Json, stamp
 from tests.support.clearml_events import add_all, scalar
 from tests.support.clearml_http import CALLS

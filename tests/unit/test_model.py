@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.model import Outcome
+from git_clearml.verdict.model import Outcome
 
 
 @pytest.mark.parametrize(

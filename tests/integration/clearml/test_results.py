@@ -14,9 +14,9 @@ import pytest
 from git_clearml.clearml import results as task_results
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
+from git_clearml.clearml.model import Artifact, Result
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
-from git_clearml.record.model import Artifact, Result
 from git_clearml.run import record as run_records
 from tests.support.clearml_server import ClearMLServer
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.model import Result
 from git_clearml.git import log as history
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
-from git_clearml.record.model import Result
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, inside, process_environment
 from tests.support.program import Result as Ended

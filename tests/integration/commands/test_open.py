@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.model import Result
 from git_clearml.commands.open import may_open
 from git_clearml.git.repository import Repository
 from git_clearml.record import notes
-from git_clearml.record.model import Result
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, process_environment
 from tests.support.program import Result as Ended

@@ -16,8 +16,9 @@ from git_clearml.forge import github_asking
 from git_clearml.forge.github_asking import Clock
 from git_clearml.forge.job import detect
 from git_clearml.git.repository import Repository
-from git_clearml.model import Outcome, Verdict, VerifyReport
 from git_clearml.render import comment as view
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Outcome, Verdict
 from tests.support.actions import Job, pull_request
 from tests.support.clearml_common import ApiError
 from tests.support.github_server import BOT, TOKEN, Call, Fault, GitHubServer

@@ -213,7 +213,7 @@ def test_where_the_policy_is_not_to_be_had_the_verdict_is_undecided(
 
 
 def test_flags_cannot_loosen_the_policy_in_ci() -> None:
-    from git_clearml.model import Equivalence, Policy
+    from git_clearml.settings.policy import Equivalence, Policy
     from git_clearml.verdict.session import admitted
 
     policy = Policy(project="Vision", equivalence=Equivalence.TREE)

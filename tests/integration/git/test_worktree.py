@@ -11,7 +11,7 @@ import pytest
 from git_clearml.git import worktree as working_tree
 from git_clearml.git.repository import Repository
 from git_clearml.git.worktree import Changes, Look
-from git_clearml.model import Policy
+from git_clearml.settings.policy import Policy
 from tests.support.repos import Repo, make_repo
 
 FILES = {"train.py": "print(1)\n", "src/model.py": "x = 1\n", "README.md": "hello\n", ".gitignore": "*.log\nbuild/\n"}

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml.clearml.model import Result
 from git_clearml.errors import PublishFailed, UnknownRevision
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
-from git_clearml.record.model import Entry, Result
+from git_clearml.record.model import Entry
 from tests.support.git_http import GitServer
 from tests.support.program import Gate, process_environment
 from tests.support.pushing import bare, on_path, present, refs_of, without_privileges, write_hook

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.model import Artifact, Result
 from git_clearml.errors import CannotDecide, Interrupted, PublishFailed, Unreachable, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile as lock
 from git_clearml.record.commit import Done, Options, Plan, execute, plan
-from git_clearml.record.model import Artifact, Result
 from git_clearml.record.unpushed import REFS as KEPT
 from git_clearml.record.unpushed import Kept
 from tests.support.clearml_server import ClearMLServer

@@ -13,8 +13,11 @@ import pytest
 
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml.client import ClearML
-from git_clearml.model import Best, Comparison, Outcome, Policy, Standing, Task, Verdict
+from git_clearml.model import Task
 from git_clearml.report import best_tag as best
+from git_clearml.report.model import Comparison, Standing
+from git_clearml.settings.policy import Best, Policy
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.server import ServerEvidence
 from tests.support.clearml_common import Json
 from tests.support.clearml_server import ClearMLServer

@@ -14,9 +14,9 @@ from git_clearml.agent import owners
 from git_clearml.agent import passes as proofs
 from git_clearml.clearml.model import Owner
 from git_clearml.git.repository import Repository
-from git_clearml.model import Policy, Runnable
+from git_clearml.settings.code_paths import is_code
+from git_clearml.settings.policy import Policy, Runnable
 from git_clearml.verdict import results_commits as lineage
-from git_clearml.verdict.code_paths import is_code
 from git_clearml.verdict.results_commits import MOST
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate, inside

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from git_clearml.agent import owners
 from git_clearml.clearml.model import Owner
-from git_clearml.model import Runnable
+from git_clearml.settings.policy import Runnable
 
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 TASK = "d0f159060c6e45a6be0352171ce82cfa"

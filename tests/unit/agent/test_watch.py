@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.agent.model import CheckOutcome, Limits
 from git_clearml.agent.poll import pause
 from git_clearml.agent.watch import Watch, after, ending, run_end
 from git_clearml.clearml.activity import shown
-from git_clearml.clearml.model import CheckOutcome, Limits, Seen
-from git_clearml.report.rows import MONITOR
+from git_clearml.clearml.model import MONITOR, Seen
 
 LIMITS = Limits(queued=1800.0, running=600.0, away=300.0)
 QUEUE = "q" * 32

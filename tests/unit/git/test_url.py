@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.git.url import normalise, without_credentials
+from git_clearml.base.secrets import without_credentials
+from git_clearml.git.url import normalise
 
 SAME = [
     "https://github.com/acme/detector",

@@ -6,17 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.base.ids import is_zero
 from git_clearml.errors import UsageError
-from git_clearml.hook.ref_updates import (
-    RefUpdate,
-    by_commit,
-    from_pre_commit,
-    is_zero,
-    needs_judging,
-    parse_lines,
-    protected,
-)
-from git_clearml.model import Policy
+from git_clearml.hook.ref_updates import RefUpdate, by_commit, from_pre_commit, needs_judging, parse_lines, protected
+from git_clearml.settings.policy import Policy
 
 A, B, ZERO = "a" * 40, "b" * 40, "0" * 40
 

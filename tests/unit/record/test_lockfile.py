@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.clearml.model import Artifact, Result
 from git_clearml.model import Metric
 from git_clearml.record.lockfile import Lock, Unreadable, from_text, merged, to_text, without_secrets
-from git_clearml.record.model import Artifact, Result
 from tests.support.builders import HASH, OTHER_HASH
 
 RESULT = Result(

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.clearml.model import Result
 from git_clearml.model import Metric
 from git_clearml.record import note_lines
-from git_clearml.record.model import Decorated, Entry, Result
+from git_clearml.record.model import Decorated, Entry
 from git_clearml.render import log
 
 TASK = "0123456789abcdef0123456789abcdef"

@@ -17,28 +17,18 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from git_clearml.agent.model import Check, CheckOutcome
+from git_clearml.base.markdown import GUARD, code, escape, link
 from git_clearml.base.sanitize import harmless
-from git_clearml.clearml.model import Check, CheckOutcome
-from git_clearml.model import (
-    Comparison,
-    Equivalence,
-    Finding,
-    MetricsReport,
-    Outcome,
-    Problem,
-    Reason,
-    Row,
-    Standing,
-    Task,
-    Verdict,
-    VerifyReport,
-)
+from git_clearml.model import Problem, Task
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page, Section
 from git_clearml.render.comment_history import Entry
-from git_clearml.render.markdown import GUARD, code, escape, link
+from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.settings.policy import Equivalence
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 HEAD, OTHER = "1a2b3c4d5e6f" + 28 * "0", "9f8e7d6c5b4a" + 28 * "1"

@@ -7,13 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.clearml.model import Check, CheckOutcome
-from git_clearml.model import Comparison, MetricsReport, Outcome, Row, Standing, Verdict, VerifyReport
+from git_clearml.agent.model import Check, CheckOutcome
+from git_clearml.base.markdown import escape
 from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page
-from git_clearml.render.markdown import escape
+from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.verdict.model import Outcome, Verdict
 from tests.unit.render.test_comment import HEAD, HOME, NASTY, OTHER, TASK, Reader, cases, names, seen, shown
 
 FRAME = {"h3", "p", "a", "code", "span", "sub", "ul", "li", "details", "summary", "strong", "table", "thead", "tbody"}

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from git_clearml.model import MetricsReport, Outcome, Row
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page
+from git_clearml.report.model import MetricsReport, Row
+from git_clearml.verdict.model import Outcome
 from tests.unit.render.test_comment import HEAD, TASK, Reader, report
 
 CHANGED = Row("validation", "accuracy", 0.9, 0.1, 0.9, 0.8, 0.1)

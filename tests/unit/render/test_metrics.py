@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.model import Best, Comparison, Metric, MetricsReport, Outcome, Row, Standing, Task, Verdict
+from git_clearml.model import Metric, Task
 from git_clearml.render import json as json_view
 from git_clearml.render import metrics as view
 from git_clearml.render.numbers import number
 from git_clearml.report import compare
 from git_clearml.report import rows as metrics
+from git_clearml.report.model import Comparison, MetricsReport, Row, Standing
 from git_clearml.report.rows import Selection
+from git_clearml.settings.policy import Best
+from git_clearml.verdict.model import Outcome, Verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 RULES = Best(metric="validation/accuracy", tolerance="0.5%")

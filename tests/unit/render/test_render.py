@@ -14,11 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.base.markdown import GUARD, code, escape, link
 from git_clearml.base.sanitize import harmless
 from git_clearml.errors import BadSetting, Unreachable
-from git_clearml.model import Equivalence, Finding, Outcome, Problem, Reason, VerifyReport
+from git_clearml.model import Problem
 from git_clearml.render import json as json_view
 from git_clearml.render import markdown, text
+from git_clearml.report.model import VerifyReport
+from git_clearml.settings.policy import Equivalence
+from git_clearml.verdict.model import Finding, Outcome, Reason
 from git_clearml.verdict.rules import judge
 from tests.support.builders import (
     DIRTY,
@@ -300,7 +304,7 @@ special = st.text(st.sampled_from(list("\\`*_{}[]()#+-.!|~:<>&@$1ahtps/w=^'\" \n
 
 @given(st.one_of(special, anything))
 def test_every_mark_of_markdown_is_escaped(given_: str) -> None:
-    escaped = markdown.escape(given_)
+    escaped = escape(given_)
     assert "\n" not in escaped
     bare = re.sub(r"\\[\\`*_{}\[\]()#+\-.!|~:]|<span>\$</span>|&(?:amp|lt|gt);", "", escaped)
     assert not re.search(r"[\\`*_{}\[\]()#+.!|~<>&$:-]", bare), escaped
@@ -310,15 +314,15 @@ def test_every_mark_of_markdown_is_escaped(given_: str) -> None:
 
 @given(st.one_of(special, anything))
 def test_escaped_text_reads_as_it_was(given_: str) -> None:
-    escaped = markdown.escape(given_, 0)
-    read = re.sub(r"\\(.)", r"\1", escaped.replace("<span>$</span>", "$").replace(markdown.GUARD, ""))
+    escaped = escape(given_, 0)
+    read = re.sub(r"\\(.)", r"\1", escaped.replace("<span>$</span>", "$").replace(GUARD, ""))
     read = read.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    assert read == " ".join(harmless(given_).split()).replace(markdown.GUARD, "")
+    assert read == " ".join(harmless(given_).split()).replace(GUARD, "")
 
 
 @given(st.one_of(st.text("`a ", max_size=20), anything))
 def test_a_code_span_ends_where_it_should(given_: str) -> None:
-    span = markdown.code(given_)
+    span = code(given_)
     fence = re.match("`+", span)
     assert fence
     assert span.endswith(fence[0])
@@ -332,12 +336,12 @@ def test_a_code_span_ends_where_it_should(given_: str) -> None:
     ["javascript:alert(1)", "", "data:text/html,x", "//host/x", "JAVASCRIPT://x", "file:///etc/passwd", " https://x"],
 )
 def test_only_a_page_is_linked(url: str) -> None:
-    assert markdown.link("train", url) == "**train**"
+    assert link("train", url) == "**train**"
 
 
 @given(anything)
 def test_a_link_cannot_be_broken_out_of(path: str) -> None:
-    shown = markdown.link("train", "https://host/" + path)
+    shown = link("train", "https://host/" + path)
     assert shown.startswith("[train](<https://host/")
     assert shown.endswith(">)")
     assert not set('<>\\|\n" `') & set(shown[len("[train](<") : -2])

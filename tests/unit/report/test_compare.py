@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting, PublishFailed, UsageError
-from git_clearml.model import Best, Comparison, Metric, Outcome, Policy, Standing, Task, Verdict
+from git_clearml.model import Metric, Task
 from git_clearml.report import best_tag as best
 from git_clearml.report import compare
+from git_clearml.report.model import Comparison, Standing
 from git_clearml.settings import table as settings
+from git_clearml.settings.policy import Best, Policy
+from git_clearml.verdict.model import Outcome, Verdict
 
 RULES = Best(metric="loss/train", direction="min")
 MAX = replace(RULES, direction="max")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting
-from git_clearml.model import Equivalence, Policy
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.settings.table import (
     SKIP,
     TABLE,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.model import Policy
+from git_clearml.settings.policy import Policy
 from git_clearml.verdict.cache import Circumstances, Remembered
 
 DAY = 86_400.0

@@ -11,19 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.model import (
-    Best,
-    Diff,
-    DiffKind,
-    Equivalence,
-    Finding,
-    Outcome,
-    Policy,
-    Reason,
-    Task,
-    Verdict,
-)
-from git_clearml.verdict.rules import ago, judge, listed, record_reasons, untracked_ok
+from git_clearml.base.words import listed
+from git_clearml.model import Diff, DiffKind, Task
+from git_clearml.settings.code_paths import untracked_ok
+from git_clearml.settings.policy import Best, Equivalence, Policy
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
+from git_clearml.verdict.rules import ago, judge, record_reasons
 from tests.support.builders import (
     ABSENT,
     DIRTY,

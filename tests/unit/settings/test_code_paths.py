@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from git_clearml.model import Policy
-from git_clearml.verdict.code_paths import is_code, unmatched
+from git_clearml.settings.code_paths import is_code, unmatched
+from git_clearml.settings.policy import Policy
 
 
 @pytest.mark.parametrize(

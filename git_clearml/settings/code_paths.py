@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from git_clearml.base import globs
-from git_clearml.model import Policy
-from git_clearml.verdict.rules import NEVER_OK, listed
+from git_clearml.base.words import listed
+from git_clearml.settings.policy import Policy
+
+NEVER_OK = ("*.py", "*.pyx", "*.ipynb", "*.sh", "*.so", "*.pyd", "*.dll", "*.dylib")
+"""Untracked files of these kinds are code, whatever `untracked-ok` says."""
 
 LOCK = "clearml.lock"
 """Where a results commit writes results down."""
@@ -78,3 +81,9 @@ def unmatched(policy: Policy, *trees: list[str]) -> str:
         if not any(globs.matches([bare], path) for tree in trees for path in tree):
             return pattern
     return ""
+
+
+def untracked_ok(path: str, policy: Policy) -> bool:
+    """May a run find this untracked file? Never code, and only where the policy says so."""
+    name = path.rpartition("/")[2]
+    return globs.matches(policy.untracked_ok, path) and not globs.matches(NEVER_OK, name)

@@ -1,0 +1,71 @@
+"""The policy's values: which tasks count, which refs are protected, what must be runnable. Frozen, and free of I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Equivalence(str, Enum):
+    """In which sense a task's commit is the judged one."""
+
+    COMMIT = "commit"
+    TREE = "tree"
+    PATHS = "paths"
+    RESULTS = "results"
+
+
+@dataclass(frozen=True)
+class Best:
+    """Policy of the best model (design 8b).
+
+    `project` is where the best task is looked up, "" for where the tasks are: a flag in CI may narrow which tasks
+    count, but not what they are measured by.
+    """
+
+    metric: str = ""
+    direction: str = "max"
+    value: str = "last"
+    tolerance: str = "0"
+    tag: str = "Best Performance"
+    on_worse: str = "fail"
+    zero_is_a_value: bool = False
+    project: str = ""
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """Policy of the remote-runnable check (design 8a). Timeouts in seconds."""
+
+    required: bool = False
+    queue: str = "default"
+    project: str = "Github CICD"
+    task_name: str = "cicd_test_task"
+    entry_point: str = "main.py"
+    folder: str = "."
+    args: tuple[str, ...] = ()
+    requirements: str = "requirements.txt"
+    docker: str = ""
+    execution_timeout: float = 600
+    queue_timeout: float = 1800
+    archive: str = "success"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The project's rules: which tasks count, which refs are protected (design 6). The defaults are the strict ones."""
+
+    project: str = ""
+    task_name: str = ""
+    protect: tuple[str, ...] = ()
+    equivalence: Equivalence = Equivalence.COMMIT
+    code_paths: tuple[str, ...] = ()
+    results_paths: tuple[str, ...] = ()
+    untracked_ok: tuple[str, ...] = ()
+    evidence: str = "auto"
+    published: str = "accept"
+    require_run_record: bool = False
+    allow_no_repository: bool = False
+    on_unreachable: str = "block"
+    best: Best = field(default_factory=Best)
+    runnable: Runnable = field(default_factory=Runnable)
