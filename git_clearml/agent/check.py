@@ -12,7 +12,6 @@ from typing import Any
 from git_clearml.agent import failure as explaining
 from git_clearml.agent import launch as launching
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import owners
 from git_clearml.agent import passes as proofs
 from git_clearml.agent import poll as following
 from git_clearml.agent import sweep as sweeping
@@ -24,9 +23,11 @@ from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch
 from git_clearml.base import process as processes
 from git_clearml.base.progress import Progress
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Launch, Owner, Queue
+from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.model import Launch, Queue
 from git_clearml.errors import BadAnswer, CannotDecide, Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote

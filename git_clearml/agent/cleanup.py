@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import owners
 from git_clearml.agent import passes as proofs
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Owner, Seen
+from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.model import Seen
 from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorized
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from git_clearml.agent import owners
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.clearml.model import Launch
 from git_clearml.errors import BadSetting, CannotDecide, UsageError

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.agent import owners
 from git_clearml.base import process as processes
 from git_clearml.base.ids import is_hash
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml.lease import Owner
 from git_clearml.errors import BadAnswer, Refused
 
 _PAGE = 500  # tasks; the most that a server gives at once

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import owners
 from git_clearml.base.ids import is_hash
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML

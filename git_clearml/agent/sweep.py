@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import owners
 from git_clearml.agent.lease import Owned
 from git_clearml.base import process as processes
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import CannotDecide

@@ -61,21 +61,6 @@ class Seen:
     metrics: tuple[Metric, ...] = ()
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Who launched a check's task, so that nobody else sweeps it while it is alive. Times are seconds since 1970."""
-
-    host: str
-    pid: int
-    pid_started: str
-    nonce: str
-    deadline: float
-    tree: str = ""
-    what: str = ""  # a digest of what was run on the tree
-    side_ref: str = ""
-    task: str = ""
-
-
 MONITOR = ":monitor:"
 """How the titles of ClearML's own resource monitor begin."""
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.clearml.properties import LAUNCH
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
-from git_clearml.run import record as run_records
 from git_clearml.settings.policy import Policy
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -111,23 +111,10 @@ def texts(document: Mapping[str, Any], key: str) -> list[str]:
 
 def launched(document: Mapping[str, Any], task: str) -> bool:
     """Does the task itself, and not one that it was cloned from, bear the name of a `git clearml run --queue`?"""
-    value = part(part(part(document, "hyperparams"), "properties"), run_records.LAUNCH).get("value")
+    value = part(part(part(document, "hyperparams"), "properties"), LAUNCH).get("value")
     if not value:
         return False
-    from git_clearml.agent import owners
+    from git_clearml.clearml import lease as owners
 
     owner = owners.from_property(value)
     return owner is not None and owner.task == task
-
-
-def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
-    properties = part(part(document, "hyperparams"), "properties")
-    entry = part(properties, run_records.PROPERTY)
-    text = entry.get("value")
-    if not text:
-        return {}
-    record = run_records.from_property(str(text))
-    if isinstance(record, run_records.Damaged):
-        return {"damage": f"its run record cannot be read: {record.why}"}
-    return {"run": record}

@@ -16,8 +16,8 @@ from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import MEGABYTE, ClearML
 from git_clearml.clearml.model import Artifact, Result
+from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer, CannotDecide
-from git_clearml.run import record as run_records
 from git_clearml.verdict import server
 
 _AT_ONCE = 500  # ids of one query: a page is never longer [14]
@@ -25,7 +25,7 @@ _LIMIT = 64 * MEGABYTE
 _LIGHT = ("id", "name", "status", "project.name", "script.version_num", "completed")
 _WHOLE = (*_LIGHT, "last_metrics", "hyperparams", "execution.artifacts", "models.output")
 _PRIVATE = "Environment"  # the section with the task's environment variables: secrets, as likely as not
-_OURS = ("properties", run_records.PROPERTY)
+_OURS = ("properties", PROPERTY)
 
 
 def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:

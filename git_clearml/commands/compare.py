@@ -116,7 +116,9 @@ def _compared(judging: Judging, context: Context | None, arguments: argparse.Nam
         verdict = judging.verdicts()[0]
         if not arguments.tag_best:
             return verdict, best.compared(source, verdict, rules)
-        may_write, why_not = best.may_write(context, os.environ, unmerged=arguments.tag_unmerged)
+        may_write, why_not = best.may_write(
+            context.is_push_to_base if context else None, os.environ, unmerged=arguments.tag_unmerged
+        )
         dry_run = arguments.dry_run
         return verdict, best.settle(source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run)
     except CannotDecide as error:

@@ -7,12 +7,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
 from git_clearml.git import log as history
+from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines, notes
 from git_clearml.record.model import Decorated, Entry
@@ -130,12 +130,14 @@ class _Source:
         """Those of the metrics that no task had."""
         return sorted(set(names) - self._seen)
 
-    def decorated(self, blocks: Iterator[list[Decorated]]) -> Iterator[list[Decorated]]:
+    def decorated(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[Decorated]]:
         """The commits with their tasks: the server's, then those on record that the server did not tell of."""
         for commits in blocks if self._timeout is None else _grouped(blocks):
             names = [one.commit for one in commits]
             recorded, fetched = self._notes.of(names), self._fetched(names)
-            made = [replace(one, tasks=_both(fetched, recorded, one.commit)) for one in commits]
+            made = [
+                Decorated(one.commit, one.short, one.subject, _both(fetched, recorded, one.commit)) for one in commits
+            ]
             self._seen |= {name for one in made for task in one.tasks for name, _ in task.metrics}
             yield made
 
@@ -169,9 +171,9 @@ def _connected(timeout: float, console: Console) -> ClearML:
     return ClearML(server, timeout, environment=os.environ, log=console.log)
 
 
-def _grouped(blocks: Iterator[list[Decorated]]) -> Iterator[list[Decorated]]:
+def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
     """The same commits, as many at a time as one query takes."""
-    waiting: list[Decorated] = []
+    waiting: list[LogEntry] = []
     for some in blocks:
         waiting += some
         while len(waiting) >= _ONE_QUERY:

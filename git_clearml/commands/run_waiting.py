@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from git_clearml.agent import cleanup as cleaning
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import owners
 from git_clearml.agent import queue_end as run_reports
 from git_clearml.agent import queue_launch as queue_runs
 from git_clearml.agent.poll import Tail
@@ -20,10 +19,12 @@ from git_clearml.base.console import Console
 from git_clearml.base.ids import is_hash
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import harmless
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import MONITOR, Owner, Seen
+from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.model import MONITOR, Seen
 from git_clearml.commands import run_flags
 from git_clearml.errors import CannotDecide, Interrupted, UsageError
 from git_clearml.git import side_ref as side_refs

@@ -183,7 +183,9 @@ def _settled(judging: Judging, report: VerifyReport, call: Call) -> Comparison:
         note = f"no tag is moved: the remote check is {report.check.outcome.value}"
         comparison = best.compared(judging.source(policy.evidence), verdict, policy)
         return replace(comparison, notes=(*comparison.notes, note))
-    may_write, why_not = best.may_write(call.context, os.environ, unmerged=call.arguments.tag_unmerged)
+    may_write, why_not = best.may_write(
+        call.context.is_push_to_base if call.context else None, os.environ, unmerged=call.arguments.tag_unmerged
+    )
     dry_run = call.arguments.dry_run
     try:
         source = judging.source(policy.evidence)

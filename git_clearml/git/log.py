@@ -6,9 +6,9 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
-from git_clearml.record.model import Decorated
 
 _BLOCK = 65_536
 _FIELDS = "%H%x00%h%x00%s"
@@ -16,9 +16,18 @@ _FIELDS = "%H%x00%h%x00%s"
 _ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
 
 
+@dataclass(frozen=True)
+class LogEntry:
+    """A commit as `git log` names it: full and abbreviated hash, and its subject, whatever somebody committed."""
+
+    commit: str
+    short: str
+    subject: str
+
+
 def walk(
     ranges: Sequence[str], paths: Sequence[str], *, most: int | None = None
-) -> Generator[list[Decorated], None, None]:
+) -> Generator[list[LogEntry], None, None]:
     """The commits that `git log <ranges> -- <paths>` names here, in its order, whenever there are some; at most `most`.
 
     Close it, and git ends too. Raises UnknownRevision, UsageError for paths outside of the repository, and
@@ -43,7 +52,7 @@ def walk(
             raise _explained(talk.read(10_000).decode("utf-8", "replace"), ranges)
 
 
-def _commits(git: subprocess.Popen[bytes]) -> Iterator[list[Decorated]]:
+def _commits(git: subprocess.Popen[bytes]) -> Iterator[list[LogEntry]]:
     assert git.stdout is not None
     rest = b""
     while block := git.stdout.read(_BLOCK):  # unbuffered: what there is, not what would fill a buffer
@@ -52,7 +61,7 @@ def _commits(git: subprocess.Popen[bytes]) -> Iterator[list[Decorated]]:
         rest = b"\0".join(fields[whole:])
         texts = [one.decode("utf-8", "replace") for one in fields[:whole]]
         if texts:
-            yield [Decorated(*three) for three in zip(texts[0::3], texts[1::3], texts[2::3], strict=True)]
+            yield [LogEntry(*three) for three in zip(texts[0::3], texts[1::3], texts[2::3], strict=True)]
 
 
 def _explained(talk: str, ranges: Sequence[str]) -> Error:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import PublishFailed
 from git_clearml.git.repository import Repository
-from git_clearml.record.note_lines import MAX_BYTES
 
 REF = "refs/notes/clearml"
 _TRIES = 30  # of a write that others are quicker than
@@ -169,3 +168,7 @@ def said(err: str) -> str:
     lines = [_URL.sub("the remote", line.strip()) for line in err.splitlines() if line.strip()]
     found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
     return found.removeprefix("fatal: ").removeprefix("error: ") or "git does not say why"
+
+
+MAX_BYTES = 4_000_000
+"""A longer note is none of ours: it is not read."""

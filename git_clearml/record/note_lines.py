@@ -18,11 +18,10 @@ from typing import Any
 from git_clearml.base.jsonvalue import finite
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Result
+from git_clearml.git.notes_ref import MAX_BYTES
 from git_clearml.record.model import Entry
 
 SCHEMA = 1
-MAX_BYTES = 4_000_000
-"""A longer note is none of ours: it is not read."""
 
 _LINE = 32_000  # characters; some 600 metrics
 _TEXT = 1_000  # characters of a name

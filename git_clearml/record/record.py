@@ -11,7 +11,7 @@ from git_clearml.git import commit as commits
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Session
+from git_clearml.model import Commit
 from git_clearml.record import branch as results_branch
 from git_clearml.record import commit as results_commit
 from git_clearml.record import notes
@@ -103,9 +103,3 @@ def _say_kept(repository: Repository, commit: Commit, where: Target | None, warn
             remote, branch = (where.remote.name or "<remote>", where.branch) if where else ("<remote>", "<branch>")
             by_hand = f"git push {remote} {name[:12]}:{results_branch.HEADS}{branch}"
             warn(f"the results commit is kept, and not pushed: {name}; by hand: {by_hand}")
-
-
-def of_session(session: Session, status: str) -> Result:
-    """A task of a local run that no server knows, as the run record has it."""
-    metrics = tuple(sorted(session.metrics, key=lambda one: (one.metric, one.variant)))
-    return Result(session.id, session.name, session.project, status, "", session.commit, metrics=metrics)

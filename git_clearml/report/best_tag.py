@@ -15,7 +15,6 @@ from dataclasses import replace
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import MONITOR
 from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
-from git_clearml.forge.job import Context
 from git_clearml.model import Problem, Task
 from git_clearml.report import compare
 from git_clearml.report.model import Comparison, Standing
@@ -69,9 +68,10 @@ def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
     return replace(comparison, status=error.status, problems=(Problem(error.code, error.message, error.hint),))
 
 
-def may_write(context: Context | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
-    """May --tag-best write in this place (design 12), and if not, why."""
-    if unmerged or (context.is_push_to_base if context else not evidence.in_ci(environment)):
+def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
+    """May --tag-best write in this place (design 12), and if not, why. `pushes_to_base`: what the CI job does, None
+    outside of a job that we know."""
+    if unmerged or (not evidence.in_ci(environment) if pushes_to_base is None else pushes_to_base):
         return True, ""
     return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
 

@@ -21,7 +21,7 @@ from git_clearml.errors import BadSetting, CannotDecide, Error
 from git_clearml.git import remote as remotes
 from git_clearml.git import worktree as working_tree
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, RunRecord
+from git_clearml.model import Commit, RunRecord, Session
 from git_clearml.run import environment as run_environment
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.store import RunStore
@@ -187,10 +187,9 @@ def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], conso
     Raises the errors of ClearML.call.
     """
     from git_clearml.clearml import results as task_results
-    from git_clearml.record import record as recording
 
     offline = "completed" if record.exit_status == 0 else "failed"
-    found = [recording.of_session(one, offline) for one in record.sessions if one.path]
+    found = [of_session(one, offline) for one in record.sessions if one.path]
     known = [one.id for one in record.sessions if not one.path]
     if plan.server and known:
         api = ClearML(plan.server, _BUDGET, environment=environment, log=console.log)
@@ -217,3 +216,9 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user id without a name, in a container
         return str(os.getuid())
+
+
+def of_session(session: Session, status: str) -> Result:
+    """A task of a local run that no server knows, as the run record has it."""
+    metrics = tuple(sorted(session.metrics, key=lambda one: (one.metric, one.variant)))
+    return Result(session.id, session.name, session.project, status, "", session.commit, metrics=metrics)

@@ -13,14 +13,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from git_clearml.base.jsonvalue import finite
+from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
 
 SCHEMA = 1
-LAUNCH = "git_clearml_launch"
-"""That under which a task carries the name of the `git clearml run --queue` that launched it."""
 
-PROPERTY = "git_clearml_run"
-"""The user property under which a task on a server carries the record of its run."""
 
 _PROPERTY_BYTES = 60_000  # the property is sent along with every answer about the task
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

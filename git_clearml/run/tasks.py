@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from git_clearml.base.ids import is_hash
+from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import RunRecord, Session
 from git_clearml.run import record as run_records
@@ -47,7 +49,7 @@ def find(
 
 def attach(api: ClearML, task: str, record: RunRecord) -> None:
     """Puts the record onto the task as a user property. Raises the errors of ClearML.call."""
-    item = {"section": "properties", "name": run_records.PROPERTY, "value": run_records.to_property(record)}
+    item = {"section": "properties", "name": PROPERTY, "value": run_records.to_property(record)}
     item |= {"type": "str", "description": "written by git clearml run"}
     try:
         api.call("tasks.edit_hyper_params", {"task": task, "hyperparams": [item]})
@@ -57,7 +59,7 @@ def attach(api: ClearML, task: str, record: RunRecord) -> None:
         if not documents:
             raise
         sections = {**_part(documents[0], "hyperparams")}
-        sections["properties"] = {**_part(sections, "properties"), run_records.PROPERTY: item}
+        sections["properties"] = {**_part(sections, "properties"), PROPERTY: item}
         api.call("tasks.edit", {"task": task, "force": True, "hyperparams": sections})
 
 
@@ -125,3 +127,16 @@ def _described(document: Mapping[str, Any]) -> tuple[Session, str]:
         run=_marker(document),
     )
     return session, text(document, "status")
+
+
+def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
+    properties = answers.part(answers.part(document, "hyperparams"), "properties")
+    entry = answers.part(properties, PROPERTY)
+    text = entry.get("value")
+    if not text:
+        return {}
+    record = run_records.from_property(str(text))
+    if isinstance(record, run_records.Damaged):
+        return {"damage": f"its run record cannot be read: {record.why}"}
+    return {"run": record}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
 from git_clearml.settings import table as settings
 from git_clearml.settings.policy import Policy
+
+
+class PolicyFiles(Protocol):
+    """What a repository tells of settings: the contents of blobs by their hashes, and git's configuration as pairs."""
+
+    def blobs(self, names: Iterable[str]) -> dict[str, bytes]: ...
+
+    def config(self) -> Sequence[tuple[str, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Ruling:
 
 
 def rulings(
-    repository: Repository, commits: Sequence[Resolved], *, flags: Mapping[str, Any], environment: Mapping[str, str]
+    repository: PolicyFiles, commits: Sequence[Resolved], *, flags: Mapping[str, Any], environment: Mapping[str, str]
 ) -> list[Ruling]:
     """For each commit the policy in its own pyproject.toml, with the flags over it.
 

@@ -16,9 +16,10 @@ from git_clearml.base.ids import is_hash
 from git_clearml.clearml import diff as diffs
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.clearml.properties import LAUNCH, PROPERTY
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import Diff, DiffKind, Metric, Task
-from git_clearml.run import record as run_records
+from git_clearml.run.tasks import run_of
 from git_clearml.settings.policy import Policy, Runnable
 
 _PAGE = 500  # a page is never longer, whatever one asks for [14]
@@ -43,7 +44,7 @@ _FIELDS = (
     "last_iteration",
     "last_worker",
     "runtime._exec_agent_hostname",
-    f"hyperparams.properties.{run_records.PROPERTY}",
+    f"hyperparams.properties.{PROPERTY}",
 )
 _TAGGED_FIELDS = (
     "id",
@@ -273,7 +274,7 @@ class ServerEvidence:
             iteration=iteration if isinstance(iteration, int) else None,
             value=answers.metric_value(answers.part(document, "last_metrics"), policy),
             url=f"{self._api.server.web}/projects/{where}/experiments/{identity}/output/log",
-            **answers.run_of(document),
+            **run_of(document),
         )
 
 
@@ -282,7 +283,7 @@ _MAPS = {"runtime": "runtime", "hyperparams": "hyperparams", "last_metrics": "la
 
 def _fields(policy: Policy) -> list[str]:
     """What the decision needs and no more: of the metrics only the one that the policy names."""
-    launch = [f"hyperparams.properties.{run_records.LAUNCH}"] if policy.require_run_record else []
+    launch = [f"hyperparams.properties.{LAUNCH}"] if policy.require_run_record else []
     return [*_FIELDS, *launch, *_metric_fields(policy)]
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from git_clearml.agent import owners
 from git_clearml.agent.check import Checking, Order
 from git_clearml.agent.model import Check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml.lease import Owner
 from git_clearml.errors import Interrupted
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Runnable

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent import owners
+from git_clearml.clearml import lease as owners
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 from tests.support.clearml_common import Json

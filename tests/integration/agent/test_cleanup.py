@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from git_clearml.agent.cleanup import CleanUp, Launched, Wishes
-from git_clearml.agent.owners import CHECK, RUN, to_property
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml.lease import CHECK, RUN, Owner, to_property
 from git_clearml.errors import Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent import owners
 from git_clearml.agent import sweep as sweeping
 from git_clearml.base import process as processes
+from git_clearml.clearml import lease as owners
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml.lease import Owner
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository

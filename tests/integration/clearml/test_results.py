@@ -15,9 +15,9 @@ from git_clearml.clearml import results as task_results
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.model import Artifact, Result
+from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
-from git_clearml.run import record as run_records
 from tests.support.clearml_server import ClearMLServer
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -61,7 +61,7 @@ def test_everything_about_a_task(server: ClearMLServer) -> None:
             "General": {"épochs": entry("General", "épochs", "")},
             "Environment": {"TOKEN": entry("Environment", "TOKEN", "secret")},
             "properties": {
-                run_records.PROPERTY: entry("properties", run_records.PROPERTY, "{}"),
+                PROPERTY: entry("properties", PROPERTY, "{}"),
                 "team": entry("properties", "team", "vision"),
             },
         },

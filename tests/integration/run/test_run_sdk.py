@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
 from tests.conftest import sealed_environment
@@ -133,7 +134,7 @@ def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: dict[str, Ran],
     assert ran.result.status == 0, ran.result
     document = task(ran, server)
     assert (document["status"], document["script"]["version_num"]) == ("completed", ran.repo.head)
-    record = run_records.from_property(document["hyperparams"]["properties"][run_records.PROPERTY]["value"])
+    record = run_records.from_property(document["hyperparams"]["properties"][PROPERTY]["value"])
     assert isinstance(record, RunRecord)
     assert (record.id, record.exit_status, record.tasks) == (ran.record.id, 0, ((document["id"], "completed"),))
     ran.repo.policy("require-run-record = true", commit=False)

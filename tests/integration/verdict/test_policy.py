@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.agent import owners
+from git_clearml.clearml import lease as owners
 from tests.support.check_world import owner
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, process_environment

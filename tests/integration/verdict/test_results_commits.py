@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.agent import owners
 from git_clearml.agent import passes as proofs
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml import lease as owners
+from git_clearml.clearml.lease import Owner
 from git_clearml.git.repository import Repository
 from git_clearml.settings.code_paths import is_code
 from git_clearml.settings.policy import Policy, Runnable

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.clearml.model import Result
+from git_clearml.git.notes_ref import MAX_BYTES
 from git_clearml.model import Metric
 from git_clearml.record import note_lines
 from git_clearml.record.model import Decorated, Entry
@@ -176,7 +177,7 @@ def test_a_union_that_is_too_long_to_be_read_again_drops_what_was_recorded_first
         line(task=f"{n:032x}", recorded=f"2026-01-02T03:{n // 60:02}:{n % 60:02}Z", name="x" * 9000) for n in range(600)
     ]
     union = note_lines.union([b"\n".join(lines), b"words"])
-    assert len(union) <= note_lines.MAX_BYTES
+    assert len(union) <= MAX_BYTES
     kept = {int(one.task, 16) for one in note_lines.entries(union)}
     assert 400 < len(kept) < 500
     assert kept == set(range(600 - len(kept), 600))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.agent import owners
-from git_clearml.clearml.model import Owner
+from git_clearml.clearml import lease as owners
+from git_clearml.clearml.lease import Owner
 from git_clearml.settings.policy import Runnable
 
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.base.jsonvalue import finite
-from git_clearml.clearml.model import Owner
-from git_clearml.run import record as run_records
+from git_clearml.clearml.properties import LAUNCH
 from git_clearml.settings.policy import Runnable
 
 TAG = "git-clearml-check"
@@ -25,7 +25,7 @@ DONE = "git-clearml-ended"
 CHECK = "git_clearml_check"
 """The user property under which a check's task carries its owner."""
 
-RUN = run_records.LAUNCH
+RUN = LAUNCH
 """The same of a task that `run --queue` has launched."""
 
 ACTIVE = ("created", "queued", "in_progress")
@@ -85,3 +85,18 @@ def is_of(owner: Owner, task: str, status: str, parent: str) -> bool:
 def abandoned(owner: Owner, *, host: str, alive: bool, now: float) -> bool:
     """May the task be swept: is its deadline past, or has its process on this very host ended?"""
     return now > owner.deadline or (bool(host) and owner.host == host and not alive)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who launched a check's task, so that nobody else sweeps it while it is alive. Times are seconds since 1970."""
+
+    host: str
+    pid: int
+    pid_started: str
+    nonce: str
+    deadline: float
+    tree: str = ""
+    what: str = ""  # a digest of what was run on the tree
+    side_ref: str = ""
+    task: str = ""

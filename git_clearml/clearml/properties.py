@@ -1,0 +1,10 @@
+"""The user properties that we write on tasks: their names. A server keeps them in the section `properties`."""
+
+from __future__ import annotations
+
+LAUNCH = "git_clearml_launch"
+"""That under which a task carries the name of the `git clearml run --queue` that launched it."""
+
+
+PROPERTY = "git_clearml_run"
+"""The user property under which a task on a server carries the record of its run."""
