@@ -1,0 +1,124 @@
+"""Opens a connection to a server: straight or through the environment's proxy, with TLS as the setting says."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from git_clearml.errors import BadAnswer, Unreachable
+
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An open connection, and what each request over it needs. Whoever holds it alone may use it."""
+
+    http: http.client.HTTPConnection
+    prefix: str = ""  # before each path: scheme and host, where a proxy wants the whole URL
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # for the proxy
+
+    def abort(self) -> None:
+        """Ends the traffic under a thread that still reads or writes, which then closes the connection itself."""
+        sock = self.http.sock
+        if sock is not None:
+            try:
+                # Not the TLS socket's own `shutdown`: that one first forgets the encryption, and for a moment the
+                # other thread would write in the clear.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        try:
+            self.http.close()
+        except OSError:
+            return
+
+
+def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str], timeout: float) -> Connection:
+    """An open connection. Blocks until it stands; `timeout` seconds are for each step, not for all together.
+
+    `verify` is False for no check of certificates, True for the usual authorities, or the path of a CA file or
+    directory. Raises OSError (ssl.SSLError included), http.client.HTTPException, BadAnswer and Unreachable.
+    """
+    host, secure = url.hostname or "", url.scheme == "https"
+    port = url.port or (443 if secure else 80)
+    proxy = _proxy(url.scheme, host, port, environment)
+    first, first_port = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
+    if secure:
+        context = _trust(verify, environment)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            first, first_port, timeout=timeout, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(first, first_port, timeout=timeout)
+    opened = Connection(connection)
+    if proxy:
+        user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}" if proxy.username else ""
+        headers = {"Proxy-Authorization": basic(user)} if user else {}
+        if secure:
+            connection.set_tunnel(host, port, headers)
+        else:
+            opened = Connection(connection, f"http://{url.netloc}", headers)
+    try:
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def basic(user_and_password: str) -> str:
+    """The value of an Authorization header for `user:password`."""
+    return "Basic " + base64.b64encode(user_and_password.encode()).decode()
+
+
+def _trust(verify: bool | str, environment: Mapping[str, str]) -> ssl.SSLContext:
+    """What certificates to trust: the setting, else requests' variable (as ClearML's SDK does), else the system."""
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    bundle = verify if isinstance(verify, str) else environment.get("REQUESTS_CA_BUNDLE", "")
+    try:
+        if not bundle:
+            return ssl.create_default_context()
+        directory = bundle if os.path.isdir(bundle) else None
+        return ssl.create_default_context(cafile=None if directory else bundle, capath=directory)
+    except (OSError, ssl.SSLError):
+        raise BadAnswer(f"the CA file {bundle} cannot be used", "give a file of PEM certificates") from None
+
+
+def _proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> SplitResult | None:
+    """The proxy for this host, None for a straight connection. Nothing is imported when no variable names one."""
+    names = (f"{scheme}_proxy", "all_proxy")
+    values = (value for name in names for value in (environment.get(name), environment.get(name.upper())))
+    address = next((value for value in values if value), "")
+    if not address:
+        return None
+    from urllib import request
+
+    no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    bypassed = request.proxy_bypass_environment  # type: ignore[attr-defined]  # public, but not in typeshed
+    if no_proxy and bypassed(f"{host}:{port}", {"no": no_proxy}):
+        return None
+    try:
+        parts = urlsplit(address if "://" in address else "http://" + address)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme != "http" or not parts.hostname:
+        raise Unreachable(
+            f"the proxy in {names[0].upper()} is not an http:// URL", "fix it, or name the server in NO_PROXY"
+        )
+    return parts

@@ -1,0 +1,141 @@
+"""One HTTP exchange: what is asked of which server, what it answered, and the thread that waits for it.
+
+Every exchange runs in a thread that the deadline abandons: a name server that hangs, or a server that sends a byte a
+second, cannot hold us longer than the budget.
+"""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult
+
+from git_clearml import __version__
+from git_clearml.base.connection import CONNECT_SECONDS, Connection, connect
+from git_clearml.errors import BadAnswer
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server: its URL (https://host[:port][/path], no slash at the end, no user), and how its user names it.
+
+    `verify`: False for no check of certificates, True for the usual authorities, or the path of a CA file.
+    """
+
+    url: str
+    verify: bool | str = True
+    check_address: str = "check the server's address"  # hints
+    check_certificate: str = "REQUESTS_CA_BUNDLE names the file of your CA"
+    check_scheme: str = "is it an http:// server? check the scheme and the port of its address"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask: `path` is put behind the site's URL with a slash between."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of whatever status; the headers' names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Attempt:
+    """One exchange in a thread of its own. The connection is the thread's, until `run` returns a reply."""
+
+    def __init__(
+        self, site: Site, url: SplitResult, environment: Mapping[str, str], connection: Connection | None
+    ) -> None:
+        self._site, self._url, self._environment = site, url, environment
+        self.connection = connection
+        self._lock = threading.Lock()  # for the three that follow
+        self._abandoned = False
+        self._finished = False
+
+    def run(self, request: Request, limit: int, remaining: float) -> Reply | Exception | None:
+        """The reply, what went wrong, or None when it takes longer than `remaining` seconds.
+
+        Without a reply the connection is closed, and a request that has not been sent will not be.
+        """
+        answers: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                answer: Reply | Exception = self._exchange(request, limit, remaining)
+            except Exception as error:  # noqa: BLE001  handed over to the thread that asked
+                answer = error
+            with self._lock:
+                self._finished = True
+                if self._abandoned or isinstance(answer, Exception):
+                    self._let_go()
+            answers.put(answer)
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            return answers.get(timeout=remaining)
+        except queue.Empty:
+            self._abandon()
+            return None
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        with self._lock:
+            self._abandoned = True
+            if self._finished:
+                self._let_go()
+            elif self.connection is not None:
+                self.connection.abort()
+
+    def _let_go(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def _open(self, timeout: float) -> Connection:
+        """The connection that was kept, else a new one. Raises OSError when nobody waits for it any more."""
+        if self.connection is not None:
+            return self.connection
+        connection = connect(self._url, self._site.verify, self._environment, timeout)
+        with self._lock:
+            self.connection = connection
+            if self._abandoned:
+                raise TimeoutError
+        return connection
+
+    def _exchange(self, request: Request, limit: int, remaining: float) -> Reply:
+        connection = self._open(min(CONNECT_SECONDS, remaining))
+        if connection.http.sock is not None:
+            connection.http.sock.settimeout(remaining)
+        headers = {"Accept-Encoding": "identity", "User-Agent": f"git-clearml/{__version__}", **request.headers}
+        target = f"{connection.prefix}{self._url.path}/{request.path}"
+        connection.http.request(request.method, target, body=request.body, headers={**headers, **connection.headers})
+        with connection.http.getresponse() as response:
+            if (response.length or 0) > limit:
+                raise self._too_large(limit)
+            content = response.read(limit + 1)
+            if len(content) > limit:
+                raise self._too_large(limit)
+            if response.length:
+                raise http.client.IncompleteRead(content, response.length)
+        if response.will_close:
+            with self._lock:
+                self._let_go()
+        return Reply(response.status, {key.lower(): value for key, value in response.getheaders()}, content)
+
+    def _too_large(self, limit: int) -> BadAnswer:
+        return BadAnswer(f"{self._site.url} sent more than {limit // MEGABYTE} MB", self._site.check_address)

@@ -1,0 +1,262 @@
+"""One question at a time within its budget: what is late, wrong or misdirected is our error, without secrets."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from git_clearml.base.exchange import Request, Site
+from git_clearml.base.http import HttpClient
+from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unreachable
+from tests.support import faults
+from tests.support.faults import Scripted, answering, reply
+
+SECRET = "S3CRET-token"
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.01, 0.02))
+
+
+_CLIENTS: list[HttpClient] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_in_the_end() -> Iterator[None]:
+    yield
+    while _CLIENTS:
+        _CLIENTS.pop().close()
+
+
+def client(port: int, budget: float = 10.0, path: str = "", **more: Any) -> HttpClient:
+    _CLIENTS.append(HttpClient(Site(f"http://127.0.0.1:{port}{path}"), budget, **{"environment": {}, **more}))
+    return _CLIENTS[-1]
+
+
+def ask(path: str = "first", body: bytes | None = None, **headers: str) -> Request:
+    return Request("GET" if body is None else "POST", path, headers, body)
+
+
+# --- what is sent ------------------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_out_as_it_was_asked_for() -> None:
+    lines: list[str] = []
+    with answering(reply(b"{}", headers=("X-Kind: odd",))) as server:
+        http = client(server.port, path="/api/v1", log=lines.append)
+        answer = http.exchange(ask("repos/a?token=" + SECRET, Authorization="Bearer " + SECRET))
+        http.exchange(ask("repos/b", b'{"a": 1}'))
+        http.close()
+    first, second = (head.decode().split("\r\n") for head in server.requests)
+    assert first[0] == f"GET /api/v1/repos/a?token={SECRET} HTTP/1.1"
+    assert "Authorization: Bearer " + SECRET in first
+    assert "Accept-Encoding: identity" in first
+    assert any(line.startswith("User-Agent: git-clearml/") for line in first)
+    assert second[0] == "POST /api/v1/repos/b HTTP/1.1"
+    assert "Content-Length: 8" in second
+    assert (answer.status, answer.headers["x-kind"], answer.body) == (200, "odd", b"{}")
+    assert server.connections == 1
+    assert [line.partition(":")[0] for line in lines] == ["GET repos/a", "POST repos/b"]
+
+
+def test_nothing_that_was_asked_shows_in_a_repr() -> None:
+    assert SECRET not in repr(ask("first", SECRET.encode(), Authorization=SECRET))
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\r\nX: y", "a\0", "ключ"])
+def test_a_header_that_cannot_be_sent_is_not_quoted(odd: str) -> None:
+    with answering(reply(b"{}")) as server:
+        with pytest.raises(BadSetting) as raised:
+            client(server.port).exchange(ask(Authorization=SECRET + odd))
+        assert SECRET not in str(raised.value) + raised.value.hint
+    assert server.connections == 0
+
+
+def test_a_proxy_gets_the_whole_url_and_its_own_credentials() -> None:
+    with answering(reply(b"{}")) as proxy:
+        site = Site("http://clearml.internal:8008/base")
+        environment = {"HTTP_PROXY": f"http://user:pa%20ss@127.0.0.1:{proxy.port}"}
+        http = HttpClient(site, 10, environment=environment)
+        http.exchange(ask())
+        http.close()
+    lines = proxy.requests[0].decode().split("\r\n")
+    assert lines[0] == "GET http://clearml.internal:8008/base/first HTTP/1.1"
+    assert "Proxy-Authorization: Basic " + base64.b64encode(b"user:pa ss").decode() in lines
+
+
+# --- what comes back ---------------------------------------------------------------------------------------------
+
+
+def test_any_status_is_an_answer_but_not_a_redirect() -> None:
+    with answering(reply(b"no", status="404 Not Found")) as server:
+        assert client(server.port).exchange(ask()).status == 404
+    for place in ("http://elsewhere.invalid/x", "https://[bad", ""):
+        with answering(reply(b"", status="302 Found", headers=(f"Location: {place}",))) as server:
+            http = client(server.port)
+            with pytest.raises(BadAnswer, match=r"redirects to (elsewhere|elsewhere\.invalid);"):
+                http.exchange(ask(Authorization=SECRET))
+            http.close()
+        assert len(server.requests) == 1
+
+
+def test_an_answer_has_its_limit() -> None:
+    with answering(reply(b"x" * 100)) as server:
+        http = client(server.port)
+        assert len(http.exchange(ask(), limit=100).body) == 100
+        http.close()
+        with pytest.raises(BadAnswer, match="sent more than"):
+            client(server.port).exchange(ask(), limit=99)
+
+
+@pytest.mark.parametrize(
+    ("after", "waits"),
+    [
+        ("", [0.01, 0.02]),
+        ("3", [3, 3]),
+        ("\xb2", [0.01, 0.02]),
+        ("soon", [0.01, 0.02]),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", [0.01, 0.02]),
+        ("9" * 400, []),
+    ],
+)
+def test_an_unavailable_server_is_asked_again_when_it_says(after: str, waits: list[float]) -> None:
+    slept: list[float] = []
+    answer = reply(b"", status="503 Busy").replace(b"\r\n\r\n", f"\r\nRetry-After: {after}\r\n\r\n".encode("latin-1"))
+    with answering(answer) as server:
+        with pytest.raises(Unreachable, match=r"temporarily unavailable \(HTTP 503\)"):
+            client(server.port, sleep=slept.append).exchange(ask())
+        assert slept == waits
+        assert len(server.requests) == len(waits) + 1
+
+
+def test_what_must_not_happen_twice_is_asked_once() -> None:
+    with answering(reply(b"", status="502 Bad Gateway"), reply(b"{}")) as server:
+        with pytest.raises(Unreachable):
+            client(server.port).exchange(ask(), repeat=False)
+        assert len(server.requests) == 1
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
+    with answering(reply(b"{}", headers=("Connection: close",)), reply(b"{}")) as server:
+        http = client(server.port)
+        http.exchange(ask(), repeat=False)
+        http.exchange(ask(), repeat=False)
+        http.close()
+        assert server.connections == 2
+
+
+# --- time --------------------------------------------------------------------------------------------------------
+
+
+def test_the_budget_is_for_all_and_can_be_renewed() -> None:
+    now = [0.0]
+    with answering(reply(b"{}")) as server:
+        http = client(server.port, clock=lambda: now[0])
+        http.exchange(ask())
+        now[0] = 10.0
+        with pytest.raises(TimedOut, match="did not answer within 10 s"):
+            http.exchange(ask())
+        http.renew()
+        http.exchange(ask())
+        http.close()
+
+
+def test_a_silent_server_costs_the_budget_and_no_more() -> None:
+    with faults.silent() as server:
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            client(server.port, 0.2).exchange(ask())
+        assert time.monotonic() - started < 5
+
+
+def resolving(event: threading.Event, entered: threading.Event) -> Callable[..., Any]:
+    """A name server that answers the first question when the event comes, and the others at once."""
+    real = socket.getaddrinfo
+    asked: list[int] = []
+
+    def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 1:
+            entered.set()
+            event.wait(20)
+        return real(*args, **kwargs)
+
+    return getaddrinfo
+
+
+@pytest.mark.parametrize("renewed_first", [True, False])
+def test_what_was_given_up_is_never_sent_and_its_connection_never_used(
+    monkeypatch: pytest.MonkeyPatch, renewed_first: bool
+) -> None:
+    """The thread that the deadline left behind still connects; that connection is nobody's but its own."""
+    event, entered = threading.Event(), threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", resolving(event, entered))
+    with answering(reply(b"{}")) as server:
+        http = client(server.port, 0.2)
+        before = set(threading.enumerate())
+        with pytest.raises(TimedOut):
+            http.exchange(ask("first", b"{}"), repeat=False)
+        assert entered.is_set()
+        (left_behind,) = [thread for thread in threading.enumerate() if thread not in before]
+        if renewed_first:
+            http.renew()
+            http._deadline += 10
+            http.exchange(ask("second"))
+        event.set()
+        left_behind.join(10)
+        http.renew()
+        http._deadline += 10
+        http.exchange(ask("third"))
+        http.close()
+        paths = [head.split(b" ")[1] for head in server.requests]
+    assert paths == [*([b"/second"] if renewed_first else []), b"/third"]
+
+
+# --- faults ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret_request() -> Request:
+    return ask("first", SECRET.encode(), Authorization="Bearer " + SECRET)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nabc", "truncated"),
+    ],
+)
+def test_what_is_not_an_answer(raw: bytes, words: str, secret_request: Request) -> None:
+    def talk(connection: Any) -> None:
+        server.receive(connection)
+        connection.sendall(raw)
+
+    with Scripted(talk) as server, pytest.raises(BadAnswer, match=words) as raised:
+        client(server.port).exchange(secret_request)
+    assert SECRET not in str(raised.value)
+
+
+def test_hanging_up_is_tried_again_and_then_said(secret_request: Request) -> None:
+    with Scripted(lambda _: None) as server:
+        with pytest.raises(CannotDecide) as raised:
+            client(server.port).exchange(secret_request)
+        assert server.connections == 3
+    assert raised.value.code == "unreachable"
+
+
+def test_each_site_has_its_own_hints() -> None:
+    site = Site(f"http://127.0.0.1:{faults.closed_port()}", check_address="check BITBUCKET_API_URL")
+    with pytest.raises(Unreachable) as raised:
+        HttpClient(site, 5, environment={}).exchange(ask())
+    assert raised.value.hint.endswith("check BITBUCKET_API_URL")
+    bad_proxy = {"ALL_PROXY": "socks5://127.0.0.1:1"}
+    with pytest.raises(Unreachable, match="not an http:// URL"):
+        HttpClient(site, 5, environment=bad_proxy).exchange(ask())
