@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from git_clearml.base import secrets as redaction
+from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml import response as answers
-from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact, Result
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer, CannotDecide

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import diff as diffs
 from git_clearml.clearml import response as answers
-from git_clearml.clearml.client import MEGABYTE, ClearML
+from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import LAUNCH, PROPERTY
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import Diff, DiffKind, Metric, Task

@@ -29,7 +29,7 @@ LATE = 8.0  # seconds that a busy machine may add to a budget
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("git_clearml.clearml.client._RETRY_DELAYS", (0.01, 0.02))
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.01, 0.02))
 
 
 def ask(gate: Gate, host: str, *, budget: float = PATIENT, **env: str) -> Result:
