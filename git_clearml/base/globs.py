@@ -22,19 +22,23 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(_translate(pattern), re.DOTALL)
 
 
+_SPAN = "(?:[^/]+/)*"  # any number of directories
+
+
 def _translate(pattern: str) -> str:
     """A regular expression for the whole path. A pattern that ends in `/` means everything below."""
     if pattern.endswith("/"):
         pattern += "**"
     pattern = pattern.removeprefix("./").removeprefix("/")
-    out = []
+    out: list[str] = []
     position = 0
     while position < len(pattern):
         rest = pattern[position:]
         stars = len(rest) - len(rest.lstrip("*"))
         spans = stars > 1 and (position == 0 or pattern[position - 1] == "/")
         if spans and rest[stars : stars + 1] == "/":
-            out.append("(?:[^/]+/)*")
+            if out[-1:] != [_SPAN]:  # `**/**/` is `**/`; twice in the expression, a mismatch would take for ever
+                out.append(_SPAN)
             position += stars + 1
         elif spans and stars == len(rest):
             out.append(".+")

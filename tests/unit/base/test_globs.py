@@ -102,3 +102,13 @@ def test_one_of_several_patterns_is_enough_and_none_name_nothing() -> None:
 
 def test_a_long_pattern_of_stars_takes_no_time() -> None:
     assert not globs.matches(["**/a" * 12 + "b"], "/".join("a" * 25))
+
+
+def test_neighbouring_spans_are_one_span() -> None:
+    """Else each of them could take any number of the segments: exponential in their count."""
+    for pattern in ("**/" * 30 + "x", "***/**/" * 15 + "x", "src/" + "**/" * 30 + "x/" + "**/" * 30 + "**"):
+        assert not globs.matches([pattern], "src/" + "a/" * 40 + "y")
+    assert globs.matches(["**/**/x"], "x")
+    assert globs.matches(["**/**/x"], "a/b/c/x")
+    assert globs.matches(["a/**/**/**"], "a/b")
+    assert not globs.matches(["a/**/**/**"], "a")
