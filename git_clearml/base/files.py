@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import tempfile
 
 
-def read_limited(path: str, limit: int) -> bytes | str:
+def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
     """The content of a regular file of at most `limit` bytes, or a sentence that says why not.
 
     No symbolic link is followed and no pipe waited for: the file may have been put there by anybody.
     """
+    too_large = f"it is larger than {limit // 1_000_000} MB" if limit >= 1_000_000 else f"it has over {limit} bytes"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 return "it is not a regular file"
-            if found.st_size > limit:
-                return f"it is larger than {limit // 1_000_000} MB"
+            if status.st_size > limit:
+                return too_large
             content = file.read(limit + 1)
     except (OSError, ValueError) as error:
         return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
-    return content if len(content) <= limit else f"it is larger than {limit // 1_000_000} MB"
+    return content if len(content) <= limit else too_large
+
+
+def write_whole(
+    path: str | os.PathLike[str], content: bytes, *, mode: int = 0o600, durable: bool = False, prefix: str = ".new-"
+) -> None:
+    """Writes a new file beside `path` and renames it: a reader sees the old content or the new one, never a part.
+
+    What stands at `path`, be it a link or a pipe, is replaced and neither followed nor opened. `durable` outlasts a
+    power failure too. `prefix` begins the name of the file beside, which a process that is killed leaves behind.
+    Raises OSError, also where a directory stands at `path`; the old file is then still there.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=os.path.dirname(path) or ".")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            if mode != 0o600:
+                os.fchmod(descriptor, mode)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def private_directory(path: str | os.PathLike[str]) -> None:
+    """Makes the directory, and those above it that are missing, for our user alone. Raises OSError."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        private_directory(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)

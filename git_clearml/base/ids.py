@@ -1,17 +1,52 @@
-"""The shapes of ids: of git's objects and of ClearML's documents. Pure."""
+"""The shapes of ids: of git's objects, of ClearML's documents and of our own runs. Pure.
+
+Each is checked before it stands in a path, a query or a command line.
+"""
 
 from __future__ import annotations
 
 import re
 
-_FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+HASH_SIZES = (40, 64)  # hexadecimal digits of SHA-1 and SHA-256
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]+")
+_CLEARML_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OFFLINE_ID = re.compile(r"offline-[0-9a-f]{1,64}")
+_SIDE_REF_LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 
 
 def is_hash(text: str) -> bool:
     """Is this the full, lower-case name of an object (SHA-1 or SHA-256)?"""
-    return bool(_FULL_HASH.fullmatch(text))
+    return bool(_HASH.fullmatch(text))
 
 
 def is_zero(name: str) -> bool:
-    """Is this git's way to say "no object"? 40 zeros, or 64 in a SHA-256 repository."""
+    """Is this git's way to say "no object"? 40 zeros, or 64 in a SHA-256 repository; "" counts as well."""
     return not name.strip("0")
+
+
+def is_hex(text: str, least: int, most: int) -> bool:
+    """Are these lower-case hexadecimal digits, `least` to `most` of them: an abbreviated hash, a digest?"""
+    return least <= len(text) <= most and bool(_HEX.fullmatch(text))
+
+
+def is_clearml_id(text: str) -> bool:
+    """Is this the id that a ClearML server or its offline mode may give a task, a project or a queue?"""
+    return bool(_CLEARML_ID.fullmatch(text))
+
+
+def is_uuid(text: str) -> bool:
+    """Is this 32 hexadecimal digits: a run's id, and that of a task by a ClearML server of its own?"""
+    return is_hex(text, 32, 32)
+
+
+def is_offline_id(text: str) -> bool:
+    """Is this the id of a ClearML offline session, which is the name of its folder too?"""
+    return bool(_OFFLINE_ID.fullmatch(text))
+
+
+def side_ref_commit(leaf: str) -> str:
+    """The first 12 digits of the commit that the last part of a side ref's name tells, "" for no such name."""
+    match = _SIDE_REF_LEAF.fullmatch(leaf)
+    return match[1] if match else ""
