@@ -125,7 +125,7 @@ class Plan:
 
 def text() -> bytes:
     """The hook as this version ships it: beside the package in a wheel, in hooks/ in a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     for path in (here / "hooks" / "pre-push", here.parent / "hooks" / "pre-push"):
         if path.is_file():
             return path.read_bytes()
