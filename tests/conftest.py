@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.support.tools import require, summary
+
+# nohup, and `&` in a script, have these ignored, and every child inherits that: a test that interrupts one would wait
+# for ever. The workers of xdist come here too.
+for _number, _action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL),
+                         (signal.SIGQUIT, signal.SIG_DFL)):  # fmt: skip
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _action)
 
 # `make test` draws the same examples each time: what it says depends on the code alone. `make fuzz` looks for new ones.
 settings.register_profile("suite", derandomize=True, deadline=None)
@@ -36,15 +47,36 @@ class ATestReachedForTheNetwork(AssertionError):
 LIVE = {name: value for name, value in os.environ.items() if name.startswith("CLEARML_")}
 """The credentials that `make live` is about; every other test is sealed from them."""
 
+_SKIPPED = pytest.StashKey[str]()
+
 COVERAGE: dict[str, str] = {}
 """What makes a child process measure its coverage, which doubles its time: only for those that ask for it."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*tools): skipped, by name, where one of these programs is not on PATH")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a thousand processes would compile the program anew
+    # `python` is this interpreter on every machine: many have but a `python3`, or a slow shim of that name.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in ("CI", "NO_COLOR", "GITLAB_CI"):
             del os.environ[name]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        require(*mark.args)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    config.stash[_SKIPPED] = summary(report.longrepr[2] for report in skipped)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Below pytest's own last line: what this machine could not test."""
+    if line := config.stash.get(_SKIPPED, ""):
+        print(line)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import Yard, make_yard
 from tests.support.robot import Robot
+from tests.support.tools import require
 
 EXAMPLE = ROOT / "docs" / "examples" / "train-on-tag.yml"
 # Polling takes no time in the program that a step calls.
@@ -48,6 +48,7 @@ def workflow() -> dict[str, Any]:
 
 def train(yard: Yard, place: Path, number: int = 1) -> tuple[subprocess.CompletedProcess[str], Job]:
     """The workflow's own training step, in a checkout of the tag."""
+    require("bash")
     directory = place / f"job{number}"
     tools = directory / "bin"
     tools.mkdir(parents=True)
@@ -66,7 +67,7 @@ def train(yard: Yard, place: Path, number: int = 1) -> tuple[subprocess.Complete
     known = {name: value for name, value in {**os.environ, **job.env, **env}.items() if value is not None}
     known |= {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [shutil.which("bash") or "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=checkout,
         env=known,
         stdin=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ from tests.support.program import Gate, command, inside, process_environment
 from tests.support.program import Result as Ended
 from tests.support.pushing import on_path, write_hook
 from tests.support.repos import Repo, fast_history, make_repo
+from tests.support.tools import needs
 
 MEASURED = {"validation": {"accuracy": 0.9, "loss": 0.25}, "train": {"loss": 0.5}, ":monitor:gpu": {"gpu_0": 97.0}}
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -412,6 +413,7 @@ def test_without_credentials(gate: Gate, wrong: Mapping[str, str] | None) -> Non
 # Streams, pipes and terminals.
 
 
+@needs("bash")
 def test_whoever_reads_it_may_leave(gate: Gate) -> None:
     fast_history(gate.repo, 10_000)
     piped = subprocess.run(

@@ -23,6 +23,7 @@ from tests.support.github_server import BOT, TOKEN, GitHubServer
 from tests.support.program import ROOT, Gate
 from tests.support.repos import Repo
 from tests.support.robot import Robot
+from tests.support.tools import require
 
 OURS, STATS, MODELS, RUNNABLE = (
     "action.yml",
@@ -66,6 +67,7 @@ def filled(text: str, inputs: Mapping[str, str]) -> str:
 
 def start(name: str, bench: Bench, tmp_path: Path, **given: str) -> subprocess.Popen[str]:
     """Starts the last step of an action with these inputs. Input names are written with `_` for `-`."""
+    require("bash")
     document = action(name)
     inputs = {key: filled(str(one.get("default", "")), {}) for key, one in document["inputs"].items()}
     known = {key.replace("-", "_"): key for key in inputs}

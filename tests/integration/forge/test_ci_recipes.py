@@ -20,6 +20,7 @@ from tests.support.actions import Job, pull_request, repository
 from tests.support.github_server import BOT, TOKEN, GitHubServer
 from tests.support.program import ROOT, Gate
 from tests.support.robot import Robot
+from tests.support.tools import require
 
 DOCS = ROOT / "docs"
 CI = (DOCS / "ci.md").read_text(encoding="utf-8")
@@ -53,6 +54,7 @@ def steps(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def follow(commands: list[str], bench: Bench, tmp_path: Path) -> list[int]:
     """Runs the commands that call our program; their statuses."""
+    require("bash")
     program = tmp_path / "bin" / "git-clearml"
     program.parent.mkdir(exist_ok=True)
     program.write_text(PROGRAM.format(python=sys.executable))

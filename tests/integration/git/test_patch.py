@@ -18,8 +18,9 @@ from git_clearml.git import patch as differences
 from git_clearml.git import remote as remotes
 from git_clearml.git.patch import Difference
 from git_clearml.git.repository import Repository
-from tests.support.pushing import bare, present
+from tests.support.pushing import bare
 from tests.support.repos import Repo, make_repo
+from tests.support.tools import needs
 
 ADDED = re.compile(r"^--- a/(?P<path>.*)")
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n"
@@ -475,9 +476,9 @@ def test_files_in_git_lfs(place: Place, before: str, after: str, attributes: str
     assert place.refused(*trees) == "m.bin is in git-lfs, which a diff leaves out"
 
 
+@needs("git-lfs")
 def test_other_files_beside_git_lfs(place: Place, tmp_path: Path) -> None:
     """What is in git-lfs and stays as it is does not matter, where the agent gets the objects."""
-    assert present(["git-lfs"])
     place.repo.git("config", "lfs.locksverify", "false")
     place.repo.git("lfs", "install", "--skip-smudge")
     place.repo.git("lfs", "track", "*.bin")

@@ -27,8 +27,9 @@ from git_clearml.git.side_ref import NotDeleted, NotPushed, SideRef
 from tests.support.clearml_server import ClearMLServer
 from tests.support.git_http import GitServer
 from tests.support.program import process_environment
-from tests.support.pushing import Yard, bare, make_yard, present, recorder, refs_of, write_hook
+from tests.support.pushing import Yard, bare, make_yard, recorder, refs_of, write_hook
 from tests.support.repos import Repo, make_repo
+from tests.support.tools import require
 
 NOW = 1767323045.0
 
@@ -323,7 +324,7 @@ def test_under_pre_commit(yard: Yard) -> None:
 
 def with_lfs(yard: Yard) -> str:
     """git-lfs as its users set it up, and a large file committed; the id of its object."""
-    assert present(["git-lfs"])
+    require("git-lfs")
     yard.repo.git("config", "lfs.locksverify", "false")
     yard.repo.git("lfs", "install", "--local", "--skip-smudge")
     yard.repo.git("lfs", "track", "*.bin")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.clearml_server import ClearMLServer
-from tests.support.pushing import NULL, Yard, make_yard, present, recorder, write_hook
+from tests.support.pushing import NULL, Yard, make_yard, recorder, write_hook
+from tests.support.tools import needs, require
 
 MANUAL_AFTER = '\nlines=$(cat)\nprintf \'%s\\n\' "$lines" | git-clearml hook pre-push "$@" || exit $?\n'
 
@@ -23,7 +24,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 
 def with_lfs(yard: Yard) -> str:
     """git-lfs set up as its users do, and a big file committed; the file's object id."""
-    assert present(["git-lfs"])
+    require("git-lfs")
     git = yard.repo.git
     git("config", "lfs.locksverify", "false")
     git("lfs", "install", "--local", "--skip-smudge")
@@ -83,6 +84,7 @@ def test_git_lfs_failing_still_blocks(yard: Yard) -> None:
     assert uploaded(yard) == set()
 
 
+@needs("git-lfs")
 def test_git_lfs_does_not_take_our_place(yard: Yard) -> None:
     """`git lfs install` finds our hook, and says so instead of replacing it; ours was there first."""
     yard.install()

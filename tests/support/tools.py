@@ -1,0 +1,44 @@
+"""Programs that not every machine has: a test says which it needs, and is skipped, by name, where they are missing.
+
+`@pytest.mark.needs("git-lfs")` on a test, or `mark=needs("busybox")` on one of its parameters. With REQUIRE_TOOLS=1 a
+missing program fails the test instead: CI installs all of them and then wants every test to run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+_REASON = "not installed: "
+
+
+def needs(*tools: str) -> pytest.MarkDecorator:
+    """The mark, for parameters and for `pytestmark`."""
+    return pytest.mark.needs(*tools)
+
+
+def require(*tools: str) -> None:
+    """Skips the test that runs, or fails it with REQUIRE_TOOLS=1, when one of these programs is not on PATH."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing and os.environ.get("REQUIRE_TOOLS") == "1":
+        pytest.fail(f"{_REASON}{', '.join(missing)} (REQUIRE_TOOLS=1)", pytrace=False)
+    if missing:
+        pytest.skip(_REASON + ", ".join(missing))
+
+
+def summary(skip_reasons: Iterable[str]) -> str:
+    """One line about the tests that were skipped: how many, and for which program. Empty when there are none."""
+    counts: Counter[str] = Counter()
+    total = 0
+    for reason in skip_reasons:
+        total += 1
+        tools = re.search(f"{_REASON}(.+)", reason)
+        counts[f"without {tools[1]}" if tools else "for another reason, see above"] += 1
+    if not total:
+        return ""
+    return f"{total} skipped: " + ", ".join(f"{count} {why}" for why, count in sorted(counts.items()))
