@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from git_clearml.errors import CannotDecide, PolicyUnknown
+from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.hook import ref_updates as prepush
 from git_clearml.hook.ref_updates import RefUpdate
@@ -115,10 +116,10 @@ def _gated(
     for number, update in enumerate(updates):
         new, old = pairs[2 * number], pairs[2 * number + 1]
         if not isinstance(new, Resolved):
-            if new in ("missing", "ambiguous"):
+            if new is not NoCommit.OTHER_OBJECT:
                 raise PolicyUnknown(f"{update.local_ref} ({update.local_hash[:12]}) is not in this clone", "git fsck")
             continue  # a tag of a blob or a tree: nothing that could have run
-        if not isinstance(old, Resolved) and old == "missing" and not update.creates:
+        if old is NoCommit.MISSING and not update.creates:
             raise PolicyUnknown(
                 f"{update.remote_ref} is at {update.remote_hash[:12]} on the remote, which is not in this clone; "
                 "the policy that applies is unknown",

@@ -19,7 +19,7 @@ from tests.support.repos import make_repo
 PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
 # Who alone may import a third-party package.
 EDGES = {
-    "git": {"git.repository"},
+    "git": {"git.runner"},
     "github": {"forge.github"},
     "pyhocon": {"clearml.config"},
     "pyparsing": {"clearml.config"},

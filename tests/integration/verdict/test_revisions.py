@@ -245,7 +245,7 @@ def test_in_a_repository_of_somebody_else(gate: Gate) -> None:
 def test_without_git(gate: Gate, tmp_path: Path) -> None:
     result = gate.verify(env={"PATH": str(tmp_path)}, alone=True)
     assert (result.status, result.errors, result.calls) == (2, ["not-a-repository"], ())
-    assert result.talk() == ("git is not to be found on PATH", "install git, or mend PATH")
+    assert result.talk() == ("git was not found on PATH", "install git, or fix PATH")
 
 
 def test_in_a_directory_that_was_removed(gate: Gate, tmp_path: Path) -> None:

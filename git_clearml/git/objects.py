@@ -1,0 +1,149 @@
+"""The objects of a repository, read through `cat-file` batches: one process however many there are.
+
+GitPython's object layer is left alone, because it does not know SHA-256 repositories.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+
+from git_clearml.base.ids import is_hash
+from git_clearml.errors import CannotDecide
+from git_clearml.git.runner import DAMAGED, GitResult, Runner, entries, lines, stdin_lines
+from git_clearml.model import Commit
+
+_NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
+_HISTORY = 50_000  # commits looked through for an equal tree; newest first
+# Notes are commits too, a thousand of them may be newer than any commit of code.
+_NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
+_PROMISED = "from promisor remote"
+
+
+class ObjectStore(Runner):
+    """Reads commits, trees and blobs. In a partial clone nothing is fetched for that."""
+
+    def object_types(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
+        """(object name, type) of each expression; the type is `missing` or `ambiguous` where there is none.
+
+        One git process. The git that failed where it does not understand one of them. Raises CannotDecide where a
+        partial clone lacks the tree that would tell.
+        """
+        result = self.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin_lines(names))
+        answers = result.lines
+        if not result.status and len(answers) == len(names):
+            return [(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
+        if result.status and _PROMISED in result.stderr:
+            return self._promised(names)
+        return result
+
+    def _promised(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
+        """The same where the batch ends at an object that this partial clone has not fetched yet."""
+        if len(names) > 1:
+            halves = [self.object_types(part) for part in (names[: len(names) // 2], names[len(names) // 2 :])]
+            types: list[tuple[str, str]] = []
+            for half in halves:
+                if isinstance(half, GitResult):
+                    return half
+                types += half
+            return types
+        rev, colon, path = names[0].partition(":")
+        if not colon:
+            return [(names[0], "missing")]
+        listed = entries(self.read("--literal-pathspecs", "ls-tree", "-z", "--full-tree", rev, path))
+        for entry in listed:
+            facts, _, name = entry.partition("\t")
+            if name == path:
+                _, kind, blob = facts.split(" ")
+                return [(blob, kind)]
+        return [(names[0], "missing")]
+
+    def _batch_check(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """(object name, type) of each; the type is `missing` or `ambiguous` where there is none. One git process.
+
+        Raises CannotDecide when git does not answer for each of them.
+        """
+        result = self.object_types(names)
+        if isinstance(result, GitResult):
+            raise CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
+        return result
+
+    def existing_files(self, places: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those (commit hash, path) that are files there. One git process for all; unknown commits have none."""
+        asked = [place for place in dict.fromkeys(places) if is_hash(place[0]) and not _NO_PATH.search(place[1])]
+        if not asked:
+            return set()
+        found = self._batch_check([f"{commit}:{path}" for commit, path in asked])
+        return {place for place, (_, kind) in zip(asked, found, strict=True) if kind == "blob"}
+
+    def trees(self, commits: Iterable[str]) -> dict[str, str]:
+        """Commit hash -> tree hash, for those that are in this object store."""
+        asked = [name for name in dict.fromkeys(commits) if is_hash(name)]
+        if not asked:
+            return {}
+        found = self._batch_check([f"{name}^{{tree}}" for name in asked])
+        return {name: tree for name, (tree, kind) in zip(asked, found, strict=True) if kind == "tree"}
+
+    def blobs(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The content of each blob (or other object). One git process for all. Raises CannotDecide when one is gone."""
+        asked = [name for name in dict.fromkeys(names) if name]
+        if not asked:
+            return {}
+        result = self.run("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(asked))
+        if result.status:
+            raise self._unread(result)
+        out = result.stdout
+        contents = {}
+        for name in asked:
+            header, _, rest = out.partition(b"\n")
+            if not header.isdigit():
+                raise CannotDecide(f"object {name} is missing from this clone", DAMAGED)
+            contents[name], out = rest[: int(header)], rest[int(header) + 1 :]
+        return contents
+
+    def history(self, commits: Sequence[str]) -> list[Commit]:
+        """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them."""
+        form = [f"--max-count={_HISTORY}", "--no-show-signature", "--format=%H %T"]
+        status, out, _ = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=stdin_lines(commits))
+        if status:  # a reflog may name commits that are no longer there
+            out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=stdin_lines(commits))
+        return [Commit(*line.split()) for line in lines(out)]
+
+    def names_of(self, expressions: Iterable[str]) -> list[str]:
+        """The object that each expression (`<commit>:<path>`) names, "" for none. One git process for all."""
+        found = self._batch_check(list(expressions))
+        return [name if is_hash(name) else "" for name, _ in found]
+
+    def parents(self, commits: Iterable[str]) -> dict[str, list[str]]:
+        """The parents that each commit object names, wherever a shallow clone or a graft says that history ends.
+
+        Raises CannotDecide when a commit is missing.
+        """
+        found: dict[str, list[str]] = {}
+        for name, content in self.blobs(commits).items():
+            lines = content.decode("utf-8", "replace").split("\n")[1:]  # the first one names the tree
+            found[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), lines)]
+        return found
+
+    def changed_modes(self, one: str, other: str) -> list[tuple[str, str, str]]:
+        """(path, mode before, mode after) of all that differs between two commits; `000000` is no such file."""
+        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", one, other)
+        fields = entries(out)
+        modes = [raw.lstrip(":").split(" ") for raw in fields[0::2]]
+        return [(path, mode[0], mode[1]) for path, mode in zip(fields[1::2], modes, strict=True)]
+
+    def changed_paths(self, one: str, other: str) -> list[tuple[str, bool]]:
+        """(path, is it a submodule) of all that differs between two commits; a rename is two paths."""
+        return [(path, "160000" in modes) for path, *modes in self.changed_modes(one, other)]
+
+    def paths(self, tree: str) -> list[str]:
+        """Every file (and submodule) of a tree."""
+        return entries(self.read("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree))
+
+    def _unread(self, result: GitResult) -> CannotDecide:
+        lacking = re.search(rf"could not fetch ([0-9a-f]+) {_PROMISED}", result.stderr)
+        if not lacking:
+            return CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
+        hint = f"fetch it: git cat-file -e {lacking[1]}"
+        return CannotDecide(f"this partial clone has not fetched the object {lacking[1][:12]} yet", hint)

@@ -1,0 +1,303 @@
+"""Runs git: the only place that starts one, by way of GitPython's `git.cmd.Git`.
+
+Every git has a deadline, a session of its own, in which it is ended with all that it has started, English messages, and
+no reach beyond this machine unless it is to speak to a remote. GitPython's own `kill_after_timeout` is not used: it
+looks for a process's children with `pgrep` or `ps`, and where those are missing (slim images) the children live on,
+hold git's pipes, and the timeout lasts as long as they do. Output is bytes, cut at line feeds or NUL only:
+`str.splitlines` cuts at a dozen characters that a path may hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from git_clearml.errors import CannotDecide, NotARepository, TimedOut
+
+if TYPE_CHECKING:
+    from git.cmd import Git
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for a git that does not speak to a remote: reading every file of a large working tree takes minutes."""
+
+DAMAGED = "git fsck tells whether the repository is sound"
+"""The hint for a git that fails at what cannot fail in a sound repository."""
+
+_BLOCK = 65_536  # bytes read at once
+_PAUSE = 0.05  # seconds between two looks whether git has ended, where a process that it left behind holds its pipes
+_GRACE = 1.0  # seconds that git has to end by itself, and to remove its lock files
+_PASSWORD = re.compile(r"//[^/\s'\"]*@")
+_NOISE = ("To ", "hint:", "error: failed to push some refs", "warning: lazy fetching disabled")
+
+# What gets pushed is the real object, whatever `git replace` says; and reading takes no lock from the user's git.
+_LOCAL = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
+# In a partial clone git would fetch each object that it does not find. The variable is known to git since 2.45, and to
+# the last releases of 2.39 to 2.44; any older git does start its `git fetch`, which may then use no protocol and ends
+# before it opens a connection. No setting turns a promisor remote off: `-c` only adds to those of the clone.
+_NO_FETCH = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
+
+
+class GitResult(NamedTuple):
+    """How a git ended. stderr is text, without the credentials of any URL."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """stdout as text, without white space at its ends; bytes that are not UTF-8 become surrogates."""
+        return decode(self.stdout).strip()
+
+    @property
+    def lines(self) -> list[str]:
+        """stdout cut at line feeds."""
+        return lines(self.stdout)
+
+    @property
+    def entries(self) -> list[str]:
+        """stdout cut at NUL, for what was called with `-z`."""
+        return entries(self.stdout)
+
+    @property
+    def reason(self) -> str:
+        """The line of stderr in which git, or a hook, says why it failed."""
+        return reason(self.stderr, self.status)
+
+
+def decode(content: bytes) -> str:
+    """git's output as text; bytes that are not UTF-8 become surrogates, as in `os.fsdecode`."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def lines(content: bytes) -> list[str]:
+    """git's output cut at line feeds; the one at the end ends the last line."""
+    parts = decode(content).split("\n")
+    return parts[:-1] if not parts[-1] else parts
+
+
+def entries(content: bytes) -> list[str]:
+    """git's output cut at NUL, without empty entries."""
+    return [entry for entry in decode(content).split("\0") if entry]
+
+
+def stdin_lines(texts: Iterable[str]) -> bytes:
+    """The texts as lines for git's stdin."""
+    return "".join(text + "\n" for text in texts).encode("utf-8", "surrogateescape")
+
+
+def reason(stderr: str, status: int) -> str:
+    """The line in which git, or a hook, says why: the first fatal error or error, else the first line."""
+    candidates = [line.strip() for line in stderr.split("\n") if line.strip() and not line.startswith(_NOISE)]
+    first = next((line for line in candidates if line.startswith(("fatal:", "error:"))), "".join(candidates[:1]))
+    plain = first.removeprefix("fatal: ").removeprefix("error: ")
+    return _PASSWORD.sub("//", plain) or f"exit status {status}"
+
+
+class Runner:
+    """Runs git in a directory."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._git = _gitpython(directory)
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        remote: bool = False,
+        may_ask: bool = False,
+    ) -> GitResult:
+        """Runs git to its end, whatever its exit status. The arguments are those of `stream`, and so are the errors."""
+        with self.stream(*arguments, stdin=stdin, env=env, timeout=timeout, remote=remote, may_ask=may_ask) as stream:
+            stdout = b"".join(stream)
+        return GitResult(stream.status, stdout, stream.stderr)
+
+    def read(self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+        """stdout of a git that has to succeed. Raises CannotDecide with git's own words when it does not."""
+        result = self.run(*arguments, stdin=stdin, env=env)
+        if result.status:
+            raise CannotDecide(f"git {_subcommand(arguments)} failed: {result.reason}", DAMAGED)
+        return result.stdout
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        remote: bool = False,
+        may_ask: bool = False,
+    ) -> Iterator[GitStream]:
+        """Starts git; the stream is its stdout. Leaving the context before that ends does end git, and its children.
+
+        `env` is added to the environment; `timeout` is in seconds. `remote`: it speaks to a remote, so it may fetch and
+        use the network. `may_ask`: at a terminal it may ask for a passphrase, for which it has to stay in the
+        terminal's session; then only git itself is ended.
+
+        Raises TimedOut at the deadline, NotARepository when there is no git at all or the directory is gone, and
+        CannotDecide when no process can be started.
+        """
+        alone = not (may_ask and os.isatty(0))
+        ours = {} if remote else {**_LOCAL, **_NO_FETCH}
+        if remote and alone:
+            ours["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
+        with contextlib.ExitStack() as stack:
+            with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as file, _signals_deferred():
+                if stdin:
+                    file.write(stdin)
+                    file.seek(0)
+                process = self._start(arguments, {**ours, **(env or {})}, file, alone)
+                stream = GitStream(process, _subcommand(arguments), timeout, alone)
+                stack.callback(stream.close)
+            yield stream
+
+    def _start(self, arguments: Sequence[str], env: dict[str, str], stdin: Any, alone: bool) -> subprocess.Popen[bytes]:
+        from git.exc import GitCommandNotFound
+
+        # Where GitPython cannot enter the directory, it runs git in the current one.
+        if not os.access(self.directory, os.X_OK):
+            raise NotARepository(f"git cannot be started in {self.directory}", "cd into the clone first")
+        try:
+            wrapped: Any = self._git.execute(
+                ["git", *arguments], istream=stdin, env=env, as_process=True, start_new_session=alone
+            )
+        except GitCommandNotFound:
+            raise NotARepository("git was not found on PATH", "install git, or fix PATH") from None
+        except OSError as error:
+            raise CannotDecide(f"git could not be started: {error.strerror}", "try again") from None
+        process: subprocess.Popen[bytes] | None = wrapped.proc
+        assert process is not None
+        wrapped.proc = None  # it would be waited for without a deadline; the stream ends it
+        return process
+
+
+class GitStream:
+    """A git that runs: an iterator over the blocks of its stdout, each as soon as it is there.
+
+    `status` is known once the iterator has come to its end. The deadline does not count the time that the reader of the
+    blocks takes for them.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str, timeout: float, alone: bool) -> None:
+        self.status = 0
+        self._process, self._name, self._timeout, self._alone = process, name, timeout, alone
+        self._deadline = time.monotonic() + timeout
+        self._stderr: list[bytes] = []
+
+    @property
+    def stderr(self) -> str:
+        """What git has said on stderr so far, without the credentials of any URL."""
+        return _PASSWORD.sub("//", decode(b"".join(self._stderr)))
+
+    def __iter__(self) -> Iterator[bytes]:
+        stdout, stderr = self._process.stdout, self._process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            selector.register(stderr, selectors.EVENT_READ)
+            while selector.get_map():
+                ended = self._process.poll() is not None
+                ready = selector.select(0 if ended else _PAUSE)
+                if ended and not ready:
+                    break  # what still holds the pipes is not git: a connection that ssh keeps, a daemon
+                if time.monotonic() > self._deadline:
+                    raise self._timed_out()
+                for key, _ in ready:
+                    block = os.read(key.fd, _BLOCK)
+                    if not block:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is stdout:
+                        since = time.monotonic()
+                        yield block
+                        self._deadline += time.monotonic() - since
+                    else:
+                        self._stderr.append(block)
+        self._wait()
+
+    def close(self) -> None:
+        """Ends git if it still runs."""
+        if self._process.poll() is None:
+            self._end()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()
+
+    def _wait(self) -> None:
+        try:
+            self.status = self._process.wait(max(self._deadline - time.monotonic(), _PAUSE))
+        except subprocess.TimeoutExpired:
+            raise self._timed_out() from None
+
+    def _timed_out(self) -> TimedOut:
+        return TimedOut(f"git {self._name} did not end within {self._timeout:g} s", "try again with more time")
+
+    def _end(self) -> None:
+        """Ends git, and what it has started where that is a session of its own."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                if self._alone:
+                    os.killpg(self._process.pid, number)
+                else:
+                    self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE)
+
+
+@contextlib.contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """What would interrupt us waits until the end: between the start of git and its stream, nobody would end git.
+
+    A signal that is ignored, or ends us without further ado, stays as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, lambda number, _: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+    for late in arrived:
+        ours[signal.Signals(late)](late, None)
+
+
+def _subcommand(arguments: Iterable[str]) -> str:
+    """git's subcommand: the first word that is neither an option of git itself nor an option's value."""
+    words = iter(arguments)
+    for word in words:
+        if word in ("-c", "-C"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _gitpython(directory: str) -> Git:
+    """GitPython's git for a directory. Imported here, so that `--help` and a skipped hook do without."""
+    name = "GIT_PYTHON_REFRESH"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "quiet")  # a missing git is our error to report, not an ImportError
+    from git.cmd import Git
+
+    if before is None:
+        del os.environ[name]  # the commands that we run have no use for it
+    return Git(directory)
