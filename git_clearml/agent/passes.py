@@ -14,12 +14,16 @@ from git_clearml.clearml import lease as owners
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
+from git_clearml.errors import NotConfigured
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Equivalence, Runnable
 from git_clearml.verdict import results_commits as lineage
 from git_clearml.verdict.cache import Remembered
+from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.resolve import Evidence, Question
+from git_clearml.verdict.resolve import Question
+from git_clearml.verdict.server import ServerEvidence
+from git_clearml.verdict.sources import HINT
 
 _MOST = 100  # trees in one request
 _FIELDS = ("id", "status", "tags", "last_update", ownership.property_of(owners.CHECK))
@@ -127,11 +131,18 @@ def _proved_of(trees: Sequence[str], rules: Runnable, source: Evidence, remember
     what = digest(rules)
     recalled = {tree for tree in trees if remembered and remembered.recalls(tree, what)}
     asked = [tree for tree in trees if tree not in recalled]
-    found = source.proofs(asked, rules) if asked else {}
+    found = passed(_server(source), asked, rules) if asked else {}
     for tree in found if remembered else ():
         assert remembered is not None
         remembered.keep(tree, what)
     return recalled | set(found)
+
+
+def _server(source: Evidence) -> ClearML:
+    """The server that has passed checks on record. Raises NotConfigured for local evidence, which has none."""
+    if isinstance(source, ServerEvidence):
+        return source.api
+    raise NotConfigured("the policy wants a passed check-runnable, which only a ClearML server has on record", HINT)
 
 
 def _trees(repository: Repository, question: Question, verdict: Verdict) -> list[str]:

@@ -12,22 +12,24 @@ from git_clearml.agent import check as checks
 from git_clearml.agent import launch as launching
 from git_clearml.agent import passes as proofs
 from git_clearml.agent.model import Check, CheckOutcome
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import tasks as agents
 from git_clearml.errors import CannotDecide, Error, NotConfigured, PublishFailed, UsageError
+from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.side_ref_records import SIDE_REFS
 from git_clearml.model import Commit, Problem
 from git_clearml.settings.load import Ruling
-from git_clearml.verdict import evidence
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict.session import Judging, Surroundings
+from git_clearml.verdict import sources
+from git_clearml.verdict.session import Context, VerifySession
 
 if TYPE_CHECKING:
-    from git_clearml.forge.job import Context
+    from git_clearml.forge.job import Job
 
 _TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
 _NUMBERS = ("execution-timeout", "queue-timeout")
@@ -78,42 +80,44 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Checks and prints. Returns the exit status."""
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     try:
-        return _check(repository, around, arguments, console)
+        return _check(repository, context, job, arguments, console)
     except Error as error:
-        if around.context is not None and not arguments.dry_run:
+        if job is not None and not arguments.dry_run:
             problem = Problem(error.code, error.message, error.hint)
             ended = Check(CheckOutcome.UNDECIDED, error.status, sentence=error.message, problems=(problem,))
-            _told(around.context, replace(ended, hint=error.hint), console)
+            _told(job, replace(ended, hint=error.hint), console)
         raise
 
 
-def _check(repository: Repository, around: Surroundings, arguments: argparse.Namespace, console: Console) -> int:
-    wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), flags(arguments))
-    judging = judgement.prepare(repository, wanted, around)
-    url = arguments.repository or of_job(around.context).repository
+def _check(
+    repository: Repository, context: Context, job: Job | None, arguments: argparse.Namespace, console: Console
+) -> int:
+    request = judgement.VerifyRequest((arguments.rev,) if arguments.rev else (), flags(arguments))
+    session = judgement.prepare(repository, request, context, passed_check)
+    url = arguments.repository or of_job(job).repository
     options = Options(url, arguments.packages or "", arguments.as_diff, arguments.force)
     try:
         if arguments.dry_run:
-            return _show_plan(judging, options, console)
-        check = checked(repository, judging.commits[0].commit, judging.rulings[0], options, console)
+            return _show_plan(session, options, console)
+        check = checked(repository, session.commits[0].commit, session.rulings[0], options, console)
     finally:
-        judging.close()
-    if around.context is not None:
-        check = _told(around.context, check, console)
+        session.close()
+    if job is not None:
+        check = _told(job, check, console)
     show(check, arguments.format, console)
     return check.status
 
 
-def _told(context: Context, check: Check, console: Console) -> Check:
+def _told(job: Job, check: Check, console: Console) -> Check:
     """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
     from git_clearml.base import secrets as redaction
     from git_clearml.forge import job_report as ci_job
 
     check = redaction.struck(check, redaction.secrets_in(os.environ))
     try:
-        ci_job.tell_check(context, check, environment=os.environ, command=console.command)
+        ci_job.tell_check(job, check, environment=os.environ, command=console.command)
     except PublishFailed as error:
         problem = Problem(error.code, error.message, error.hint)
         check = replace(check, status=check.status or error.status, problems=(*check.problems, problem))
@@ -131,11 +135,11 @@ class Options:
     remote: Remote | None = None
 
 
-def of_job(context: Context | None) -> Options:
+def of_job(job: Job | None) -> Options:
     """How a CI job checks: nothing is pushed, and an agent clones a fork's commit from the fork."""
-    if context is None:
+    if job is None:
         return Options()
-    url = context.head_urls[0] if context.is_fork and context.head_urls else ""
+    url = job.head_urls[0] if job.is_fork and job.head_urls else ""
     return Options(repository=url, as_diff=True)
 
 
@@ -177,17 +181,17 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
     check = checks.Checking(repository, api, order, Progress(console)).run()
     lifetime = float(ruling.settings["remember"].value)
-    if check.outcome is CheckOutcome.RUNNABLE and not evidence.in_ci(os.environ):
+    if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
         memory = proofs.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
         memory.keep(commit.tree, proofs.digest(rules, packages))
     return check
 
 
-def _show_plan(judging: Judging, options: Options, console: Console) -> int:
+def _show_plan(session: VerifySession, options: Options, console: Console) -> int:
     """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
     import json
 
-    commit, rules, repository = judging.commits[0].commit, judging.rulings[0].policy.runnable, judging.repository
+    commit, rules, repository = session.commits[0].commit, session.rulings[0].policy.runnable, session.repository
     if refused := checks.refused(repository, commit, rules):
         show(refused, "text", console)
         return refused.status
@@ -207,7 +211,7 @@ def _api(console: Console) -> Any:
 
     server = clearml_conf.read_server(os.environ)
     if server is None:
-        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
     return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
 
 

@@ -11,7 +11,7 @@ from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 
 if TYPE_CHECKING:
-    from git_clearml.forge.job import Context
+    from git_clearml.forge.job import Job
     from git_clearml.git.repository import Repository
     from git_clearml.render.comment import Section
     from git_clearml.report.model import VerifyReport
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from git_clearml.forge import job_report as ci_job
     from git_clearml.git.repository import Repository
     from git_clearml.render import comment
-    from git_clearml.verdict import session as judgement
+    from git_clearml.report import compose
 
     if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
         raise UsageError("--pr and --timeout want numbers above 0")
@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     publishing.check(options)
     repository = Repository()
-    context = ci.detect(os.environ)
-    report, sections, timeout = _judged(repository, context, arguments, console)
+    job = ci.detect(os.environ)
+    report, sections, timeout = _judged(repository, job, arguments, console)
     options = replace(options, budget=timeout or publishing.BUDGET)
     secrets = redaction.secrets_in(os.environ)
     report = redaction.struck(report, secrets)
@@ -70,12 +70,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     result, failure = None, None
     try:
         result = publishing.publish(
-            context, report, sections, options, repository=repository, environment=os.environ, log=console.log
+            job, report, sections, options, repository=repository, environment=os.environ, log=console.log
         )
     except PublishFailed as error:
-        report, failure = judgement.with_problem(report, error), error
+        report, failure = compose.with_problem(report, error), error
     if not arguments.dry_run:
-        ci_job.tell(context, report, sections, result=result, environment=os.environ, command=console.command)
+        ci_job.tell(job, report, sections, result=result, environment=os.environ, command=console.command)
     if failure is not None:
         raise failure
     if result is not None:
@@ -86,29 +86,34 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _judged(
-    repository: Repository, context: Context | None, arguments: argparse.Namespace, console: Console
+    repository: Repository, job: Job | None, arguments: argparse.Namespace, console: Console
 ) -> tuple[VerifyReport, list[Section], float]:
     """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
+    from git_clearml.agent.requirement import passed_check
     from git_clearml.forge import comment as publishing
+    from git_clearml.forge.fetch import JobCheckout
     from git_clearml.render import sections
+    from git_clearml.report import compose
     from git_clearml.verdict import session as judgement
+    from git_clearml.verdict.model import Outcome, Verdict
 
-    wanted = judgement.Wanted((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
+    request = judgement.VerifyRequest((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
     options = publishing.Options(repository=arguments.repository, budget=arguments.timeout or publishing.POLICY_BUDGET)
-    file_at = publishing.policy_reader(context, options, repository=repository, environment=os.environ, log=console.log)
-    around = judgement.Surroundings(os.environ, context, console.log, console.warn, file_at)
+    file_at = publishing.policy_reader(job, options, repository=repository, environment=os.environ, log=console.log)
+    checkout = JobCheckout(repository, job, file_at) if job else None
+    context = judgement.Context(os.environ, checkout, console.log, console.warn)
     try:
-        judging = judgement.prepare(repository, wanted, around)
+        session = judgement.prepare(repository, request, context, passed_check)
     except CannotDecide as error:
-        commits = [(context.head, "")] if context and context.head else []
-        return judgement.undecided(error, commits), [], arguments.timeout or 0.0
+        heads = [Verdict(job.head, Outcome.UNDECIDED)] if job and job.head else []
+        return compose.undecided(error, heads), [], arguments.timeout or 0.0
     try:
-        report = judging.report()
-        base = context.base if context else ""
-        shown = sections.of_metrics(judging, report, environment=os.environ, warn=console.warn, base=base)
-        return report, shown, float(judging.rulings[0].settings["timeout"].value)
+        report = compose.verify_report(session)
+        base = job.base if job else ""
+        shown = sections.of_metrics(session, report, environment=os.environ, warn=console.warn, base=base)
+        return report, shown, float(session.rulings[0].settings["timeout"].value)
     finally:
-        judging.close()
+        session.close()
 
 
 def _print(report: VerifyReport, console: Console) -> None:

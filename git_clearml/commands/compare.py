@@ -7,18 +7,21 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed
-from git_clearml.forge.job import Context
+from git_clearml.forge import context as ci_context
+from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import best_tag as best
+from git_clearml.report import compose
 from git_clearml.report.model import Comparison, Standing, VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.session import Judging, Surroundings
+from git_clearml.verdict.session import Context, VerifySession
 
 _FLAGS = ("metric", "direction", "value", "tolerance", "tag")
 
@@ -57,39 +60,41 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the verdict, compares, moves the tag, prints. Returns the exit status."""
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     try:
-        return _compare(repository, around, arguments, console)
+        return _compare(repository, context, job, arguments, console)
     except Error as error:
-        if around.context is not None:
+        if job is not None:
             ended = Comparison(Standing.UNDECIDED, error.status, problems=(_problem(error),))
-            _told(around.context, ended, judgement.undecided(error), console, dry_run=arguments.dry_run)
+            _told(job, ended, compose.undecided(error), console, dry_run=arguments.dry_run)
         raise
 
 
-def _compare(repository: Repository, around: Surroundings, arguments: argparse.Namespace, console: Console) -> int:
+def _compare(
+    repository: Repository, context: Context, job: Job | None, arguments: argparse.Namespace, console: Console
+) -> int:
     flags = {"project": arguments.project, "task-name": arguments.task_name, "timeout": arguments.timeout}
     flags |= {f"best.{name}": getattr(arguments, name) for name in _FLAGS}
     revs = (arguments.rev,) if arguments.rev else ()
-    judging = judgement.prepare(repository, judgement.Wanted(revs, flags), around)
-    ruling = judging.rulings[0]
+    session = judgement.prepare(repository, judgement.VerifyRequest(revs, flags), context, passed_check)
+    ruling = session.rulings[0]
     try:
         best.check(ruling.policy)
-        verdict, comparison = _compared(judging, around.context, arguments)
+        verdict, comparison = _compared(session, job, arguments)
     finally:
-        judging.close()
+        session.close()
     if comparison.current and (names := settings.policy_flags(ruling.settings)):
         comparison = replace(comparison, notes=(*comparison.notes, f"judged by your flags: {' '.join(names)}"))
     hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
     report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
-    if around.context is not None:
-        comparison, report = _told(around.context, comparison, report, console, dry_run=arguments.dry_run)
+    if job is not None:
+        comparison, report = _told(job, comparison, report, console, dry_run=arguments.dry_run)
     _print(comparison, report, arguments.format, console)
     return comparison.status
 
 
 def _told(
-    context: Context, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
+    job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
 ) -> tuple[Comparison, VerifyReport]:
     """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
     from git_clearml.base import secrets as redaction
@@ -100,24 +105,24 @@ def _told(
     if dry_run:
         return comparison, report
     try:
-        ci_job.tell_comparison(context, comparison, report, environment=os.environ, command=console.command)
+        ci_job.tell_comparison(job, comparison, report, environment=os.environ, command=console.command)
     except PublishFailed as error:
         problems = (*comparison.problems, _problem(error))
         comparison = replace(comparison, status=1 if comparison.status == 1 else error.status, problems=problems)
     return comparison, report
 
 
-def _compared(judging: Judging, context: Context | None, arguments: argparse.Namespace) -> tuple[Verdict, Comparison]:
+def _compared(session: VerifySession, job: Job | None, arguments: argparse.Namespace) -> tuple[Verdict, Comparison]:
     """The verdict, and how its task stands. What keeps us from knowing becomes part of the comparison."""
-    commit, rules = judging.commits[0], judging.rulings[0].policy
+    commit, rules = session.commits[0], session.rulings[0].policy
     verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
-    source = judging.source(rules.evidence)
+    source = session.source(rules.evidence)
     try:
-        verdict = judging.verdicts()[0]
+        verdict = session.verdicts()[0]
         if not arguments.tag_best:
             return verdict, best.compared(source, verdict, rules)
         may_write, why_not = best.may_write(
-            context.is_push_to_base if context else None, os.environ, unmerged=arguments.tag_unmerged
+            job.is_push_to_base if job else None, os.environ, unmerged=arguments.tag_unmerged
         )
         dry_run = arguments.dry_run
         return verdict, best.settle(source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run)

@@ -163,11 +163,11 @@ def _connected(timeout: float, console: Console) -> ClearML:
     """The server that is configured. Raises NotConfigured and BadSetting."""
     from git_clearml.clearml import config as clearml_conf
     from git_clearml.clearml.client import ClearML
-    from git_clearml.verdict import evidence
+    from git_clearml.verdict import sources
 
     server = clearml_conf.read_server(os.environ)
     if server is None:
-        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
     return ClearML(server, timeout, environment=os.environ, log=console.log)
 
 

@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import harmless
 from git_clearml.commands import report
 from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
 from git_clearml.record import notes
 from git_clearml.report import report as reports
-from git_clearml.verdict import evidence
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict import sources
 from git_clearml.verdict.model import Verdict
-from git_clearml.verdict.session import Judging
+from git_clearml.verdict.session import VerifySession
 
 _URL = re.compile(r"https?://[!-~]+")
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
@@ -69,13 +71,14 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the task, prints the address of its page, opens it where that is of use. Returns the exit status."""
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = report.subject(repository, arguments.subject, around.context)
-    judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = report.subject(repository, arguments.subject, job)
+    request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
+    session = judgement.prepare(repository, request, context, passed_check)
     try:
-        found = _find(judging, identity)
+        found = _find(session, identity)
     finally:
-        judging.close()
+        session.close()
     url = _page(found.task)
     outcome, status = ("printed", 0) if url else ("missing", 1)
     if found.problem and not url:
@@ -94,36 +97,36 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def _find(judging: Judging, identity: str) -> _Found:
+def _find(session: VerifySession, identity: str) -> _Found:
     """The accepted task of the commit, else the nearest one, or the task of an id. Where no server tells, the note's.
 
     Raises UsageError for an id that nobody knows.
     """
-    rules, commit = judging.rulings[0].policy, "" if identity else judging.commits[0].commit.hash
+    rules, commit = session.rulings[0].policy, "" if identity else session.commits[0].commit.hash
     try:
-        source = judging.source(rules.evidence)
-        found = _of_task(judging, identity) if identity else _of_verdict(judging, judging.verdicts()[0])
+        source = session.source(rules.evidence)
+        found = _of_task(session, identity) if identity else _of_verdict(session, session.verdicts()[0])
     except CannotDecide as error:
-        return _Found(commit, _recorded(judging.repository, commit, identity), problem=error)
+        return _Found(commit, _recorded(session.repository, commit, identity), problem=error)
     if source.source != "offline" or _page(found.task):
         return found
-    recorded = _recorded(judging.repository, commit, identity)
+    recorded = _recorded(session.repository, commit, identity)
     if recorded is None and found.task is None and identity:
         raise UsageError(f"there is no task {identity}", "see its id on its page: INFO, or the address")
     return replace(found, task=recorded or found.task)
 
 
-def _of_task(judging: Judging, identity: str) -> _Found:
-    rules = judging.rulings[0].policy
-    source = judging.source(rules.evidence)
+def _of_task(session: VerifySession, identity: str) -> _Found:
+    rules = session.rulings[0].policy
+    source = session.source(rules.evidence)
     if source.source == "offline":  # a note may know more
         return _Found(task=source.find(identity, rules))
     return _Found(task=reports.find_task(source, identity, rules))
 
 
-def _of_verdict(judging: Judging, verdict: Verdict) -> _Found:
+def _of_verdict(session: VerifySession, verdict: Verdict) -> _Found:
     """The verdict's task, else the nearest miss that bears a commit: the others are guesses."""
-    hint = hints.next_command(judging.repository, [verdict], judging.rulings[0].policy)
+    hint = hints.next_command(session.repository, [verdict], session.rulings[0].policy)
     if verdict.task:
         return _Found(verdict.commit, verdict.task)
     miss = next((one for one in verdict.near_misses if one.task.commit), None)
@@ -175,7 +178,7 @@ def _talk(found: _Found, url: str, console: Console) -> None:
 
 def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:
     """Is there somebody to see a browser, and a display to show it on? Not in CI, in a pipe, or at the end of SSH."""
-    if not terminal or evidence.in_ci(environment):
+    if not terminal or sources.in_ci(environment):
         return False
     display = bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
     if any(environment.get(name) for name in _SSH):

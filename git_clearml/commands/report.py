@@ -7,10 +7,12 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, Error, UnknownRevision
-from git_clearml.forge.job import Context
+from git_clearml.forge import context as ci_context
+from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import report as reports
@@ -19,8 +21,8 @@ from git_clearml.report.rows import Selection
 from git_clearml.settings.load import Ruling
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.resolve import Evidence
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -56,22 +58,23 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the verdict, fetches the metrics, prints. Returns the exit status."""
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = subject(repository, arguments.subject, around.context)
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = subject(repository, arguments.subject, job)
     reports.check_against(repository, arguments.against)
-    judging = judgement.prepare(repository, judgement.Wanted(revs, {"timeout": arguments.timeout}), around)
-    commit, ruling = judging.commits[0], judging.rulings[0]
+    request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
+    session = judgement.prepare(repository, request, context, passed_check)
+    commit, ruling = session.commits[0], session.rulings[0]
     verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
     try:
-        source = judging.source(ruling.policy.evidence)
-        verdict = verdict if identity else judging.verdicts()[0]
+        source = session.source(ruling.policy.evidence)
+        verdict = verdict if identity else session.verdicts()[0]
         report = _report(repository, source, identity or verdict, ruling, arguments)
     except CannotDecide as error:
         name = "" if identity else verdict.commit
         report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))
     finally:
-        judging.close()
-    if around.context is not None:
+        session.close()
+    if job is not None:
         from git_clearml.base import secrets as redaction
 
         secrets = redaction.secrets_in(os.environ)
@@ -82,10 +85,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return report.status
 
 
-def subject(repository: Repository, name: str, context: Context | None) -> tuple[tuple[str, ...], str]:
+def subject(repository: Repository, name: str, job: Job | None) -> tuple[tuple[str, ...], str]:
     """The commit to report on, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
-    commit; in CI a full hash may have to be fetched first, which judgement does."""
-    if not name or (context is not None and is_hash(name)):
+    commit; in CI a full hash may have to be fetched first, which the session does."""
+    if not name or (job is not None and is_hash(name)):
         return (name,) if name else (), ""
     try:
         repository.resolve([name])

@@ -13,6 +13,7 @@ from git_clearml.agent import queue_command as queue_commands
 from git_clearml.agent import queue_end as run_reports
 from git_clearml.agent import queue_launch as queue_runs
 from git_clearml.agent.queue_command import Entry
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import harmless
@@ -26,11 +27,12 @@ from git_clearml.clearml.model import Launch
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
 from git_clearml.errors import Error, NotConfigured, UsageError
+from git_clearml.forge import context as ci_context
 from git_clearml.git import worktree as working_tree
 from git_clearml.git.repository import Repository
 from git_clearml.record import record as recording
-from git_clearml.verdict import evidence
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict import sources
 
 _SHOWN = 10  # files named in a refusal
 _PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
@@ -43,10 +45,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     """
     _check(arguments, words)
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
+    context, _ = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     flags = {"runnable.docker": arguments.docker, "runnable.requirements": arguments.requirements}
     flags["wait-timeout"] = arguments.wait_timeout
-    judging = judgement.prepare(repository, judgement.Wanted(flags=flags), around)
+    judging = judgement.prepare(repository, judgement.VerifyRequest(flags=flags), context, passed_check)
     call = Call(arguments, run_flags.wish_of(arguments), console, repository, judging, _api(console), Progress(console))
     try:
         return run_waiting.attach(call) if arguments.attach else _launch(call, words)
@@ -81,7 +83,7 @@ def _task_id(text: str) -> str:
 def _api(console: Console) -> ClearML:
     server = clearml_conf.read_server(os.environ)
     if server is None:
-        raise NotConfigured("no ClearML credentials are configured", evidence.HINT)
+        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
     return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
 
 

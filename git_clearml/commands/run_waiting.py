@@ -34,7 +34,7 @@ from git_clearml.record import record as recording
 from git_clearml.record.branch import Target
 from git_clearml.record.model import Wish
 from git_clearml.render.numbers import number
-from git_clearml.verdict.session import Judging
+from git_clearml.verdict.session import VerifySession
 
 _METRICS = 3  # in the live line
 _RAN = ("id", "script.version_num", "script.diff", ownership.property_of(owners.RUN))
@@ -48,7 +48,7 @@ class Call:
     wish: Wish
     console: Console
     repository: Repository
-    judging: Judging
+    judging: VerifySession
     api: ClearML
     progress: Progress
 

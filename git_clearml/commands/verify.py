@@ -8,16 +8,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.commands import verify_report
 from git_clearml.commands.verify_report import Call
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
+from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
+from git_clearml.report import compose
 from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict.model import Outcome
-from git_clearml.verdict.session import Judging
+from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.session import VerifySession
 
 if TYPE_CHECKING:
     from git_clearml.render.comment import Section
@@ -59,7 +62,7 @@ def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to judge."""
     from git_clearml.render import json as json_view
 
-    return json_view.verify(judgement.undecided(error))
+    return json_view.verify(compose.undecided(error))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -67,20 +70,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.add_tag is not None and not arguments.add_tag.strip():
         raise UsageError("--add-tag wants a tag that is not empty")
     repository = Repository()
-    around = judgement.surroundings(repository, os.environ, log=console.log, warn=console.warn)
-    call = Call(repository, around, arguments, console)
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+    call = Call(repository, context, job, arguments, console)
     try:
         report, shown, budget = _judged(call)
     except Error as error:
-        if call.context is not None:
-            verify_report.tell(call, judgement.undecided(error, _heads(call)), (), None)
+        if call.job is not None:
+            verify_report.tell(call, compose.undecided(error, _heads(call)), (), None)
         raise
     result = None
     if arguments.comment:
         try:
             result = verify_report.publish(call, report, shown, budget)
         except Error as error:
-            report = judgement.with_problem(report, error)
+            report = compose.with_problem(report, error)
     report = verify_report.tell(call, report, shown, result)
     if result is not None:
         notes = (*report.notes, result.note) if result.note else report.notes
@@ -89,44 +92,44 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return report.status
 
 
-def _heads(call: Call) -> list[tuple[str, str]]:
-    """The commit of the CI job, where the command line names no other."""
-    return [(call.context.head, "")] if call.context and call.context.head and not call.arguments.revs else []
+def _heads(call: Call) -> list[Verdict]:
+    """The commit of the CI job, undecided, where the command line names no other."""
+    return [Verdict(call.job.head, Outcome.UNDECIDED)] if call.job and call.job.head and not call.arguments.revs else []
 
 
 def _judged(call: Call) -> tuple[VerifyReport, list[Section], float]:
     """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
     arguments, console = call.arguments, call.console
     flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
-    wanted = judgement.Wanted(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
+    request = judgement.VerifyRequest(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
     try:
-        judging = judgement.prepare(call.repository, wanted, call.around)
+        session = judgement.prepare(call.repository, request, call.context, passed_check)
     except CannotDecide as error:
-        if call.context is None:
+        if call.job is None:
             raise
-        return judgement.undecided(error, _heads(call)), [], arguments.timeout or 0.0
+        return compose.undecided(error, _heads(call)), [], arguments.timeout or 0.0
     try:
-        _check(judging, arguments)
-        budget = float(judging.rulings[0].settings["timeout"].value)
-        report = judging.report()
+        _check(session, arguments)
+        budget = float(session.rulings[0].settings["timeout"].value)
+        report = compose.verify_report(session)
         if arguments.wait and report.outcome is Outcome.PENDING:
             verify_report.announce(call, report, budget)
-            report = _wait(judging, report, console)
+            report = _wait(session, report, console)
         if arguments.check_runnable:
-            report = _with_check(judging, report, call)
+            report = _with_check(session, report, call)
         if arguments.add_tag and report.outcome is Outcome.VERIFIED and report.status == 0:
-            report = _tag(judging, report, arguments, console)
+            report = _tag(session, report, arguments, console)
         if arguments.tag_best:
-            report = judgement.with_comparison(report, _settled(judging, report, call))
-        return *verify_report.with_sections(judging, report, call), budget
+            report = compose.with_comparison(report, _settled(session, report, call))
+        return *verify_report.with_sections(session, report, call), budget
     finally:
-        judging.close()
+        session.close()
 
 
-def _check(judging: Judging, arguments: argparse.Namespace) -> None:
+def _check(session: VerifySession, arguments: argparse.Namespace) -> None:
     """Raises UsageError, before any server is asked, for what can never be done."""
     for one, given in (("--tag-best", arguments.tag_best), ("--check-runnable", arguments.check_runnable)):
-        if given and len(judging.commits) != 1:
+        if given and len(session.commits) != 1:
             raise UsageError(f"{one} wants one commit", "run it for each of them")
     flag = "--add-tag" if arguments.add_tag else "--tag-best" if arguments.tag_best else ""
     if not flag:
@@ -134,16 +137,16 @@ def _check(judging: Judging, arguments: argparse.Namespace) -> None:
     if arguments.tag_best:
         from git_clearml.report import best_tag as best
 
-        best.check(judging.rulings[0].policy)
+        best.check(session.rulings[0].policy)
     try:
-        sources = [judging.source(kind).source for kind in _kinds(judging)]
+        sources = [session.source(kind).source for kind in _kinds(session)]
     except CannotDecide:
         return  # the report will say it
     if any(source != "server" for source in sources):
         raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
 
 
-def _with_check(judging: Judging, report: VerifyReport, call: Call) -> VerifyReport:
+def _with_check(session: VerifySession, report: VerifyReport, call: Call) -> VerifyReport:
     """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
     from git_clearml.agent.model import CheckOutcome
     from git_clearml.commands import check_runnable
@@ -155,49 +158,49 @@ def _with_check(judging: Judging, report: VerifyReport, call: Call) -> VerifyRep
         )
     if call.arguments.dry_run:
         return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
-    console, commit, options = call.console, judging.commits[0].commit, check_runnable.of_job(call.context)
-    check = check_runnable.checked(judging.repository, commit, judging.rulings[0], options, console)
+    console, commit, options = call.console, session.commits[0].commit, check_runnable.of_job(call.job)
+    check = check_runnable.checked(session.repository, commit, session.rulings[0], options, console)
     if check.outcome is CheckOutcome.INTERRUPTED:
         check_runnable.warn(check, console)
         raise Interrupted(check.status)
     if check.status == 0 and verdict.unproved:
-        judging.renew()
-        report = judging.report()
-    return judgement.with_check(report, check)
+        session.renew()
+        report = compose.verify_report(session)
+    return compose.with_check(report, check)
 
 
-def _kinds(judging: Judging) -> list[str]:
+def _kinds(session: VerifySession) -> list[str]:
     """The kinds of evidence sources that the policies want."""
-    return list(dict.fromkeys(ruling.policy.evidence for ruling in judging.rulings))
+    return list(dict.fromkeys(ruling.policy.evidence for ruling in session.rulings))
 
 
-def _settled(judging: Judging, report: VerifyReport, call: Call) -> Comparison:
+def _settled(session: VerifySession, report: VerifyReport, call: Call) -> Comparison:
     """How the model stands; moves the best tag where it may."""
     from git_clearml.report import best_tag as best
     from git_clearml.report import compare
 
-    verdict, policy = report.verdicts[0], judging.rulings[0].policy
+    verdict, policy = report.verdicts[0], session.rulings[0].policy
     if verdict.task is None:
         return replace(compare.without_task(verdict, policy.best), status=report.status)
     if report.check and report.check.status:
         note = f"no tag is moved: the remote check is {report.check.outcome.value}"
-        comparison = best.compared(judging.source(policy.evidence), verdict, policy)
+        comparison = best.compared(session.source(policy.evidence), verdict, policy)
         return replace(comparison, notes=(*comparison.notes, note))
     may_write, why_not = best.may_write(
-        call.context.is_push_to_base if call.context else None, os.environ, unmerged=call.arguments.tag_unmerged
+        call.job.is_push_to_base if call.job else None, os.environ, unmerged=call.arguments.tag_unmerged
     )
     dry_run = call.arguments.dry_run
     try:
-        source = judging.source(policy.evidence)
+        source = session.source(policy.evidence)
         source.renew()
         return best.settle(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
     except CannotDecide as error:
         return best.undecided(verdict, policy, error)
 
 
-def _wait(judging: Judging, report: VerifyReport, console: Console) -> VerifyReport:
+def _wait(session: VerifySession, report: VerifyReport, console: Console) -> VerifyReport:
     """Asks again while the answer is pending, for as long as --wait-timeout says."""
-    timeout = float(judging.rulings[0].settings["wait-timeout"].value)
+    timeout = float(session.rulings[0].settings["wait-timeout"].value)
     started = time.monotonic()
     polls = iter(_POLLS)
     pause = 0.0
@@ -211,20 +214,20 @@ def _wait(judging: Judging, report: VerifyReport, console: Console) -> VerifyRep
         word = near.reasons[0].message if near else "pending"
         console.progress(f"waiting, {waited:.0f} s: {word}")
         time.sleep(min(pause, max(0.05, timeout - waited)))
-        judging.renew()
-        report = judging.report()
+        session.renew()
+        report = compose.verify_report(session)
     return report
 
 
-def _tag(judging: Judging, report: VerifyReport, arguments: argparse.Namespace, console: Console) -> VerifyReport:
+def _tag(session: VerifySession, report: VerifyReport, arguments: argparse.Namespace, console: Console) -> VerifyReport:
     """Tags the accepted tasks in one call, and says so; --dry-run only says it."""
     tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
     what = f"tag {arguments.add_tag!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
     if arguments.dry_run:
         return replace(report, notes=(*report.notes, f"would put {what}"))
     try:
-        for kind in _kinds(judging):
-            source = judging.source(kind)
+        for kind in _kinds(session):
+            source = session.source(kind)
             source.renew()
             source.tag(tasks, arguments.add_tag)
     except CannotDecide as error:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from git_clearml.base.console import Console
 from git_clearml.errors import Error, PublishFailed
 from git_clearml.git.repository import Repository
+from git_clearml.report import compose
 from git_clearml.report.model import Comparison, VerifyReport
-from git_clearml.verdict import session as judgement
 from git_clearml.verdict.model import Outcome
-from git_clearml.verdict.session import Judging, Surroundings
+from git_clearml.verdict.session import Context, VerifySession
 
 if TYPE_CHECKING:
     from git_clearml.agent.model import Check
-    from git_clearml.forge.job import Context
+    from git_clearml.forge.job import Job
     from git_clearml.render.comment import Section
     from git_clearml.report.model import CommentResult
 
@@ -28,18 +28,15 @@ class Call:
     """What was asked for, and where."""
 
     repository: Repository
-    around: Surroundings
+    context: Context
+    job: Job | None
     arguments: argparse.Namespace
     console: Console
 
-    @property
-    def context(self) -> Context | None:
-        return self.around.context
 
-
-def with_sections(judging: Judging, report: VerifyReport, call: Call) -> tuple[VerifyReport, list[Section]]:
+def with_sections(session: VerifySession, report: VerifyReport, call: Call) -> tuple[VerifyReport, list[Section]]:
     """The report and what stands below it on a page; without our secrets where others will read it."""
-    if call.context is None and not call.arguments.comment:
+    if call.job is None and not call.arguments.comment:
         return report, []
     from git_clearml.base import secrets as redaction
     from git_clearml.render import sections
@@ -47,8 +44,8 @@ def with_sections(judging: Judging, report: VerifyReport, call: Call) -> tuple[V
     report = redaction.struck(report, redaction.secrets_in(os.environ))
     shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
     if call.arguments.comment:
-        base = call.context.base if call.context else ""
-        shown += sections.of_metrics(judging, report, environment=os.environ, warn=call.console.warn, base=base)
+        base = call.job.base if call.job else ""
+        shown += sections.of_metrics(session, report, environment=os.environ, warn=call.console.warn, base=base)
     return report, shown
 
 
@@ -68,22 +65,20 @@ def publish(call: Call, report: VerifyReport, shown: Sequence[Section], budget: 
 
     options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
     repository, log = call.repository, call.console.log
-    return publishing.publish(
-        call.context, report, shown, options, repository=repository, environment=os.environ, log=log
-    )
+    return publishing.publish(call.job, report, shown, options, repository=repository, environment=os.environ, log=log)
 
 
 def tell(call: Call, report: VerifyReport, shown: Sequence[Section], result: CommentResult | None) -> VerifyReport:
     """Tells the CI job; the report, with what went wrong meanwhile."""
-    if call.context is None or call.arguments.dry_run:
+    if call.job is None or call.arguments.dry_run:
         return report
     from git_clearml.forge import job_report as ci_job
 
     command = call.console.command
     try:
-        ci_job.tell(call.context, report, shown, result=result, environment=os.environ, command=command)
+        ci_job.tell(call.job, report, shown, result=result, environment=os.environ, command=command)
     except PublishFailed as error:
-        return judgement.with_problem(report, error)
+        return compose.with_problem(report, error)
     return report
 
 

@@ -13,14 +13,14 @@ from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotCon
 from git_clearml.forge.fetch import FileAt
 from git_clearml.forge.github import Comment, GitHub, Pull
 from git_clearml.forge.github_asking import Clock, NotFound
-from git_clearml.forge.job import Context
+from git_clearml.forge.job import Job
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, VerifyReport
-from git_clearml.verdict import evidence
+from git_clearml.verdict import sources
 
 BUDGET = 120.0  # seconds for everything that is published at once
 POLICY_BUDGET = 30.0  # seconds for reading a policy from GitHub, where git cannot fetch it
@@ -69,7 +69,7 @@ def check(options: Options) -> None:
 
 
 def publish(
-    context: Context | None,
+    job: Job | None,
     report: VerifyReport,
     sections: Sequence[Section] = (),
     options: Options = Options(),
@@ -85,16 +85,16 @@ def publish(
     options that cannot be, and outside CI when no pull request is open; PublishFailed for everything else.
     """
     check(options)
-    if context is not None and context.provider != "github":
+    if job is not None and job.provider != "github":
         return CommentResult("", "skipped", _GITLAB)
     try:
-        client = connect(context, options, repository=repository, environment=environment, log=log, clock=clock)
+        client = connect(job, options, repository=repository, environment=environment, log=log, clock=clock)
     except NotConfigured as error:
-        if context is not None and context.is_fork:
+        if job is not None and job.is_fork:
             return CommentResult("", "skipped", _NO_RIGHTS)
         raise _failed(error) from None
     try:
-        return _Publishing(client, context, report, tuple(sections), options, environment).run()
+        return _Publishing(client, job, report, tuple(sections), options, environment).run()
     except CannotDecide as error:
         raise _failed(error) from None
     finally:
@@ -102,7 +102,7 @@ def publish(
 
 
 def connect(
-    context: Context | None,
+    job: Job | None,
     options: Options,
     *,
     repository: Repository,
@@ -111,8 +111,8 @@ def connect(
     clock: Clock | None = None,
 ) -> GitHub:
     """The repository on GitHub. Raises NotConfigured without a token, UsageError when the repository is unknown."""
-    name = options.repository or (context.repository if context else "") or _of_remote(repository, environment)
-    api = (context.api if context else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
+    name = options.repository or (job.repository if job else "") or _of_remote(repository, environment)
+    api = (job.api if job else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
     token = next((environment[key] for key in TOKENS if environment.get(key)), "")
     if not token:
         raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
@@ -121,7 +121,7 @@ def connect(
 
 
 def policy_reader(
-    context: Context | None,
+    job: Job | None,
     options: Options = Options(budget=POLICY_BUDGET),
     *,
     repository: Repository,
@@ -129,11 +129,11 @@ def policy_reader(
     log: Callable[[str], None] = lambda _: None,
 ) -> FileAt | None:
     """How to read a file of the base commit through GitHub; None where there is no GitHub to ask."""
-    if context is None or context.provider != "github":
+    if job is None or job.provider != "github":
         return None
 
     def read(commit: str, path: str) -> bytes | None:
-        client = connect(context, options, repository=repository, environment=environment, log=log)
+        client = connect(job, options, repository=repository, environment=environment, log=log)
         try:
             return client.file_at(commit, path)
         finally:
@@ -162,18 +162,18 @@ class _Publishing:
     def __init__(
         self,
         client: GitHub,
-        context: Context | None,
+        job: Job | None,
         report: VerifyReport,
         sections: tuple[Section, ...],
         options: Options,
         environment: Mapping[str, str],
     ) -> None:
-        self._client, self._context, self._options = client, context, options
-        self._by_hand = context is None and not evidence.in_ci(environment)
+        self._client, self._job, self._options = client, job, options
+        self._by_hand = job is None and not sources.in_ci(environment)
         self._secrets = redaction.secrets_in(environment)
         self._report = redaction.struck(report, self._secrets)
         self._sections = tuple(self._without_secrets(section) for section in sections)
-        self._commit = report.verdicts[0].commit if report.verdicts else (context.head if context else "")
+        self._commit = report.verdicts[0].commit if report.verdicts else (job.head if job else "")
 
     def _without_secrets(self, section: Section) -> Section:
         return lambda limit: redaction.struck_markdown(section(limit), self._secrets)
@@ -186,18 +186,18 @@ class _Publishing:
                 self._set_status()
             return result
         except Forbidden:
-            if pull is not None and (pull.is_fork or (self._context is not None and self._context.is_fork)):
+            if pull is not None and (pull.is_fork or (self._job is not None and self._job.is_fork)):
                 return CommentResult("", "skipped", _NO_RIGHTS)
             raise
 
     def _pull(self) -> Pull | None:
-        context = self._context
-        number = self._options.number or (context.number if context else 0)
+        job = self._job
+        number = self._options.number or (job.number if job else 0)
         if number:
             return self._client.pull(number)
         if not self._commit:
             return None
-        owner, branch = (context.head_owner, context.head_branch) if context else ("", "")
+        owner, branch = (job.head_owner, job.head_branch) if job else ("", "")
         return self._client.find(self._commit, owner=owner, branch=branch)
 
     def _nowhere(self) -> CommentResult:
@@ -264,7 +264,7 @@ class _Publishing:
 
     def _set_status(self) -> None:
         """Puts the verdict on the commit that GitHub waits for."""
-        commit = (self._context.status_commit if self._context else "") or self._commit
+        commit = (self._job.status_commit if self._job else "") or self._commit
         task = next((one.task for one in self._report.verdicts if one.task), None)
         if self._options.dry_run or not commit:
             return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
-from git_clearml.forge.job import Context
+from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
@@ -15,6 +16,32 @@ FETCH_SECONDS = 60.0
 _HINT = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"
 FileAt = Callable[[str, str], "bytes | None"]
 """(commit, path) -> the file's content there, None when there is no such file. Raises CannotDecide."""
+
+
+@dataclass(frozen=True)
+class JobCheckout:
+    """The checkout of a CI job, as verdict.session asks it. `file_at` reads a policy that cannot be fetched."""
+
+    repository: Repository
+    job: Job
+    file_at: FileAt | None = None
+
+    @property
+    def head_urls(self) -> tuple[str, ...]:
+        """The clone URLs of the repository that the judged commit comes from."""
+        return self.job.head_urls
+
+    def judged(self) -> Resolved:
+        """See `judged`."""
+        return judged(self.repository, self.job)
+
+    def accepted(self) -> Resolved | None:
+        """See `accepted`."""
+        return accepted(self.repository, self.job, file_at=self.file_at)
+
+    def ensure(self, commits: Iterable[str]) -> None:
+        """See `ensure`."""
+        ensure(self.repository, commits)
 
 
 class NotFetched(CannotDecide):
@@ -39,9 +66,9 @@ def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", 
             raise NotFetched(f"{name[:12]} is no commit that the remote has", _HINT)
 
 
-def judged(repository: Repository, context: Context, *, timeout: float = FETCH_SECONDS) -> Resolved:
+def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:
     """The commit that the job is about, fetched where it is missing. Raises NotFetched."""
-    head = context.head or _at_remote(repository, context.head_ref, timeout)
+    head = job.head or _at_remote(repository, job.head_ref, timeout)
     if not head:
         raise NotFetched("this CI job does not say which commit it is about", "set COMMIT_ID to its full hash")
     ensure(repository, [head], timeout=timeout)
@@ -49,14 +76,14 @@ def judged(repository: Repository, context: Context, *, timeout: float = FETCH_S
 
 
 def accepted(
-    repository: Repository, context: Context, *, file_at: FileAt | None = None, timeout: float = FETCH_SECONDS
+    repository: Repository, job: Job, *, file_at: FileAt | None = None, timeout: float = FETCH_SECONDS
 ) -> Resolved | None:
     """The accepted commit whose policy judges, fetched where it is missing; None where nothing was accepted before.
 
     Where the remote hands it out neither by hash nor otherwise, `file_at` may read the policy from elsewhere.
     Raises NotFetched, and the errors of `file_at`.
     """
-    base = context.base or _at_remote(repository, context.base_ref, timeout)
+    base = job.base or _at_remote(repository, job.base_ref, timeout)
     if not base:
         return None
     try:

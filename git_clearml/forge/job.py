@@ -21,7 +21,7 @@ _HEADS = "refs/heads/"
 
 
 @dataclass(frozen=True)
-class Context:
+class Job:
     """The job we are in. Commits are full hashes; "" and 0 mean none, or not known.
 
     `head` is the commit to judge; where only GitHub knows it, `head_ref` names the ref of the remote that points at it.
@@ -56,19 +56,19 @@ class Context:
         return self.checked_out if self.event == "merge_group" else self.head
 
 
-def detect(environment: Mapping[str, str]) -> Context | None:
-    """The context of this CI job, None outside GitHub Actions and GitLab CI.
+def detect(environment: Mapping[str, str]) -> Job | None:
+    """The CI job that we are in, None outside GitHub Actions and GitLab CI.
 
     Raises BadAnswer for an event file that cannot be read, UsageError for a COMMIT_ID that is no full hash.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
-        context = _github(environment)
+        job = _github(environment)
     elif environment.get("GITLAB_CI") == "true":
-        context = _gitlab(environment)
+        job = _gitlab(environment)
     else:
         return None
     named = named_commit(environment)
-    return replace(context, head=named, head_ref="") if named else context
+    return replace(job, head=named, head_ref="") if named else job
 
 
 def named_commit(environment: Mapping[str, str]) -> str:
@@ -82,7 +82,7 @@ def named_commit(environment: Mapping[str, str]) -> str:
     return text
 
 
-def _github(environment: Mapping[str, str]) -> Context:
+def _github(environment: Mapping[str, str]) -> Job:
     event = read_event(environment)
     server = environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
     repository = environment.get("GITHUB_REPOSITORY", "") or event.text("repository.full_name")
@@ -91,7 +91,7 @@ def _github(environment: Mapping[str, str]) -> Context:
     run = environment.get("GITHUB_RUN_ID", "")
     sha = environment.get("GITHUB_SHA", "").lower()
     checked_out = sha if HASH.fullmatch(sha) else ""
-    common = Context(
+    common = Job(
         "github",
         environment.get("GITHUB_EVENT_NAME", ""),
         head=checked_out,
@@ -109,7 +109,7 @@ def _github(environment: Mapping[str, str]) -> Context:
     return reader(event, common) if reader else _on_ref(environment.get("GITHUB_REF", ""), common)
 
 
-def _pull_request(event: Event, common: Context) -> Context:
+def _pull_request(event: Event, common: Job) -> Job:
     base_repository = event.text("pull_request.base.repo.full_name") or common.repository
     head_repository = event.text("pull_request.head.repo.full_name")  # "" when the fork was deleted
     return replace(
@@ -125,7 +125,7 @@ def _pull_request(event: Event, common: Context) -> Context:
     )
 
 
-def _push(event: Event, common: Context) -> Context:
+def _push(event: Event, common: Job) -> Job:
     """The accepted side is what the branch was before; for a new branch, the default branch."""
     ref = event.text("ref", required=True)
     before = event.commit("before")
@@ -142,7 +142,7 @@ def _push(event: Event, common: Context) -> Context:
     )
 
 
-def _merge_group(event: Event, common: Context) -> Context:
+def _merge_group(event: Event, common: Job) -> Job:
     """The queue's ref ends in `pr-N-<hash of what it is merged on>`; the head of pull request N is judged."""
     queued = _QUEUE.fullmatch(event.text("merge_group.head_ref", required=True))
     base_branch = event.text("merge_group.base_ref").removeprefix(_HEADS)
@@ -159,7 +159,7 @@ def _merge_group(event: Event, common: Context) -> Context:
     return replace(found, head="", head_ref=f"refs/pull/{number}/head", number=number)
 
 
-def _workflow_run(event: Event, common: Context) -> Context:
+def _workflow_run(event: Event, common: Job) -> Job:
     """The workflow that ran before us; for a fork's pull request GitHub lists no pull requests."""
     run = "workflow_run"
     head_repository = event.text(f"{run}.head_repository.full_name")
@@ -191,7 +191,7 @@ def _workflow_run(event: Event, common: Context) -> Context:
     )
 
 
-def _on_ref(ref: str, common: Context) -> Context:
+def _on_ref(ref: str, common: Job) -> Job:
     """workflow_dispatch, schedule and all else that runs on a ref: the default branch is the accepted side."""
     branch = ref.removeprefix(_HEADS) if ref.startswith(_HEADS) else ""
     default = common.default_branch
@@ -204,7 +204,7 @@ def _on_ref(ref: str, common: Context) -> Context:
     )
 
 
-def _gitlab(environment: Mapping[str, str]) -> Context:
+def _gitlab(environment: Mapping[str, str]) -> Job:
     def text(name: str) -> str:
         return environment.get(name, "")
 
@@ -214,7 +214,7 @@ def _gitlab(environment: Mapping[str, str]) -> Context:
 
     default = text("CI_DEFAULT_BRANCH")
     event = text("CI_PIPELINE_SOURCE")
-    common = Context(
+    common = Job(
         "gitlab",
         event,
         head=commit("CI_COMMIT_SHA"),

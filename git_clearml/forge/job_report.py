@@ -8,7 +8,7 @@ from dataclasses import replace
 from git_clearml.agent.model import Check
 from git_clearml.base import secrets as redaction
 from git_clearml.forge import outputs as ci_outputs
-from git_clearml.forge.job import Context
+from git_clearml.forge.job import Job
 from git_clearml.model import Problem, Task
 from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
@@ -22,7 +22,7 @@ Command = Callable[[str], None]
 
 
 def tell(
-    context: Context | None,
+    job: Job | None,
     report: VerifyReport,
     sections: Sequence[Section] = (),
     *,
@@ -35,10 +35,10 @@ def tell(
     `result` is what became of the comment, None where there was to be none. Raises PublishFailed when a file of the
     job cannot be written, after everything else is done.
     """
-    if context is None or context.provider != "github":
+    if job is None or job.provider != "github":
         return
     report = redaction.struck(report, redaction.secrets_in(environment))
-    commit = report.verdicts[0].commit if report.verdicts else context.head
+    commit = report.verdicts[0].commit if report.verdicts else job.head
     task = next((one.task for one in report.verdicts if one.task), None)
     values = _values(report.outcome.value, commit, task)
     if report.check:
@@ -50,14 +50,14 @@ def tell(
     told = view.tells_first_problem(report)
     hint = report.problems[0].hint if told else report.hint
     said = f"{commit[:12]} {view.headline(report)}".strip() if report.verdicts else view.headline(report)
-    page = Page(report, sections=tuple(sections), repository_url=_home(context))
+    page = Page(report, sections=tuple(sections), repository_url=_home(job))
     summary = view.summary(page, _remarks(result))
     _annotate(command, report.status, said, hint, report.problems[1:] if told else report.problems)
     _write(environment, values, summary)
 
 
 def tell_comparison(
-    context: Context | None,
+    job: Job | None,
     comparison: Comparison,
     report: VerifyReport,
     *,
@@ -65,7 +65,7 @@ def tell_comparison(
     command: Command,
 ) -> None:
     """The same of what `compare` came to; its verdict stands in the report. Raises PublishFailed likewise."""
-    if context is None or context.provider != "github":
+    if job is None or job.provider != "github":
         return
     secrets = redaction.secrets_in(environment)
     comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)
@@ -73,21 +73,21 @@ def tell_comparison(
     said = problems[0].message if ended else metrics.headline(comparison)
     hint = problems[0].hint if ended else "" if comparison.current else report.hint
     text = metrics.comparison_markdown(replace(comparison, problems=()))
-    page = Page(replace(report, problems=problems), sections=(lambda _: text,), repository_url=_home(context))
-    commit = comparison.commit or context.head
+    page = Page(replace(report, problems=problems), sections=(lambda _: text,), repository_url=_home(job))
+    commit = comparison.commit or job.head
     _annotate(command, comparison.status, f"{commit[:12]} {said}", hint, problems[1:] if ended else problems)
     _write(environment, _values(_standing(comparison), commit, comparison.current), view.summary(page))
 
 
-def tell_check(context: Context | None, check: Check, *, environment: Mapping[str, str], command: Command) -> None:
+def tell_check(job: Job | None, check: Check, *, environment: Mapping[str, str], command: Command) -> None:
     """The same of what `check-runnable` came to. Raises PublishFailed likewise."""
-    if context is None or context.provider != "github":
+    if job is None or job.provider != "github":
         return
     check = redaction.struck(check, redaction.secrets_in(environment))
     problems = check.problems
     outcome = check.outcome.value
     said = f"{outcome}: {check.sentence}" if check.sentence else outcome
-    commit = check.commit or context.head
+    commit = check.commit or job.head
     values = {"outcome": outcome, "task-id": check.task, "task-url": check.url, "commit": commit}
     left = [Problem("", f"left behind: {line}") for line in check.left]
     hint = problems[0].hint if problems else check.hint
@@ -95,8 +95,8 @@ def tell_check(context: Context | None, check: Check, *, environment: Mapping[st
     _write(environment, values, check_view.markdown_of(replace(check, problems=())))  # its sentence says it already
 
 
-def _home(context: Context) -> str:
-    return f"{context.server}/{context.repository}" if context.repository else ""
+def _home(job: Job) -> str:
+    return f"{job.server}/{job.repository}" if job.repository else ""
 
 
 def _values(outcome: str, commit: str, task: Task | None) -> dict[str, str]:

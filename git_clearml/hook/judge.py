@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide, PolicyUnknown
 from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.hook import ref_updates as prepush
 from git_clearml.hook.ref_updates import RefUpdate
-from git_clearml.model import Commit, Problem, Resolved
+from git_clearml.model import Commit, Resolved
+from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import load as policies
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import evidence
-from git_clearml.verdict import hint as hints
 from git_clearml.verdict import resolve as verification
+from git_clearml.verdict import sources as evidence_sources
 from git_clearml.verdict.cache import Circumstances, Remembered
+from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
 BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
@@ -73,9 +75,7 @@ def judge(
         verdicts = _verdicts(repository, push, judged, environment, log)
     except CannotDecide as error:
         return _undecided(judged, error)
-    outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
-    hint = hints.next_command(repository, verdicts, judged[0].ruling.policy)
-    report = VerifyReport(outcome, outcome.status, judged[0].ruling.origin, tuple(verdicts), hint)
+    report = compose.of_verdicts(repository, verdicts, judged[0].ruling)
     # git clearml push checks by the policy that judges this push, which need not be the commit's own
     return replace(report, hint="git clearml push") if lacks_only_checks(report) else report
 
@@ -188,12 +188,12 @@ def _verdicts(
         refs.setdefault((one.commit, one.ruling.policy), []).append(one.update.remote_ref or one.update.local_ref)
     values = judged[0].ruling.settings
     budget = float(values["timeout"].value) or BUDGET
-    lifetime = 0.0 if evidence.in_ci(environment) else float(values["remember"].value)
+    lifetime = 0.0 if evidence_sources.in_ci(environment) else float(values["remember"].value)
     verdicts: dict[tuple[Commit, Policy], Verdict] = {}
-    sources: dict[str, verification.Evidence] = {}
+    sources: dict[str, Evidence] = {}
     with contextlib.ExitStack() as after:
         for kind in dict.fromkeys(policy.evidence for _, policy in refs):
-            source = evidence.choose(kind, repository, budget=budget, environment=environment, log=log)
+            source = evidence_sources.choose(kind, repository, budget=budget, environment=environment, log=log)
             after.callback(source.close)
             sources[kind] = source
         for kind, source in sources.items():
@@ -202,7 +202,7 @@ def _verdicts(
 
 
 def _of(
-    source: verification.Evidence,
+    source: Evidence,
     pairs: Sequence[tuple[Commit, Policy]],
     repository: Repository,
     push: Push,
@@ -218,12 +218,7 @@ def _of(
     asked = [verification.Question(*pair) for pair in keys if pair not in verdicts]
     if not asked:
         return verdicts
-    found = verification.verify(repository, source, asked, urls=urls)
-    if any(question.policy.runnable.required for question in asked):
-        from git_clearml.agent import passes as proofs
-
-        passes = proofs.memory(repository, source.identity, lifetime)
-        found = proofs.required(repository, asked, found, source, remembered=passes)
+    found = verification.verify(repository, source, asked, remembered_for(lifetime), urls=urls)
     new = {(question.commit, question.policy): verdict for question, verdict in zip(asked, found, strict=True)}
     if source.identity:
         memory.remember(keys[pair] for pair, verdict in new.items() if verdict.outcome is Outcome.VERIFIED)
@@ -232,12 +227,7 @@ def _of(
 
 def _undecided(judged: Sequence[_Judged], error: CannotDecide) -> VerifyReport:
     """Nothing is known; only where every policy in question says warn, an unreachable server lets the push through."""
-    tolerant = all(one.ruling.policy.on_unreachable == "warn" for one in judged)
-    warn = tolerant and error.code in ("unreachable", "timeout")
     refs = prepush.by_commit([(one.update, one.commit.hash) for one in judged])
-    verdicts = tuple(Verdict(commit, Outcome.UNDECIDED, refs=names) for commit, names in refs.items())
-    notes = ("not verified: the server could not be reached, and on-unreachable is warn",) if warn else ()
-    problem = Problem(error.code, error.message, error.hint)
-    return VerifyReport(
-        Outcome.UNDECIDED, 0 if warn else error.status, judged[0].ruling.origin, verdicts, error.hint, (problem,), notes
-    )
+    verdicts = [Verdict(commit, Outcome.UNDECIDED, refs=names) for commit, names in refs.items()]
+    rules = [one.ruling.policy for one in judged]
+    return compose.undecided(error, verdicts, origin=judged[0].ruling.origin, policies=rules)

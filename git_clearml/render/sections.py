@@ -14,11 +14,11 @@ from git_clearml.render.comment import Section
 from git_clearml.report import report as reports
 from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.report.rows import Selection
-from git_clearml.verdict.session import Judging
+from git_clearml.verdict.session import VerifySession
 
 
 def of_metrics(
-    judging: Judging,
+    session: VerifySession,
     report: VerifyReport,
     *,
     environment: Mapping[str, str],
@@ -32,12 +32,12 @@ def of_metrics(
     verdict = report.verdicts[0]
     if verdict.task is None:
         return []
-    rules = judging.rulings[0].policy
-    source = judging.source(rules.evidence)
+    rules = session.rulings[0].policy
+    source = session.source(rules.evidence)
     source.renew()
     try:
         measured = reports.of_verdict(
-            judging.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
+            session.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
         )
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")

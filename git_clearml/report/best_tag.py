@@ -19,9 +19,9 @@ from git_clearml.model import Problem, Task
 from git_clearml.report import compare
 from git_clearml.report.model import Comparison, Standing
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import evidence
+from git_clearml.verdict import sources
+from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.resolve import Evidence
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
 _NAME_ONE = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
@@ -71,7 +71,7 @@ def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
 def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
     """May --tag-best write in this place (design 12), and if not, why. `pushes_to_base`: what the CI job does, None
     outside of a job that we know."""
-    if unmerged or (not evidence.in_ci(environment) if pushes_to_base is None else pushes_to_base):
+    if unmerged or (not sources.in_ci(environment) if pushes_to_base is None else pushes_to_base):
         return True, ""
     return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
 

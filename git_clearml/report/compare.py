@@ -7,16 +7,15 @@ which knows no tolerance, so that "best" cannot drift down and everybody who app
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from fractions import Fraction
 from typing import Any
 
 from git_clearml.model import Task
 from git_clearml.report.model import Comparison, Standing
 from git_clearml.settings.policy import Best
-from git_clearml.settings.table import Settings
+from git_clearml.settings.tolerance import decimal, parse_tolerance
 from git_clearml.verdict.model import Outcome, Verdict
 
 _FROM_VERDICT = {
@@ -24,22 +23,6 @@ _FROM_VERDICT = {
     Outcome.PENDING: (Standing.PENDING, "the right task has not ended yet"),
     Outcome.UNDECIDED: (Standing.UNDECIDED, "whether a task counts for this commit could not be decided"),
 }
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How much worse still passes: an amount in the metric's own unit, or in percent of the best value."""
-
-    amount: Fraction
-    percent: bool
-
-    def allows(self, best: float) -> Fraction:
-        """What may be lost against this best value. Percent are of its absolute value: of a best of 0 that is 0."""
-        return abs(_exact(best)) * self.amount / 100 if self.percent else self.amount
-
-    def stricter_than(self, other: Tolerance) -> bool:
-        """Does it allow less, whatever the best value is? An amount and a percentage are not comparable, but 0 is."""
-        return self.amount < other.amount and (self.percent == other.percent or not self.amount)
 
 
 @dataclass(frozen=True)
@@ -51,14 +34,6 @@ class TagMove:
 
     def __bool__(self) -> bool:
         return bool(self.add_to or self.remove_from)
-
-
-def parse_tolerance(text: str) -> Tolerance:
-    """`0.5%` or `0.01`, as settings.py has checked it. Raises ValueError for anything else."""
-    number = float(text.strip().removesuffix("%"))
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"not a tolerance: {text!r}")
-    return Tolerance(_exact(number), text.strip().endswith("%"))
 
 
 def decide(current: Task, best: Task | None, rules: Best) -> Comparison:
@@ -75,7 +50,7 @@ def decide(current: Task, best: Task | None, rules: Best) -> Comparison:
         return Comparison(Standing.MISSING, 1, notes=(note,), **facts)
     if ours is None or theirs is None:
         return Comparison(Standing.FIRST, 0, **facts)
-    lost = (_exact(ours) - _exact(theirs)) * (-1 if rules.direction == "max" else 1)
+    lost = (decimal(ours) - decimal(theirs)) * (-1 if rules.direction == "max" else 1)
     facts["delta"] = difference(ours, theirs)
     if lost <= 0:
         return Comparison(Standing.BETTER if lost else Standing.EQUAL, 0, **facts)
@@ -159,45 +134,12 @@ def plan(comparison: Comparison, tagged: Sequence[Task], rules: Best) -> TagMove
     return TagMove(() if keeper.id in held else (keeper.id,), losing)
 
 
-def admitted(flags: Mapping[str, Any], policy: Settings) -> tuple[dict[str, Any], list[str]]:
-    """Which `best.*` flags count in CI, and a warning for every other one.
-
-    A policy that names a metric decides about all of it, else about the keys that it sets; a flag beats it only where
-    it is stricter, which is a smaller tolerance. `policy` are the settings without flags.
-    """
-    counting: dict[str, Any] = {}
-    warnings = []
-    named = bool(policy["best.metric"].value)
-    for key, given in flags.items():
-        if given is None:
-            continue
-        ruled = named or policy[key].origin != "default"
-        same = str(given) == str(policy[key].value)
-        if not ruled or same or (key == "best.tolerance" and _stricter(given, policy[key])):
-            counting[key] = given
-        else:
-            warnings.append(f"--{key.rpartition('.')[2]} is ignored: in CI the policy decides, and it is not stricter")
-    return counting, warnings
-
-
-def _stricter(given: Any, policy: Any) -> bool:
-    try:
-        return parse_tolerance(str(given)).stricter_than(parse_tolerance(str(policy.value)))
-    except ValueError:
-        return True  # settings.merge has to see it, and says what is wrong with it
-
-
-def _exact(value: float) -> Fraction:
-    """The decimal number that is printed for this float, exactly."""
-    return Fraction(repr(value))
-
-
 def difference(current: float | None, best: float | None) -> float | None:
     """Current minus best, None where one is no number or the difference is too large for a float."""
     if current is None or best is None or not (math.isfinite(current) and math.isfinite(best)):
         return None
     try:
-        return float(_exact(current) - _exact(best))
+        return float(decimal(current) - decimal(best))
     except OverflowError:
         return None
 

@@ -1,43 +1,36 @@
-"""Evidence sources: the ClearML server, or this clone's own run records. Chosen here, loaded when chosen."""
+"""Evidence sources as the rest of the program sees them; server.py and offline.py are the two there are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
+from typing import Protocol
 
-from git_clearml.clearml import config as clearml_conf
-from git_clearml.errors import NotConfigured
-from git_clearml.git.repository import Repository
-from git_clearml.verdict.resolve import Evidence
-
-HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
+from git_clearml.model import Metric, Task
+from git_clearml.settings.policy import Policy
 
 
-def choose(
-    kind: str,
-    repository: Repository,
-    *,
-    budget: float,
-    environment: Mapping[str, str],
-    log: Callable[[str], None],
-) -> Evidence:
-    """The source that `evidence = kind` means here, with `budget` seconds for the network.
+class Evidence(Protocol):
+    """Where tasks are looked up: the server or this clone. Same question, same answer."""
 
-    `auto` is the server when credentials are configured, else this clone; in CI always the server, since a checkout
-    may bring records of its own. Raises NotConfigured and BadSetting.
-    """
-    server = None if kind == "offline" else clearml_conf.read_server(environment)
-    if server is not None:
-        from git_clearml.clearml.client import ClearML
-        from git_clearml.verdict.server import ServerEvidence
+    source: str
+    identity: str  # whom a verdict may be remembered for; "" where remembering gains nothing
 
-        return ServerEvidence(ClearML(server, budget, environment=environment, log=log))
-    if kind == "server" or (kind == "auto" and in_ci(environment)):
-        raise NotConfigured("no ClearML credentials are configured", HINT)
-    from git_clearml.verdict.offline import OfflineEvidence
+    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
 
-    return OfflineEvidence(repository, environment=environment)
+    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
 
+    def recent(self, policy: Policy) -> list[Task]: ...
 
-def in_ci(environment: Mapping[str, str]) -> bool:
-    """Are we in a CI job? Every CI service sets CI."""
-    return environment.get("CI", "").lower() not in ("", "0", "false", "no", "off")
+    def find(self, identity: str, policy: Policy) -> Task | None: ...
+
+    def metrics(self, task: Task) -> tuple[Metric, ...]: ...
+
+    def tagged(self, tag: str, policy: Policy) -> list[Task]: ...
+
+    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None: ...
+
+    def renew(self) -> None: ...
+
+    def tag(self, ids: Sequence[str], tag: str) -> None: ...
+
+    def close(self) -> None: ...

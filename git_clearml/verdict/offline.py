@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from git_clearml.clearml import offline as offline_sessions
-from git_clearml.errors import NotConfigured, UsageError
+from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
-from git_clearml.settings.policy import Policy, Runnable
+from git_clearml.settings.policy import Policy
 
 _RECENT = 500
 
@@ -58,13 +58,6 @@ class OfflineEvidence:
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """None: an offline session bears no tags."""
         return []
-
-    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
-        """Remote checks are on record on a server only. Raises NotConfigured."""
-        raise NotConfigured(
-            "the policy wants a passed check-runnable, which only a ClearML server has on record",
-            "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init",
-        )
 
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
         """An offline session bears no tags. Raises UsageError."""

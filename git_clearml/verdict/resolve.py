@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Protocol
 
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.errors import BadSetting
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Metric, Task
+from git_clearml.model import Commit, Task
 from git_clearml.settings import code_paths as code
-from git_clearml.settings.policy import Equivalence, Policy, Runnable
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import results_commits as lineage
 from git_clearml.verdict import rules as policy
+from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
 _ONE_REQUEST = 500  # commits
@@ -26,35 +26,6 @@ _SHOWN = 3  # equal commits that only explain a refusal
 _SAME_TREE = 50  # equivalent commits asked about per judged commit
 _FAMILY = 450  # and under equivalence = "paths", which has no index to look them up in
 _LOOKED_AT = 20  # trees searched for a pattern of code-paths that the judged commit has no file for
-
-
-class Evidence(Protocol):
-    """Where tasks are looked up: the server or this clone. Same question, same answer."""
-
-    source: str
-    identity: str  # whom a verdict may be remembered for; "" where remembering gains nothing
-
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
-
-    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
-
-    def recent(self, policy: Policy) -> list[Task]: ...
-
-    def find(self, identity: str, policy: Policy) -> Task | None: ...
-
-    def metrics(self, task: Task) -> tuple[Metric, ...]: ...
-
-    def tagged(self, tag: str, policy: Policy) -> list[Task]: ...
-
-    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]: ...
-
-    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None: ...
-
-    def renew(self) -> None: ...
-
-    def tag(self, ids: Sequence[str], tag: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -65,16 +36,31 @@ class Question:
     policy: Policy
 
 
+Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evidence], list[Verdict]]
+"""What a policy wants beside a task: the verdicts on the questions, rejected where that is lacking.
+
+Raises the errors of the evidence source."""
+
+
+def tasks_only(
+    repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], evidence: Evidence
+) -> list[Verdict]:
+    """The requirement of whoever looks for tasks and gates nothing by them: none."""
+    return list(verdicts)
+
+
 def verify(
     repository: Repository,
     evidence: Evidence,
     questions: Sequence[Question],
+    requirement: Requirement,
     *,
     chosen: str = "",
     urls: Sequence[str] = (),
 ) -> list[Verdict]:
     """A verdict for each question, in their order.
 
+    `requirement` is asked where a policy has `runnable.required`, so that nobody who gives verdicts forgets it.
     `chosen` is the id of the only task that may count; `urls` are further names of this repository, such as the one
     that is pushed to. Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
     """
@@ -83,7 +69,10 @@ def verify(
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == one))
         for commit, verdict in _Inquiry(repository, evidence, one, chosen, urls).verdicts(commits).items():
             answers[Question(commit, one)] = verdict
-    return [answers[question] for question in questions]
+    verdicts = [answers[question] for question in questions]
+    if any(question.policy.runnable.required for question in questions):
+        return requirement(repository, questions, verdicts, evidence)
+    return verdicts
 
 
 class _Inquiry:

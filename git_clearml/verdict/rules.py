@@ -228,6 +228,15 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
     return reasons
 
 
+def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> bool:
+    """May what could not be decided pass unverified? Only for want of a server, and only where every policy says so.
+
+    Of several policies the strictest decides; no policy at all tolerates nothing.
+    """
+    words = {policy.on_unreachable for policy in policies}
+    return error_code in ("unreachable", "timeout") and words == {"warn"}
+
+
 def ago(moment: str, now: datetime) -> str:
     """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
     try:

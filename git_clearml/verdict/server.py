@@ -21,7 +21,7 @@ from git_clearml.clearml.properties import LAUNCH, PROPERTY
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
-from git_clearml.settings.policy import Policy, Runnable
+from git_clearml.settings.policy import Policy
 
 _PAGE = 500  # a page is never longer, whatever one asks for [14]
 _SCROLL = 5000  # a scroll is [15]
@@ -68,7 +68,7 @@ class ServerEvidence:
     source = "server"
 
     def __init__(self, api: ClearML) -> None:
-        self._api = api
+        self.api = api
         self.identity = f"{api.server.api} {api.server.access_key}"
 
     def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
@@ -107,7 +107,7 @@ class ServerEvidence:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
         if not ids or not all(answers.ID.fullmatch(one) for one in ids):
             raise BadAnswer("no task to tag")
-        self._api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
+        self.api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
 
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id, None when the server has none. One request; its diff is not looked at."""
@@ -135,12 +135,6 @@ class ServerEvidence:
                 found[task.id] = task
         return list(found.values())
 
-    def proofs(self, trees: Sequence[str], rules: Runnable) -> dict[str, str]:
-        """Tree -> the task of a remote check that has passed for it, by exactly these rules. One request."""
-        from git_clearml.agent import passes as proofs
-
-        return proofs.passed(self._api, trees, rules)
-
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
         """Adds the tag to tasks, then takes it from others, each atomically: other tags stay [21].
 
@@ -150,18 +144,18 @@ class ServerEvidence:
             self.tag(add_to, tag)
         for one in remove_from:
             try:
-                self._api.call("tasks.update_tags", {"ids": [one], "remove_tags": [tag]})
+                self.api.call("tasks.update_tags", {"ids": [one], "remove_tags": [tag]})
             except Refused as refusal:
                 if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
                     raise
 
     def renew(self) -> None:
         """Gives the next questions a fresh budget."""
-        self._api.renew()
+        self.api.renew()
 
     def close(self) -> None:
         """Lets go of the connection."""
-        self._api.close()
+        self.api.close()
 
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
         wanted = set(commits)
@@ -240,12 +234,12 @@ class ServerEvidence:
         """One query. A server that knows no single entries of a map is asked for the whole map."""
         body = {"order_by": ["-last_update"], **body}
         try:
-            return self._api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
+            return self.api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
         except Refused as refusal:
             whole = sorted({_MAPS.get(field.partition(".")[0], field) for field in fields})
             if (refusal.result_code, refusal.subcode) != (400, 14) or whole == sorted(fields):
                 raise
-            return self._api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
+            return self.api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
         """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
@@ -274,7 +268,7 @@ class ServerEvidence:
             updated=answers.text(document, "last_update"),
             iteration=iteration if isinstance(iteration, int) else None,
             value=answers.metric_value(answers.part(document, "last_metrics"), policy),
-            url=f"{self._api.server.web}/projects/{where}/experiments/{identity}/output/log",
+            url=f"{self.api.server.web}/projects/{where}/experiments/{identity}/output/log",
             **run_of(document),
         )
 

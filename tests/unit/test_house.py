@@ -29,7 +29,8 @@ EDGES = {
 }
 # What decides and renders does nothing to the world.
 PURE = (
-    "model errors settings.table base.globs base.secrets clearml.diff clearml.entry_point run.record "
+    "model errors settings.table settings.stricter settings.tolerance base.globs base.secrets clearml.diff "
+    "clearml.entry_point run.record "
     "clearml.properties git.url verdict.rules settings.code_paths agent.watch clearml.lease agent.log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
     "hook.ref_updates "

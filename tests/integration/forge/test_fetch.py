@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from git_clearml.forge import fetch as checkout
 from git_clearml.forge.fetch import NotFetched
-from git_clearml.forge.job import Context
+from git_clearml.forge.job import Job as CIJob
 from git_clearml.git.repository import Repository
 from tests.support.actions import Job, pull_request
 from tests.support.github_server import BOT, GitHubServer
@@ -37,8 +36,8 @@ class Places:
         self.remote.git("config", "uploadpack.allowAnySHA1InWant", str(allowed).lower())
 
     @property
-    def context(self) -> Context:
-        return Context("github", "pull_request", head=self.head, base=self.base, number=7, repository="team/project")
+    def context(self) -> CIJob:
+        return CIJob("github", "pull_request", head=self.head, base=self.base, number=7, repository="team/project")
 
 
 @pytest.fixture
@@ -124,19 +123,19 @@ def test_only_full_hashes_are_fetched(places: Places, name: str) -> None:
 
 
 def test_the_head_of_a_merge_queue_is_asked_from_the_remote(places: Places) -> None:
-    queued = Context("github", "merge_group", head_ref="refs/pull/7/head", base=places.base, number=7)
+    queued = CIJob("github", "merge_group", head_ref="refs/pull/7/head", base=places.base, number=7)
     assert checkout.judged(opened(places), queued).commit.hash == places.head
-    gone = Context("github", "merge_group", head_ref="refs/pull/8/head", number=8)
+    gone = CIJob("github", "merge_group", head_ref="refs/pull/8/head", number=8)
     with pytest.raises(NotFetched, match="refs/pull/8/head"):
         checkout.judged(opened(places), gone)
 
 
 def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
-    pushed = Context("github", "push", head=places.merge, base_ref="refs/heads/main")
+    pushed = CIJob("github", "push", head=places.merge, base_ref="refs/heads/main")
     base = checkout.accepted(opened(places), pushed)
     assert base is not None
     assert base.commit.hash == places.remote.git("rev-parse", "refs/heads/main")
-    assert checkout.accepted(opened(places), Context("github", "push", head=places.merge)) is None
+    assert checkout.accepted(opened(places), CIJob("github", "push", head=places.merge)) is None
 
 
 def test_the_policy_may_come_from_elsewhere(places: Places) -> None:
@@ -210,20 +209,3 @@ def test_where_the_policy_is_not_to_be_had_the_verdict_is_undecided(
     assert "Undecided" in job[1].by(BOT)[0]["body"]
     assert job[0].outputs["outcome"] == "undecided"
     assert "::error" in comment(gate, places, job[0])
-
-
-def test_flags_cannot_loosen_the_policy_in_ci() -> None:
-    from git_clearml.settings.policy import Equivalence, Policy
-    from git_clearml.verdict.session import admitted
-
-    policy = Policy(project="Vision", equivalence=Equivalence.TREE)
-    given = {
-        "project": "Vision/Detector", "task-name": "train", "equivalence": "commit", "on-unreachable": "block",
-        "evidence": "offline", "timeout": 3.0,
-    }  # fmt: skip
-    assert admitted(given, [policy]) == (given, [])
-    loose = {"project": "Visionary", "equivalence": "paths", "on-unreachable": "warn", "timeout": None}
-    kept, ignored = admitted(loose, [policy])
-    assert kept == {"timeout": None}
-    assert len(ignored) == 3
-    assert os.linesep not in "".join(ignored)

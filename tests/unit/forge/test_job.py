@@ -12,14 +12,15 @@ from git_clearml.base.sanitize import without_commands
 from git_clearml.base.secrets import secrets_in, struck, struck_markdown
 from git_clearml.errors import BadAnswer, Error, PublishFailed, UsageError
 from git_clearml.forge import outputs as ci_outputs
-from git_clearml.forge.job import Context, detect
+from git_clearml.forge.job import Job as CIJob
+from git_clearml.forge.job import detect
 from git_clearml.forge.outputs import annotation, write_outputs, write_summary
 from tests.support.actions import Job, pull_request, repository
 
 HEAD, BASE, MERGE, ZERO = "a" * 40, "b" * 40, "c" * 40, "0" * 40
 
 
-def context(tmp_path: Path, name: str, event: Any, **more: str) -> Context:
+def context(tmp_path: Path, name: str, event: Any, **more: str) -> CIJob:
     job = Job(tmp_path / "job", name, event, sha=MERGE, more=more)
     found = detect({key: value for key, value in job.env.items() if value is not None})
     assert found is not None
@@ -203,7 +204,7 @@ def test_wrong_types_anywhere_are_an_error_of_ours_or_harmless(tmp_path: Path, n
                 assert "\n" not in found.head + found.base + found.head_branch + found.base_branch
 
 
-def _read(tmp_path: Path, name: str, event: Any) -> Context | Error:
+def _read(tmp_path: Path, name: str, event: Any) -> CIJob | Error:
     try:
         return context(tmp_path, name, event)
     except Error as error:

@@ -15,7 +15,6 @@ from git_clearml.model import Metric, Task
 from git_clearml.report import best_tag as best
 from git_clearml.report import compare
 from git_clearml.report.model import Comparison, Standing
-from git_clearml.settings import table as settings
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -106,12 +105,6 @@ def test_the_delta_is_that_of_the_printed_numbers() -> None:
     assert compare.decide(task("a", 0.3), task("b", 0.1), MAX).delta == 0.2
     assert compare.difference(1.7e308, -1.7e308) is None
     assert compare.difference(math.nan, 1.0) is None
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1%%"])
-def test_what_is_no_tolerance(text: str) -> None:
-    with pytest.raises(ValueError, match=r"tolerance|float"):
-        compare.parse_tolerance(text)
 
 
 @pytest.mark.parametrize(
@@ -336,30 +329,3 @@ def test_only_tasks_of_the_project() -> None:
 def test_rules_that_cannot_be_asked_about(rules: Best, error: type[Exception]) -> None:
     with pytest.raises(error):
         best.check(Policy(best=rules))
-
-
-def values_of(**table: object) -> settings.Settings:
-    return settings.merge(flags={}, environment={}, git_config=(), pyproject={"best": table})[0]
-
-
-@pytest.mark.parametrize(
-    ("flags", "policy", "counting"),
-    [
-        ({"best.metric": "a/b", "best.tolerance": "3%"}, {}, ["best.metric", "best.tolerance"]),
-        ({"best.metric": "a/b", "best.direction": "min"}, {"metric": "x/y"}, []),
-        ({"best.metric": "x/y", "best.direction": None}, {"metric": "x/y"}, ["best.metric"]),
-        ({"best.tolerance": "1%"}, {"metric": "x/y", "tolerance": "2%"}, ["best.tolerance"]),
-        ({"best.tolerance": "3%"}, {"metric": "x/y", "tolerance": "2%"}, []),
-        ({"best.tolerance": "0"}, {"metric": "x/y", "tolerance": "2%"}, ["best.tolerance"]),
-        ({"best.tolerance": "0.001"}, {"metric": "x/y", "tolerance": "2%"}, []),
-        ({"best.tolerance": "0.1"}, {"metric": "x/y"}, []),
-        ({"best.tolerance": "nonsense"}, {"metric": "x/y"}, ["best.tolerance"]),
-        ({"best.metric": "a/b", "best.direction": "max"}, {"direction": "min"}, ["best.metric"]),
-    ],
-)
-def test_in_ci_flags_count_only_where_they_are_stricter(
-    flags: dict[str, str | None], policy: dict[str, str], counting: list[str]
-) -> None:
-    admitted, warnings = compare.admitted(flags, values_of(**policy))
-    assert list(admitted) == counting
-    assert len(warnings) == len([one for one in flags.values() if one is not None]) - len(counting)

@@ -16,7 +16,7 @@ from git_clearml.model import Diff, DiffKind, Task
 from git_clearml.settings.code_paths import untracked_ok
 from git_clearml.settings.policy import Best, Equivalence, Policy
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
-from git_clearml.verdict.rules import ago, judge, record_reasons
+from git_clearml.verdict.rules import ago, judge, record_reasons, unreachable_is_tolerated
 from tests.support.builders import (
     ABSENT,
     DIRTY,
@@ -569,3 +569,19 @@ def test_a_finding_without_reasons_counts_and_is_not_pending() -> None:
 def test_a_diff_without_a_summary_is_still_a_reason() -> None:
     verdict = judged(task(diff=Diff(DiffKind.DIRTY)))
     assert codes(verdict) == [["dirty"]]
+
+
+WARN, BLOCK = Policy(on_unreachable="warn"), Policy(on_unreachable="block")
+
+
+@pytest.mark.parametrize("code", ["unreachable", "timeout"])
+def test_without_a_server_of_several_policies_the_strictest_decides(code: str) -> None:
+    assert unreachable_is_tolerated([WARN], code)
+    assert unreachable_is_tolerated([WARN, WARN], code)
+    for policies in ([BLOCK], [WARN, BLOCK], [BLOCK, WARN], [WARN, WARN, BLOCK], []):
+        assert not unreachable_is_tolerated(policies, code)
+
+
+@pytest.mark.parametrize("code", ["unauthorized", "forbidden", "bad-answer", "not-configured", "unknown-revision", ""])
+def test_nothing_else_that_keeps_us_from_deciding_is_tolerated(code: str) -> None:
+    assert not unreachable_is_tolerated([WARN], code)

@@ -1,0 +1,33 @@
+"""What a policy with `runnable.required` wants beside a task. What answers it is loaded where a policy asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from git_clearml.git.repository import Repository
+from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.model import Verdict
+from git_clearml.verdict.resolve import Question, Requirement
+
+
+def passed_check(
+    repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
+) -> list[Verdict]:
+    """The requirement as the server has it on record. Raises NotConfigured without one, and the source's errors."""
+    from git_clearml.agent import passes
+
+    return passes.required(repository, questions, verdicts, source)
+
+
+def remembered_for(lifetime: float) -> Requirement:
+    """The same, but a pass that this clone has seen within `lifetime` seconds is not asked for again."""
+
+    def requirement(
+        repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
+    ) -> list[Verdict]:
+        from git_clearml.agent import passes
+
+        memory = passes.memory(repository, source.identity, lifetime)
+        return passes.required(repository, questions, verdicts, source, remembered=memory)
+
+    return requirement

@@ -1,0 +1,35 @@
+"""Where a command judges: by hand, or in a CI job, whose checkout and accepted policy count there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from git_clearml.git.repository import Repository
+from git_clearml.verdict.session import Context
+
+if TYPE_CHECKING:
+    from git_clearml.forge.job import Job
+
+
+def detect(
+    repository: Repository,
+    environment: Mapping[str, str],
+    *,
+    log: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[Context, Job | None]:
+    """What judging has to know of where we are, and the CI job, None outside of one.
+
+    Raises BadAnswer and UsageError for a CI job that does not make sense.
+    """
+    if not (environment.get("GITHUB_ACTIONS") or environment.get("GITLAB_CI")):
+        return Context(environment, None, log, warn), None
+    from git_clearml.forge import comment, fetch
+    from git_clearml.forge import job as ci
+
+    job = ci.detect(environment)
+    if job is None:
+        return Context(environment, None, log, warn), None
+    file_at = comment.policy_reader(job, repository=repository, environment=environment, log=log)
+    return Context(environment, fetch.JobCheckout(repository, job, file_at), log, warn), job

@@ -1,0 +1,82 @@
+"""Puts reports together: of verdicts, of an error that kept us from any, and of what else a command found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from git_clearml.agent.model import Check
+from git_clearml.errors import CannotDecide, Error
+from git_clearml.git.repository import Repository
+from git_clearml.model import Problem
+from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.settings.load import Ruling
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict import hint as hints
+from git_clearml.verdict import rules
+from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.session import VerifySession
+
+
+def verify_report(session: VerifySession) -> VerifyReport:
+    """Asks once. What keeps us from deciding becomes part of the report; a usage error goes up."""
+    try:
+        verdicts = session.verdicts()
+    except CannotDecide as error:
+        open_ = [Verdict(one.commit.hash, Outcome.UNDECIDED, rev=one.rev) for one in session.commits]
+        policies = [ruling.policy for ruling in session.rulings]
+        return undecided(error, open_, origin=session.rulings[0].origin, policies=policies)
+    return of_verdicts(session.repository, verdicts, session.rulings[0])
+
+
+def of_verdicts(repository: Repository, verdicts: Sequence[Verdict], ruling: Ruling) -> VerifyReport:
+    """The report of verdicts, with the one command to run next by the policy of this ruling."""
+    outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
+    hint = hints.next_command(repository, verdicts, ruling.policy)
+    return VerifyReport(outcome, outcome.status, ruling.origin, tuple(verdicts), hint)
+
+
+def undecided(
+    error: Error, verdicts: Iterable[Verdict] = (), *, origin: str = "defaults", policies: Iterable[Policy] = ()
+) -> VerifyReport:
+    """The report of an asking that an error ended. `verdicts` are undecided: they name the commits, revs and refs.
+
+    Where every one of the policies says on-unreachable = warn, the want of a server is a note and the status 0.
+    """
+    tolerated = rules.unreachable_is_tolerated(policies, error.code)
+    notes = ("not verified: the server could not be reached, and on-unreachable is warn",) if tolerated else ()
+    return VerifyReport(
+        Outcome.UNDECIDED,
+        0 if tolerated else error.status,
+        origin,
+        tuple(dict.fromkeys(verdicts)),
+        error.hint,
+        (Problem(error.code, error.message, error.hint),),
+        notes,
+    )
+
+
+def with_problem(report: VerifyReport, error: Error) -> VerifyReport:
+    """The report with something that went wrong after it: a rejection stays one, all else fails by it."""
+    status = 1 if report.status == 1 else error.status
+    problem = Problem(error.code, error.message, error.hint)
+    return replace(report, status=status, problems=(*report.problems, problem), hint=report.hint or error.hint)
+
+
+def with_check(report: VerifyReport, check: Check) -> VerifyReport:
+    """The report with what the remote check came to; the status is the worst of both."""
+    hint = report.hint or ("" if check.status == 0 else check.hint)
+    problems = (*report.problems, *check.problems)
+    return replace(report, status=_worst(report.status, check.status), problems=problems, hint=hint, check=check)
+
+
+def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyReport:
+    """The report with how the model stands; the status is the worst of both."""
+    status = _worst(report.status, comparison.status)
+    problems = (*report.problems, *comparison.problems)
+    return replace(report, status=status, problems=problems, comparison=comparison)
+
+
+def _worst(*statuses: int) -> int:
+    """1 beats 3 beats 4 beats all else, of which the first counts."""
+    return next((status for status in (1, 3, 4) if status in statuses), statuses[0])
