@@ -1,12 +1,10 @@
-"""`run --queue` from the launch to the end: a training at an exact commit on a queue, found again after a kill.
+"""Launches a run on a queue: a training at an exact commit, found again after a kill.
 
 The same call attaches to its own task while that runs, and after a kill to whatever became of it: never a second task.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import secrets
@@ -18,13 +16,10 @@ from typing import Any
 from git_clearml.agent import cleanup as cleaning
 from git_clearml.agent import launch as launching
 from git_clearml.agent import lease as ownership
-from git_clearml.agent import poll as following
 from git_clearml.agent import sweep as sweeping
-from git_clearml.agent import watch as watching
 from git_clearml.agent.journal import Journal
 from git_clearml.agent.launch import Source
-from git_clearml.agent.model import Limits
-from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.agent.queue_order import Order
 from git_clearml.base import process as processes
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import lease as owners
@@ -33,34 +28,14 @@ from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
 from git_clearml.clearml.model import Launch, Queue
-from git_clearml.errors import BadAnswer, CannotDecide, UsageError
+from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit
 
-AWAY = 900.0  # seconds that a server may be away while a training is followed
 _LAUNCHING, _LOOK = 300.0, 0.5  # seconds that a draft is its call's own, and between two looks of another one
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_OVER = ("closed", "published", "created", "")  # ended, and how is not on record
 _DRAFT = "git-clearml-draft-"
 _TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be run. `template` is the id of a task to take everything from but the commit, "" for none."""
-
-    commit: Commit
-    queue: str
-    launch: Launch  # without repository and commit, which `source` gives
-    repository: str = ""
-    template: str = ""
-
-    @property
-    def digest(self) -> str:
-        """The same for the same order: by it a launch finds its task again."""
-        values = [self.commit.hash, self.queue, self.repository, self.template, repr(self.launch)]
-        return hashlib.sha256(json.dumps(values).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -118,7 +93,7 @@ class QueueRun:
         task = self._launched.task
         return Started(task, agents.page_of(self._api, task), notes=tuple(self._notes))
 
-    def said(self) -> None:
+    def settled(self) -> None:
         """How the launch ended has been said: the next call of the same is a new one, unless the task still runs."""
         self._journal.close(self._order.digest)
 
@@ -261,43 +236,3 @@ def _overrides(launch: Launch) -> dict[str, Any]:
     if launch.requirements is not None:
         said["requirements"] = {"pip": launch.requirements}
     return said
-
-
-# --- waiting for the end --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """How the end is waited for: `timeout` in seconds; `follow` prints the console log as it grows."""
-
-    timeout: float
-    follow: bool = False
-
-
-def wait(
-    api: ClearML,
-    task: str,
-    waiting: Waiting,
-    *,
-    tick: Callable[[Watch], None],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> tuple[RunEnd, bool]:
-    """Follows the task until it ends, or the waiting does; what it comes to, and whether the task itself has ended.
-
-    Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
-    """
-    api.renew()
-    if agents.look(api, task).status == "":
-        raise UsageError(f"there is no task {task} on {api.server.api}", "see its id on its page: INFO, or the address")
-    limits = Limits(waiting.timeout, waiting.timeout, AWAY)
-    watch, end = following.follow(
-        api,
-        task,
-        lambda watch: watching.run_end(watch, waiting.timeout, AWAY),
-        tick=tick,
-        limits=limits,
-        sleep=sleep,
-        clock=clock,
-    )
-    return end, end.status in (0, 1) or (end.status == 3 and watch.away_since is None and watch.seen.status in _OVER)

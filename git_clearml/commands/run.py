@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     run_flags.refuse_alone(arguments)
     wish = run_flags.wish_of(arguments)
     if not words:
-        raise UsageError("which command is to be run?", "for instance: git clearml run -- python train.py")
+        raise UsageError("no command given", "for instance: git clearml run -- python train.py")
     repository = Repository()
     if not repository.top:
         raise NotARepository("this repository is bare: there is nothing to run", "run in a clone with a working tree")

@@ -124,7 +124,7 @@ def test_tests_on_an_agent(result: bool, status: int, shop: Workshop) -> None:
     done = run(project, "--wait", "--", "python", "-m", "pytest", "tests/gpu")
     assert done.status == status, done.err + done.out
     assert ("tests: 2 passed in" if result else "tests: 1 failed, 1 passed in") in done.out
-    assert "will be no evidence" in done.err
+    assert "will not count as evidence" in done.err
     assert verified(project).status == 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from git_clearml.agent import poll as following
-from git_clearml.agent import queue_launch as queue_runs
+from git_clearml.agent import queue_wait
 from git_clearml.agent.launch import NO_PACKAGES
 from git_clearml.clearml import tasks as agents
 from tests.support.clearml_server import ClearMLServer
@@ -254,7 +254,7 @@ def test_a_module_of_others_is_no_evidence_and_says_so(yard: Yard) -> None:
     yard.publish()
     Robot(yard.server, *DONE)
     done = run(yard, "--queue", "gpu", "--wait", "--", "python", "-m", "pytest", "tests")
-    assert "-m pytest is not a module of the commit: the task will be no evidence" in done.err
+    assert "-m pytest is not a module of the commit: the task will not count as evidence" in done.err
     assert (done.status, only(yard)["type"]) == (0, "testing")
     assert inside("verify", cwd=yard.repo.path, env=yard.server.env).status == 1
 
@@ -505,7 +505,7 @@ def test_a_result_that_nobody_wants_recorded_may_be_unknown(yard: Yard) -> None:
 
 
 def test_a_server_that_stays_away_is_asked_by_the_next_call(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_runs, "AWAY", 0.0)
+    monkeypatch.setattr(queue_wait, "UNAVAILABLE", 0.0)
     yard.publish()
     Robot(yard.server, "take", lambda _: yard.server.fail_next(400, call="tasks.get_all_ex"))
     first = run(yard, *RECORDED, "--", "python", "train.py")

@@ -1,0 +1,101 @@
+"""Waits for a task on a queue until it ends or the time is up, and reads what may be recorded of somebody's task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from git_clearml.agent import lease as leases
+from git_clearml.agent import poll, watch
+from git_clearml.agent.cleanup import CleanUp, Launched, Wishes
+from git_clearml.agent.model import Limits
+from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.base.ids import is_hash
+from git_clearml.clearml import lease as owners
+from git_clearml.clearml import response, tasks
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.lease import Owner
+from git_clearml.errors import UsageError
+from git_clearml.git import side_ref
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit
+
+UNAVAILABLE = 900.0  # seconds that a server may be unavailable while a training is followed
+_OVER = ("closed", "published", "created", "")  # ended, and how is not on record
+_RAN = ("id", "script.version_num", "script.diff", leases.property_of(owners.RUN))
+_WITHOUT_RECORD = "leave --record out"
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How the waiting ended; `over`: the task itself has ended too."""
+
+    end: RunEnd
+    over: bool
+
+
+def wait(
+    api: ClearML,
+    task: str,
+    timeout: float,
+    *,
+    tick: Callable[[Watch], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Waited:
+    """Follows the task until it ends, or `timeout` seconds have passed. `tick` is called after each poll before that.
+
+    Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
+    """
+    api.renew()
+    if tasks.look(api, task).status == "":
+        raise unknown_task(api, task)
+    last, end = poll.follow(
+        api,
+        task,
+        lambda now: watch.run_end(now, timeout, UNAVAILABLE),
+        tick=tick,
+        limits=Limits(timeout, timeout, UNAVAILABLE),
+        sleep=sleep,
+        clock=clock,
+    )
+    return Waited(end, is_over(last, end))
+
+
+def is_over(last: Watch, end: RunEnd) -> bool:
+    """Has the task itself ended, as it was last seen? Pure."""
+    return end.status in (0, 1) or (end.status == 3 and last.away_since is None and last.seen.status in _OVER)
+
+
+def unknown_task(api: ClearML, task: str) -> UsageError:
+    """The error for a task that the server does not know."""
+    return UsageError(f"there is no task {task} on {api.server.api}", "see its id on its page: INFO, or the address")
+
+
+def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[Commit, Owner | None]:
+    """The commit that the task ran, which must be here and all that it ran; and who launched it, if we did.
+
+    Raises UsageError for a task that the server does not know, or that cannot be recorded.
+    """
+    documents = leases.documents(api, {"id": [task], "page": 0, "page_size": 1}, _RAN)
+    document = next((document for document in documents if response.identity(document) == task), None)
+    if document is None:
+        raise unknown_task(api, task)
+    script = response.part(document, "script")
+    commit = response.text(script, "version_num")
+    if not is_hash(commit):
+        raise UsageError(f"task {task} names no commit to record it at", _WITHOUT_RECORD)
+    ran = f"task {task} ran {commit[:12]}"
+    if response.text(script, "diff").strip():
+        raise UsageError(f"{ran} with uncommitted changes: it is no result of that commit", _WITHOUT_RECORD)
+    if not repository.trees([commit]):
+        raise UsageError(f"{ran}, which is not in this clone", f"git fetch, then again; or {_WITHOUT_RECORD}")
+    return repository.resolve([commit])[0].commit, leases.owner_in(document, owners.RUN)
+
+
+def abort(repository: Repository, api: ClearML, task: str) -> list[str]:
+    """Aborts the task and deletes its side ref. What could not be done, each with the thing to do by hand."""
+    ref = next((record for record in side_ref.recorded(repository) if record.task == task), None)
+    launched = Launched(asked=True, task=task, status="in_progress", side_ref=ref)
+    return CleanUp(repository, api, launched).run(Wishes())

@@ -1,0 +1,34 @@
+"""Tells a GitHub Actions job of a run on a queue: the outputs of its step, and its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from git_clearml.agent.queue_end import QueueEnd
+from git_clearml.base import secrets
+from git_clearml.forge import outputs
+from git_clearml.render import queue_run
+from git_clearml.report.model import MetricsReport
+
+
+def tell_launch(task: str, url: str, commit: str, environment: Mapping[str, str]) -> None:
+    """Sets the outputs for a task that nobody waits for. Raises PublishFailed."""
+    if environment.get("GITHUB_ACTIONS") == "true":
+        values = {"outcome": "pending", "task-id": task, "task-url": url, "commit": commit}
+        outputs.write_outputs(environment, values)
+
+
+def tell_end(ended: QueueEnd, report: MetricsReport, environment: Mapping[str, str]) -> None:
+    """Sets the outputs and writes the summary for a task that was waited for. Raises PublishFailed."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return
+    result = ended.result
+    values = {
+        "outcome": ended.outcome,
+        "task-id": result.task,
+        "task-url": result.url,
+        "commit": result.commit,
+    }
+    outputs.write_outputs(environment, values)
+    summary = queue_run.markdown(ended, report)
+    outputs.write_summary(environment, secrets.struck_markdown(summary, secrets.secrets_in(environment)))

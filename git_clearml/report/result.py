@@ -1,0 +1,24 @@
+"""The metrics of one task that has run, as `git clearml report` shows them. Pure."""
+
+from __future__ import annotations
+
+from git_clearml.clearml.model import Result
+from git_clearml.model import Task
+from git_clearml.report.model import MetricsReport
+from git_clearml.report.rows import Selection, rows
+from git_clearml.settings.policy import Best
+
+
+def of_result(result: Result, best: Best) -> MetricsReport:
+    """The report of a task by itself, compared with none."""
+    task = Task(
+        result.task,
+        "server",
+        result.name,
+        result.project,
+        status=result.status,
+        commit=result.commit,
+        url=result.url,
+    )
+    shown, hidden, notes = rows(result.metrics, None, best, Selection())
+    return MetricsReport(result.commit, None, 0, task, rows=shown, hidden=hidden, notes=notes)
