@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from git_clearml import __version__
-from git_clearml.base.console import Console, mute, open_streams
+from git_clearml.base.console import Console, discard, open_streams
 from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = tuple(
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except BrokenPipeError:  # whoever read what we print has left, as `head` does
-        mute(sys.stdout)
+        discard(sys.stdout)
         return 128 + signal.SIGPIPE
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 
 _LONGEST = 4000  # characters of a line that are looked at
 _QUOTED = 160  # characters of a log line in a sentence
@@ -285,11 +285,11 @@ def _bar(line: str) -> str:
 def _shown(line: str, width: int) -> str:
     text = line.expandtabs(4)
     indent = min(len(text) - len(text.lstrip()), width // 4)
-    return (" " * indent + harmless(_USER.sub(r"\1", text.strip()), max(width - indent, 1))).rstrip()
+    return (" " * indent + sanitize(_USER.sub(r"\1", text.strip()), max(width - indent, 1))).rstrip()
 
 
 def _quoted(line: str) -> str:
-    return harmless(_USER.sub(r"\1", line.strip()), _QUOTED)
+    return sanitize(_USER.sub(r"\1", line.strip()), _QUOTED)
 
 
 def _and(sentence: str, detail: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from git_clearml.base.sanitize import harmless, without_commands
+from git_clearml.base.sanitize import sanitize, without_commands
 from git_clearml.errors import Error, PublishFailed
 
 
@@ -24,7 +24,7 @@ def open_streams() -> None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
-def mute(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Sends what is still to be written nowhere, or the interpreter complains about it at its exit."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, stream.fileno())
@@ -64,7 +64,7 @@ class Console:
         except BrokenPipeError:
             raise
         except OSError as error:
-            mute(self.out)
+            discard(self.out)
             raise PublishFailed(f"the output cannot be written: {error.strerror}", "is the disk full?") from None
 
     def say(self, line: str) -> None:
@@ -74,22 +74,22 @@ class Console:
 
     def announce(self, line: str) -> None:
         """A line that --quiet does not keep back: what was skipped, and the way around."""
-        self._talk(harmless(line))
+        self._talk(sanitize(line))
 
     def warn(self, line: str) -> None:
         """A warning that --quiet does not keep back."""
-        self._talk(f"git clearml: warning: {harmless(line)}")
+        self._talk(f"git clearml: warning: {sanitize(line)}")
 
     def log(self, line: str) -> None:
         """A detail that only --verbose wants."""
         if self.verbose:
-            self._talk(f"git clearml: {harmless(line)}")
+            self._talk(f"git clearml: {sanitize(line)}")
 
     def fail(self, error: Error) -> None:
         """What happened, on one line, and the one thing to do."""
-        self._talk(f"git clearml: {harmless(error.message, 500)}")
+        self._talk(f"git clearml: {sanitize(error.message, 500)}")
         if error.hint:
-            self._talk(f"hint: {harmless(error.hint, 500)}")
+            self._talk(f"hint: {sanitize(error.hint, 500)}")
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""
@@ -119,4 +119,4 @@ class Console:
         except BrokenPipeError:
             raise
         except OSError:  # a terminal that has been closed, a full disk: what there is to do is done all the same
-            mute(self.err)
+            discard(self.err)

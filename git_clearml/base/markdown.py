@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
 
@@ -20,7 +20,7 @@ GUARD = "\N{ZERO WIDTH NON-JOINER}"
 
 def escape(text: str, limit: int = 200) -> str:
     """Text from elsewhere as Markdown that shows it and does nothing: no HTML, mention, link or table cell."""
-    text = " ".join(harmless(text, limit).split())
+    text = " ".join(sanitize(text, limit).split())
     text = _REFERENCE.sub(lambda match: match[0] + GUARD, text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", text).replace("$", "<span>$</span>")  # GitHub's way to say: no mathematics
@@ -34,14 +34,14 @@ def link(text: str, url: str) -> str:
 def _link(url: str) -> str:
     """A URL for between `<` and `>`, where neither a table nor an entity can take it apart."""
     kept = re.sub(
-        r"[^\w\-.~:/?#@!$&'()*+,;=%]", lambda match: quote(match[0], safe=""), harmless(url, 500), flags=re.ASCII
+        r"[^\w\-.~:/?#@!$&'()*+,;=%]", lambda match: quote(match[0], safe=""), sanitize(url, 500), flags=re.ASCII
     )
     return kept.replace("&", "&amp;")
 
 
 def code(text: str) -> str:
     """Text as a code span that no backtick in it can end. Not for table cells."""
-    text = harmless(text, 500)
+    text = sanitize(text, 500)
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"

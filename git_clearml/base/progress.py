@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 
 _EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
 
@@ -31,7 +31,7 @@ class Progress:
 
     def event(self, line: str) -> None:
         """Something that happened once, kept on the screen."""
-        self._console.say(f"{self._wall()} {harmless(line)}")
+        self._console.say(f"{self._wall()} {sanitize(line)}")
         self._last = ""
 
     def warn(self, line: str) -> None:
@@ -42,9 +42,9 @@ class Progress:
     def state(self, state: str, detail: str = "") -> None:
         """How it stands. A plain line is printed when the state changes, and every minute."""
         if self.live:
-            self._console.progress(harmless(f"{self._wall()} {state}{', ' + detail if detail else ''}"))
+            self._console.progress(sanitize(f"{self._wall()} {state}{', ' + detail if detail else ''}"))
             return
         now = self._clock()
         if state != self._last or now - self._when >= _EVERY:
-            self._console.say(f"{self._wall()} {harmless(state + (', ' + detail if detail else ''))}")
+            self._console.say(f"{self._wall()} {sanitize(state + (', ' + detail if detail else ''))}")
             self._last, self._when = state, now

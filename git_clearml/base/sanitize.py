@@ -1,17 +1,30 @@
-"""Makes text from elsewhere safe to print: no terminal control, no line breaks, no reordering. Pure."""
+"""Makes text from elsewhere safe to print: no terminal control, no line breaks, no reordering, nothing hidden. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import NewType
 
-# Characters that reorder or hide what stands beside them (Unicode Bidi_Control, and the invisible ones that no
-# word needs). The zero-width joiner U+200D stays: emoji are made with it.
-_HIDDEN = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF}
+Safe = NewType("Safe", str)
+"""Text that may be printed as it is: `sanitize` or a renderer has made it."""
+
+# Characters that hide, reorder or carry what nobody sees, and what UTF-8 has no bytes for. Written out, because the
+# tables of Python's unicodedata grow from version to version, and clearml.lock must not. Those of no width that words
+# and emoji need stay: U+200C and U+200D (joiners), U+FE0E and U+FE0F (text or emoji).
+HIDDEN = re.compile(
+    "[\x7f-\x9f"  # control characters; those below U+0020 have an escape in JSON anyway
+    "\xad\u034f\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff"  # without width
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
+    "\u2028\u2029"  # line and paragraph separator
+    "\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # annotations, shorthand, music
+    "\ufe00-\ufe0d\U000e0000-\U000e0fff"  # variation selectors and tags, which can carry any text
+    "\ud800-\udfff]"  # lone surrogates
+)
 
 
-def harmless(text: str, limit: int = 0) -> str:
-    """The text on one line, with every control character made visible as U+FFFD; cut to `limit` characters.
+def sanitize(text: str, limit: int = 0) -> Safe:
+    """The text on one line, with every character that must not be printed as U+FFFD; cut to `limit` characters.
 
     Works for any str, lone surrogates included: what comes out can always be encoded as UTF-8.
     """
@@ -20,12 +33,22 @@ def harmless(text: str, limit: int = 0) -> str:
     if not text.isascii() or not text.isprintable():
         text = "".join(_shown(character) for character in " ".join(text.split()))
     if limit and len(text) > limit:
-        return text[: limit - 1].rstrip() + "…"
-    return text
+        return Safe(text[: limit - 1].rstrip() + "…")
+    return Safe(text)
+
+
+def sanitize_lines(text: str) -> Safe:
+    """The text with its lines (they end at `\\n`) and their indentation, each of them sanitized."""
+    return Safe("\n".join(_indented(line) for line in text.split("\n")))
+
+
+def _indented(line: str) -> str:
+    words = line.lstrip(" ")
+    return " " * (len(line) - len(words)) + sanitize(words)
 
 
 def _shown(character: str) -> str:
-    if ord(character) in _HIDDEN or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn"):
+    if HIDDEN.match(character) or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn"):
         return "\N{REPLACEMENT CHARACTER}"
     return character
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import activity as signs
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
@@ -70,7 +70,7 @@ def _workers(api: ClearML) -> dict[str, dict[str, str]]:
 
 
 def _listed(workers: Mapping[str, Mapping[str, str]]) -> str:
-    names = sorted({harmless(name, 60) for queues in workers.values() for name in queues.values() if name})
+    names = sorted({sanitize(name, 60) for queues in workers.values() for name in queues.values() if name})
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "none"
 
 

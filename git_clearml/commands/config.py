@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, NotARepository, UnknownRevision
 from git_clearml.git.repository import Repository
@@ -51,12 +51,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.product(json.dumps(document, indent=2))
         return 0
     wide = max(len(key) for key in values)
-    shown = {key: harmless(_toml(value.value), 200) for key, value in values.items()}
+    shown = {key: sanitize(_toml(value.value), 200) for key, value in values.items()}
     column = max(len(text) for text in shown.values() if len(text) < 30)
     for key, value in values.items():
-        console.product(f"{key:{wide}} = {shown[key]:{column}}  # {harmless(value.origin, 80)}")
+        console.product(f"{key:{wide}} = {shown[key]:{column}}  # {sanitize(value.origin, 80)}")
     for key, text in server.items():
-        console.product(f"{key:{wide}} : {harmless(text, 200)}")
+        console.product(f"{key:{wide}} : {sanitize(text, 200)}")
     return 0
 
 

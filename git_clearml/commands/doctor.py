@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.errors import Error
 
 _BUDGET = 10.0  # seconds for the server's answer
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return status
     for check in checks:
         if not (console.quiet and check.state == "ok"):
-            console.product(f"{_MARKS[check.state]}  {check.name}: {harmless(check.message, 300)}")
+            console.product(f"{_MARKS[check.state]}  {check.name}: {sanitize(check.message, 300)}")
             if check.hint:
-                console.product(f"      hint: {harmless(check.hint, 300)}")
+                console.product(f"      hint: {sanitize(check.hint, 300)}")
     return status

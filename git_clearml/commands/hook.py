@@ -97,14 +97,14 @@ def show(report: VerifyReport, console: Console) -> None:
 
 
 def _verified(report: VerifyReport) -> str:
-    from git_clearml.base.sanitize import harmless
+    from git_clearml.base.sanitize import sanitize
 
     first = report.verdicts[0]
     if len(report.verdicts) > 1:
         return f"verified {len(report.verdicts)} commits"
     more = f" and {len(first.refs) - 1} more" if len(first.refs) > 1 else ""
-    line = f"verified {first.commit[:12]} ({harmless(first.refs[0].removeprefix('refs/heads/'), 30)}{more})"
+    line = f"verified {first.commit[:12]} ({sanitize(first.refs[0].removeprefix('refs/heads/'), 30)}{more})"
     room = _WIDTH - len("git clearml: ") - len(line) - len(' by task ""')
     if first.task is None or not first.task.name or room < 8:
         return line
-    return f'{line} by task "{harmless(first.task.name, room)}"'
+    return f'{line} by task "{sanitize(first.task.name, room)}"'

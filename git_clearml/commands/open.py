@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.commands import report
 from git_clearml.errors import CannotDecide, Error, UsageError
 from git_clearml.forge import context as ci_context
@@ -173,7 +173,7 @@ def _talk(found: _Found, url: str, console: Console) -> None:
         report_it = f"git clearml report {name} tells what it measured"
         console.fail(Error(f"the task of {name} has no page: it ran offline", report_it))
     elif found.note:
-        console.say(f"git clearml: {harmless(found.note, 300)}")
+        console.say(f"git clearml: {sanitize(found.note, 300)}")
 
 
 def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:

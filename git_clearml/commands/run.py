@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.base.words import listed
 from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
@@ -132,7 +132,7 @@ def _show(plan: runs.Plan, console: Console) -> int:
     """The plan: the variables that the command would get, and the command."""
     shown = {name: value if len(value) <= 200 else value[:197] + "..." for name, value in sorted(plan.added.items())}
     lines = [f"{name}={shlex.quote(value)}" for name, value in shown.items()]
-    console.product("\n".join(harmless(line) for line in [*lines, shlex.join(plan.command)]))
+    console.product("\n".join(sanitize(line) for line in [*lines, shlex.join(plan.command)]))
     return 0
 
 
@@ -140,13 +140,13 @@ def _summary(record: RunRecord, plan: runs.Plan) -> str:
     """What was recorded, and whether it is good for anything."""
     where = "on the server" if plan.server else "offline"
     facts = [f"exit {record.exit_status}"]
-    facts += [f'task "{harmless(session.name, 40)}" {_short(session.id)}, {where}' for session in record.sessions[:1]]
+    facts += [f'task "{sanitize(session.name, 40)}" {_short(session.id)}, {where}' for session in record.sessions[:1]]
     if len(record.tasks) > 1:
         facts.append(f"{len(record.tasks) - 1} more tasks")
     if not runs.tasks_are_known(record):
         facts.append("which tasks it made is not known")
     reason = _hindrance(record, plan)
-    then = f"it will not verify: {harmless(reason, 300)}" if reason else "next: git clearml verify"
+    then = f"it will not verify: {sanitize(reason, 300)}" if reason else "next: git clearml verify"
     return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}"
 
 

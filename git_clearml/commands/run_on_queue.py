@@ -14,7 +14,7 @@ from git_clearml.agent.queue_order import Order
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import response
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
@@ -109,7 +109,7 @@ def _start(call: Call, order: Order, entry: Entry | None, notes: Sequence[str]) 
     for note in () if started.attached else (*notes, *started.notes):
         call.console.say(f"git clearml: {note}")
     how = "attached to" if started.attached else "launched"
-    queue = harmless(order.queue)
+    queue = sanitize(order.queue)
     call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {queue!r}")
     call.console.product(f"{started.task}\n{started.url}\n")
     if call.arguments.wait or call.arguments.follow:

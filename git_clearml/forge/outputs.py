@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.errors import PublishFailed
 
 MOST_SUMMARY_BYTES = 1024 * 1024  # of one step; GitHub drops the whole summary of a step that writes more
@@ -69,8 +69,8 @@ def write_outputs(
 
 def annotation(kind: str, message: str, title: str = "") -> str:
     """The line that makes an annotation of kind `error`, `warning` or `notice`. Pure."""
-    shown = f" title={_escaped(harmless(title, 200)).replace(':', '%3A').replace(',', '%2C')}" if title else ""
-    return f"::{kind}{shown}::{_escaped(harmless(message, 1000))}"
+    shown = f" title={_escaped(sanitize(title, 200)).replace(':', '%3A').replace(',', '%2C')}" if title else ""
+    return f"::{kind}{shown}::{_escaped(sanitize(message, 1000))}"
 
 
 def _escaped(text: str) -> str:

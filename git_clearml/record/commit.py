@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml.base import secrets as redaction
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, Interrupted, PublishFailed
@@ -271,7 +271,7 @@ class _Execution:
         if not self._unprepared:
             return
         command, started = self._plan.options.before_push, self._clock()
-        self._say(f"before the push: {harmless(command, 200)}")
+        self._say(f"before the push: {sanitize(command, 200)}")
         process = None
         try:
             process = subprocess.Popen(["sh", "-c", command], env=dict(self._environment), stdout=_STDERR)
@@ -300,7 +300,7 @@ class _Execution:
         reason = next((line.rpartition("\t")[2] for line in out.splitlines() if line.startswith("!")), "")
         if "[rejected]" not in reason:
             for line in [line for line in err.splitlines() if line.strip()][:_SHOWN]:
-                self._say(harmless(line, 300))
+                self._say(sanitize(line, 300))
         return reason or remotes.said(err, status)
 
     def _finished(self, action: str, commit: str, target: Target) -> Done:

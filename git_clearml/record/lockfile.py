@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from git_clearml.base.sanitize import HIDDEN
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Artifact, Result
 from git_clearml.model import Metric
@@ -31,9 +32,6 @@ _TEXTS = ("name", "project", "status", "url")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TASK = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SIGNED = ("http", "https", "azure")  # where a query may be a signature that opens the file to whoever has it
-# What no terminal should get raw, and what UTF-8 has no bytes for: control characters, what hides or reorders text,
-# surrogates. Fixed here, because the tables of Python's unicodedata grow from version to version.
-_RAW = re.compile("[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
 class Unreadable(ValueError):
@@ -54,7 +52,7 @@ def to_text(commit: str, results: Iterable[Result]) -> str:
     tasks = [_task(one) for one in sorted(by_task.values(), key=lambda one: (one.name, one.task))]
     document = {"schema": SCHEMA, "commit": commit, "tasks": tasks}
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return _RAW.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 
 
 def from_text(text: str) -> Lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.markdown import code, escape, link
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 
 _COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
 _MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}
@@ -16,16 +16,16 @@ def text(check: Check, *, colour: bool = False) -> str:
     word = check.outcome.value
     if colour:
         word = f"\x1b[{_COLOURS.get(check.outcome, '33')}m{word}\x1b[0m"
-    lines = [f"{word} {check.commit[:12]}{': ' + harmless(check.sentence, 400) if check.sentence else ''}"]
+    lines = [f"{word} {check.commit[:12]}{': ' + sanitize(check.sentence, 400) if check.sentence else ''}"]
     if check.task and not check.earlier:
         lines.append(f"  {_times(check)}")
     if check.url:
-        lines.append(f"  {harmless(check.url, 300)}")
-    lines += [f"  note: {harmless(note, 300)}" for note in check.notes]
+        lines.append(f"  {sanitize(check.url, 300)}")
+    lines += [f"  note: {sanitize(note, 300)}" for note in check.notes]
     if check.log_tail:
-        lines += ["  the end of its log:", *(f"  | {harmless(line, 300)}" for line in check.log_tail)]
+        lines += ["  the end of its log:", *(f"  | {sanitize(line, 300)}" for line in check.log_tail)]
     if check.hint and not check.problems:
-        lines.append(f"next: {harmless(check.hint, 500)}")
+        lines.append(f"next: {sanitize(check.hint, 500)}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -46,7 +46,7 @@ def markdown_of(check: Check, limit: int = 60_000) -> str:
 
 
 def _times(check: Check) -> str:
-    worker = f" on {harmless(check.worker, 60)}" if check.worker else ""
+    worker = f" on {sanitize(check.worker, 60)}" if check.worker else ""
     return f"{check.seconds_queued:.0f} s in the queue {check.queue!r}, {check.seconds_running:.0f} s running{worker}"
 
 
@@ -55,7 +55,7 @@ def _log(check: Check, limit: int) -> str:
     shown: list[str] = []
     room = limit - 120
     for line in reversed(check.log_tail):
-        line = "    " + harmless(line, 300)
+        line = "    " + sanitize(line, 300)
         room -= len(line) + 1
         if room < 0:
             break

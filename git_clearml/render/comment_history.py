@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
 
@@ -54,7 +54,7 @@ def current(report: VerifyReport) -> Entry | None:
 def line(kept: Sequence[Entry]) -> str:
     """The second line of a comment."""
     rows = [
-        [one.commit, one.outcome.value, harmless(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
+        [one.commit, one.outcome.value, sanitize(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
     ]
     packed = base64.b64encode(json.dumps(rows, separators=(",", ":")).encode()).decode()
     return f"<!-- git-clearml history: {packed} -->"
@@ -67,4 +67,4 @@ def _entry(row: object) -> Entry | None:
     commit, outcome, task, url = row
     if not COMMIT.fullmatch(commit) or outcome not in {one.value for one in Outcome}:
         return None
-    return Entry(commit, Outcome(outcome), harmless(task, 60), url if len(url) <= 300 else "")
+    return Entry(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_clearml.base.markdown import escape, link
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.record.model import Decorated, Entry
 from git_clearml.render.numbers import number
 
@@ -35,7 +35,7 @@ def text(commits: Sequence[Decorated], names: Sequence[str], *, width: int = 0, 
     """
     lines = []
     for commit in commits:
-        lines.append(_drawn([(commit.short, _YELLOW), (f" {harmless(commit.subject, 500)}", "")], "", width, colour))
+        lines.append(_drawn([(commit.short, _YELLOW), (f" {sanitize(commit.subject, 500)}", "")], "", width, colour))
         for task in commit.tasks:
             tail = f"  ({_RECORDED})" if task.recorded else ""
             lines.append(_drawn(_task(task, names), tail, width, colour))
@@ -43,10 +43,10 @@ def text(commits: Sequence[Decorated], names: Sequence[str], *, width: int = 0, 
 
 
 def _task(task: Entry, names: Sequence[str]) -> _Parts:
-    status = harmless(task.status, 20) or "unknown"
+    status = sanitize(task.status, 20) or "unknown"
     shade = _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
-    numbers = "".join(f"  {harmless(name, 40)} {number(value)}" for name, value in chosen(task, names))
-    return [("    ", ""), (status, shade), (f"  {harmless(task.name, 30) or task.task}{numbers}", "")]
+    numbers = "".join(f"  {sanitize(name, 40)} {number(value)}" for name, value in chosen(task, names))
+    return [("    ", ""), (status, shade), (f"  {sanitize(task.name, 30) or task.task}{numbers}", "")]
 
 
 def _drawn(parts: _Parts, tail: str, width: int, colour: bool) -> str:

@@ -1,6 +1,6 @@
 """Metrics and comparisons as text and as Markdown, both through the same tables. Pure.
 
-A table is a header and rows of cells that are harmless already. tabulate is loaded when there is one to draw.
+A table is a header and rows of cells that may be printed as they are. tabulate is loaded when there is one to draw.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from git_clearml.base.markdown import escape
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
 from git_clearml.report.model import Comparison, MetricsReport, Row, Standing
@@ -58,10 +58,10 @@ def report_text(report: MetricsReport) -> str:
         of = f"{report.commit[:12]}, by" if report.commit else ""
         lines += [f"metrics of {of} this task:".replace("  ", " "), *text.task_lines(report.task, "  ")]
     if report.against:
-        lines += [f"against {harmless(report.label, 80)}:", *text.task_lines(report.against, "  ")]
+        lines += [f"against {sanitize(report.label, 80)}:", *text.task_lines(report.against, "  ")]
     if report.rows:
-        lines += ["", _drawn(_metrics_table(report.rows, harmless, report.column), "simple"), ""]
-    lines += [f"note: {harmless(note, 300)}" for note in _notes(report)]
+        lines += ["", _drawn(_metrics_table(report.rows, sanitize, report.column), "simple"), ""]
+    lines += [f"note: {sanitize(note, 300)}" for note in _notes(report)]
     return "".join(line + "\n" for line in lines)
 
 
@@ -140,11 +140,11 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
         sentence = f"\x1b[{_COLOURS[comparison.outcome]}m{word}\x1b[0m{sentence.removeprefix(word)}"
     lines = [f"{sentence} ({comparison.commit[:12]})"]
     if comparison.current:
-        lines += ["", _drawn(_comparison_table(comparison, harmless), "simple"), ""]
+        lines += ["", _drawn(_comparison_table(comparison, sanitize), "simple"), ""]
     for label, task in (("current", comparison.current), ("best", comparison.best)):
         if task and not (label == "best" and comparison.current and task.id == comparison.current.id):
             lines += [f"{label}:", *text.task_lines(task, "  ")]
-    lines += [f"note: {harmless(note, 300)}" for note in comparison.notes]
+    lines += [f"note: {sanitize(note, 300)}" for note in comparison.notes]
     return "".join(line + "\n" for line in lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.watch import Watch
 from git_clearml.base.markdown import escape, link
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml.model import MONITOR, Seen
 from git_clearml.render import metrics
 from git_clearml.render.numbers import number
@@ -30,24 +30,24 @@ def _facts(seen: Seen, metric: str) -> list[str]:
     own = [reported for reported in seen.metrics if not reported.metric.startswith(MONITOR)]
     own.sort(key=lambda reported: f"{reported.metric}/{reported.variant}" != metric)
     return facts + [
-        f"{harmless(reported.metric, 20)}/{harmless(reported.variant, 20)} {number(reported.last)}"
+        f"{sanitize(reported.metric, 20)}/{sanitize(reported.variant, 20)} {number(reported.last)}"
         for reported in own[:_METRICS]
     ]
 
 
 def log_lines(lines: list[str]) -> str:
     """Lines of a task's console log, each as a terminal shows it after its carriage returns."""
-    return "\n".join(harmless(line.rstrip("\r").rpartition("\r")[2]) for line in lines)
+    return "\n".join(sanitize(line.rstrip("\r").rpartition("\r")[2]) for line in lines)
 
 
 def text(ended: QueueEnd, report: MetricsReport) -> str:
     """How it ended, its tests or the end of its log, its metrics."""
     result = ended.result
-    name = f' "{harmless(result.name, 60)}"' if result.name else ""
-    lines = [f"{harmless(result.status or 'unknown')}{name}: {ended.end.sentence}"]
+    name = f' "{sanitize(result.name, 60)}"' if result.name else ""
+    lines = [f"{sanitize(result.status or 'unknown')}{name}: {ended.end.sentence}"]
     if ended.tests:
-        lines.append(f"tests: {harmless(ended.tests, 200)}")
-    lines += [f"| {harmless(line, 300)}" for line in ended.tail]
+        lines.append(f"tests: {sanitize(ended.tests, 200)}")
+    lines += [f"| {sanitize(line, 300)}" for line in ended.tail]
     table = metrics.report_text(report) if report.rows else ""
     return "\n".join(lines) + "\n" + table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Outcome, Verdict
@@ -16,11 +16,11 @@ def verify(report: VerifyReport, *, colour: bool = False) -> str:
     lines = []
     for verdict in report.verdicts:
         lines += _verdict(verdict, colour)
-    lines += [f"note: {harmless(note, 300)}" for note in report.notes]
+    lines += [f"note: {sanitize(note, 300)}" for note in report.notes]
     if report.policy_from == "flags" and report.verdicts:
         lines.append("judged by your flags")
     if report.hint and report.verdicts:
-        lines.append(f"next: {harmless(report.hint, 500)}")
+        lines.append(f"next: {sanitize(report.hint, 500)}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -28,12 +28,12 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     word = verdict.outcome.value
     if colour:
         word = f"\x1b[{_COLOURS[verdict.outcome]}m{word}\x1b[0m"
-    names = ", ".join(harmless(name, 60) for name in verdict.refs) or harmless(verdict.rev, 60)
+    names = ", ".join(sanitize(name, 60) for name in verdict.refs) or sanitize(verdict.rev, 60)
     label = "" if not names or names == verdict.commit else f" ({names})"
     lines = [f"{word} {verdict.commit[:12]}{label}{_because(verdict)}"]
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
-    lines += [f"  note: {harmless(note, 300)}" for note in verdict.notes]
+    lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
     for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
         lines += _near_miss(finding)
     if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
@@ -58,17 +58,17 @@ def _because(verdict: Verdict) -> str:
 
 def _near_miss(finding: Finding) -> list[str]:
     first, *others = finding.reasons
-    lines = [f"  - {harmless(first.message, 300)}"]
-    lines += [f"    and {harmless(reason.message, 300)}" for reason in others]
+    lines = [f"  - {sanitize(first.message, 300)}"]
+    lines += [f"    and {sanitize(reason.message, 300)}" for reason in others]
     return lines + task_lines(finding.task, "      ")
 
 
 def task_lines(task: Task, indent: str) -> list[str]:
     """The task, its project and its page, each line indented."""
-    name = f'"{harmless(task.name, 60)}"' if task.name else "a run"
-    project = f" in {harmless(task.project, 60)}" if task.project else ""
-    identity = f" {harmless(task.id, 64)}" if task.id else ""
+    name = f'"{sanitize(task.name, 60)}"' if task.name else "a run"
+    project = f" in {sanitize(task.project, 60)}" if task.project else ""
+    identity = f" {sanitize(task.id, 64)}" if task.id else ""
     lines = [f"{indent}{name}{project}{identity if not task.url else ''}"]
     if task.url:
-        lines.append(f"{indent}{harmless(task.url, 300)}")
+        lines.append(f"{indent}{sanitize(task.url, 300)}")
     return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.base.console import Console, mute, open_streams
+from git_clearml.base.console import Console, discard, open_streams
 from git_clearml.errors import PublishFailed, UsageError
 
 EVIL = "a\nb\x1b[2Jc\r\u202ed\ud800"
@@ -143,7 +143,7 @@ def test_a_full_disk_is_an_error_and_a_closed_pipe_is_not_ours() -> None:
     with os.fdopen(write, "w", encoding="utf-8") as pipe:
         with pytest.raises(BrokenPipeError):
             Console({}, out=pipe, err=io.StringIO()).product("verified")
-        mute(pipe)
+        discard(pipe)
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_crash(tmp_path: Path) -> None:

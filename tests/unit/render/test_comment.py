@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.markdown import GUARD, code, escape, link
-from git_clearml.base.sanitize import harmless
+from git_clearml.base.sanitize import sanitize
 from git_clearml.model import Problem, Task
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
@@ -109,7 +109,7 @@ class Reader(HTMLParser):
 
 def shown(text: str, limit: int = 200) -> str:
     """What a reader should see of a text: the same, on one line, without what cannot be seen."""
-    return " ".join(harmless(text, limit).split()).replace(GUARD, "")
+    return " ".join(sanitize(text, limit).split()).replace(GUARD, "")
 
 
 def seen(text: str) -> str:
@@ -153,7 +153,7 @@ def test_nothing_that_github_links_afterwards_is_left(name: str) -> None:
 def test_a_code_span_holds_the_name(name: str) -> None:
     page = Reader(f"Next: {code('run ' + name)} end")
     assert page.tags == ["p", "code"]
-    assert " ".join(page.text.split()) == " ".join(f"Next: {harmless('run ' + name, 500)} end".split())
+    assert " ".join(page.text.split()) == " ".join(f"Next: {sanitize('run ' + name, 500)} end".split())
 
 
 @pytest.mark.parametrize(
