@@ -7,6 +7,7 @@ import contextlib
 from git_clearml.agent import log as causes
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
@@ -54,7 +55,7 @@ class Teller:
 
 def position(api: ClearML, queue: str, task: str) -> tuple[int, int]:
     """The task's place in the queue (by its id), and the queue's length; place 0 when it is not in it. One request."""
-    if not answers.ID.fullmatch(queue):
+    if not is_clearml_id(queue):
         return 0, 0
     entries = answers.part(api.call("queues.get_by_id", {"queue": queue}), "queue").get("entries")
     waiting = [one.get("task") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []

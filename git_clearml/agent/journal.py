@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import tempfile
 from pathlib import Path
 
+from git_clearml.base.ids import is_clearml_id, is_hex
 from git_clearml.errors import CannotDecide
 
-_NAME = re.compile(r"[0-9a-f]{16,64}")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST = 4096  # bytes
 
 
@@ -34,7 +32,7 @@ class Journal:
                 task = json.loads(file.read(_MOST))["task"]
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return ""
-        return task if isinstance(task, str) and _ID.fullmatch(task) else ""
+        return task if isinstance(task, str) and is_clearml_id(task) else ""
 
     def open(self, digest: str, task: str) -> None:
         """Writes the launch down. Raises CannotDecide when that cannot be: a kill could make a second task then."""
@@ -56,6 +54,6 @@ class Journal:
 
 
 def _checked(digest: str) -> str:
-    if not _NAME.fullmatch(digest):
+    if not is_hex(digest, 16, 64):
         raise ValueError(f"not a digest: {digest!r}")
     return digest

@@ -6,7 +6,6 @@ The same call attaches to its own task while that runs, and after a kill to what
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from git_clearml.agent.journal import Journal
 from git_clearml.agent.launch import Source
 from git_clearml.agent.queue_order import Order
 from git_clearml.base import process as processes
+from git_clearml.base.ids import is_hex
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import response as answers
@@ -33,7 +33,6 @@ from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 
 _LAUNCHING, _LOOK = 300.0, 0.5  # seconds that a draft is its call's own, and between two looks of another one
-_DIGEST = re.compile(r"[0-9a-f]{32}")
 _DRAFT = "git-clearml-draft-"
 _TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
 
@@ -224,7 +223,7 @@ class QueueRun:
 def recorded(repository: Repository, task: str, owner: Owner | None) -> None:
     """The task, of this owner, is on record: the call that launched it owes nothing any more."""
     journal = Journal(repository.common_dir)
-    if owner and _DIGEST.fullmatch(owner.what) and journal.task(owner.what) == task:
+    if owner and is_hex(owner.what, 32, 32) and journal.task(owner.what) == task:
         journal.close(owner.what)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from git_clearml.base.files import read_limited
+from git_clearml.base.ids import is_offline_id
 from git_clearml.base.jsonvalue import finite
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import diff as diffs
@@ -25,7 +25,6 @@ from git_clearml.settings import table as settings
 
 TASK_BYTES = 20_000_000
 METRICS_BYTES = 64_000_000
-_NAME = re.compile(r"offline-[0-9a-f]{1,64}")
 _METRICS = 2000  # series kept of a session
 _UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
 
@@ -63,7 +62,7 @@ def _places(directory: str, since: float) -> list[str]:
     except OSError:
         return []
     paths = dict.fromkeys(os.path.join(directory, name.removesuffix(".zip")) for name in names)
-    return [path for path in paths if _NAME.fullmatch(os.path.basename(path)) and _touched(path) >= since]
+    return [path for path in paths if is_offline_id(os.path.basename(path)) and _touched(path) >= since]
 
 
 def _touched(path: str) -> float:
@@ -88,7 +87,7 @@ def read(path: str, directory: str) -> Session:
     The folder is preferred, it is the newer of the two; the zip stands in when the folder is gone or damaged.
     """
     name = os.path.basename(path)
-    if not _NAME.fullmatch(name) or os.path.normpath(os.path.dirname(path)) != os.path.normpath(directory):
+    if not is_offline_id(name) or os.path.normpath(os.path.dirname(path)) != os.path.normpath(directory):
         return Session("", path, damage="the run record names a session outside ClearML's offline folder")
     folder = _from_folder(path) if os.path.lexists(path) else None
     if folder and not folder.damage:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml.properties import LAUNCH
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 from git_clearml.settings.policy import Policy
 
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WHICH = "is it a ClearML API server?"
 _VALUES = {"last": "value", "min": "min_value", "max": "max_value"}
 
@@ -76,7 +76,7 @@ def documents(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def identity(document: Mapping[str, Any]) -> str:
     """The document's id, which may stand in a query or a URL."""
     identity = document.get("id")
-    if not isinstance(identity, str) or not ID.fullmatch(identity):
+    if not isinstance(identity, str) or not is_clearml_id(identity):
         raise BadAnswer("the server sent a task without a proper id", WHICH)
     return identity
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from git_clearml.base import secrets as redaction
 from git_clearml.base.exchange import MEGABYTE
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
@@ -35,7 +36,7 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     Raises BadAnswer for ids that the server does not know, and the errors of ClearML.call.
     """
     wanted = list(dict.fromkeys(ids))
-    if odd := [one for one in wanted if not answers.ID.fullmatch(one)]:  # an empty list of ids finds every task [10]
+    if odd := [one for one in wanted if not is_clearml_id(one)]:  # an empty list of ids finds every task [10]
         raise BadAnswer(f"not the id of a task: {odd[0]!r}", "see its id on its page: INFO, or the address")
     found: dict[str, Mapping[str, Any]] = {}
     for some in _parts(wanted):
@@ -86,7 +87,7 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
     """
     project = answers.part(document, "project")
     identity, project_id = answers.identity(document), answers.text(project, "id")
-    where = project_id if answers.ID.fullmatch(project_id) else "*"
+    where = project_id if is_clearml_id(project_id) else "*"
     made = [_artifact(one) for one in _objects(answers.part(document, "execution"), "artifacts")]
     artifacts = [one for one in made if one] + [Artifact(name, "model", _shown(uri)) for name, uri in models]
     found = Result(
@@ -151,7 +152,7 @@ def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
 def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:
     """Where each model lies, as far as the server tells: that is not worth the record of its training."""
     uris: dict[str, str] = {}
-    for some in _parts([one for one in dict.fromkeys(models) if answers.ID.fullmatch(one)]):
+    for some in _parts([one for one in dict.fromkeys(models) if is_clearml_id(one)]):
         body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
         try:
             found = _objects(api.call("models.get_all", body), "models")

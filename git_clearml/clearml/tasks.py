@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import activity as signs
 from git_clearml.clearml import response as answers
@@ -276,7 +277,7 @@ def page_of(api: ClearML, task: str) -> str:
 
 def _checked(identity: str) -> str:
     """The id, if it is one. Raises BadAnswer: an empty id means every task, or none that we know."""
-    if not answers.ID.fullmatch(identity):
+    if not is_clearml_id(identity):
         raise BadAnswer("no proper id to ask the server about", answers.WHICH)
     return identity
 

@@ -13,9 +13,9 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_order import Order
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import sanitize
-from git_clearml.clearml import response
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
 from git_clearml.errors import UsageError
@@ -66,7 +66,7 @@ def _task_id(text: str) -> str:
     """The id of a task, which may stand in the address of its page. Raises UsageError."""
     page = _PAGE.fullmatch(text)
     identity = page[1] if page else text
-    if not response.ID.fullmatch(identity):
+    if not is_clearml_id(identity):
         raise UsageError(f"not the id of a task: {text!r}", "see its id on its page: INFO, or the address")
     return identity
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from git_clearml.base.ids import is_zero
+from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import BadAnswer
 
-HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MOST_BYTES = 32_000_000  # GitHub sends no event of more than 25 MB
 
 
@@ -43,7 +41,7 @@ class Event:
     def commit(self, keys: str, *, required: bool = False) -> str:
         """A commit's hash; "" for none, which GitHub may write as zeros."""
         value = self.text(keys, required=required)
-        if value and not HASH.fullmatch(value):
+        if value and not is_hash(value):
             raise self._wrong(keys)
         return "" if is_zero(value) else value
 

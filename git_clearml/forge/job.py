@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from git_clearml.base.ids import is_zero
+from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import BadAnswer, UsageError
-from git_clearml.forge.github_job import HASH, Event, read_event
+from git_clearml.forge.github_job import Event, read_event
 
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]+")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -74,7 +74,7 @@ def detect(environment: Mapping[str, str]) -> Job | None:
 def named_commit(environment: Mapping[str, str]) -> str:
     """COMMIT_ID, as the scripts that we replace understand it; "" when it is not set. Raises UsageError."""
     text = environment.get("COMMIT_ID", "").strip().lower()
-    if text and (not HASH.fullmatch(text) or is_zero(text)):
+    if text and (not is_hash(text) or is_zero(text)):
         raise UsageError(
             f"COMMIT_ID is not the full hash of a commit: {environment['COMMIT_ID'][:80]!r}",
             "give it ${{ github.event.pull_request.head.sha }}, or leave it out",
@@ -90,7 +90,7 @@ def _github(environment: Mapping[str, str]) -> Job:
         raise BadAnswer(f"GITHUB_REPOSITORY is not owner/name: {repository[:80]!r}", "GitHub sets it")
     run = environment.get("GITHUB_RUN_ID", "")
     sha = environment.get("GITHUB_SHA", "").lower()
-    checked_out = sha if HASH.fullmatch(sha) else ""
+    checked_out = sha if is_hash(sha) else ""
     common = Job(
         "github",
         environment.get("GITHUB_EVENT_NAME", ""),
@@ -210,7 +210,7 @@ def _gitlab(environment: Mapping[str, str]) -> Job:
 
     def commit(*names: str) -> str:
         found = (environment.get(name, "").lower() for name in names)
-        return next((one for one in found if HASH.fullmatch(one) and not is_zero(one)), "")
+        return next((one for one in found if is_hash(one) and not is_zero(one)), "")
 
     default = text("CI_DEFAULT_BRANCH")
     event = text("CI_PIPELINE_SOURCE")

@@ -23,7 +23,6 @@ _FANNED_OUT = 256  # notes from which on directories are made of their first two
 _NOBODY = b"git-clearml <git-clearml@users.invalid>"
 """Who writes a note where git knows no name, as on most CI runners. No mail ever goes to .invalid (RFC 2606)."""
 
-_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
 _URL = re.compile(r"'?[\w+.-]+://[^\s']*'?")
 
 Changes = dict[str, "bytes | None"]
@@ -55,7 +54,8 @@ def files(repository: Repository, tip: str) -> list[Note]:
         facts, _, name = line.partition(b"\t")
         path = name.decode("utf-8", "replace")
         commit = path.replace("/", "")
-        if _PATH.fullmatch(path) and is_hash(commit) and facts.split()[1] == b"blob":
+        fan_out = all(len(folder) == 2 for folder in path.split("/")[:-1])
+        if fan_out and is_hash(commit) and facts.split()[1] == b"blob":
             _, _, blob, size = facts.decode("ascii").split()
             notes.append(Note(path, commit, blob, int(size) if size.isdigit() else 0))
     return notes

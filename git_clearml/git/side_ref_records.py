@@ -12,12 +12,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from git_clearml.base.files import read_limited
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import is_clearml_id, is_hash, side_ref_commit
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
 
-_LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
-_TASK = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MOST = 20_000  # bytes of a record
 _ADDED = {"deadline": 0.0, "server": ""}  # what records of earlier versions lack, and what that means
@@ -58,16 +56,17 @@ def recorded(repository: Repository) -> list[SideRef]:
     except OSError:
         return []
     leaves = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    found = [_read(os.path.join(directory, f"{leaf}.json"), leaf) for leaf in leaves if _LEAF.fullmatch(leaf)]
+    found = [_read(os.path.join(directory, f"{leaf}.json"), leaf) for leaf in leaves if side_ref_commit(leaf)]
     return sorted((one for one in found if one), key=lambda one: (one.created, one.ref))
 
 
 def leaf_of(ref: str, commit: str) -> str:
     """The last part of a side ref's name. Raises CannotDecide for a ref that is none, or not of this commit."""
-    found = _LEAF.fullmatch(ref.removeprefix(SIDE_REFS))
-    if not ref.startswith(SIDE_REFS) or not found or not is_hash(commit) or not commit.startswith(found[1]):
+    leaf = ref.removeprefix(SIDE_REFS)
+    digits = side_ref_commit(leaf)
+    if not ref.startswith(SIDE_REFS) or not digits or not is_hash(commit) or not commit.startswith(digits):
         raise CannotDecide(f"{ref[:200]!r} is no side ref of commit {commit[:64]!r}", "it is left alone")
-    return found[0]
+    return leaf
 
 
 def _directory(repository: Repository) -> str:
@@ -119,7 +118,8 @@ def _read(path: str, leaf: str) -> SideRef | None:
     if type(found.pid) is not int or not all(map(_is_time, (found.created, found.deadline))):
         return None
     try:
-        return found if leaf_of(found.ref, found.commit) == leaf and _TASK.fullmatch(found.task) else None
+        sound = leaf_of(found.ref, found.commit) == leaf and (not found.task or is_clearml_id(found.task))
+        return found if sound else None
     except CannotDecide:
         return None
 

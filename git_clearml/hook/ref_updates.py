@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.base import globs
-from git_clearml.base.ids import is_zero
+from git_clearml.base.ids import is_hash, is_zero, side_ref_commit
 from git_clearml.errors import UsageError
 from git_clearml.git.side_ref_records import SIDE_REFS
 from git_clearml.settings.policy import Policy
 
-_SIDE_REF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 _NOTES = "refs/notes/"
 
 
@@ -45,14 +43,10 @@ def parse_lines(text: str) -> list[RefUpdate]:
         if not line:
             continue
         words = line.rsplit(" ", 3)
-        if len(words) != 4 or not all(_is_object_name(word) for word in (words[1], words[3])):
+        if len(words) != 4 or not all(is_hash(word) for word in (words[1], words[3])):
             raise UsageError(f"not a line of a pre-push hook: {line[:200]!r}", "see githooks(5); was stdin changed?")
         updates.append(RefUpdate(*words))
     return updates
-
-
-def _is_object_name(word: str) -> bool:
-    return len(word) in (40, 64) and not word.strip("0123456789abcdef")
 
 
 def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:
@@ -79,8 +73,8 @@ def needs_judging(update: RefUpdate) -> bool:
 
 def _is_side_ref(update: RefUpdate) -> bool:
     """Is this a push of our own? Its name says which commit it holds; anything else below that folder is judged."""
-    found = _SIDE_REF.fullmatch(update.remote_ref.removeprefix(SIDE_REFS))
-    return found is not None and update.remote_ref.startswith(SIDE_REFS) and update.local_hash.startswith(found[1])
+    digits = side_ref_commit(update.remote_ref.removeprefix(SIDE_REFS))
+    return bool(digits) and update.remote_ref.startswith(SIDE_REFS) and update.local_hash.startswith(digits)
 
 
 def protected(remote_ref: str, policy: Policy) -> bool:

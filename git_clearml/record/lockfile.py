@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.base.sanitize import HIDDEN
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Artifact, Result
@@ -29,8 +30,6 @@ MAX_BYTES = 20_000_000
 """A longer file is none of ours: it is not read."""
 
 _TEXTS = ("name", "project", "status", "url")
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_TASK = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SIGNED = ("http", "https", "azure")  # where a query may be a signature that opens the file to whoever has it
 
 
@@ -61,7 +60,7 @@ def from_text(text: str) -> Lock:
         document = json.loads(text)
         if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
             raise Unreadable(f"its schema is not {SCHEMA}")
-        commit = _matching(document["commit"], _HASH)
+        commit = _matching(document["commit"], is_hash)
         return Lock(commit, tuple(_result(one, commit) for one in _list(document["tasks"])))
     except Unreadable:
         raise
@@ -129,7 +128,7 @@ def _result(entry: Mapping[str, Any], commit: str) -> Result:
     models = [Artifact(_text(one["name"]), "model", _text(one["uri"])) for one in _list(entry["models"])]
     texts = {name: _text(entry[name]) for name in _TEXTS}
     return Result(
-        task=_matching(entry["task"], _TASK),
+        task=_matching(entry["task"], is_clearml_id),
         name=texts["name"],
         project=texts["project"],
         status=texts["status"],
@@ -147,8 +146,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _matching(value: Any, pattern: re.Pattern[str]) -> str:
-    if not pattern.fullmatch(_text(value)):
+def _matching(value: Any, is_id: Callable[[str], bool]) -> str:
+    if not is_id(_text(value)):
         raise Unreadable(f"no such name is possible: {value!r:.60}")
     return str(value)
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.jsonvalue import finite
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Result
@@ -25,7 +26,6 @@ SCHEMA = 1
 
 _LINE = 32_000  # characters; some 600 metrics
 _TEXT = 1_000  # characters of a name
-_TASK = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _TEXTS = ("name", "project", "status", "url", "completed")
 
@@ -106,7 +106,7 @@ def _entry(text: bytes) -> Entry | None:
     metrics = document.get("metrics")
     if len(texts) != len(values) or not isinstance(metrics, Mapping):
         return None
-    if not _TASK.fullmatch(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
+    if not is_clearml_id(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
     numbers = {name: number for name, value in metrics.items() if (number := finite(value)) is not None}
     return Entry(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from git_clearml import __version__
+from git_clearml.base.ids import is_hash
 from git_clearml.base.markdown import code, escape, link
 from git_clearml.model import Task
 from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
-from git_clearml.render.comment_history import COMMIT, Entry
+from git_clearml.render.comment_history import Entry
 from git_clearml.render.markdown import MARKS
 from git_clearml.render.text import MOST_NEAR_MISSES
 from git_clearml.report.model import Standing, VerifyReport
@@ -183,9 +184,7 @@ def _because(verdict: Verdict) -> str:
 
 
 def _how(verdict: Verdict) -> str:
-    other = (
-        f"`{verdict.task.commit[:12]}`" if verdict.task and COMMIT.fullmatch(verdict.task.commit) else "another commit"
-    )
+    other = f"`{verdict.task.commit[:12]}`" if verdict.task and is_hash(verdict.task.commit) else "another commit"
     return {
         Equivalence.TREE: f"ran {other}, a commit with exactly the same files",
         Equivalence.PATHS: f"ran {other}, a commit with the same code",
@@ -239,7 +238,7 @@ def _footer(page: Page) -> str:
 
 
 def _commit(page: Page, name: str) -> str:
-    if not COMMIT.fullmatch(name):
+    if not is_hash(name):
         return escape(name, 60)
     return link(f"`{name[:12]}`", f"{page.repository_url}/commit/{name}") if page.repository_url else f"`{name[:12]}`"
 

@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from git_clearml.base.ids import is_hash
 from git_clearml.base.sanitize import sanitize
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
 
 MOST_ENTRIES = 10
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LINE = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
 
 
@@ -44,7 +44,7 @@ def entries(body: str) -> tuple[Entry, ...]:
 
 def current(report: VerifyReport) -> Entry | None:
     """What the history will say of this report: its first commit."""
-    verdict = next((one for one in report.verdicts if COMMIT.fullmatch(one.commit)), None)
+    verdict = next((one for one in report.verdicts if is_hash(one.commit)), None)
     if verdict is None:
         return None
     task = verdict.task
@@ -65,6 +65,6 @@ def _entry(row: object) -> Entry | None:
     if not isinstance(row, list) or len(row) != 4 or not all(isinstance(cell, str) for cell in row):
         return None
     commit, outcome, task, url = row
-    if not COMMIT.fullmatch(commit) or outcome not in {one.value for one in Outcome}:
+    if not is_hash(commit) or outcome not in {one.value for one in Outcome}:
         return None
     return Entry(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")

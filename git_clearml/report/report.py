@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from git_clearml.base.ids import is_offline_id, is_uuid
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
@@ -21,12 +21,10 @@ from git_clearml.verdict.model import Verdict
 BEST = "best"
 """What `--against` calls the best task."""
 
-_TASK_ID = re.compile(r"[0-9a-f]{32}|offline-[0-9a-f]{1,64}")
-
 
 def is_task_id(text: str) -> bool:
     """Could this be the id of a task? A commit's hash, shortened to 32 digits, looks the same: ask git first."""
-    return bool(_TASK_ID.fullmatch(text))
+    return is_uuid(text) or is_offline_id(text)
 
 
 def check_against(repository: Repository, against: str) -> None:

@@ -7,11 +7,11 @@ task's user property. What cannot be read is a `Damaged` value.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from git_clearml.base.ids import is_hash, is_uuid
 from git_clearml.base.jsonvalue import finite
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
@@ -20,8 +20,6 @@ SCHEMA = 1
 
 
 _PROPERTY_BYTES = 60_000  # the property is sent along with every answer about the task
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHOWN = 50  # paths of a kind in a property
 
 
@@ -38,11 +36,6 @@ class _MalformedError(Exception):
     """A value of the wrong type or a missing key; its text says which."""
 
 
-def is_run_id(text: str) -> bool:
-    """Is this 32 hexadecimal digits, as `git clearml run` makes its ids?"""
-    return bool(_RUN_ID.fullmatch(text))
-
-
 def to_json(record: RunRecord) -> dict[str, Any]:
     """The record as a JSON object. `alive` is not part of it: it is looked up whenever a record is read."""
     document: dict[str, Any] = {"schema": SCHEMA}
@@ -56,7 +49,7 @@ def to_json(record: RunRecord) -> dict[str, Any]:
 def from_json(document: Any, where: str = "") -> RunRecord | Damaged:
     """The record of a JSON object, or why it is none. Unknown keys are left alone: a later version may add some."""
     commit = document.get("commit") if isinstance(document, Mapping) else ""
-    commit = commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else ""
+    commit = commit if isinstance(commit, str) and is_hash(commit) else ""
     try:
         return _record(_mapping(document, "the record"))
     except _MalformedError as error:
@@ -125,9 +118,9 @@ def _record(document: Mapping[str, Any]) -> RunRecord:
         if field.name in _READERS and (field.name in document or field.name in _REQUIRED):
             values[field.name] = _READERS[field.name](document.get(field.name), field.name)
     record = RunRecord(**values)
-    if not is_run_id(record.id):
+    if not is_uuid(record.id):
         raise _MalformedError("its id is not a run's")
-    if not _COMMIT.fullmatch(record.commit):
+    if not is_hash(record.commit):
         raise _MalformedError("its commit is not a full hash")
     if bool(record.ended) != (record.exit_status is not None):
         raise _MalformedError("it has an end without an exit status, or the other way round")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import socket
 import tempfile
 from collections.abc import Iterable
@@ -17,12 +16,12 @@ from dataclasses import replace
 
 from git_clearml.base import process as processes
 from git_clearml.base.files import read_limited
+from git_clearml.base.ids import is_hash
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
 from git_clearml.run.record import Damaged
 
 MAX_BYTES = 10_000_000
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class RunStore:
@@ -61,7 +60,7 @@ class RunStore:
 
     def _files(self, commit: str) -> list[str]:
         """The record files of a commit; temporary ones of writers that were killed do not count."""
-        if not _COMMIT.fullmatch(commit):
+        if not is_hash(commit):
             return []
         directory = os.path.join(self._root, commit)
         names = (name for name in _names(directory) if name.endswith(".json") and not name.startswith("."))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.clearml import diff as diffs
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
@@ -105,7 +105,7 @@ class ServerEvidence:
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
-        if not ids or not all(answers.ID.fullmatch(one) for one in ids):
+        if not ids or not all(is_clearml_id(one) for one in ids):
             raise BadAnswer("no task to tag")
         self.api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
 
@@ -225,7 +225,7 @@ class ServerEvidence:
                 data = self._ask({**body, "page": page, "page_size": _PAGE}, fields, limit)
 
     def _document(self, identity: str, fields: Sequence[str]) -> Mapping[str, Any] | None:
-        if not answers.ID.fullmatch(identity):  # an empty list of ids finds every task [10]
+        if not is_clearml_id(identity):  # an empty list of ids finds every task [10]
             return None
         data = self._ask({"id": [identity], "page": 0, "page_size": 1}, fields)
         return next((one for one in answers.documents(data) if answers.identity(one) == identity), None)
@@ -247,7 +247,7 @@ class ServerEvidence:
         runtime = answers.part(document, "runtime")
         identity, project_id = answers.identity(document), answers.text(project, "id")
         tags = answers.texts(document, "system_tags")
-        where = project_id if answers.ID.fullmatch(project_id) else "*"
+        where = project_id if is_clearml_id(project_id) else "*"
         iteration = document.get("last_iteration")
         return Task(
             id=identity,

@@ -31,7 +31,7 @@ RECORDER = """
 import sys
 from git_clearml.record import notes
 from git_clearml.git.repository import Repository
-from git_clearml.record.model import Result
+from git_clearml.clearml.model import Result
 _, commit, *tasks = sys.argv
 for task in tasks:
     notes.record(Repository(), commit, [Result(task, "train", status="completed")])
