@@ -796,7 +796,7 @@ def test_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 RECORDER = """
 import os, sys
 from git_clearml.git.repository import Repository
-from git_clearml.record.model import Result
+from git_clearml.clearml.model import Result
 from git_clearml.record.commit import Options, execute, plan
 repository, options = Repository(), Options(add=("dvc.lock",))
 planned = plan(repository, sys.argv[1], [Result("a" * 32, status="completed")], options, environment={})
