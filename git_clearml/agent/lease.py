@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.base import process as processes
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease as owners
+from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
-from git_clearml.errors import BadAnswer, Refused
+from git_clearml.errors import BadAnswer
 
-_PAGE = 500  # tasks; the most that a server gives at once
-_UNKNOWN_FIELD = (400, 14)  # result code and subcode, see point 13 of the README of tests/contract/recordings
 _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num")
 
 
@@ -55,15 +53,15 @@ def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
     """Our tasks of this commit that have not ended, newest first; `name` is the owner's property. One request."""
     if not is_hash(commit):
         raise BadAnswer("only full hashes are asked for")
-    found = _asked(api, name, {"_all_": {"fields": ["script.version_num"], "pattern": f"^{commit}$"}})
+    found = _asked(api, name, query.of_commits(f"^{commit}$"))
     return [one for one in found if one.commit == commit]
 
 
 def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
     """Does the task of this id carry this very owner's nonce? One request. An id may be that of another task."""
-    asked = {"id": [task], "page": 0, "page_size": 1}
-    found = [one for one in documents(api, asked, ["id", property_of(name)]) if answers.identity(one) == task]
-    return any(one.nonce == owner.nonce for document in found if (one := owner_in(document, name)))
+    document = query.task(api, task, ["id", property_of(name)])
+    bearer = owner_in(document, name) if document else None
+    return bearer is not None and bearer.nonce == owner.nonce
 
 
 def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
@@ -71,33 +69,10 @@ def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
     return next((one.task for one in of_commit(api, name, commit) if one.owner.nonce == owner.nonce), "")
 
 
-def _asked(api: ClearML, name: str, query: Mapping[str, Any], statuses: Sequence[str] = owners.ACTIVE) -> list[Owned]:
-    body = {"status": list(statuses), "order_by": ["-last_update"], **query}
-    read = (_owned(document, name) for document in every(api, body, [*_FIELDS, property_of(name)]))
+def _asked(api: ClearML, name: str, filters: Mapping[str, Any], statuses: Sequence[str] = owners.ACTIVE) -> list[Owned]:
+    body = {"status": list(statuses), "order_by": ["-last_update"], **filters}
+    read = (_owned(document, name) for document in query.every(api, body, [*_FIELDS, property_of(name)]))
     return [one for one in read if one is not None and one.status in statuses]
-
-
-def every(api: ClearML, body: Mapping[str, Any], fields: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """These fields of all tasks that a query finds. One request for 500 of them. Raises the errors of ClearML.call."""
-    for page in itertools.count():
-        found = documents(api, {**body, "page": page, "page_size": _PAGE}, fields)
-        yield from found
-        if len(found) < _PAGE:
-            return
-
-
-def documents(api: ClearML, body: Mapping[str, Any], fields: Sequence[str]) -> list[Mapping[str, Any]]:
-    """These fields of the tasks that a query finds. One request.
-
-    A server that knows no single properties is asked once more, for all of them. Raises the errors of ClearML.call.
-    """
-    try:
-        return answers.documents(api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}))
-    except Refused as refusal:
-        if (refusal.result_code, refusal.subcode) != _UNKNOWN_FIELD:
-            raise
-    whole = ["hyperparams" if one.startswith("hyperparams.") else one for one in fields]
-    return answers.documents(api.call("tasks.get_all_ex", {**body, "only_fields": whole}))
 
 
 def property_of(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from git_clearml.agent import lease as ownership
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease as owners
+from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
@@ -53,7 +54,7 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
 
 def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """The tasks with any of these tags, newest first."""
-    return ownership.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
+    return query.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
 
 
 def _proved(document: Mapping[str, Any], what: str) -> str:

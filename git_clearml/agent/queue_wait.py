@@ -13,7 +13,7 @@ from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease as owners
-from git_clearml.clearml import response, tasks
+from git_clearml.clearml import query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
 from git_clearml.errors import UsageError
@@ -78,8 +78,7 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
 
     Raises UsageError for a task that the server does not know, or that cannot be recorded.
     """
-    documents = leases.documents(api, {"id": [task], "page": 0, "page_size": 1}, _RAN)
-    document = next((document for document in documents if response.identity(document) == task), None)
+    document = query.task(api, task, _RAN)
     if document is None:
         raise unknown_task(api, task)
     script = response.part(document, "script")

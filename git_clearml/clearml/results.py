@@ -15,12 +15,12 @@ from git_clearml.base import secrets as redaction
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.secrets import without_credentials
+from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact, Result
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer, CannotDecide
-from git_clearml.verdict import server
 
 _AT_ONCE = 500  # ids of one query: a page is never longer [14]
 _LIMIT = 64 * MEGABYTE
@@ -36,13 +36,7 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     Raises BadAnswer for ids that the server does not know, and the errors of ClearML.call.
     """
     wanted = list(dict.fromkeys(ids))
-    if odd := [one for one in wanted if not is_clearml_id(one)]:  # an empty list of ids finds every task [10]
-        raise BadAnswer(f"not the id of a task: {odd[0]!r}", "see its id on its page: INFO, or the address")
-    found: dict[str, Mapping[str, Any]] = {}
-    for some in _parts(wanted):
-        body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": list(_WHOLE)}
-        documents = answers.documents(api.call("tasks.get_all_ex", body, limit=_LIMIT))
-        found |= {answers.identity(document): document for document in documents}
+    found = query.by_ids(api, wanted, _WHOLE, limit=_LIMIT)
     if unknown := [one for one in wanted if one not in found]:
         many = "tasks" if len(unknown) > 1 else "task"
         raise BadAnswer(f"the server knows no {many} {', '.join(unknown[:10])}", "were they deleted? see their pages")
@@ -58,14 +52,11 @@ def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] =
     TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
     """
     fields = [f"last_metrics.{title}.{series}" for one in metrics for title, series in answers.metric_keys(one)]
-    evidence, wanted = server.ServerEvidence(api), set(commits)
+    wanted = set(commits)
     found: dict[str, Result] = {}
-    for pattern in server.patterns(commits):
-        body = {
-            "_all_": {"fields": ["script.version_num"], "pattern": pattern},
-            "system_tags": ["-archived"],
-        }
-        for document in evidence.pages(body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
+    for pattern in query.patterns(commits):
+        body = {**query.of_commits(pattern), "system_tags": ["-archived"]}
+        for document in query.every(api, body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
             result = _result(api, document, [])
             if result.commit in wanted:
                 found[result.task] = result

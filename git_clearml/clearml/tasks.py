@@ -13,6 +13,7 @@ from typing import Any
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import activity as signs
+from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Launch, Queue, Seen
@@ -146,8 +147,7 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
 
 def draft_with(api: ClearML, tag: str) -> str:
     """The id of the draft that bears this tag, "" for none. One request."""
-    asked = {"tags": [tag], "status": ["created"], "page": 0, "page_size": 1, "only_fields": ["id", "tags"]}
-    found = answers.documents(api.call("tasks.get_all_ex", asked))
+    found = query.first(api, {"tags": [tag], "status": ["created"]}, ["id", "tags"], 1)
     return next((answers.identity(one) for one in found if tag in answers.texts(one, "tags")), "")
 
 
@@ -218,9 +218,7 @@ def look(api: ClearML, task: str) -> Seen:
 
 def document_of(api: ClearML, task: str, fields: Sequence[str]) -> Mapping[str, Any] | None:
     """These fields of a task, None when the server has no such task. One request."""
-    asked = {"id": [_checked(task)], "page": 0, "page_size": 1, "only_fields": list(fields)}
-    found = answers.documents(api.call("tasks.get_all_ex", asked))
-    return next((one for one in found if answers.identity(one) == task), None)
+    return query.task(api, _checked(task), fields)
 
 
 def _has_plots(api: ClearML, task: str) -> bool:

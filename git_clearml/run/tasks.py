@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.errors import BadAnswer, Refused
@@ -20,7 +20,6 @@ from git_clearml.model import RunRecord, Session
 from git_clearml.run import record as run_records
 from git_clearml.settings.table import MARKER
 
-_PAGE = 500  # what the server gives at most
 _SETTLING = 10.0  # seconds for a task to reach its end: the SDK reports it before its process ends
 _AT_WORK = ("in_progress", "queued", "created")
 _ENVIRONMENT = ("hyperparams", "Environment")  # where the SDK logs variables (binding/environ_bind.py)
@@ -54,12 +53,11 @@ def attach(api: ClearML, task: str, record: RunRecord) -> None:
     try:
         api.call("tasks.edit_hyper_params", {"task": task, "hyperparams": [item]})
     except Refused:  # a server from before API 2.9
-        answer = api.call("tasks.get_all_ex", {"id": [task], "only_fields": ["id", "hyperparams"]})
-        documents = [one for one in _documents(answer) if one.get("id") == task]
-        if not documents:
+        document = query.task(api, task, ["id", "hyperparams"])
+        if document is None:
             raise
-        sections = {**_part(documents[0], "hyperparams")}
-        sections["properties"] = {**_part(sections, "properties"), PROPERTY: item}
+        sections = {**response.part(document, "hyperparams")}
+        sections["properties"] = {**response.part(sections, "properties"), PROPERTY: item}
         api.call("tasks.edit", {"task": task, "force": True, "hyperparams": sections})
 
 
@@ -69,70 +67,40 @@ def _of_commit(api: ClearML, record: RunRecord) -> Iterator[Mapping[str, Any]]:
         raise BadAnswer("only full hashes are asked for")
     since = datetime.fromisoformat(record.started) - timedelta(days=1)
     body = {
-        "_all_": {"fields": ["script.version_num"], "pattern": f"^{record.commit}$"},
+        **query.of_commits(f"^{record.commit}$"),
         "last_update": [f">={since.replace(tzinfo=None).isoformat(timespec='seconds')}"],
         "order_by": ["-last_update", "id"],
-        "page_size": _PAGE,
     }
-    fields, page = list(_OWN), 0
-    while True:
-        asked = {**body, "page": page}
-        try:
-            answer = api.call("tasks.get_all_ex", {**asked, "only_fields": fields})
-        except Refused as refusal:
-            if (refusal.result_code, refusal.subcode) != (400, 14) or "hyperparams" in fields:
-                raise
-            fields = [*fields[:-1], "hyperparams"]  # a server that knows no single entries of a map
-            continue
-        documents = _documents(answer)
-        yield from (one for one in documents if _part(one, "script").get("version_num") == record.commit)
-        if len(documents) < _PAGE:
-            return
-        page += 1
-
-
-def _documents(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    tasks = answer.get("tasks")
-    sound = isinstance(tasks, list) and all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in tasks)
-    if not isinstance(tasks, list) or not sound:
-        raise BadAnswer("the server answered without a list of tasks", "is it a ClearML API server?")
-    return tasks
-
-
-def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, dict) else {}
+    for document in query.every(api, body, _OWN):
+        if response.text(response.part(document, "script"), "version_num") == record.commit:
+            yield document
 
 
 def _marker(document: Mapping[str, Any]) -> str:
-    value = _part(_part(_part(document, _ENVIRONMENT[0]), _ENVIRONMENT[1]), MARKER).get("value")
-    return value if isinstance(value, str) else ""
+    section, name = _ENVIRONMENT
+    entry = response.part(response.part(response.part(document, section), name), MARKER)
+    return response.text(entry, "value")
 
 
 def _described(document: Mapping[str, Any]) -> tuple[Session, str]:
-    script = _part(document, "script")
-
-    def text(part: Mapping[str, Any], name: str) -> str:
-        value = part.get(name)
-        return value if isinstance(value, str) else ""
-
+    script = response.part(document, "script")
     session = Session(
-        id=text(document, "id"),
-        name=text(document, "name"),
-        project=text(_part(document, "project"), "name"),
-        commit=text(script, "version_num"),
-        repository=text(script, "repository"),
-        entry_point=text(script, "entry_point"),
-        working_dir=text(script, "working_dir"),
+        id=response.identity(document),
+        name=response.text(document, "name"),
+        project=response.text(response.part(document, "project"), "name"),
+        commit=response.text(script, "version_num"),
+        repository=response.text(script, "repository"),
+        entry_point=response.text(script, "entry_point"),
+        working_dir=response.text(script, "working_dir"),
         run=_marker(document),
     )
-    return session, text(document, "status")
+    return session, response.text(document, "status")
 
 
 def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
-    properties = answers.part(answers.part(document, "hyperparams"), "properties")
-    entry = answers.part(properties, PROPERTY)
+    properties = response.part(response.part(document, "hyperparams"), "properties")
+    entry = response.part(properties, PROPERTY)
     text = entry.get("value")
     if not text:
         return {}

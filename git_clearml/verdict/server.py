@@ -1,20 +1,20 @@
 """Evidence from a ClearML server.
 
-The queries follow what was recorded of a real server (tests/contract/recordings; numbers in brackets are points of
-its README). The server's own filters are regular expression searches without anchors, so whatever they find is
-compared again here, exactly.
+What the server was asked to filter is compared again here, exactly: a server or a proxy that ignores a filter gets no
+false pass. Numbers in brackets are points of the README of tests/contract/recordings.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id, is_hash
+from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml import diff as diffs
+from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import LAUNCH, PROPERTY
@@ -23,11 +23,7 @@ from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
 from git_clearml.settings.policy import Policy
 
-_PAGE = 500  # a page is never longer, whatever one asks for [14]
-_SCROLL = 5000  # a scroll is [15]
-_HASHES = 500
-_PATTERN = 32_000  # characters; the server takes 32,352 [6]
-_PREFIX = 16  # digits of a hash that tell commits well enough apart for a query
+_RECENT = 500
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
 _SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
 _FIELDS = (
@@ -93,15 +89,10 @@ class ServerEvidence:
 
     def recent(self, policy: Policy) -> list[Task]:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""
-        body: dict[str, Any] = {
-            "system_tags": ["-archived"],
-            "order_by": ["-last_update"],
-            "page": 0,
-            "page_size": _PAGE,
-        }
+        body: dict[str, Any] = {"system_tags": ["-archived"], "order_by": ["-last_update"]}
         if policy.task_name:
             body["name"] = f"^{re.escape(policy.task_name)}$"
-        return [self._task(document, policy) for document in answers.documents(self._ask(body, _fields(policy)))]
+        return [self._task(document, policy) for document in query.first(self.api, body, _fields(policy), _RECENT)]
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
@@ -111,12 +102,12 @@ class ServerEvidence:
 
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id, None when the server has none. One request; its diff is not looked at."""
-        document = self._document(identity, _fields(policy))
+        document = query.task(self.api, identity, _fields(policy))
         return self._task(document, policy) if document else None
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         """Every scalar and single value that the task reported, by name. One request."""
-        document = self._document(task.id, ["id", "last_metrics"])
+        document = query.task(self.api, task.id, ["id", "last_metrics"])
         if document is None:
             raise BadAnswer(f"the server has no task {task.id} any more", "was it deleted?")
         return answers.metrics(document)
@@ -128,7 +119,7 @@ class ServerEvidence:
         """
         body = {"tags": [tag], "status": list(_ENDED), "system_tags": ["-archived"]}
         found = {}
-        for document in self.pages(body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
+        for document in query.every(self.api, body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
             task = self._task(document, policy)
             here = not policy.project or (task.project + "/").startswith(policy.project + "/")
             if here and tag in answers.texts(document, "tags") and task.status in _ENDED and not task.archived:
@@ -160,9 +151,8 @@ class ServerEvidence:
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
         wanted = set(commits)
         found: dict[str, Task] = {}
-        for pattern in patterns(commits):
-            query = {**body, "_all_": {"fields": ["script.version_num"], "pattern": pattern}}
-            for document in self.pages(query, _fields(policy)):
+        for pattern in query.patterns(commits):
+            for document in query.every(self.api, {**body, **query.of_commits(pattern)}, _fields(policy)):
                 task = self._task(document, policy)
                 if task.commit in wanted:
                     found[task.id] = task
@@ -194,52 +184,17 @@ class ServerEvidence:
         """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""
         fields = ["id", "script.diff"] if content else ["id"]
         found: dict[str, Diff] = {}
-        for hashes in patterns(commits):
-            body: dict[str, Any] = {"_all_": {"fields": ["script.version_num"], "pattern": hashes}}
+        for hashes in query.patterns(commits):
+            body = query.of_commits(hashes)
             if pattern:
                 body["_any_"] = {"fields": ["script.diff"], "pattern": pattern}
-            for document in self.pages(body, fields, limit=64 * MEGABYTE):
+            for document in query.every(self.api, body, fields, limit=64 * MEGABYTE):
                 text = answers.part(document, "script").get("diff") if content else ""
                 if isinstance(text, str):
                     found[answers.identity(document)] = diffs.classify(text)
                 elif text is not None:
                     raise BadAnswer("the server sent a diff that is no text", answers.WHICH)
         return found
-
-    def pages(self, body: Mapping[str, Any], fields: Sequence[str], *, limit: int = 16 * MEGABYTE) -> Iterator[Any]:
-        """Every task that the query finds. A scroll gives them all at once; a server without scrolls is paged."""
-        data = self._ask({**body, "scroll_id": None, "size": _SCROLL}, fields, limit)
-        page = 0
-        while True:
-            documents = answers.documents(data)
-            yield from documents
-            scroll = data.get("scroll_id")
-            if isinstance(scroll, str) and scroll:
-                if len(documents) < _SCROLL:
-                    return
-                data = self._ask({**body, "scroll_id": scroll, "size": _SCROLL}, fields, limit)
-            else:
-                if len(documents) < _PAGE:
-                    return
-                page += 1
-                data = self._ask({**body, "page": page, "page_size": _PAGE}, fields, limit)
-
-    def _document(self, identity: str, fields: Sequence[str]) -> Mapping[str, Any] | None:
-        if not is_clearml_id(identity):  # an empty list of ids finds every task [10]
-            return None
-        data = self._ask({"id": [identity], "page": 0, "page_size": 1}, fields)
-        return next((one for one in answers.documents(data) if answers.identity(one) == identity), None)
-
-    def _ask(self, body: Mapping[str, Any], fields: Sequence[str], limit: int = 16 * MEGABYTE) -> dict[str, Any]:
-        """One query. A server that knows no single entries of a map is asked for the whole map."""
-        body = {"order_by": ["-last_update"], **body}
-        try:
-            return self.api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
-        except Refused as refusal:
-            whole = sorted({_MAPS.get(field.partition(".")[0], field) for field in fields})
-            if (refusal.result_code, refusal.subcode) != (400, 14) or whole == sorted(fields):
-                raise
-            return self.api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
         """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
@@ -273,9 +228,6 @@ class ServerEvidence:
         )
 
 
-_MAPS = {"runtime": "runtime", "hyperparams": "hyperparams", "last_metrics": "last_metrics"}
-
-
 def _fields(policy: Policy) -> list[str]:
     """What the decision needs and no more: of the metrics only the one that the policy names."""
     launch = [f"hyperparams.properties.{LAUNCH}"] if policy.require_run_record else []
@@ -284,20 +236,3 @@ def _fields(policy: Policy) -> list[str]:
 
 def _metric_fields(policy: Policy) -> list[str]:
     return [f"last_metrics.{title}.{series}" for title, series in answers.metric_keys(policy.best.metric)]
-
-
-def patterns(commits: Iterable[str]) -> Iterator[str]:
-    """`^(a|b|c)$` for as many hashes as the server takes [6]. What is no full hash never gets into a query.
-
-    More than 500 are asked for by their first 16 digits: three times as many fit, and what else the server may find
-    by them is left out when hashes are compared in full.
-    """
-    names = list(dict.fromkeys(commits))
-    if not all(is_hash(name) for name in names):
-        raise BadAnswer("only full hashes are asked for")
-    short = len(names) > _HASHES
-    if short:
-        names = list(dict.fromkeys(name[:_PREFIX] for name in names))
-    most = _PATTERN // (_PREFIX + 1) if short else min(_HASHES, _PATTERN // (max(map(len, names), default=0) + 1))
-    for start in range(0, len(names), most):
-        yield f"^({'|'.join(names[start : start + most])}){'' if short else '$'}"

@@ -31,7 +31,7 @@ def test_more_than_500_good_tasks_at_a_commit(gate: Gate) -> None:
 
 
 def test_more_than_a_scroll_of_tasks(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("git_clearml.verdict.server._SCROLL", 50)
+    monkeypatch.setattr("git_clearml.clearml.query._SCROLL", 50)
     for _ in range(120):
         gate.task()
     assert gate.accepts(requests=3).commit["evidence"]["considered"] == 120

@@ -1,0 +1,118 @@
+"""Asks a ClearML server for tasks: the one place that does, with its pages, its limits and what old servers lack.
+
+It hands on what the server sent. The server's own filters are regular expression searches without anchors, and a proxy
+may ignore them: whoever relies on a filter compares again what came. Numbers in brackets are points of the README of
+tests/contract/recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from git_clearml.base.exchange import MEGABYTE
+from git_clearml.base.ids import is_clearml_id, is_hash
+from git_clearml.clearml import response
+from git_clearml.clearml.client import ClearML
+from git_clearml.errors import BadAnswer, Refused
+
+PAGE = 500  # a page is never longer, whatever one asks for [14]
+_SCROLL = 5000  # a scroll is [15]
+_LIMIT = 16 * MEGABYTE
+_HASHES = 500
+_PATTERN = 32_000  # characters; the server takes 32,352 [6]
+_PREFIX = 16  # digits of a hash that tell commits well enough apart for a query
+_UNKNOWN_FIELD = (400, 14)  # result code and subcode [13]
+_MAPS = ("runtime", "hyperparams", "last_metrics")  # of which an old server gives no single entries
+
+Query = Mapping[str, Any]
+Document = Mapping[str, Any]
+
+
+def every(api: ClearML, query: Query, fields: Sequence[str], *, limit: int = _LIMIT) -> Iterator[Document]:
+    """These fields of every task that the query finds.
+
+    A scroll gives 5,000 at once, in no order; a query with an `order_by`, or to a server without scrolls, goes page by
+    page of 500. `limit` are the bytes of one answer. Raises the errors of ClearML.call, and BadAnswer.
+    """
+    paging: dict[str, Any] = {"page": 0, "page_size": PAGE}
+    if "order_by" not in query:
+        paging = {"scroll_id": None, "size": _SCROLL, "order_by": ["-last_update"]}
+    page = 0
+    while True:
+        data = _ask(api, {**paging, **query}, fields, limit)
+        documents = response.documents(data)
+        yield from documents
+        scroll = data.get("scroll_id")
+        if isinstance(scroll, str) and scroll:
+            if len(documents) < _SCROLL:
+                return
+            paging = {**paging, "scroll_id": scroll}
+        else:
+            if len(documents) < PAGE:
+                return
+            page += 1
+            paging = {"order_by": ["-last_update"], "page": page, "page_size": PAGE}
+
+
+def first(api: ClearML, query: Query, fields: Sequence[str], size: int) -> list[Document]:
+    """These fields of the first `size` tasks, 500 at most, that the query finds. One request."""
+    return response.documents(_ask(api, {**query, "page": 0, "page_size": size}, fields, _LIMIT))
+
+
+def task(api: ClearML, identity: str, fields: Sequence[str]) -> Document | None:
+    """These fields of the task of this id, None when the server has none. One request, or none for what is no id."""
+    return by_ids(api, [identity], fields).get(identity) if is_clearml_id(identity) else None
+
+
+def by_ids(api: ClearML, ids: Sequence[str], fields: Sequence[str], *, limit: int = _LIMIT) -> dict[str, Document]:
+    """These fields of the tasks of these ids, by id; those that the server does not know are left out.
+
+    One request for 500. Raises BadAnswer for what is no id, and the errors of ClearML.call.
+    """
+    if odd := [identity for identity in ids if not is_clearml_id(identity)]:
+        raise BadAnswer(f"not the id of a task: {odd[0]!r}", "see its id on its page: INFO, or the address")
+    documents: dict[str, Document] = {}
+    for start in range(0, len(ids), PAGE):
+        part = list(ids[start : start + PAGE])  # never empty: an empty list of ids finds every task [10]
+        data = _ask(api, {"id": part, "page": 0, "page_size": len(part)}, fields, limit)
+        documents |= {response.identity(document): document for document in response.documents(data)}
+    return {identity: documents[identity] for identity in ids if identity in documents}
+
+
+def patterns(commits: Iterable[str]) -> Iterator[str]:
+    """`^(a|b|c)$` for as many hashes as the server takes [6]. What is no full hash never gets into a query.
+
+    More than 500 are asked for by their first 16 digits: three times as many fit, and what else the server may find
+    by them is left out when hashes are compared in full. Raises BadAnswer for what is no full hash.
+    """
+    names = list(dict.fromkeys(commits))
+    if not all(is_hash(name) for name in names):
+        raise BadAnswer("only full hashes are asked for")
+    short = len(names) > _HASHES
+    if short:
+        names = list(dict.fromkeys(name[:_PREFIX] for name in names))
+    most = _PATTERN // (_PREFIX + 1) if short else min(_HASHES, _PATTERN // (max(map(len, names), default=0) + 1))
+    for start in range(0, len(names), most):
+        yield f"^({'|'.join(names[start : start + most])}){'' if short else '$'}"
+
+
+def of_commits(pattern: str) -> dict[str, Any]:
+    """The filter for tasks whose recorded commit matches a pattern of `patterns`."""
+    return {"_all_": {"fields": ["script.version_num"], "pattern": pattern}}
+
+
+def _ask(api: ClearML, body: Query, fields: Sequence[str], limit: int) -> dict[str, Any]:
+    """One answer. A server that knows no single entries of a map is asked for the whole map."""
+    try:
+        return api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
+    except Refused as refusal:
+        whole = list(dict.fromkeys(_whole(field) for field in fields))
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_FIELD or whole == list(fields):
+            raise
+        return api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
+
+
+def _whole(field: str) -> str:
+    name = field.partition(".")[0]
+    return name if name in _MAPS else field
