@@ -11,7 +11,7 @@ from typing import Any
 
 from git_clearml.agent import failure as explaining
 from git_clearml.agent import launch as launching
-from git_clearml.agent import lease as ownership
+from git_clearml.agent import leased_tasks
 from git_clearml.agent import passes as proofs
 from git_clearml.agent import poll as following
 from git_clearml.agent import sweep as sweeping
@@ -169,12 +169,12 @@ class Checking:
         try:
             api.renew()
             task = agents.create(api, document)
-            if not ownership.bears(api, owners.CHECK, task, owner):
+            if not leased_tasks.bears(api, owners.CHECK, task, owner):
                 raise BadAnswer("the server answered with the id of another task", "is it a ClearML API server?")
             return task
         except CannotDecide:  # perhaps it was made, and only the answer was lost
             api.renew()
-            found = ownership.named(api, owners.CHECK, self._launched.commit, owner)
+            found = leased_tasks.named(api, owners.CHECK, self._launched.commit, owner)
             if not found:
                 raise
             return found

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_clearml.agent import lease as ownership
+from git_clearml.agent import leased_tasks
 from git_clearml.agent import passes as proofs
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import tasks as agents
@@ -154,7 +154,7 @@ class CleanUp:
     def _archive_lost(self) -> None:
         """A task whose id never reached us is a draft, and only the owner's nonce can tell that it is ours."""
         assert self._launched.owner is not None
-        lost = ownership.named(self._api, self._launched.kind, self._launched.commit, self._launched.owner)
+        lost = leased_tasks.named(self._api, self._launched.kind, self._launched.commit, self._launched.owner)
         if lost:
             agents.archive(self._api, lost)
 

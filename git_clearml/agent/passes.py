@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from git_clearml.agent import lease as ownership
+from git_clearml.agent import leased_tasks
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import query
@@ -27,7 +27,7 @@ from git_clearml.verdict.server import ServerEvidence
 from git_clearml.verdict.sources import HINT
 
 _MOST = 100  # trees in one request
-_FIELDS = ("id", "status", "tags", "last_update", ownership.property_of(owners.CHECK))
+_FIELDS = ("id", "status", "tags", "last_update", leased_tasks.property_of(owners.CHECK))
 _NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
 
 
@@ -59,7 +59,7 @@ def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
 
 def _proved(document: Mapping[str, Any], what: str) -> str:
     """The tree that this task proves runnable, "" when it proves nothing: a clone of it bears the same tags."""
-    owner = ownership.owner_in(document, owners.CHECK)
+    owner = leased_tasks.owner_in(document, owners.CHECK)
     tags = answers.texts(document, "tags")
     if owner is None or owner.task != answers.identity(document) or owner.what != what:
         return ""

@@ -14,10 +14,10 @@ from typing import Any
 
 from git_clearml.agent import cleanup as cleaning
 from git_clearml.agent import launch as launching
-from git_clearml.agent import lease as ownership
+from git_clearml.agent import leased_tasks
 from git_clearml.agent import sweep as sweeping
-from git_clearml.agent.journal import Journal
 from git_clearml.agent.launch import Source
+from git_clearml.agent.open_launches import Journal
 from git_clearml.agent.queue_order import Order
 from git_clearml.base import process as processes
 from git_clearml.base.ids import is_hex
@@ -105,7 +105,7 @@ class QueueRun:
         if task and agents.look(self._api, task).status not in ("", "created"):
             return task
         while True:
-            owned = ownership.of_commit(self._api, owners.RUN, self._order.commit.hash)
+            owned = leased_tasks.of_commit(self._api, owners.RUN, self._order.commit.hash)
             mine = [one for one in owned if one.owner.what == self._order.digest]
             found = next((one for one in mine if one.status != "created"), None)
             if found:
@@ -114,14 +114,14 @@ class QueueRun:
             draft = next((one for one in mine if not one.archived), None)
             if draft is None:
                 return ""
-            alive, now = ownership.lives(draft.owner), time.time()
+            alive, now = leased_tasks.lives(draft.owner), time.time()
             if owners.abandoned(draft.owner, host=processes.here(), alive=alive, now=now):
                 return self._resumed(draft)
             self._progress.state("waiting", f"for another call that is launching {draft.task}")
             self._sleep(_LOOK)
             self._api.renew()
 
-    def _resumed(self, draft: ownership.Owned) -> str:
+    def _resumed(self, draft: leased_tasks.Owned) -> str:
         """Puts the draft of a call that was killed on its queue, unless its commit has to be pushed again."""
         document = agents.document_of(self._api, draft.task, ("id", "hyperparams", "tags"))
         if document is None or draft.owner.side_ref:
@@ -175,7 +175,7 @@ class QueueRun:
             launched.task = agents.create(api, document)
         except CannotDecide:  # perhaps only the answer was lost
             api.renew()
-            launched.task = ownership.named(api, owners.RUN, launched.commit, owner)
+            launched.task = leased_tasks.named(api, owners.RUN, launched.commit, owner)
             if not launched.task:
                 raise
         item = owners.to_property(replace(owner, task=launched.task), owners.RUN)

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_clearml.agent import lease as leases
-from git_clearml.agent import poll, watch
+from git_clearml.agent import leased_tasks, poll, watch
 from git_clearml.agent.cleanup import CleanUp, Launched, Wishes
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
@@ -23,7 +22,7 @@ from git_clearml.model import Commit
 
 UNAVAILABLE = 900.0  # seconds that a server may be unavailable while a training is followed
 _OVER = ("closed", "published", "created", "")  # ended, and how is not on record
-_RAN = ("id", "script.version_num", "script.diff", leases.property_of(owners.RUN))
+_RAN = ("id", "script.version_num", "script.diff", leased_tasks.property_of(owners.RUN))
 _WITHOUT_RECORD = "leave --record out"
 
 
@@ -90,7 +89,7 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
         raise UsageError(f"{ran} with uncommitted changes: it is no result of that commit", _WITHOUT_RECORD)
     if not repository.trees([commit]):
         raise UsageError(f"{ran}, which is not in this clone", f"git fetch, then again; or {_WITHOUT_RECORD}")
-    return repository.resolve([commit])[0].commit, leases.owner_in(document, owners.RUN)
+    return repository.resolve([commit])[0].commit, leased_tasks.owner_in(document, owners.RUN)
 
 
 def abort(repository: Repository, api: ClearML, task: str) -> list[str]:

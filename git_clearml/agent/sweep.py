@@ -10,8 +10,8 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from git_clearml.agent import lease as ownership
-from git_clearml.agent.lease import Owned
+from git_clearml.agent import leased_tasks
+from git_clearml.agent.leased_tasks import Owned
 from git_clearml.base import process as processes
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import tasks as agents
@@ -37,7 +37,7 @@ def sweep(
     """
     try:
         api.renew()
-        found = ownership.abandoned(api, here=processes.here(), now=now())
+        found = leased_tasks.abandoned(api, here=processes.here(), now=now())
     except CannotDecide as error:
         say(f"earlier checks could not be looked for: {error.message}")
         found = []

@@ -170,21 +170,21 @@ def test_a_process_that_nobody_could_look_at(work: Bench) -> None:
 
 def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
     """With the mount option hidepid another user's process is not to be seen, but signals tell that it is there."""
-    from git_clearml.agent import lease as ownership
+    from git_clearml.agent import leased_tasks
 
     whose = alive(host=processes.here(), pid=1, pid_started="another-start")
     script = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
-        "from git_clearml.agent import lease as ownership; from git_clearml.base import process as processes\n"
+        "from git_clearml.agent import leased_tasks; from git_clearml.base import process as processes\n"
         "if os.geteuid() == 0:\n"  # only now: another user may not be able to read this clone
         "    os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
         "processes.started = lambda pid: ''\n"  # what hidepid makes of it
-        "sys.exit(0 if ownership._is_hidden(1) else 1)\n"
+        "sys.exit(0 if leased_tasks._is_hidden(1) else 1)\n"
     )
-    root = str(Path(ownership.__file__).parents[2])
+    root = str(Path(leased_tasks.__file__).parents[2])
     command = [sys.executable, "-c", script, root]
     assert subprocess.run(command, check=False, cwd="/").returncode == 0, whose
-    assert not ownership._is_hidden(2**40)
+    assert not leased_tasks._is_hidden(2**40)
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "stopped", "published", "closed"])

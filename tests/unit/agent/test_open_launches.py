@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.agent.journal import Journal
+from git_clearml.agent.open_launches import Journal
 from git_clearml.errors import CannotDecide
 
 DIGEST = "0123456789abcdef0123456789abcdef"
