@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from git_clearml.base import secrets as redaction
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
-from git_clearml.forge.fetch import FileAt
-from git_clearml.forge.github import Comment, GitHub, Pull
-from git_clearml.forge.github_asking import Clock, NotFound
+from git_clearml.forge.api import ChangeRequest, Comment, FileAt, NotFound, Status
+from git_clearml.forge.github import GitHub
+from git_clearml.forge.github_retry import Clock
 from git_clearml.forge.job import Job
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
@@ -26,6 +27,7 @@ BUDGET = 120.0  # seconds for everything that is published at once
 POLICY_BUDGET = 30.0  # seconds for reading a policy from GitHub, where git cannot fetch it
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
+_STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
 _NO_RIGHTS = "a pull request from a fork gives this job no right to write; the report is in the job summary"
 _GITLAB = "GitLab merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
 _SET_TOKEN = "env: GITHUB_TOKEN: ${{ github.token }} on the step, and permissions: pull-requests: write on the job"  # noqa: S105
@@ -190,15 +192,15 @@ class _Publishing:
                 return CommentResult("", "skipped", _NO_RIGHTS)
             raise
 
-    def _pull(self) -> Pull | None:
+    def _pull(self) -> ChangeRequest | None:
         job = self._job
         number = self._options.number or (job.number if job else 0)
         if number:
-            return self._client.pull(number)
+            return self._client.change_request(number)
         if not self._commit:
             return None
         owner, branch = (job.head_owner, job.head_branch) if job else ("", "")
-        return self._client.find(self._commit, owner=owner, branch=branch)
+        return self._client.change_request_of(self._commit, owner=owner, branch=branch)
 
     def _nowhere(self) -> CommentResult:
         what = f"no open pull request has the commit {self._commit[:12]}"
@@ -206,7 +208,7 @@ class _Publishing:
             raise UsageError(what, "push it and open one, or name one: --pr N")
         return CommentResult("", "skipped", what)
 
-    def _comment(self, pull: Pull) -> CommentResult:
+    def _comment(self, pull: ChangeRequest) -> CommentResult:
         """Makes and carries out a plan, until what was planned for is still there when it is done."""
         page = Page(
             self._report,
@@ -215,7 +217,7 @@ class _Publishing:
             repository_url=pull.url.rpartition("/pull/")[0],
             apart=self._options.mode == "new",
         )
-        me = self._client.login()
+        me = self._client.author()
         for _ in range(_ROUNDS):
             todo = plan(self._own(pull, me, page), page, pull.head)
             if self._options.dry_run:
@@ -230,7 +232,7 @@ class _Publishing:
                 return result
         raise BadAnswer("the comment vanishes as often as it is written", "does another job delete it?")
 
-    def _own(self, pull: Pull, me: str, page: Page) -> list[Comment]:
+    def _own(self, pull: ChangeRequest, me: str, page: Page) -> list[Comment]:
         """Our comments with this label, oldest first."""
         return [
             one
@@ -238,29 +240,29 @@ class _Publishing:
             if one.author == me and view.is_marked(one.body, page.label, apart=page.apart)
         ]
 
-    def _carry_out(self, todo: Plan, pull: Pull, me: str, page: Page) -> CommentResult | None:
+    def _carry_out(self, todo: Plan, pull: ChangeRequest, me: str, page: Page) -> CommentResult | None:
         """The result, or None when another job came in between and there is a new plan to make."""
         if todo.action == "skip":
             note = f"the comment tells about {pull.head[:12]}, to which the pull request has moved on"
             return CommentResult(todo.keep.url if todo.keep else pull.url, "skipped", note)
         if todo.keep is None:
-            made = self._client.create(pull.number, todo.body)
+            made = self._client.create_comment(pull.number, todo.body)
             rivals = [] if page.apart else self._own(pull, made.author, page)
             if all(one.id >= made.id for one in rivals):
                 for one in rivals:
                     if one.id != made.id:
-                        self._client.delete(one)
+                        self._client.delete_comment(one)
                 return CommentResult(made.url, "created")
-            self._client.delete(made)  # the oldest stays, whoever made it
+            self._client.delete_comment(made)  # the oldest stays, whoever made it
             todo = plan(rivals, page, pull.head)
             todo = replace(todo, delete=tuple(one for one in todo.delete if one.id != made.id))
             if todo.keep is None or todo.action == "skip":
                 return None
         for one in todo.delete:
-            self._client.delete(one)
+            self._client.delete_comment(one)
         if todo.action == "unchanged":
             return CommentResult(todo.keep.url, "unchanged")
-        return CommentResult(self._client.edit(todo.keep, todo.body).url, "updated")
+        return CommentResult(self._client.edit_comment(todo.keep, todo.body).url, "updated")
 
     def _set_status(self) -> None:
         """Puts the verdict on the commit that GitHub waits for."""
@@ -268,12 +270,10 @@ class _Publishing:
         task = next((one.task for one in self._report.verdicts if one.task), None)
         if self._options.dry_run or not commit:
             return
+        state: Literal["success", "failure", "error", "pending"] = _STATES.get(self._report.status, "error")
+        target_url = task.url if task and task.url.startswith(("https://", "http://")) else ""
         self._client.set_status(
-            commit,
-            {0: "success", 1: "failure", 4: "pending"}.get(self._report.status, "error"),
-            context=f"git-clearml/{self._options.label}",
-            description=view.headline(self._report),
-            target_url=task.url if task and task.url.startswith(("https://", "http://")) else "",
+            commit, Status(state, f"git-clearml/{self._options.label}", view.headline(self._report), target_url)
         )
 
 
@@ -297,6 +297,6 @@ def plan(own: Sequence[Comment], page: Page, head: str) -> Plan:
     return Plan("unchanged" if view.same(keep.body, body) else "update", body, keep, tuple(others))
 
 
-def _named(todo: Plan, pull: Pull) -> str:
+def _named(todo: Plan, pull: ChangeRequest) -> str:
     words = {"create": "create a comment", "update": "update the comment", "skip": "leave the newer comment alone"}
     return f"{words.get(todo.action, 'leave the comment unchanged')} on pull request {pull.number}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
+from git_clearml.forge.api import FileAt
 from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
@@ -14,8 +15,6 @@ from git_clearml.settings.load import POLICY_FILE
 
 FETCH_SECONDS = 60.0
 _HINT = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"
-FileAt = Callable[[str, str], "bytes | None"]
-"""(commit, path) -> the file's content there, None when there is no such file. Raises CannotDecide."""
 
 
 @dataclass(frozen=True)

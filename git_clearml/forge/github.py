@@ -1,22 +1,25 @@
-"""Speaks to GitHub about pull requests: the only module that knows PyGithub, and loads it late.
+"""GitHub as a forge, by PyGithub's objects: pull requests, their comments, commit statuses, files.
 
-PyGithub's requester does the talking: authorization, Enterprise prefixes, redirects, which host may be asked.
+Its objects are lazy here: nothing is asked for before one of their attributes is needed.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 from git_clearml.errors import BadAnswer, Forbidden, NotConfigured
-from git_clearml.forge.github_asking import CHECK_API, READ_SECONDS, Answer, Asking, Clock, NoSuchCommit, NotFound, Wish
+from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
+from git_clearml.forge.github_errors import CHECK_API, READ_SECONDS, Explainer, NoSuchCommit, Operation
+from git_clearml.forge.github_retry import Clock, GitHubCalls, retry_within
 
-_MOST_PAGES = 200  # 20,000 comments; a server that never ends is not believed
 ACTIONS_BOT = "github-actions[bot]"
+_MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
+_PER_PAGE = 100
+_MOST_DESCRIPTION = 140  # characters of a commit status
 
 _WRITE = "permissions: pull-requests: write"
 _STATUS = "permissions: statuses: write"
@@ -24,34 +27,10 @@ _READ = "permissions: pull-requests: read"
 _CONTENTS = "permissions: contents: read"
 
 
-@dataclass(frozen=True)
-class Pull:
-    """An open or closed pull request: its head and base commits, and where its head comes from."""
-
-    number: int
-    head: str
-    base: str
-    base_branch: str
-    url: str
-    is_open: bool
-    is_fork: bool
-    head_urls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Comment:
-    """A comment on a pull request. Anybody may have written it."""
-
-    id: int
-    author: str
-    body: str
-    url: str
-
-
 class GitHub:
-    """One repository on a GitHub server, with `budget` seconds for everything that is asked of it.
+    """One repository on a GitHub server: a Forge, with `budget` seconds for everything that is asked of it.
 
-    `log` gets a line per request. Neither the token nor any other of the `secrets` stands in an error, or there.
+    `log` gets a line per question. Neither the token nor any other of the `secrets` stands in an error, or there.
     """
 
     def __init__(
@@ -68,173 +47,162 @@ class GitHub:
         from github import Auth, Github
 
         if not api.startswith(("https://", "http://")):
-            raise NotConfigured(f"GITHUB_API_URL is no URL: {api[:80]!r}", "for instance https://api.github.com")
-        self._repository = f"/repos/{repository}"
-        self._asking = Asking(api, (*secrets, token), budget, clock or Clock(), log)
+            raise NotConfigured(
+                f"invalid GITHUB_API_URL: not a URL: {api[:80]!r}", "for instance https://api.github.com"
+            )
+        self._calls = GitHubCalls(Explainer(api, (*secrets, token)), budget, clock or Clock(), log)
         self._github = Github(
             auth=Auth.Token(token),
             base_url=api.rstrip("/"),
             timeout=READ_SECONDS,
-            retry=None,
+            per_page=_PER_PAGE,
+            retry=retry_within(self._calls),
             seconds_between_requests=None,
             seconds_between_writes=None,
             user_agent="git-clearml",
+            lazy=True,
         )
+        self._repository = self._github.get_repo(repository)
+        self._pulls: dict[int, Any] = {}  # PyGithub's objects, by the ids of ours
+        self._comments: dict[int, Any] = {}
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """See Forge.close."""
         self._github.close()
 
-    def login(self) -> str:
-        """Whose token this is. The tokens of Actions and Apps may not ask for their user, but for the viewer."""
+    def author(self) -> str:
+        """See Forge.author. The tokens of Actions and Apps may not ask for their user, but for the viewer."""
         with contextlib.suppress(Forbidden):
-            return _text(self._ask("GET", "/user", Wish("ask for its own user")), "login")
-        query = "query { viewer { login } }"
-        requester = self._github.requester
-        try:
-            _, data = self._asking.answer(
-                lambda: requester.graphql_query(query, {}), "POST /graphql", Wish("ask who it is")
-            )
-            return _text(_object(_object(data).get("data")).get("viewer"), "login")
-        except (Forbidden, BadAnswer, NotFound):
-            return ACTIONS_BOT
+            user = self._github.get_user()
+            return self._calls.call(lambda: _text(user.login, "login"), Operation("ask for its own user"))
+        with contextlib.suppress(Forbidden, BadAnswer, NotFound):
+            return self._calls.call(self._viewer, Operation("ask who it is"))
+        return ACTIONS_BOT
 
-    def pull(self, number: int) -> Pull:
-        """A pull request by its number. Raises NotFound."""
-        return _pull(self._ask("GET", f"{self._repository}/pulls/{number}", Wish(f"read pull request {number}", _READ)))
+    def _viewer(self) -> str:
+        """There is no object of PyGithub's for the viewer."""
+        _, data = self._github.requester.graphql_query("query { viewer { login } }", {})
+        return _text(data["data"]["viewer"]["login"], "login")
 
-    def find(self, commit: str, *, owner: str = "", branch: str = "") -> Pull | None:
-        """The open pull request that a commit belongs to; of several the one whose head it is.
+    def change_request(self, number: int) -> ChangeRequest:
+        """See Forge.change_request."""
+        pull = self._repository.get_pull(number)
+        return self._calls.call(lambda: self._change_request(pull), Operation(f"read pull request {number}", _READ))
 
-        GitHub does not always connect a fork's commits with its pull request; `owner` and `branch` of the head help.
-        """
-        wish = Wish("look for the commit's pull request", _READ)
-        try:
-            found = self._pages(f"{self._repository}/commits/{commit}/pulls", wish)
-        except NoSuchCommit:
-            found = []
-        pulls = [pull for pull in map(_pull, found) if pull.is_open]
+    def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
+        """See Forge.change_request_of."""
+        operation = Operation("look for the commit's pull request", _READ)
+
+        def of_commit() -> list[ChangeRequest]:
+            pulls = _all(self._repository.get_commit(commit).get_pulls())
+            return [pull for pull in map(self._change_request, pulls) if pull.is_open]
+
+        def of_branch() -> list[ChangeRequest]:
+            pulls = _all(self._repository.get_pulls(head=f"{owner}:{branch}", state="open"))
+            return [self._change_request(pull) for pull in pulls]
+
+        pulls: list[ChangeRequest] = []
+        with contextlib.suppress(NoSuchCommit):
+            pulls = self._calls.call(of_commit, operation)
         if len(pulls) == 1:
             return pulls[0]
         if not pulls and owner and branch:
-            heads = {"head": f"{owner}:{branch}", "state": "open"}
-            pulls = [_pull(one) for one in self._pages(f"{self._repository}/pulls", wish, heads)]
+            pulls = self._calls.call(of_branch, operation)
         return next((pull for pull in pulls if pull.head == commit), None)
 
     def comments(self, number: int) -> list[Comment]:
-        """All comments on a pull request, oldest first."""
-        found = self._pages(f"{self._repository}/issues/{number}/comments", Wish("read the comments", _READ))
-        return sorted(map(_comment, found), key=lambda comment: comment.id)
+        """See Forge.comments."""
 
-    def create(self, number: int, body: str) -> Comment:
-        """A new comment."""
-        wish = Wish("comment on the pull request", _WRITE)
-        return _comment(self._ask("POST", f"{self._repository}/issues/{number}/comments", wish, {"body": body}))
+        def read() -> list[Comment]:
+            return [self._comment(comment) for comment in _all(self._pull(number).get_issue_comments())]
 
-    def edit(self, comment: Comment, body: str) -> Comment:
-        """The comment with another body. Raises NotFound when somebody deleted it."""
-        return _comment(self._ask("PATCH", self._place(comment), Wish("edit its comment", _WRITE), {"body": body}))
+        comments = self._calls.call(read, Operation("read the comments", _READ))
+        return sorted(comments, key=lambda comment: comment.id)
 
-    def delete(self, comment: Comment) -> None:
-        """Takes a comment away; one that is gone already is no error."""
+    def create_comment(self, number: int, body: str) -> Comment:
+        """See Forge.create_comment."""
+        operation = Operation("comment on the pull request", _WRITE)
+        return self._calls.call(lambda: self._comment(self._pull(number).create_issue_comment(body)), operation)
+
+    def edit_comment(self, comment: Comment, body: str) -> Comment:
+        """See Forge.edit_comment. The comment is one that this object has read or written."""
+        edited = self._comments[comment.id]
+
+        def edit() -> Comment:
+            edited.edit(body)
+            return self._comment(edited)
+
+        return self._calls.call(edit, Operation("edit its comment", _WRITE))
+
+    def delete_comment(self, comment: Comment) -> None:
+        """See Forge.delete_comment. The comment is one that this object has read or written."""
         with contextlib.suppress(NotFound):
-            self._ask("DELETE", self._place(comment), Wish("delete its second comment", _WRITE))
+            self._calls.call(self._comments[comment.id].delete, Operation("delete its second comment", _WRITE))
 
-    def set_status(self, commit: str, state: str, *, context: str, description: str, target_url: str) -> None:
-        """A commit status: state is `success`, `failure`, `error` or `pending`; a description has 140 characters."""
-        fields = {"state": state, "context": context, "description": description[:140]}
-        fields |= {"target_url": target_url} if target_url else {}
-        self._ask("POST", f"{self._repository}/statuses/{commit}", Wish("set a commit status", _STATUS), fields)
+    def set_status(self, commit: str, status: Status) -> None:
+        """See Forge.set_status."""
+        fields = {"context": status.context, "description": status.description[:_MOST_DESCRIPTION]}
+        fields |= {"target_url": status.target_url} if status.target_url else {}
+        judged = self._repository.get_commit(commit)
+        operation = Operation("set a commit status", _STATUS)
+        self._calls.call(lambda: judged.create_status(status.state, **fields), operation)
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """A file of a commit that need not be in this clone; None where the commit has no such file."""
-        wish = Wish(f"read {path} at {commit[:12]}", _CONTENTS)
-        try:
-            data = self._ask("GET", f"{self._repository}/contents/{quote(path)}", wish, parameters={"ref": commit})
-        except NotFound:
-            self._ask("GET", f"{self._repository}/git/commits/{commit}", wish)  # or there is no such commit
-            return None
-        content = _object(data).get("content")
-        if data.get("encoding") != "base64" or not isinstance(content, str):
-            raise BadAnswer(f"GitHub sent {path} in a form that is not known here", "check out with fetch-depth: 0")
-        try:
-            return base64.b64decode(content)
-        except ValueError:
-            raise BadAnswer(f"GitHub sent {path} damaged", "try again") from None
+        """See Forge.file_at. By git's trees and blobs: the address of a file's content may be a redirect."""
 
-    def _place(self, comment: Comment) -> str:
-        return f"{self._repository}/issues/comments/{comment.id}"
+        def read() -> bytes | None:
+            name = commit
+            for part in path.split("/"):
+                entries = {entry.path: entry.sha for entry in self._repository.get_git_tree(name).tree}
+                if part not in entries:
+                    return None
+                name = entries[part]
+            blob = self._repository.get_git_blob(name)
+            if blob.encoding != "base64":
+                raise BadAnswer(f"GitHub sent {path} in an unknown encoding", "check out with fetch-depth: 0")
+            return base64.b64decode(blob.content)
 
-    def _pages(self, url: str, wish: Wish, parameters: Mapping[str, str] | None = None) -> list[Any]:
-        """Everything of a list, page by page."""
-        found: list[Any] = []
-        for page in range(1, _MOST_PAGES + 1):
-            query = {**(parameters or {}), "per_page": "100", "page": str(page)}
-            headers, data = self._answer("GET", url, wish, parameters=query)
-            if not isinstance(data, list):
-                raise BadAnswer("GitHub answered with something that is no list", CHECK_API)
-            found += data
-            if 'rel="next"' not in str(headers.get("link", "")):
-                return found
-        raise BadAnswer(f"GitHub's list does not end after {_MOST_PAGES} pages", "is it a GitHub server?")
+        return self._calls.call(read, Operation(f"read {path} at {commit[:12]}", _CONTENTS))
 
-    def _ask(self, verb: str, url: str, wish: Wish, fields: Any = None, parameters: Any = None) -> Any:
-        return self._answer(verb, url, wish, fields, parameters)[1]
+    def _pull(self, number: int) -> Any:
+        return self._pulls.get(number) or self._repository.get_pull(number)
 
-    def _answer(self, verb: str, url: str, wish: Wish, fields: Any = None, parameters: Any = None) -> Answer:
-        requester = self._github.requester
-        query = dict(parameters or {})
-        return self._asking.answer(
-            lambda: requester.requestJsonAndCheck(verb, url, query, input=fields), f"{verb} {url}", wish
+    def _change_request(self, pull: Any) -> ChangeRequest:
+        number = _number(pull.number, "number")
+        self._pulls[number] = pull
+        head_repository, base_repository = pull.head.repo, pull.base.repo  # None for a fork that was deleted
+        return ChangeRequest(
+            number,
+            _text(pull.head.sha, "head"),
+            pull.html_url or "",
+            pull.state == "open",
+            head_repository is None or head_repository.full_name != base_repository.full_name,
         )
 
+    def _comment(self, comment: Any) -> Comment:
+        identity = _number(comment.id, "id")
+        self._comments[identity] = comment
+        author = comment.user.login if comment.user else ""  # None for a deleted account
+        return Comment(identity, author or "", comment.body or "", comment.html_url or "")
 
-def _object(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise BadAnswer("GitHub answered with something that is no object", CHECK_API)
-    return data
+
+def _all(items: Any) -> list[Any]:
+    """Everything of one of PyGithub's lists, page by page."""
+    read = list(islice(items, _MOST_ITEMS + 1))
+    if len(read) % _PER_PAGE == 0:  # PyGithub takes an answer of `null` for the end of the list; get_page does not
+        read += items.get_page(len(read) // _PER_PAGE)
+    if len(read) > _MOST_ITEMS:
+        raise BadAnswer(f"GitHub's list does not end after {_MOST_ITEMS} items", "is it a GitHub server?")
+    return read
 
 
-def _text(data: Any, key: str) -> str:
-    value = _object(data).get(key)
+def _text(value: Any, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise BadAnswer(f"GitHub answered without {key}", CHECK_API)
     return value
 
 
-def _number(data: Any, key: str) -> int:
-    value = _object(data).get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
+def _number(value: Any, key: str) -> int:
+    if not isinstance(value, int):
         raise BadAnswer(f"GitHub answered without {key}", CHECK_API)
     return value
-
-
-def _pull(data: Any) -> Pull:
-    head, base = _object(_object(data).get("head")), _object(data.get("base"))
-    head_repo, base_repo = head.get("repo"), base.get("repo")
-    head_repo = head_repo if isinstance(head_repo, dict) else {}
-    base_repo = base_repo if isinstance(base_repo, dict) else {}
-    urls = (head_repo.get(name) for name in ("clone_url", "ssh_url", "html_url"))
-    return Pull(
-        _number(data, "number"),
-        _text(head, "sha"),
-        _text(base, "sha"),
-        _text(base, "ref"),
-        str(data.get("html_url") or ""),
-        data.get("state") == "open",
-        head_repo.get("full_name") != base_repo.get("full_name"),
-        tuple(url for url in urls if isinstance(url, str) and url),
-    )
-
-
-def _comment(data: Any) -> Comment:
-    user = _object(data).get("user")
-    author = user.get("login") if isinstance(user, dict) else ""  # null for a deleted account
-    body = data.get("body")
-    url = data.get("html_url")
-    return Comment(
-        _number(data, "id"),
-        str(author or ""),
-        body if isinstance(body, str) else "",
-        url if isinstance(url, str) else "",
-    )

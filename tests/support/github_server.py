@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import socket
@@ -70,7 +71,8 @@ class GitHubServer:
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
         self.statuses: list[Json] = []
-        self.files: dict[tuple[str, str], bytes] = {}
+        self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
+        self.commits: set[str] = set()  # without any of the files
         self.unlinked: set[str] = set()  # commits that commits/{sha}/pulls does not connect, as with forks
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
@@ -103,6 +105,8 @@ class GitHubServer:
             "number": number,
             "state": "open",
             "html_url": f"https://github.com/{self.repository}/pull/{number}",
+            "url": f"{self.url}/repos/{self.repository}/pulls/{number}",
+            "issue_url": f"{self.url}/repos/{self.repository}/issues/{number}",
             "head": {"sha": head, "ref": "topic", "repo": self._repo(fork or self.repository)},
             "base": {"sha": base, "ref": "main", "repo": self._repo(self.repository)},
             **fields,
@@ -119,6 +123,7 @@ class GitHubServer:
                 "issue": number,
                 "user": {"login": author} if author else None,
                 "body": body,
+                "url": f"{self.url}/repos/{self.repository}/issues/comments/{identity}",
                 "html_url": f"https://github.com/{self.repository}/pull/{number}#issuecomment-{identity}",
             }
             self.comments.append(comment)
@@ -219,16 +224,18 @@ class GitHubServer:
         self.statuses.append({**call.body, "sha": commit})
         raise Answer(201, call.body)
 
-    def _contents(self, call: Call, path: str) -> Json:
-        content = self.files.get((call.query.get("ref", ""), path))
+    def _tree(self, _: Call, commit: str) -> Json:
+        files = {path: content for (known, path), content in self.files.items() if known == commit}
+        if not files and commit not in self.commits:
+            raise Answer(404, {"message": "Not Found"})
+        entries = [{"path": path, "type": "blob", "sha": _blob(content)} for path, content in files.items()]
+        return {"sha": commit, "tree": entries, "truncated": False}
+
+    def _git_blob(self, _: Call, name: str) -> Json:
+        content = next((content for content in self.files.values() if _blob(content) == name), None)
         if content is None:
             raise Answer(404, {"message": "Not Found"})
-        return {"type": "file", "encoding": "base64", "content": base64.encodebytes(content).decode()}
-
-    def _get_commit(self, _: Call, commit: str) -> Json:
-        if not any(commit == known for known, _ in self.files):
-            raise Answer(404, {"message": "Not Found"})
-        return {"sha": commit}
+        return {"sha": name, "encoding": "base64", "content": base64.encodebytes(content).decode()}
 
     def _known(self, number: int) -> Json:
         if number not in self.pulls:
@@ -266,19 +273,23 @@ class GitHubServer:
         raise Answer(200, found[size * (page - 1) : size * page], {"Link": ", ".join(links)} if links else {})
 
 
+def _blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/user", GitHubServer._get_user),
     ("POST", "/graphql", GitHubServer._graphql),
     ("GET", r"REPO/pulls", GitHubServer._list_pulls),
     ("GET", r"REPO/pulls/(\d+)", GitHubServer._get_pull),
     ("GET", r"REPO/commits/([^/]+)/pulls", GitHubServer._pulls_of_commit),
-    ("GET", r"REPO/git/commits/([^/]+)", GitHubServer._get_commit),
+    ("GET", r"REPO/git/trees/([^/]+)", GitHubServer._tree),
+    ("GET", r"REPO/git/blobs/([^/]+)", GitHubServer._git_blob),
     ("GET", r"REPO/issues/(\d+)/comments", GitHubServer._list_comments),
     ("POST", r"REPO/issues/(\d+)/comments", GitHubServer._create_comment),
     ("PATCH", r"REPO/issues/comments/(\d+)", GitHubServer._edit_comment),
     ("DELETE", r"REPO/issues/comments/(\d+)", GitHubServer._delete_comment),
     ("POST", r"REPO/statuses/([^/]+)", GitHubServer._create_status),
-    ("GET", r"REPO/contents/(.+)", GitHubServer._contents),
 )
 
 

@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
 # Who alone may import a third-party package.
 EDGES = {
     "git": {"git.runner"},
-    "github": {"forge.github"},
+    "github": {"forge.github", "forge.github_retry"},
+    "urllib3": {"forge.github_retry"},
     "pyhocon": {"clearml.config"},
     "pyparsing": {"clearml.config"},
     "tomli": {"settings.table"},

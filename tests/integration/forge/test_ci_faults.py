@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.forge import github_asking
+from git_clearml.forge import github_retry
 from tests.integration.forge.test_comment import FAULTS, Bench
 from tests.support.actions import Job, pull_request
 from tests.support.github_server import Fault, GitHubServer
@@ -20,7 +20,8 @@ CASES = [("completed", 3, "verified"), ("failed", 1, "rejected"), ("in_progress"
 @pytest.fixture
 def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Pull request 7 of HEAD."""
-    monkeypatch.setattr(github_asking, "_DELAYS", (0.01, 0.02))
+    monkeypatch.setattr(github_retry, "TRIES", 2)
+    monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
     base = gate.repo.head
     head = gate.repo.commit("change", {"train.py": "print('better')\n"})
     with GitHubServer() as github:

@@ -1,0 +1,89 @@
+"""What a forge (GitHub, and others like it) can do for us. Each forge has a file of its own beside this one.
+
+All of it raises CannotDecide: NotFound, Forbidden, Unauthorized, TimedOut, Unreachable or BadAnswer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from git_clearml.errors import CannotDecide
+
+FileAt = Callable[[str, str], "bytes | None"]
+"""(commit, path) -> the file's content there, None when there is no such file. Raises CannotDecide."""
+
+
+class NotFound(CannotDecide):
+    """The forge says that there is no such thing, or does not show it to this token."""
+
+    code = "bad-answer"
+
+
+@dataclass(frozen=True)
+class ChangeRequest:
+    """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page."""
+
+    number: int
+    head: str
+    url: str
+    is_open: bool
+    is_fork: bool
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment on a change request. Anybody may have written it; `author` is "" for a deleted account."""
+
+    id: int
+    author: str
+    body: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a commit's status says; `context` tells several apart, `target_url` is "" for no page."""
+
+    state: Literal["success", "failure", "error", "pending"]
+    context: str
+    description: str
+    target_url: str = ""
+
+
+class Forge(Protocol):
+    """One repository on one forge, with one budget of seconds for everything that is asked of it."""
+
+    def author(self) -> str:
+        """The account that our comments are written by."""
+
+    def change_request(self, number: int) -> ChangeRequest:
+        """A change request by its number. Raises NotFound."""
+
+    def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
+        """The open change request that a commit belongs to; of several the one whose head it is.
+
+        A forge may not connect a fork's commits with its change request: `owner` and `branch` of the head help.
+        """
+
+    def comments(self, number: int) -> list[Comment]:
+        """All comments on a change request, oldest first."""
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        """A new comment on a change request."""
+
+    def edit_comment(self, comment: Comment, body: str) -> Comment:
+        """The comment with another body. Raises NotFound when somebody deleted it."""
+
+    def delete_comment(self, comment: Comment) -> None:
+        """Deletes a comment; a comment that is gone already is no error."""
+
+    def set_status(self, commit: str, status: Status) -> None:
+        """Sets a commit's status."""
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        """A file of a commit that need not be in this clone; None where the commit has no such file."""
+
+    def close(self) -> None:
+        """Lets go of the connections."""
