@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import BadAnswer, UsageError
-from git_clearml.forge.github_job import Event, read_event
+from git_clearml.forge.github_event import Event, read_event
 
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]+")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
