@@ -14,9 +14,8 @@ from git_clearml.forge import context as ci_context
 from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
-from git_clearml.report import best_tag as best
-from git_clearml.report import compose
-from git_clearml.report.model import Comparison, Standing, VerifyReport
+from git_clearml.report import best_tag, compose
+from git_clearml.report.model import Comparison, ComparisonOutcome, VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
@@ -54,7 +53,7 @@ def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to compare."""
     from git_clearml.render import json as json_view
 
-    return json_view.compare(Comparison(Standing.UNDECIDED, error.status, problems=(_problem(error),)))
+    return json_view.compare(Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(_problem(error),)))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _compare(repository, context, job, arguments, console)
     except Error as error:
         if job is not None:
-            ended = Comparison(Standing.UNDECIDED, error.status, problems=(_problem(error),))
+            ended = Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(_problem(error),))
             _told(job, ended, compose.undecided(error), console, dry_run=arguments.dry_run)
         raise
 
@@ -79,7 +78,7 @@ def _compare(
     session = judgement.prepare(repository, judgement.VerifyRequest(revs, flags), context, passed_check)
     ruling = session.rulings[0]
     try:
-        best.check(ruling.policy)
+        best_tag.check(ruling.policy)
         verdict, comparison = _compared(session, job, arguments)
     finally:
         session.close()
@@ -120,14 +119,16 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
     try:
         verdict = session.verdicts()[0]
         if not arguments.tag_best:
-            return verdict, best.compared(source, verdict, rules)
-        may_write, why_not = best.may_write(
+            return verdict, best_tag.compared(source, verdict, rules)
+        may_write, why_not = best_tag.may_write(
             job.is_push_to_base if job else None, os.environ, unmerged=arguments.tag_unmerged
         )
         dry_run = arguments.dry_run
-        return verdict, best.settle(source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run)
+        return verdict, best_tag.move_best_tag(
+            source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run
+        )
     except CannotDecide as error:
-        return verdict, best.undecided(verdict, rules, error)
+        return verdict, best_tag.undecided(verdict, rules, error)
 
 
 def _problem(error: Error) -> Problem:

@@ -15,7 +15,7 @@ from git_clearml.git import log as history
 from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines, notes
-from git_clearml.record.model import Decorated, Entry
+from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render import log as view
 from git_clearml.settings import load as policies
 from git_clearml.settings.policy import Best
@@ -130,18 +130,19 @@ class _Source:
         """Those of the metrics that no task had."""
         return sorted(set(names) - self._seen)
 
-    def decorated(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[Decorated]]:
+    def decorated(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[CommitWithTasks]]:
         """The commits with their tasks: the server's, then those on record that the server did not tell of."""
         for commits in blocks if self._timeout is None else _grouped(blocks):
             names = [one.commit for one in commits]
             recorded, fetched = self._notes.of(names), self._fetched(names)
             made = [
-                Decorated(one.commit, one.short, one.subject, _both(fetched, recorded, one.commit)) for one in commits
+                CommitWithTasks(one.commit, one.short, one.subject, _both(fetched, recorded, one.commit))
+                for one in commits
             ]
             self._seen |= {name for one in made for task in one.tasks for name, _ in task.metrics}
             yield made
 
-    def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[Entry, ...]]:
+    def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[RecordedTask, ...]]:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
         if self._timeout is None or self.error:
             return {}
@@ -184,21 +185,21 @@ def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
 
 
 def _both(
-    fetched: Mapping[str, tuple[Entry, ...]], recorded: Mapping[str, tuple[Entry, ...]], commit: str
-) -> tuple[Entry, ...]:
+    fetched: Mapping[str, tuple[RecordedTask, ...]], recorded: Mapping[str, tuple[RecordedTask, ...]], commit: str
+) -> tuple[RecordedTask, ...]:
     known = fetched.get(commit, ())
     ids = {one.task for one in known}
     return (*known, *(one for one in recorded.get(commit, ()) if one.task not in ids))
 
 
-def _ordered(commits: Sequence[Decorated], metric: str, best: Best) -> list[Decorated]:
+def _ordered(commits: Sequence[CommitWithTasks], metric: str, best: Best) -> list[CommitWithTasks]:
     """By the best value of each commit's tasks, in the policy's direction for its own metric, else the greatest first.
 
     Commits without the metric come last; equals stay in git's order.
     """
     sign = -1 if (metric, best.direction) == (best.metric, "min") else 1
 
-    def rank(commit: Decorated) -> tuple[bool, float]:
+    def rank(commit: CommitWithTasks) -> tuple[bool, float]:
         values = [sign * value for task in commit.tasks for name, value in task.metrics if name == metric]
         return not values, -max(values, default=0.0)
 
@@ -206,7 +207,7 @@ def _ordered(commits: Sequence[Decorated], metric: str, best: Best) -> list[Deco
 
 
 def _print(
-    decorated: Iterator[list[Decorated]], form: str, names: Sequence[str], source: _Source, console: Console
+    decorated: Iterator[list[CommitWithTasks]], form: str, names: Sequence[str], source: _Source, console: Console
 ) -> None:
     """Prints the commits as they come; JSON is one document, and comes at the end."""
     if form == "json":

@@ -14,7 +14,7 @@ from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord
-from git_clearml.record.model import Wish
+from git_clearml.record.model import RecordOptions
 from git_clearml.run import local as runs
 from git_clearml.settings import load as policies
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return _recorded(repository, record, plan, wish, where, console)
 
 
-def _target(repository: Repository, plan: runs.Plan, wish: Wish) -> Target | None:
+def _target(repository: Repository, plan: runs.Plan, wish: RecordOptions) -> Target | None:
     """The branch of a results commit: what is wrong with the wish is said before the run."""
     if wish.kind == "none":
         return None
@@ -86,7 +86,12 @@ def _target(repository: Repository, plan: runs.Plan, wish: Wish) -> Target | Non
 
 
 def _recorded(
-    repository: Repository, record: RunRecord, plan: runs.Plan, wish: Wish, where: Target | None, console: Console
+    repository: Repository,
+    record: RunRecord,
+    plan: runs.Plan,
+    wish: RecordOptions,
+    where: Target | None,
+    console: Console,
 ) -> int:
     """Records the run's tasks in git where that is wished. The exit status: the command's, else whether it could be."""
     status = record.exit_status or 0

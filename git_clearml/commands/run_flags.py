@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from git_clearml.errors import UsageError
-from git_clearml.record.model import Wish
+from git_clearml.record.model import RecordOptions
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +78,8 @@ def record_words(arguments: argparse.Namespace) -> list[str]:
     return [*words, *(["--skip-ci"] if arguments.skip_ci else [])]
 
 
-def wish_of(arguments: argparse.Namespace) -> Wish:
-    """The flags as a Wish. Raises UsageError for flags that the kind of record does not know."""
+def wish_of(arguments: argparse.Namespace) -> RecordOptions:
+    """The flags as RecordOptions. Raises UsageError for flags that the kind of record does not know."""
     kind = arguments.record
     of_commit = ("add", "before_push", "branch", "skip_ci", "committer")
     for name in of_commit if kind != "commit" else ():
@@ -89,7 +89,7 @@ def wish_of(arguments: argparse.Namespace) -> Wish:
         raise UsageError("--record wants the end of the task", "add --wait")
     if arguments.push_record and kind != "notes":
         raise UsageError("--push-record belongs to --record notes")
-    return Wish(
+    return RecordOptions(
         kind,
         arguments.push_record,
         tuple(arguments.add),

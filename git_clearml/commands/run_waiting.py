@@ -25,7 +25,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.record import record as records
 from git_clearml.record.branch import Target
-from git_clearml.record.model import Wish
+from git_clearml.record.model import RecordOptions
 from git_clearml.render import queue_run as view
 from git_clearml.report import result as reports
 from git_clearml.settings.policy import Policy
@@ -39,7 +39,7 @@ class Call:
     """One call of `run --queue`, with all that it needs."""
 
     arguments: argparse.Namespace
-    wish: Wish
+    wish: RecordOptions
     console: Console
     repository: Repository
     judging: VerifySession

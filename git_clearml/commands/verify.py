@@ -135,9 +135,9 @@ def _check(session: VerifySession, arguments: argparse.Namespace) -> None:
     if not flag:
         return
     if arguments.tag_best:
-        from git_clearml.report import best_tag as best
+        from git_clearml.report import best_tag
 
-        best.check(session.rulings[0].policy)
+        best_tag.check(session.rulings[0].policy)
     try:
         sources = [session.source(kind).source for kind in _kinds(session)]
     except CannotDecide:
@@ -176,26 +176,25 @@ def _kinds(session: VerifySession) -> list[str]:
 
 def _settled(session: VerifySession, report: VerifyReport, call: Call) -> Comparison:
     """How the model stands; moves the best tag where it may."""
-    from git_clearml.report import best_tag as best
-    from git_clearml.report import compare
+    from git_clearml.report import best_tag, compare
 
     verdict, policy = report.verdicts[0], session.rulings[0].policy
     if verdict.task is None:
         return replace(compare.without_task(verdict, policy.best), status=report.status)
     if report.check and report.check.status:
         note = f"no tag is moved: the remote check is {report.check.outcome.value}"
-        comparison = best.compared(session.source(policy.evidence), verdict, policy)
+        comparison = best_tag.compared(session.source(policy.evidence), verdict, policy)
         return replace(comparison, notes=(*comparison.notes, note))
-    may_write, why_not = best.may_write(
+    may_write, why_not = best_tag.may_write(
         call.job.is_push_to_base if call.job else None, os.environ, unmerged=call.arguments.tag_unmerged
     )
     dry_run = call.arguments.dry_run
     try:
         source = session.source(policy.evidence)
         source.renew()
-        return best.settle(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
+        return best_tag.move_best_tag(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
     except CannotDecide as error:
-        return best.undecided(verdict, policy, error)
+        return best_tag.undecided(verdict, policy, error)
 
 
 def _wait(session: VerifySession, report: VerifyReport, console: Console) -> VerifyReport:

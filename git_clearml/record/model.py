@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordedTask:
     """A task as `git clearml log` shows it. Text in it comes from a server or from whoever wrote the note: untrusted.
 
     `metrics` are pairs of TITLE/SERIES and the last value, finite, by name. `recorded` is when its note was written
@@ -24,17 +24,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Decorated:
+class CommitWithTasks:
     """A commit with its tasks, as `git clearml log` shows it. `subject` is whatever somebody committed: untrusted."""
 
     commit: str
     short: str
     subject: str
-    tasks: tuple[Entry, ...] = ()
+    tasks: tuple[RecordedTask, ...] = ()
 
 
 @dataclass(frozen=True)
-class Wish:
+class RecordOptions:
     """What of a run is to be recorded in git: `kind` is none, notes or commit; the rest says how."""
 
     kind: str = "none"

@@ -20,7 +20,7 @@ from git_clearml.base.jsonvalue import finite
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Result
 from git_clearml.git.notes_ref import MAX_BYTES
-from git_clearml.record.model import Entry
+from git_clearml.record.model import RecordedTask
 
 SCHEMA = 1
 
@@ -30,7 +30,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d
 _TEXTS = ("name", "project", "status", "url", "completed")
 
 
-def entry(result: Result, recorded: str = "") -> Entry:
+def entry(result: Result, recorded: str = "") -> RecordedTask:
     """The result as it is shown: the last value of every metric that is a number, without the resource monitor's."""
     metrics = {
         f"{one.metric}/{one.variant}": value
@@ -38,10 +38,10 @@ def entry(result: Result, recorded: str = "") -> Entry:
         if not one.metric.startswith(MONITOR) and (value := finite(one.last)) is not None
     }
     texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _shown(result.url)}
-    return Entry(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
+    return RecordedTask(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
 
 
-def line(shown: Entry) -> bytes:
+def line(shown: RecordedTask) -> bytes:
     """The entry as a line of a note, without the line break. The last metrics are left out where they do not fit."""
     document: dict[str, Any] = {name: getattr(shown, name)[:_TEXT] for name in _TEXTS}
     document |= {"schema": SCHEMA, "task": shown.task, "recorded": shown.recorded, "metrics": {}}
@@ -54,15 +54,15 @@ def line(shown: Entry) -> bytes:
     return _json(document).encode("ascii")
 
 
-def entries(content: bytes) -> tuple[Entry, ...]:
+def entries(content: bytes) -> tuple[RecordedTask, ...]:
     """The tasks of a note, the one that completed last first. Raises nothing, whatever the content."""
     found = newest(content.split(b"\n")).values()
     return tuple(sorted((one for one, _ in found), key=_age, reverse=True))
 
 
-def newest(lines: Iterable[bytes]) -> dict[str, tuple[Entry, bytes]]:
+def newest(lines: Iterable[bytes]) -> dict[str, tuple[RecordedTask, bytes]]:
     """Task id -> what was recorded of it last, and the line that says so."""
-    found: dict[str, tuple[Entry, bytes]] = {}
+    found: dict[str, tuple[RecordedTask, bytes]] = {}
     for one in lines:
         parsed = _entry(one)
         if parsed is None:
@@ -89,11 +89,11 @@ def union(contents: Iterable[bytes]) -> bytes:
     return b"".join(one + b"\n" for one in sorted(kept))
 
 
-def _age(one: Entry) -> tuple[str, str, str]:
+def _age(one: RecordedTask) -> tuple[str, str, str]:
     return one.completed or one.recorded, one.recorded, one.task
 
 
-def _entry(text: bytes) -> Entry | None:
+def _entry(text: bytes) -> RecordedTask | None:
     """The entry of a line, None for a line that is none."""
     try:
         document = json.loads(text)
@@ -109,7 +109,7 @@ def _entry(text: bytes) -> Entry | None:
     if not is_clearml_id(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
     numbers = {name: number for name, value in metrics.items() if (number := finite(value)) is not None}
-    return Entry(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
+    return RecordedTask(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
 
 
 def _shown(url: str) -> str:

@@ -16,7 +16,7 @@ from git_clearml.git.notes_ref import REF, Changes, Note
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines
-from git_clearml.record.model import Entry
+from git_clearml.record.model import RecordedTask
 
 _FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
 # What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).
@@ -31,7 +31,7 @@ class Notes:
         self._repository = repository
         self._notes = note_trees.by_commit(note_trees.files(repository, note_trees.tip_of(repository)))
 
-    def of(self, commits: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
+    def of(self, commits: Iterable[str]) -> dict[str, tuple[RecordedTask, ...]]:
         """The tasks on record for each of these commits that has any, the one that completed last first."""
         found = {}
         wanted = [note for commit in dict.fromkeys(commits) for note in self._notes.get(commit, ())]
@@ -43,7 +43,7 @@ class Notes:
                     found[commit] = entries
         return found
 
-    def task(self, identity: str) -> tuple[str, Entry] | None:
+    def task(self, identity: str) -> tuple[str, RecordedTask] | None:
         """The commit that has this task on record, and what is recorded of it."""
         for commit, entries in self.of(self._notes).items():
             if found := next((one for one in entries if one.task == identity), None):
@@ -51,7 +51,7 @@ class Notes:
         return None
 
 
-def read(repository: Repository, commits: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
+def read(repository: Repository, commits: Iterable[str]) -> dict[str, tuple[RecordedTask, ...]]:
     """The tasks on record for each of these commits that has any. Raises CannotDecide when git fails."""
     return Notes(repository).of(commits)
 

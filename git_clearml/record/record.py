@@ -19,12 +19,12 @@ from git_clearml.record import tree as results_files
 from git_clearml.record import unpushed as results_kept
 from git_clearml.record.branch import Target
 from git_clearml.record.commit import Options
-from git_clearml.record.model import Wish
+from git_clearml.record.model import RecordOptions
 
 _BUDGET = 120.0  # seconds for the network, as for all publishing
 
 
-def target(repository: Repository, commit: Commit, wish: Wish) -> Target | None:
+def target(repository: Repository, commit: Commit, wish: RecordOptions) -> Target | None:
     """The branch that a results commit will go to, asked before hours of work; None where none will be made.
 
     Raises UsageError for a wish that cannot be met (no branch, or more than one, contains the commit; no remote to push
@@ -50,7 +50,7 @@ def record(
     repository: Repository,
     commit: Commit,
     results: Sequence[Result],
-    wish: Wish,
+    wish: RecordOptions,
     *,
     where: Target | None,
     succeeded: bool,

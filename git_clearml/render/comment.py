@@ -16,10 +16,10 @@ from git_clearml.base.markdown import code, escape, link
 from git_clearml.model import Task
 from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
-from git_clearml.render.comment_history import Entry
+from git_clearml.render.comment_history import HistoryRow
 from git_clearml.render.markdown import MARKS
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.model import Standing, VerifyReport
+from git_clearml.report.model import ComparisonOutcome, VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
@@ -159,9 +159,9 @@ def _but(report: VerifyReport) -> str:
     if report.check and report.check.status:
         return ", but not proved to run on an agent"
     standing = report.comparison.outcome if report.comparison and report.comparison.status else None
-    if standing is Standing.WORSE:
+    if standing is ComparisonOutcome.WORSE:
         return ", but worse than the best task"
-    compared = standing not in (Standing.MISSING, Standing.UNDECIDED, Standing.PENDING)
+    compared = standing not in (ComparisonOutcome.MISSING, ComparisonOutcome.UNDECIDED, ComparisonOutcome.PENDING)
     return "" if compared else ", but not compared with the best task"
 
 
@@ -214,7 +214,7 @@ def _remarks(report: VerifyReport, limit: int) -> list[str]:
     return [*_list(lines, limit, left_out), *next_step]
 
 
-def _history(page: Page, earlier: Sequence[Entry], limit: int) -> list[str]:
+def _history(page: Page, earlier: Sequence[HistoryRow], limit: int) -> list[str]:
     if not earlier:
         return []
     rows = ["| commit | verdict | task |", "|---|---|---|"]

@@ -19,7 +19,7 @@ _LINE = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryRow:
     """A commit that the comment has told about, with the task that its verdict was about ("" for none)."""
 
     commit: str
@@ -28,7 +28,7 @@ class Entry:
     url: str = ""
 
 
-def entries(body: str) -> tuple[Entry, ...]:
+def entries(body: str) -> tuple[HistoryRow, ...]:
     """The commits that a comment of ours has told about, newest first; what is damaged is left out."""
     found = _LINE.match(body.replace("\r\n", "\n").partition("\n")[2])
     if not found:
@@ -42,16 +42,16 @@ def entries(body: str) -> tuple[Entry, ...]:
     return tuple(reversed(unique.values()))[: MOST_ENTRIES + 1]
 
 
-def current(report: VerifyReport) -> Entry | None:
+def current(report: VerifyReport) -> HistoryRow | None:
     """What the history will say of this report: its first commit."""
     verdict = next((one for one in report.verdicts if is_hash(one.commit)), None)
     if verdict is None:
         return None
     task = verdict.task
-    return Entry(verdict.commit, verdict.outcome, task.name if task else "", task.url if task else "")
+    return HistoryRow(verdict.commit, verdict.outcome, task.name if task else "", task.url if task else "")
 
 
-def line(kept: Sequence[Entry]) -> str:
+def line(kept: Sequence[HistoryRow]) -> str:
     """The second line of a comment."""
     rows = [
         [one.commit, one.outcome.value, sanitize(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
@@ -60,11 +60,11 @@ def line(kept: Sequence[Entry]) -> str:
     return f"<!-- git-clearml history: {packed} -->"
 
 
-def _entry(row: object) -> Entry | None:
+def _entry(row: object) -> HistoryRow | None:
     """One row of the history, None when it is not one of ours."""
     if not isinstance(row, list) or len(row) != 4 or not all(isinstance(cell, str) for cell in row):
         return None
     commit, outcome, task, url = row
     if not is_hash(commit) or outcome not in {one.value for one in Outcome}:
         return None
-    return Entry(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")
+    return HistoryRow(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
 from git_clearml.verdict.model import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def verify(report: VerifyReport) -> dict[str, Any]:
 
 def compare(comparison: Comparison) -> dict[str, Any]:
     """`compare --format json`. A number that JSON has no word for (NaN, an infinity) is null; the notes name it."""
-    pending = comparison.outcome is Standing.PENDING
+    pending = comparison.outcome is ComparisonOutcome.PENDING
     return {
         "schema": 1,
         "command": "compare",
-        "outcome": (Standing.UNDECIDED if pending else comparison.outcome).value,
+        "outcome": (ComparisonOutcome.UNDECIDED if pending else comparison.outcome).value,
         "exit_code": comparison.status,
         "commit": comparison.commit or None,
         "metric": comparison.metric or None,

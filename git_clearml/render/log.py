@@ -11,7 +11,7 @@ from typing import Any
 
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import sanitize
-from git_clearml.record.model import Decorated, Entry
+from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render.numbers import number
 
 _SHOWN = 2  # metrics of a task, where none are named
@@ -22,13 +22,13 @@ _RECORDED = "recorded"
 _Parts = list[tuple[str, str]]  # texts, each with its colour ("" for none)
 
 
-def chosen(task: Entry, names: Sequence[str]) -> list[tuple[str, float]]:
+def chosen(task: RecordedTask, names: Sequence[str]) -> list[tuple[str, float]]:
     """The task's metrics of these names (TITLE/SERIES), in their order; where none are named its first two."""
     known = dict(task.metrics)
     return [(name, known[name]) for name in names if name in known] if names else list(task.metrics[:_SHOWN])
 
 
-def text(commits: Sequence[Decorated], names: Sequence[str], *, width: int = 0, colour: bool = False) -> str:
+def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int = 0, colour: bool = False) -> str:
     """A line for each commit, as `git log --oneline` has it, and below it one for each of its tasks.
 
     `width` is that of the terminal, in columns; 0 for as wide as it takes.
@@ -42,7 +42,7 @@ def text(commits: Sequence[Decorated], names: Sequence[str], *, width: int = 0, 
     return "".join(line + "\n" for line in lines)
 
 
-def _task(task: Entry, names: Sequence[str]) -> _Parts:
+def _task(task: RecordedTask, names: Sequence[str]) -> _Parts:
     status = sanitize(task.status, 20) or "unknown"
     shade = _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
     numbers = "".join(f"  {sanitize(name, 40)} {number(value)}" for name, value in chosen(task, names))
@@ -80,7 +80,7 @@ def markdown_head() -> str:
     return "| commit | subject | status | task | metrics |\n|---|---|---|---|---|\n"
 
 
-def markdown_rows(commits: Sequence[Decorated], names: Sequence[str]) -> str:
+def markdown_rows(commits: Sequence[CommitWithTasks], names: Sequence[str]) -> str:
     """A row for each task, and one for each commit without any."""
     rows = []
     for commit in commits:
@@ -89,7 +89,7 @@ def markdown_rows(commits: Sequence[Decorated], names: Sequence[str]) -> str:
     return "".join(rows)
 
 
-def _cells(task: Entry, names: Sequence[str]) -> str:
+def _cells(task: RecordedTask, names: Sequence[str]) -> str:
     status = escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
     page = link(escape(task.name, 80) or task.task, task.url)
     numbers = ", ".join(f"{escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
@@ -97,7 +97,7 @@ def _cells(task: Entry, names: Sequence[str]) -> str:
 
 
 def document(
-    commits: Sequence[Decorated], names: Sequence[str], *, status: int, errors: Sequence[dict[str, str]]
+    commits: Sequence[CommitWithTasks], names: Sequence[str], *, status: int, errors: Sequence[dict[str, str]]
 ) -> dict[str, Any]:
     """`log --format json`: of each task the named metrics, all of them where none are named."""
     return {
@@ -117,7 +117,7 @@ def document(
     }
 
 
-def _object(task: Entry, names: Sequence[str]) -> dict[str, Any]:
+def _object(task: RecordedTask, names: Sequence[str]) -> dict[str, Any]:
     return {
         "id": task.task,
         "name": task.name,

@@ -12,34 +12,34 @@ from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
-from git_clearml.report.model import Comparison, MetricsReport, Row, Standing
+from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row
 
 _MARKS = {
-    Standing.BETTER: "✅",
-    Standing.EQUAL: "✅",
-    Standing.FIRST: "✅",
-    Standing.WORSE: "❌",
-    Standing.MISSING: "❌",
-    Standing.UNDECIDED: "❔",
-    Standing.PENDING: "⏳",
+    ComparisonOutcome.BETTER: "✅",
+    ComparisonOutcome.EQUAL: "✅",
+    ComparisonOutcome.FIRST: "✅",
+    ComparisonOutcome.WORSE: "❌",
+    ComparisonOutcome.MISSING: "❌",
+    ComparisonOutcome.UNDECIDED: "❔",
+    ComparisonOutcome.PENDING: "⏳",
 }
 _COLOURS = {
-    Standing.BETTER: "32",
-    Standing.EQUAL: "32",
-    Standing.FIRST: "32",
-    Standing.WORSE: "31",
-    Standing.MISSING: "31",
-    Standing.UNDECIDED: "33",
-    Standing.PENDING: "33",
+    ComparisonOutcome.BETTER: "32",
+    ComparisonOutcome.EQUAL: "32",
+    ComparisonOutcome.FIRST: "32",
+    ComparisonOutcome.WORSE: "31",
+    ComparisonOutcome.MISSING: "31",
+    ComparisonOutcome.UNDECIDED: "33",
+    ComparisonOutcome.PENDING: "33",
 }
 _SENTENCES = {
-    Standing.BETTER: "better than the best task",
-    Standing.EQUAL: "equal to the best task",
-    Standing.WORSE: "worse than the best task",
-    Standing.FIRST: "first: there is no best task yet",
-    Standing.MISSING: "missing: nothing to compare",
-    Standing.UNDECIDED: "undecided: could not be compared",
-    Standing.PENDING: "pending: nothing to compare yet",
+    ComparisonOutcome.BETTER: "better than the best task",
+    ComparisonOutcome.EQUAL: "equal to the best task",
+    ComparisonOutcome.WORSE: "worse than the best task",
+    ComparisonOutcome.FIRST: "first: there is no best task yet",
+    ComparisonOutcome.MISSING: "missing: nothing to compare",
+    ComparisonOutcome.UNDECIDED: "undecided: could not be compared",
+    ComparisonOutcome.PENDING: "pending: nothing to compare yet",
 }
 """Each begins with the outcome."""
 
@@ -124,7 +124,7 @@ def _left_out(count: int) -> str:
 def headline(comparison: Comparison) -> str:
     """How the model stands and by what numbers, in one line. Text of a server may stand in it: untrusted."""
     sentence = _SENTENCES[comparison.outcome]
-    if comparison.outcome is Standing.MISSING and comparison.notes:
+    if comparison.outcome is ComparisonOutcome.MISSING and comparison.notes:
         return f"{sentence}: {comparison.notes[0]}"
     if comparison.current is None:
         return sentence
@@ -150,7 +150,9 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The same for a pull request or a job summary."""
-    mark = "⚠️" if comparison.outcome is Standing.WORSE and not comparison.status else _MARKS[comparison.outcome]
+    mark = (
+        "⚠️" if comparison.outcome is ComparisonOutcome.WORSE and not comparison.status else _MARKS[comparison.outcome]
+    )
     lines = [f"### {mark} `{comparison.commit[:12]}` {_SENTENCES[comparison.outcome]}", ""]
     if comparison.current:
         lines += [_drawn(_comparison_table(comparison, escape), "pipe"), ""]

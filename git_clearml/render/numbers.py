@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from git_clearml.report.compare import number_name
+from git_clearml.report.compare import non_finite_name
 
 _DIGITS = 6
 _PLAIN = (1e-5, 1e15)  # between these no exponent is needed
@@ -16,7 +16,7 @@ def number(value: float | None, *, signed: bool = False) -> str:
         return "-"
     plus = "+" if signed and value > 0 else ""
     if not math.isfinite(value):
-        return plus + number_name(value)
+        return plus + non_finite_name(value)
     if value == 0:
         return "0"
     if _PLAIN[0] <= abs(value) < _PLAIN[1]:

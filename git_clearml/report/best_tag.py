@@ -17,22 +17,22 @@ from git_clearml.clearml.model import MONITOR
 from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.model import Problem, Task
 from git_clearml.report import compare
-from git_clearml.report.model import Comparison, Standing
+from git_clearml.report.model import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
-_NAME_ONE = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
+_NAME_THE_METRIC = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
 
 
 def check(policy: Policy) -> None:
     """Can these rules be asked about? Raises UsageError without a metric, BadSetting for names that cannot be asked."""
     if not policy.best.metric:
-        raise UsageError("no metric to compare by", _NAME_ONE)
+        raise UsageError("no metric to compare by", _NAME_THE_METRIC)
     if "/" not in policy.best.metric:
-        raise BadSetting(f"best.metric = {policy.best.metric!r}: TITLE/SERIES is wanted", _NAME_ONE)
+        raise BadSetting(f"best.metric = {policy.best.metric!r}: expected TITLE/SERIES", _NAME_THE_METRIC)
     check_tag(policy)
 
 
@@ -59,7 +59,7 @@ def compared(source: Evidence, verdict: Verdict, policy: Policy) -> Comparison:
 
     Raises UsageError, BadSetting and the errors of the source.
     """
-    return _look(source, verdict, policy)[0]
+    return _compare_with_tagged(source, verdict, policy)[0]
 
 
 def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
@@ -76,7 +76,7 @@ def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, un
     return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
 
 
-def settle(
+def move_best_tag(
     source: Evidence,
     verdict: Verdict,
     policy: Policy,
@@ -94,33 +94,34 @@ def settle(
     """
     if source.source != "server":
         raise UsageError("--tag-best needs a ClearML server; this evidence is local", "leave --tag-best out")
-    comparison, tagged = _look(source, verdict, policy)
+    comparison, tagged = _compare_with_tagged(source, verdict, policy)
     move = compare.plan(comparison, tagged, policy.best)
     current = comparison.current
     if not move or current is None:
         return comparison
-    what = _told(move, policy.best.tag)
+    action = _describe(move, policy.best.tag)
     if dry_run or not may_write:
         reason = f" ({why_not})" if why_not and not may_write else ""
-        return _noted(comparison, f"would {what}{reason}")
+        return _with_note(comparison, f"would {action}{reason}")
     try:
-        left = _write(source, move, policy, current.project, pause)
+        tagged = _move(source, move, policy, current.project, pause)
     except CannotDecide as error:
-        what = f"moving the tag {policy.best.tag!r} did not come to its end: {error.message}"
-        failure = PublishFailed(what, error.hint or "the next --tag-best repairs what is left")
+        failure = PublishFailed(
+            f"could not finish moving the tag {policy.best.tag!r}: {error.message}",
+            error.hint or "the next --tag-best repairs what is left",
+        )
         problem = Problem(failure.code, failure.message, failure.hint)
         status = comparison.status or failure.status
         return replace(comparison, status=status, problems=(*comparison.problems, problem))
-    mine = any(task.id == current.id for task in left)
-    done = _noted(replace(comparison, tagged=mine), what)
-    if current.id in move.add_to and not mine:
-        return _noted(
-            done, f"the tag went on to {listed([task.id for task in left]) or 'nobody'}: another was at it too"
-        )
-    return done
+    bears_tag = any(task.id == current.id for task in tagged)
+    comparison = _with_note(replace(comparison, tagged=bears_tag), action)
+    if current.id in move.add_to and not bears_tag:
+        winner = listed([task.id for task in tagged]) or "no task"
+        return _with_note(comparison, f"the tag is on {winner} now: another --tag-best ran at the same time")
+    return comparison
 
 
-def _look(source: Evidence, verdict: Verdict, policy: Policy) -> tuple[Comparison, list[Task]]:
+def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> tuple[Comparison, list[Task]]:
     """The comparison, and every task that bears the tag."""
     check(policy)
     current = verdict.task
@@ -128,16 +129,16 @@ def _look(source: Evidence, verdict: Verdict, policy: Policy) -> tuple[Compariso
         return compare.without_task(verdict, policy.best), []
     tagged = find(source, policy, current.project)
     comparison = compare.decide(current, compare.best_of(tagged, policy.best), policy.best)
-    held = any(task.id == current.id for task in tagged)
-    notes = [*comparison.notes, *_about(tagged, current, comparison, policy), *verdict.notes]
-    if comparison.outcome is Standing.MISSING and current.value is None:
-        notes += _reported(source, current, policy)
+    bears_tag = any(task.id == current.id for task in tagged)
+    notes = [*comparison.notes, *_notes_on_tagged(tagged, current, comparison, policy), *verdict.notes]
+    if comparison.outcome is ComparisonOutcome.MISSING and current.value is None:
+        notes += _nearest_metrics(source, current, policy)
     if source.source != "server":
-        notes.append("offline sessions bear no tags: there is no best task to compare with")
-    return replace(comparison, commit=verdict.commit, tagged=held, notes=tuple(notes)), tagged
+        notes.append("offline sessions have no tags: there is no best task to compare with")
+    return replace(comparison, commit=verdict.commit, tagged=bears_tag, notes=tuple(notes)), tagged
 
 
-def _about(tagged: Sequence[Task], current: Task, comparison: Comparison, policy: Policy) -> list[str]:
+def _notes_on_tagged(tagged: Sequence[Task], current: Task, comparison: Comparison, policy: Policy) -> list[str]:
     """What a reader should know about the tasks that bear the tag."""
     notes = []
     if len(tagged) > 1:
@@ -148,12 +149,12 @@ def _about(tagged: Sequence[Task], current: Task, comparison: Comparison, policy
             notes.append(
                 f"{policy.best.metric} of {task.id}, which bears the tag, {problem}: it does not count as best"
             )
-    if comparison.best and comparison.best.id == current.id and comparison.outcome is Standing.EQUAL:
+    if comparison.best and comparison.best.id == current.id and comparison.outcome is ComparisonOutcome.EQUAL:
         notes.append("this task is the best one already")
     return notes
 
 
-def _reported(source: Evidence, current: Task, policy: Policy) -> list[str]:
+def _nearest_metrics(source: Evidence, current: Task, policy: Policy) -> list[str]:
     """What the task reported instead of the policy's metric, the nearest names first. Silent where that is unknown."""
     from difflib import get_close_matches
 
@@ -161,18 +162,18 @@ def _reported(source: Evidence, current: Task, policy: Policy) -> list[str]:
         measured = source.metrics(current)
     except CannotDecide:
         return []
-    names = [f"{one.metric}/{one.variant}" for one in measured if not one.metric.startswith(MONITOR)]
+    names = [f"{metric.metric}/{metric.variant}" for metric in measured if not metric.metric.startswith(MONITOR)]
     near = get_close_matches(policy.best.metric, names, n=3, cutoff=0.0)
     more = f" and {len(names) - len(near)} more" if len(names) > len(near) else ""
     return [f"it reported {', '.join(near)}{more}" if near else "it reported no metrics"]
 
 
-def _write(
+def _move(
     source: Evidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
 ) -> list[Task]:
     """Moves the tag and reads back until one task at most bears it; what is left.
 
-    Raises PublishFailed when others keep at it, and the errors of the source.
+    Raises PublishFailed when others keep moving it, and the errors of the source.
     """
     source.renew()
     source.move_tag(move.add_to, move.remove_from, policy.best.tag)
@@ -184,10 +185,10 @@ def _write(
         if not losing:
             return tagged
         source.move_tag((), losing, policy.best.tag)
-    raise PublishFailed(f"others kept changing it, {len(_PAUSES)} times in a row", "run it again")
+    raise PublishFailed(f"others moved it too, {len(_PAUSES)} times in a row", "run it again")
 
 
-def _told(move: compare.TagMove, tag: str) -> str:
+def _describe(move: compare.TagMove, tag: str) -> str:
     """The plan as a sentence: `put the tag 'x' on a and take it from b`."""
     parts = [f"put the tag {tag!r} on {listed(move.add_to)}"] if move.add_to else []
     if move.remove_from:
@@ -195,5 +196,5 @@ def _told(move: compare.TagMove, tag: str) -> str:
     return " and ".join(parts)
 
 
-def _noted(comparison: Comparison, note: str) -> Comparison:
+def _with_note(comparison: Comparison, note: str) -> Comparison:
     return replace(comparison, notes=(*comparison.notes, note))

@@ -13,15 +13,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.model import Task
-from git_clearml.report.model import Comparison, Standing
+from git_clearml.report.model import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best
 from git_clearml.settings.tolerance import decimal, parse_tolerance
 from git_clearml.verdict.model import Outcome, Verdict
 
 _FROM_VERDICT = {
-    Outcome.REJECTED: (Standing.MISSING, "no task counts for this commit"),
-    Outcome.PENDING: (Standing.PENDING, "the right task has not ended yet"),
-    Outcome.UNDECIDED: (Standing.UNDECIDED, "whether a task counts for this commit could not be decided"),
+    Outcome.REJECTED: (ComparisonOutcome.MISSING, "no task counts for this commit"),
+    Outcome.PENDING: (ComparisonOutcome.PENDING, "the right task has not ended yet"),
+    Outcome.UNDECIDED: (ComparisonOutcome.UNDECIDED, "whether a task counts for this commit could not be decided"),
 }
 
 
@@ -47,24 +47,24 @@ def decide(current: Task, best: Task | None, rules: Best) -> Comparison:
     facts |= described(rules)
     if problem := unusable(ours, rules):
         note = f"{rules.metric} of this task {problem}"
-        return Comparison(Standing.MISSING, 1, notes=(note,), **facts)
+        return Comparison(ComparisonOutcome.MISSING, 1, notes=(note,), **facts)
     if ours is None or theirs is None:
-        return Comparison(Standing.FIRST, 0, **facts)
+        return Comparison(ComparisonOutcome.FIRST, 0, **facts)
     lost = (decimal(ours) - decimal(theirs)) * (-1 if rules.direction == "max" else 1)
     facts["delta"] = difference(ours, theirs)
     if lost <= 0:
-        return Comparison(Standing.BETTER if lost else Standing.EQUAL, 0, **facts)
+        return Comparison(ComparisonOutcome.BETTER if lost else ComparisonOutcome.EQUAL, 0, **facts)
     if lost <= parse_tolerance(rules.tolerance).allows(theirs):
-        return Comparison(Standing.WORSE, 0, notes=("worse, but within the tolerance",), **facts)
+        return Comparison(ComparisonOutcome.WORSE, 0, notes=("worse, but within the tolerance",), **facts)
     if rules.on_worse == "warn":
-        return Comparison(Standing.WORSE, 0, notes=("worse, and the policy says on-worse = warn",), **facts)
-    return Comparison(Standing.WORSE, 1, **facts)
+        return Comparison(ComparisonOutcome.WORSE, 0, notes=("worse, and the policy says on-worse = warn",), **facts)
+    return Comparison(ComparisonOutcome.WORSE, 1, **facts)
 
 
 def without_task(verdict: Verdict, rules: Best) -> Comparison:
     """What a verdict that accepted no task comes to: there is nothing to compare, and nothing to tag."""
-    standing, note = _FROM_VERDICT[verdict.outcome]
-    return Comparison(standing, verdict.outcome.status, verdict.commit, notes=(note,), **described(rules))
+    outcome, note = _FROM_VERDICT[verdict.outcome]
+    return Comparison(outcome, verdict.outcome.status, verdict.commit, notes=(note,), **described(rules))
 
 
 def described(rules: Best) -> dict[str, Any]:
@@ -82,18 +82,18 @@ def unusable(value: float | None, rules: Best) -> str:
     if value is None:
         return "was not reported"
     if not math.isfinite(value):
-        return f"is {number_name(value)}"
-    if suspicious(value, rules):
+        return f"is {non_finite_name(value)}"
+    if may_have_been_nan(value, rules):
         return "is exactly 0, which may have been NaN: ClearML sends NaN and infinities as 0 (best.zero-is-a-value)"
     return ""
 
 
-def suspicious(value: float, rules: Best) -> bool:
+def may_have_been_nan(value: float, rules: Best) -> bool:
     """Would this 0 look perfect although it may have been NaN? The SDK replaces what is no number before sending."""
     return value == 0 and rules.direction == "min" and not rules.zero_is_a_value
 
 
-def number_name(value: float) -> str:
+def non_finite_name(value: float) -> str:
     """`NaN`, `infinity` or `-infinity`."""
     return "NaN" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
 
@@ -107,7 +107,7 @@ def rank(task: Task, rules: Best) -> tuple[float, float, str]:
 
 
 def holder(candidates: Iterable[Task], rules: Best) -> Task | None:
-    """The one of these tasks that keeps the best tag, None of none."""
+    """The task that keeps the best tag: the greatest in the total order. None where there are no tasks."""
     return max(candidates, key=lambda task: rank(task, rules), default=None)
 
 
@@ -123,15 +123,19 @@ def plan(comparison: Comparison, tagged: Sequence[Task], rules: Best) -> TagMove
     whose value is missing changes nothing: the metric's name may be the mistake.
     """
     current = comparison.current
-    if current is None or comparison.outcome in (Standing.MISSING, Standing.UNDECIDED, Standing.PENDING):
+    if current is None or comparison.outcome in (
+        ComparisonOutcome.MISSING,
+        ComparisonOutcome.UNDECIDED,
+        ComparisonOutcome.PENDING,
+    ):
         return TagMove()
-    contender = [] if comparison.outcome is Standing.WORSE else [current]
+    contender = [] if comparison.outcome is ComparisonOutcome.WORSE else [current]
     keeper = holder({task.id: task for task in (*tagged, *contender)}.values(), rules)
     if keeper is None:
         return TagMove()
-    held = {task.id for task in tagged}
-    losing = tuple(sorted(held - {keeper.id}))
-    return TagMove(() if keeper.id in held else (keeper.id,), losing)
+    bearers = {task.id for task in tagged}
+    losing = tuple(sorted(bearers - {keeper.id}))
+    return TagMove(() if keeper.id in bearers else (keeper.id,), losing)
 
 
 def difference(current: float | None, best: float | None) -> float | None:

@@ -10,7 +10,7 @@ from git_clearml.model import Problem, Task
 from git_clearml.verdict.model import Outcome, Verdict
 
 
-class Standing(str, Enum):
+class ComparisonOutcome(str, Enum):
     """How a task stands against the best one. JSON knows no `pending`: there it is `undecided` with status 4."""
 
     BETTER = "better"
@@ -31,7 +31,7 @@ class Comparison:
     minus best. `tagged`: the current task bears the best tag now.
     """
 
-    outcome: Standing
+    outcome: ComparisonOutcome
     status: int
     commit: str = ""
     metric: str = ""

@@ -8,11 +8,9 @@ from git_clearml.base.ids import is_offline_id, is_uuid
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
-from git_clearml.report import best_tag as best
-from git_clearml.report import compare
-from git_clearml.report import rows as metrics
+from git_clearml.report import best_tag, compare
 from git_clearml.report.model import MetricsReport
-from git_clearml.report.rows import Selection
+from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve as verification
 from git_clearml.verdict.evidence import Evidence
@@ -68,34 +66,35 @@ def of_task(
     run it. Two requests, and those that it takes to find the other task. Raises UnknownRevision, UsageError and the
     errors of the source.
     """
-    other, label, notes = _other(repository, source, task, policy, against)
+    other, label, notes = _task_to_compare(repository, source, task, policy, against)
     column = "best" if against == BEST else "other"
     if other is None and otherwise and repository.trees([otherwise]):
-        other, label, more = _other(repository, source, task, policy, otherwise)
-        column, notes = "other", [*notes, *more]
-    theirs = source.metrics(other) if other else None
-    rows, hidden, said = metrics.rows(source.metrics(task), theirs, policy.best, selection)
-    return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, (*task.notes, *notes, *said))
+        other, label, more_notes = _task_to_compare(repository, source, task, policy, otherwise)
+        column, notes = "other", [*notes, *more_notes]
+    other_metrics = source.metrics(other) if other else None
+    rows, hidden, row_notes = make_rows(source.metrics(task), other_metrics, policy.best, selection)
+    notes = [*task.notes, *notes, *row_notes]
+    return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, tuple(notes))
 
 
 def find_task(source: Evidence, identity: str, policy: Policy) -> Task:
     """The task of this id. Raises UsageError when there is none."""
-    found = source.find(identity, policy)
-    if found is None:
-        raise UsageError(f"there is no task {identity}", "see its id on its page: INFO, or the address")
-    return found
+    task = source.find(identity, policy)
+    if task is None:
+        raise UsageError(f"there is no task {identity}", "its id is on its page: INFO, or the address")
+    return task
 
 
-def _other(
+def _task_to_compare(
     repository: Repository, source: Evidence, task: Task, policy: Policy, against: str
 ) -> tuple[Task | None, str, list[str]]:
     """The task to compare with, what to call it, and why there is none."""
     if against == BEST:
-        tagged = best.find(source, policy, task.project)
-        counting = [one for one in tagged if not compare.unusable(one.value, policy.best)]
-        found = compare.holder(counting if policy.best.metric else tagged, policy.best)
+        tagged = best_tag.find(source, policy, task.project)
+        choose = compare.best_of if policy.best.metric else compare.holder
+        best = choose(tagged, policy.best)
         label = f"the best task ({policy.best.tag})"
-        return found, label, [] if found else [f"no best task yet: none is tagged {policy.best.tag!r}"]
+        return best, label, [] if best else [f"no best task yet: none is tagged {policy.best.tag!r}"]
     if not against:
         return None, "", []
     try:

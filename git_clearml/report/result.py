@@ -5,7 +5,7 @@ from __future__ import annotations
 from git_clearml.clearml.model import Result
 from git_clearml.model import Task
 from git_clearml.report.model import MetricsReport
-from git_clearml.report.rows import Selection, rows
+from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Best
 
 
@@ -20,5 +20,5 @@ def of_result(result: Result, best: Best) -> MetricsReport:
         commit=result.commit,
         url=result.url,
     )
-    shown, hidden, notes = rows(result.metrics, None, best, Selection())
+    shown, hidden, notes = make_rows(result.metrics, None, best, Selection())
     return MetricsReport(result.commit, None, 0, task, rows=shown, hidden=hidden, notes=notes)

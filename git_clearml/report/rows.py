@@ -29,7 +29,7 @@ class Selection:
         return self.monitor or not metric.metric.startswith(MONITOR)
 
 
-def rows(
+def make_rows(
     metrics: Sequence[Metric], against: Sequence[Metric] | None, rules: Best, selection: Selection
 ) -> tuple[tuple[Row, ...], int, tuple[str, ...]]:
     """The rows, how many metrics of the resource monitor were left out, and what a reader should know.
@@ -40,9 +40,9 @@ def rows(
     shown = [metric for metric in metrics if selection.takes(metric)]
     shown.sort(key=lambda metric: (not _is_policys(metric, rules), metric.metric.casefold(), metric.variant))
     others = {(metric.metric, metric.variant): metric for metric in against or ()}
-    made = tuple(_row(metric, others.get((metric.metric, metric.variant)), rules) for metric in shown)
+    rows = tuple(_row(metric, others.get((metric.metric, metric.variant)), rules) for metric in shown)
     hidden = 0 if selection.names else len(metrics) - len(shown)
-    return made, hidden, (*_unnamed(metrics, selection), *_lost(shown, others.values(), selection))
+    return rows, hidden, (*_unknown_names(metrics, selection), *_only_in_other(shown, others.values(), selection))
 
 
 def _is_named(metric: Metric, name: str) -> bool:
@@ -67,13 +67,13 @@ def _note(metric: Metric, compared_by: str, *, certain: bool) -> str:
     """What the numbers of a row do not say. `certain`: a 0 is what was meant."""
     notes = [f"compared by {compared_by}"] if compared_by != "last" else []
     odd = [value for value in (metric.last, metric.min, metric.max) if not math.isfinite(value)]
-    notes += dict.fromkeys(f"has {compare.number_name(value)}" for value in odd)
+    notes += dict.fromkeys(f"has {compare.non_finite_name(value)}" for value in odd)
     if metric.last == 0 and not certain:
         notes.append(_SUSPECT)
     return "; ".join(notes)
 
 
-def _unnamed(metrics: Sequence[Metric], selection: Selection) -> list[str]:
+def _unknown_names(metrics: Sequence[Metric], selection: Selection) -> list[str]:
     """A note for each name that was asked for and that no metric has."""
     return [
         f"no metric is named {name}"
@@ -82,11 +82,12 @@ def _unnamed(metrics: Sequence[Metric], selection: Selection) -> list[str]:
     ]
 
 
-def _lost(shown: Sequence[Metric], others: Iterable[Metric], selection: Selection) -> list[str]:
+def _only_in_other(shown: Sequence[Metric], others: Iterable[Metric], selection: Selection) -> list[str]:
     """A note when the other task has metrics that this one lacks."""
-    have = {(metric.metric, metric.variant) for metric in shown}
-    lost = [one for one in others if selection.takes(one) and (one.metric, one.variant) not in have]
-    if not lost:
-        return []
-    names = [f"{one.metric}/{one.variant}" for one in lost]
-    return [f"the other task also has {listed(names)}"]
+    names = {(metric.metric, metric.variant) for metric in shown}
+    missing = [
+        f"{metric.metric}/{metric.variant}"
+        for metric in others
+        if selection.takes(metric) and (metric.metric, metric.variant) not in names
+    ]
+    return [f"the other task also has {listed(missing)}"] if missing else []

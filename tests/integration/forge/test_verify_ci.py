@@ -262,7 +262,7 @@ def test_a_tag_that_could_not_be_moved_is_status_3(bench: Bench) -> None:
     bench.gate.server.hook = lambda call, _: bench.gate.server.fail_next(403, refusal, call="tasks.update_tags")
     result = verify(bench, *ALL)
     assert (result.status, result.json["outcome"], result.errors) == (3, "verified", ["publish-failed"])
-    assert "did not come to its end" in bench.ours()
+    assert "could not finish moving the tag" in bench.ours()
 
 
 def test_compare_follows_the_same_rule(bench: Bench) -> None:

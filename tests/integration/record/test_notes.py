@@ -18,7 +18,7 @@ from git_clearml.errors import PublishFailed, UnknownRevision
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
-from git_clearml.record.model import Entry
+from git_clearml.record.model import RecordedTask
 from tests.support.git_http import GitServer
 from tests.support.program import Gate, process_environment
 from tests.support.pushing import bare, on_path, refs_of, without_privileges, write_hook
@@ -97,7 +97,7 @@ def test_a_record_is_a_note_that_git_shows(repo: Repo) -> None:
 def test_an_entry_says_what_the_result_said(repo: Repo) -> None:
     record(repo, result("1", completed="2026-01-02T00:00:00+00:00"))
     (entry,) = notes.read(Repository(str(repo.path)), [repo.head])[repo.head]
-    assert entry == Entry(
+    assert entry == RecordedTask(
         "1",
         "train",
         "Vision",

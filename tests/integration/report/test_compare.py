@@ -14,8 +14,8 @@ import pytest
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml.client import ClearML
 from git_clearml.model import Task
-from git_clearml.report import best_tag as best
-from git_clearml.report.model import Comparison, Standing
+from git_clearml.report import best_tag
+from git_clearml.report.model import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.server import ServerEvidence
@@ -310,7 +310,7 @@ def test_trouble_with_the_tag_is_told_and_hides_nothing(model: Gate, ours: float
     model.server.fail_next(403, FORBIDDEN, call="tasks.update_tags")
     result = compare(model, "--tag-best")
     assert (result.status, result.json["outcome"], result.errors) == (status, outcome, ["publish-failed"])
-    assert "did not come to its end" in result.talk()[0]
+    assert "could not finish moving the tag" in result.talk()[0]
 
 
 @pytest.mark.parametrize(
@@ -502,13 +502,17 @@ def test_sixteen_that_all_saw_the_same_best_task(model: Gate, rivals: list[tuple
         source = Together(ClearML(server, 60, environment={}))
         current = source.find(task, policy)
         source.gate = barrier
-        results.append(best.settle(source, Verdict(commit, Outcome.VERIFIED, task=current), policy, may_write=True))
+        results.append(
+            best_tag.move_best_tag(source, Verdict(commit, Outcome.VERIFIED, task=current), policy, may_write=True)
+        )
         source.close()
 
     threads = [threading.Thread(target=settle, args=rival) for rival in rivals]
     each(threads, threading.Thread.start)
     each(threads, lambda thread: thread.join(120))
-    assert [(one.outcome, one.status, one.problems) for one in results] == [(Standing.BETTER, 0, ())] * len(rivals)
+    assert [(one.outcome, one.status, one.problems) for one in results] == [(ComparisonOutcome.BETTER, 0, ())] * len(
+        rivals
+    )
     assert_one_best(model)
     assert [one.current.id for one in results if one.tagged and one.current] == bearers(model.server)
 

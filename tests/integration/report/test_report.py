@@ -273,7 +273,7 @@ def test_offline_sessions_have_metrics_and_no_best_task(gate: Gate) -> None:
     words = ("compare", "--metric", "validation/accuracy", "--format", "json")
     compared = gate.call(*words, env=gone)
     assert (compared.status, compared.json["outcome"]) == (0, "first")
-    assert "offline sessions bear no tags: there is no best task to compare with" in compared.json["notes"]
+    assert "offline sessions have no tags: there is no best task to compare with" in compared.json["notes"]
     refused = gate.call(*words, "--tag-best", env=gone)
     assert (refused.status, refused.errors) == (2, ["usage"])
     unknown = report(gate, "f" * 32, env=gone)

@@ -16,7 +16,7 @@ from git_clearml.clearml.model import Result
 from git_clearml.git.notes_ref import MAX_BYTES
 from git_clearml.model import Metric
 from git_clearml.record import note_lines
-from git_clearml.record.model import Decorated, Entry
+from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render import log
 
 TASK = "0123456789abcdef0123456789abcdef"
@@ -186,10 +186,12 @@ def test_a_union_that_is_too_long_to_be_read_again_drops_what_was_recorded_first
 # What is shown.
 
 TASKS = (
-    Entry(TASK, "train", "Vision", "completed", "https://app.example.com/1", metrics=(("a/b", 1.0), ("c/d", 0.5))),
-    Entry(OTHER, "", "Vision", "failed", metrics=(("a/b", 2.0), ("c/d", 1 / 3), ("e/f", 4.0)), recorded=EARLY),
+    RecordedTask(
+        TASK, "train", "Vision", "completed", "https://app.example.com/1", metrics=(("a/b", 1.0), ("c/d", 0.5))
+    ),
+    RecordedTask(OTHER, "", "Vision", "failed", metrics=(("a/b", 2.0), ("c/d", 1 / 3), ("e/f", 4.0)), recorded=EARLY),
 )
-COMMITS = [Decorated("a" * 40, "aaaaaaa", "Add a head", TASKS), Decorated("b" * 40, "bbbbbbb", "Start")]
+COMMITS = [CommitWithTasks("a" * 40, "aaaaaaa", "Add a head", TASKS), CommitWithTasks("b" * 40, "bbbbbbb", "Start")]
 
 
 def test_text() -> None:
@@ -212,7 +214,7 @@ def test_text_in_colour() -> None:
     assert lines[1].startswith("    \x1b[32mcompleted\x1b[0m  train")
     assert lines[2].startswith("    \x1b[31mfailed\x1b[0m  ")
     assert lines[2].endswith("\x1b[2m  (recorded)\x1b[0m")
-    running = [Decorated("a" * 40, "aaaaaaa", "x", (Entry(TASK, status="in_progress"),))]
+    running = [CommitWithTasks("a" * 40, "aaaaaaa", "x", (RecordedTask(TASK, status="in_progress"),))]
     assert "\x1b[33min_progress\x1b[0m" in log.text(running, [], colour=True)
 
 
@@ -220,8 +222,11 @@ def test_text_in_colour() -> None:
 @pytest.mark.parametrize("width", [1, 2, 12, 20, 40, 80])
 def test_no_line_is_wider_than_the_terminal(width: int, colour: bool) -> None:
     subjects = ("plain " * 40, "数据增强" * 20, "e\u0301" * 100, "", "🦊" * 60)
-    tasks = (*TASKS, Entry(TASK, "学习率" * 20, "", "completed", metrics=(("数据/精度" * 9, 0.5),), recorded=EARLY))
-    commits = [Decorated("a" * 40, "aaaaaaa", subject, tasks) for subject in subjects]
+    tasks = (
+        *TASKS,
+        RecordedTask(TASK, "学习率" * 20, "", "completed", metrics=(("数据/精度" * 9, 0.5),), recorded=EARLY),
+    )
+    commits = [CommitWithTasks("a" * 40, "aaaaaaa", subject, tasks) for subject in subjects]
     for one in log.text(commits, [], width=width, colour=colour).splitlines():
         bare = re.sub(r"\x1b\[\d+m", "", one)
         room = max(width, len("  (recorded)") + 1)
@@ -230,14 +235,14 @@ def test_no_line_is_wider_than_the_terminal(width: int, colour: bool) -> None:
 
 
 def test_what_is_cut_says_so() -> None:
-    (one,) = log.text([Decorated("a" * 40, "aaaaaaa", "a long subject of a commit")], [], width=20).splitlines()
+    (one,) = log.text([CommitWithTasks("a" * 40, "aaaaaaa", "a long subject of a commit")], [], width=20).splitlines()
     assert one == "aaaaaaa a long subj…"
 
 
 def test_text_from_elsewhere_does_nothing_to_a_terminal() -> None:
     evil = "\x1b]0;owned\x07 \r\n\u202e::error::x\x9b31m"
-    task = Entry(TASK, evil, evil, evil, evil, evil, ((evil, 1.0),), EARLY)
-    shown = log.text([Decorated("a" * 40, "aaaaaaa", evil, (task,))], [], colour=False)
+    task = RecordedTask(TASK, evil, evil, evil, evil, evil, ((evil, 1.0),), EARLY)
+    shown = log.text([CommitWithTasks("a" * 40, "aaaaaaa", evil, (task,))], [], colour=False)
     assert len(shown.splitlines()) == 2
     assert not any(ord(one) < 32 or 127 <= ord(one) < 160 or one == "\u202e" for one in shown.replace("\n", ""))
 
@@ -252,8 +257,8 @@ def test_markdown_is_a_table() -> None:
 
 def test_markdown_from_elsewhere_does_nothing() -> None:
     evil = "a | b\n\n<script>x</script> [x](javascript:y) @team **b** `c`"
-    task = Entry(TASK, evil, evil, evil, "javascript:alert(1)", evil, ((evil, 1.0),), EARLY)
-    text = log.markdown_head() + log.markdown_rows([Decorated("a" * 40, "aaaaaaa", evil, (task,))], [])
+    task = RecordedTask(TASK, evil, evil, evil, "javascript:alert(1)", evil, ((evil, 1.0),), EARLY)
+    text = log.markdown_head() + log.markdown_rows([CommitWithTasks("a" * 40, "aaaaaaa", evil, (task,))], [])
     assert len(text.splitlines()) == 3
     page = cmarkgfm.github_flavored_markdown_to_html(text)
     assert page.count("<td>") == 5

@@ -25,8 +25,8 @@ from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page, Section
-from git_clearml.render.comment_history import Entry
-from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.render.comment_history import HistoryRow
+from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
@@ -254,7 +254,7 @@ def test_rejected_as_a_whole() -> None:
 
 def test_a_worse_model_as_a_whole() -> None:
     compared = Comparison(
-        Standing.WORSE, 1, HEAD, "validation/accuracy", "max", "last", TASK, 0.91, BEST, 0.93, -0.02, "0.5%"
+        ComparisonOutcome.WORSE, 1, HEAD, "validation/accuracy", "max", "last", TASK, 0.91, BEST, 0.93, -0.02, "0.5%"
     )
     rows = (replace(ROWS[0], last=0.91, best=0.93, delta=-0.02), *ROWS[1:])
     told = report(status=1, comparison=compared)
@@ -279,12 +279,13 @@ def test_a_worse_model_as_a_whole() -> None:
          "verified, but not proved to run on a ClearML agent: the task failed"),
         ({"check": Check(CheckOutcome.NO_WORKER, 3), "status": 3}, "⚠️ Verified, but not proved to run on an agent: ",
          "verified, but not proved to run on a ClearML agent: no-worker"),
-        ({"comparison": Comparison(Standing.MISSING, 1, notes=("a/b of this task was not reported",)), "status": 1},
+        ({"status": 1, "comparison":
+              Comparison(ComparisonOutcome.MISSING, 1, notes=("a/b of this task was not reported",))},
          "⚠️ Verified, but not compared with the best task: ",
          "verified, but missing: nothing to compare: a/b of this task was not reported"),
-        ({"comparison": Comparison(Standing.FIRST, 3), "status": 3, "problems": (Problem("x", "no tag"),)},
+        ({"comparison": Comparison(ComparisonOutcome.FIRST, 3), "status": 3, "problems": (Problem("x", "no tag"),)},
          "✅ Verified: ", "verified, but no tag"),
-        ({"comparison": Comparison(Standing.WORSE, 0)}, "✅ Verified: ", "verified by the task 'train'"),
+        ({"comparison": Comparison(ComparisonOutcome.WORSE, 0)}, "✅ Verified: ", "verified by the task 'train'"),
     ],
 )  # fmt: skip
 def test_what_went_wrong_after_a_good_verdict_is_said_beside_it(
@@ -392,7 +393,7 @@ def test_the_history_is_read_back() -> None:
     names = [f"{number:040x}" for number in range(1, 15)]
     found = history.entries(told_about(*names))
     assert [entry.commit for entry in found] == names[:-12:-1]
-    assert found[0] == Entry(names[-1], Outcome.VERIFIED, "train", URL)
+    assert found[0] == HistoryRow(names[-1], Outcome.VERIFIED, "train", URL)
 
 
 def test_the_same_commit_again_is_one_entry() -> None:

@@ -13,7 +13,7 @@ from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page
-from git_clearml.report.model import Comparison, MetricsReport, Row, Standing, VerifyReport
+from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
 from tests.unit.render.test_comment import HEAD, HOME, NASTY, OTHER, TASK, Reader, cases, names, seen, shown
 
@@ -33,7 +33,7 @@ def read(name: str, other: str = "") -> Reader:
     measured = MetricsReport(HEAD, Outcome.VERIFIED, 0, task, task, name, rows=rows, notes=(name,))
     numbers = {"current_value": 0.5, "best_value": 0.25, "delta": 0.25}
     compared = Comparison(
-        Standing.BETTER, 0, HEAD, name, current=task, best=task, tolerance="0.5%", notes=(name,), **numbers
+        ComparisonOutcome.BETTER, 0, HEAD, name, current=task, best=task, tolerance="0.5%", notes=(name,), **numbers
     )
     old = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, HEAD, (replace(verdict, commit=OTHER),))))
     sections = (lambda _: metrics.comparison_markdown(compared), lambda limit: metrics.report_markdown(measured, limit))

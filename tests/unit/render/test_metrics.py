@@ -18,9 +18,8 @@ from git_clearml.render import json as json_view
 from git_clearml.render import metrics as view
 from git_clearml.render.numbers import number
 from git_clearml.report import compare
-from git_clearml.report import rows as metrics
-from git_clearml.report.model import Comparison, MetricsReport, Row, Standing
-from git_clearml.report.rows import Selection
+from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Best
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -78,7 +77,7 @@ def report(
     rules: Best = RULES,
     selection: Selection = Selection(),  # noqa: B008 - a frozen value
 ) -> MetricsReport:
-    rows, hidden, notes = metrics.rows(measured, against, rules, selection)
+    rows, hidden, notes = make_rows(measured, against, rules, selection)
     other, label = (BEST, "the best task (Best Performance)") if against is not None else (None, "")
     return MetricsReport("a" * 40, Outcome.VERIFIED, 0, OURS, other, label, "best", rows, hidden, notes)
 
@@ -257,7 +256,7 @@ def test_json_of_a_comparison(name: str) -> None:
         "first": ("first", 0), "missing": ("missing", 1), "rejected": ("missing", 1), "pending": ("undecided", 4),
         "undecided": ("undecided", 3),
     }[name]  # fmt: skip
-    assert Standing(comparisons()[name].outcome) in Standing
+    assert ComparisonOutcome(comparisons()[name].outcome) in ComparisonOutcome
 
 
 def test_the_other_tasks_values_have_the_name_of_the_other_task() -> None:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting, PublishFailed, UsageError
 from git_clearml.model import Metric, Task
-from git_clearml.report import best_tag as best
-from git_clearml.report import compare
-from git_clearml.report.model import Comparison, Standing
+from git_clearml.report import best_tag, compare
+from git_clearml.report.model import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -73,7 +72,7 @@ def test_the_tolerance_widens_what_passes(ours: float, theirs: float, tolerance:
 
 def test_on_worse_warn_passes_and_says_so() -> None:
     result = compare.decide(task("a", 1.0), task("b", 2.0), replace(MAX, on_worse="warn"))
-    assert (result.outcome, result.status) == (Standing.WORSE, 0)
+    assert (result.outcome, result.status) == (ComparisonOutcome.WORSE, 0)
     assert "on-worse" in result.notes[0]
 
 
@@ -88,17 +87,17 @@ def test_what_is_no_number_never_wins(value: float | None, direction: str) -> No
 
 def test_a_diverged_loss_is_missing_unless_the_policy_says_that_zero_is_a_value() -> None:
     result = compare.decide(task("a", 0.0), task("b", 0.5), RULES)
-    assert (result.outcome, result.status) == (Standing.MISSING, 1)
+    assert (result.outcome, result.status) == (ComparisonOutcome.MISSING, 1)
     assert "may have been NaN" in result.notes[0]
     assert compare.best_of([task("a", 0.0)], RULES) is None
     meant = replace(RULES, zero_is_a_value=True)
-    assert compare.decide(task("a", 0.0), task("b", 0.5), meant).outcome is Standing.BETTER
-    assert compare.decide(task("a", 0.0), task("b", -0.5), MAX).outcome is Standing.BETTER
+    assert compare.decide(task("a", 0.0), task("b", 0.5), meant).outcome is ComparisonOutcome.BETTER
+    assert compare.decide(task("a", 0.0), task("b", -0.5), MAX).outcome is ComparisonOutcome.BETTER
 
 
 def test_the_first_task() -> None:
     result = compare.decide(task("a", 0.5), None, RULES)
-    assert (result.outcome, result.status, result.best, result.delta) == (Standing.FIRST, 0, None, None)
+    assert (result.outcome, result.status, result.best, result.delta) == (ComparisonOutcome.FIRST, 0, None, None)
 
 
 def test_the_delta_is_that_of_the_printed_numbers() -> None:
@@ -110,12 +109,12 @@ def test_the_delta_is_that_of_the_printed_numbers() -> None:
 @pytest.mark.parametrize(
     ("outcome", "standing", "status"),
     [
-        (Outcome.REJECTED, Standing.MISSING, 1),
-        (Outcome.PENDING, Standing.PENDING, 4),
-        (Outcome.UNDECIDED, Standing.UNDECIDED, 3),
+        (Outcome.REJECTED, ComparisonOutcome.MISSING, 1),
+        (Outcome.PENDING, ComparisonOutcome.PENDING, 4),
+        (Outcome.UNDECIDED, ComparisonOutcome.UNDECIDED, 3),
     ],
 )
-def test_without_an_accepted_task(outcome: Outcome, standing: Standing, status: int) -> None:
+def test_without_an_accepted_task(outcome: Outcome, standing: ComparisonOutcome, status: int) -> None:
     result = compare.without_task(Verdict("c" * 40, outcome), RULES)
     assert (result.outcome, result.status, result.current, result.best) == (standing, status, None, None)
     assert compare.plan(result, [task("a", 1.0), task("b", 2.0)], RULES) == compare.TagMove()
@@ -159,7 +158,7 @@ def test_the_tolerance_never_tags(ours: float, theirs: float, rules: Best, toler
     result = compare.decide(current, other, rules)
     move = compare.plan(result, [other], rules)
     lost = theirs - ours if rules.direction == "max" else ours - theirs
-    assert (result.outcome is Standing.WORSE) == (lost > 0)
+    assert (result.outcome is ComparisonOutcome.WORSE) == (lost > 0)
     if lost > 0:
         assert not move
 
@@ -233,7 +232,7 @@ def settled(
 ) -> Comparison:
     verdict = Verdict("c" * 40, Outcome.VERIFIED, task=current)
     policy = Policy(best=rules)
-    return best.settle(shelf, verdict, policy, may_write=may_write, dry_run=dry_run, pause=lambda _: None)
+    return best_tag.move_best_tag(shelf, verdict, policy, may_write=may_write, dry_run=dry_run, pause=lambda _: None)
 
 
 @given(st.lists(finite, min_size=1, max_size=12), directions, st.sampled_from(["0", "3%", "1e9"]))
@@ -274,9 +273,9 @@ def test_somebody_better_at_the_same_time_wins_and_it_is_said() -> None:
     shelf.put(task("old", 0.5), TAG)
     shelf.put(task("other", 0.3))
     result = settled(shelf, shelf.put(task("new", 0.4)))
-    assert (result.outcome, result.status, result.tagged) == (Standing.BETTER, 0, False)
+    assert (result.outcome, result.status, result.tagged) == (ComparisonOutcome.BETTER, 0, False)
     assert shelf.bearers() == ["other"]
-    assert "went on to other" in result.notes[-1]
+    assert "is on other now" in result.notes[-1]
 
 
 @pytest.mark.parametrize(("value", "status"), [(0.4, 3), (0.9, 1)])
@@ -310,9 +309,9 @@ def test_only_tasks_of_the_project() -> None:
     shelf.put(replace(task("old", 0.5), project="Theirs"), TAG)
     homeless = shelf.put(replace(task("new", 0.9), project=""))
     verdict = Verdict("c" * 40, Outcome.VERIFIED, task=homeless)
-    assert best.compared(shelf, verdict, Policy(best=RULES)).outcome is Standing.FIRST
-    best.compared(shelf, replace(verdict, task=task("x", 1.0)), Policy(best=RULES))
-    best.compared(shelf, verdict, Policy(project="Ours", best=RULES))
+    assert best_tag.compared(shelf, verdict, Policy(best=RULES)).outcome is ComparisonOutcome.FIRST
+    best_tag.compared(shelf, replace(verdict, task=task("x", 1.0)), Policy(best=RULES))
+    best_tag.compared(shelf, verdict, Policy(project="Ours", best=RULES))
     assert asked == ["", "P", "Ours"]
 
 
@@ -328,4 +327,4 @@ def test_only_tasks_of_the_project() -> None:
 )
 def test_rules_that_cannot_be_asked_about(rules: Best, error: type[Exception]) -> None:
     with pytest.raises(error):
-        best.check(Policy(best=rules))
+        best_tag.check(Policy(best=rules))

@@ -9,7 +9,7 @@ import pytest
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.errors import BadSetting, Error, Unauthorized, Unreachable
 from git_clearml.report import compose
-from git_clearml.report.model import Comparison, Standing, VerifyReport
+from git_clearml.report.model import Comparison, ComparisonOutcome, VerifyReport
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -53,7 +53,7 @@ def report(status: int) -> VerifyReport:
 def test_the_status_is_the_worst_of_both(before: int, other: int, status: int) -> None:
     check = Check(CheckOutcome.FAILED, other, hint="look")
     assert compose.with_check(report(before), check).status == status
-    assert compose.with_comparison(report(before), Comparison(Standing.WORSE, other)).status == status
+    assert compose.with_comparison(report(before), Comparison(ComparisonOutcome.WORSE, other)).status == status
 
 
 def test_the_hint_of_a_check_stands_where_there_is_none_yet() -> None:
