@@ -93,7 +93,7 @@ def note(number: int, commit: str) -> str:
     result = Result(
         f"{number:032x}", "train", "Vision", "completed", page, commit, "2026-01-02T03:04:05", metrics=metrics
     )
-    return note_lines.line(note_lines.entry(result, "2026-01-02T03:04:05.000+00:00")).decode()
+    return note_lines.line(note_lines.recorded_task(result, "2026-01-02T03:04:05.000+00:00")).decode()
 
 
 def measure(case: Case, path: Path, *, warm: bool) -> None:

@@ -157,7 +157,7 @@ class _Source:
             self._console.fail(error)
             self._console.say("git clearml: what follows is what is on record here")
             return {}
-        return {commit: tuple(map(note_lines.entry, reversed(results))) for commit, results in found.items()}
+        return {commit: tuple(map(note_lines.recorded_task, reversed(results))) for commit, results in found.items()}
 
 
 def _connected(timeout: float, console: Console) -> ClearML:

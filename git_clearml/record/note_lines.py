@@ -5,7 +5,7 @@
 
 on one line, ASCII, the keys sorted; lines are sorted too. So two notes merge as git's own `cat_sort_uniq` merges them,
 and of two lines of one task the one that was recorded later counts. Whoever can push can write notes: what is no such
-line is skipped when it is read, and kept when the note is written again, because a later version may know it.
+line is skipped when it is read, and kept when the note is written again, because a later version may understand it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d
 _TEXTS = ("name", "project", "status", "url", "completed")
 
 
-def entry(result: Result, recorded: str = "") -> RecordedTask:
+def recorded_task(result: Result, recorded: str = "") -> RecordedTask:
     """The result as it is shown: the last value of every metric that is a number, without the resource monitor's."""
     metrics = {
-        f"{one.metric}/{one.variant}": value
-        for one in result.metrics
-        if not one.metric.startswith(MONITOR) and (value := finite(one.last)) is not None
+        f"{metric.metric}/{metric.variant}": value
+        for metric in result.metrics
+        if not metric.metric.startswith(MONITOR) and (value := finite(metric.last)) is not None
     }
-    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _shown(result.url)}
+    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _without_password(result.url)}
     return RecordedTask(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
 
 
-def line(shown: RecordedTask) -> bytes:
-    """The entry as a line of a note, without the line break. The last metrics are left out where they do not fit."""
-    document: dict[str, Any] = {name: getattr(shown, name)[:_TEXT] for name in _TEXTS}
-    document |= {"schema": SCHEMA, "task": shown.task, "recorded": shown.recorded, "metrics": {}}
+def line(task: RecordedTask) -> bytes:
+    """The task as a line of a note, without the line break. The last metrics are left out where they do not fit."""
+    document: dict[str, Any] = {name: getattr(task, name)[:_TEXT] for name in _TEXTS}
+    document |= {"schema": SCHEMA, "task": task.task, "recorded": task.recorded, "metrics": {}}
     room = _LINE - len(_json(document))
-    for name, value in shown.metrics:
+    for name, value in task.metrics:
         room -= len(_json({name: value})) + 2
         if room < 0:
             break
@@ -54,23 +54,23 @@ def line(shown: RecordedTask) -> bytes:
     return _json(document).encode("ascii")
 
 
-def entries(content: bytes) -> tuple[RecordedTask, ...]:
+def tasks(content: bytes) -> tuple[RecordedTask, ...]:
     """The tasks of a note, the one that completed last first. Raises nothing, whatever the content."""
-    found = newest(content.split(b"\n")).values()
-    return tuple(sorted((one for one, _ in found), key=_age, reverse=True))
+    parsed = newest(content.split(b"\n")).values()
+    return tuple(sorted((task for task, _ in parsed), key=_age, reverse=True))
 
 
 def newest(lines: Iterable[bytes]) -> dict[str, tuple[RecordedTask, bytes]]:
     """Task id -> what was recorded of it last, and the line that says so."""
-    found: dict[str, tuple[RecordedTask, bytes]] = {}
-    for one in lines:
-        parsed = _entry(one)
-        if parsed is None:
+    newest_lines: dict[str, tuple[RecordedTask, bytes]] = {}
+    for text in lines:
+        task = _parse(text)
+        if task is None:
             continue
-        known = found.get(parsed.task)
-        if known is None or (parsed.recorded, one) > (known[0].recorded, known[1]):
-            found[parsed.task] = parsed, one
-    return found
+        before = newest_lines.get(task.task)
+        if before is None or (task.recorded, text) > (before[0].recorded, before[1]):
+            newest_lines[task.task] = task, text
+    return newest_lines
 
 
 def union(contents: Iterable[bytes]) -> bytes:
@@ -78,23 +78,22 @@ def union(contents: Iterable[bytes]) -> bytes:
 
     What was recorded first is dropped where all of it would be too long to be read again.
     """
-    lines = {stripped for content in contents for one in content.split(b"\n") if (stripped := one.strip())}
-    known = newest(lines)
-    ours = sorted(known.values(), key=lambda pair: pair[0].recorded, reverse=True)
+    lines = {stripped for content in contents for text in content.split(b"\n") if (stripped := text.strip())}
+    ours = sorted(newest(lines).values(), key=lambda pair: pair[0].recorded, reverse=True)
     kept, size = [], 0
-    for one in [text for _, text in ours] + sorted(text for text in lines if _entry(text) is None):
-        size += len(one) + 1
+    for text in [text for _, text in ours] + sorted(text for text in lines if _parse(text) is None):
+        size += len(text) + 1
         if size <= MAX_BYTES:
-            kept.append(one)
-    return b"".join(one + b"\n" for one in sorted(kept))
+            kept.append(text)
+    return b"".join(text + b"\n" for text in sorted(kept))
 
 
-def _age(one: RecordedTask) -> tuple[str, str, str]:
-    return one.completed or one.recorded, one.recorded, one.task
+def _age(task: RecordedTask) -> tuple[str, str, str]:
+    return task.completed or task.recorded, task.recorded, task.task
 
 
-def _entry(text: bytes) -> RecordedTask | None:
-    """The entry of a line, None for a line that is none."""
+def _parse(text: bytes) -> RecordedTask | None:
+    """The task of a line, None for a line that is none of ours."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -109,10 +108,10 @@ def _entry(text: bytes) -> RecordedTask | None:
     if not is_clearml_id(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
     numbers = {name: number for name, value in metrics.items() if (number := finite(value)) is not None}
-    return RecordedTask(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _shown(texts["url"])})
+    return RecordedTask(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _without_password(texts["url"])})
 
 
-def _shown(url: str) -> str:
+def _without_password(url: str) -> str:
     return without_credentials(url) if "@" in url else url
 
 

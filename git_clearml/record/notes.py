@@ -1,4 +1,9 @@
-"""The notes of this clone, `refs/notes/clearml`: which tasks ran a commit, for people to see. Never evidence."""
+"""The notes of this clone, `refs/notes/clearml`: which tasks ran a commit, for people to see. Never evidence.
+
+They are merged here and not by `git notes merge -s cat_sort_uniq`, though both read each other's notes: git moves the
+ref without a look at whether another process has moved it meanwhile, so that one of two recorders at once is lost, it
+wants a committer's name, and the union that it makes of two notes may be longer than is ever read again.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from datetime import datetime, timezone
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, PublishFailed, UnknownRevision
-from git_clearml.git import notes_ref as note_trees
+from git_clearml.git import notes_ref
 from git_clearml.git import remote as remotes
 from git_clearml.git.notes_ref import REF, Changes, Note
 from git_clearml.git.remote import Remote
@@ -21,7 +26,7 @@ from git_clearml.record.model import RecordedTask
 _FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
 # What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).
 _RACES = ("[rejected]", "cannot lock ref", "failed to lock", "failed to update ref", "incorrect old value")
-_BY_HAND = f"git push <remote> {REF} tells more"
+_BY_HAND = f"git push <remote> {REF} says more"
 
 
 class Notes:
@@ -29,25 +34,25 @@ class Notes:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._notes = note_trees.by_commit(note_trees.files(repository, note_trees.tip_of(repository)))
+        self._notes = notes_ref.by_commit(notes_ref.files(repository, notes_ref.tip_of(repository)))
 
     def of(self, commits: Iterable[str]) -> dict[str, tuple[RecordedTask, ...]]:
         """The tasks on record for each of these commits that has any, the one that completed last first."""
-        found = {}
+        tasks_by_commit = {}
         wanted = [note for commit in dict.fromkeys(commits) for note in self._notes.get(commit, ())]
-        for some in note_trees.batches(wanted):
-            contents = note_trees.contents(self._repository, some)
-            for commit in dict.fromkeys(note.commit for note in some):
+        for batch in notes_ref.batches(wanted):
+            contents = notes_ref.contents(self._repository, batch)
+            for commit in dict.fromkeys(note.commit for note in batch):
                 lines = b"\n".join(contents.get(note.blob, b"") for note in self._notes[commit])
-                if entries := note_lines.entries(lines):
-                    found[commit] = entries
-        return found
+                if tasks := note_lines.tasks(lines):
+                    tasks_by_commit[commit] = tasks
+        return tasks_by_commit
 
     def task(self, identity: str) -> tuple[str, RecordedTask] | None:
         """The commit that has this task on record, and what is recorded of it."""
-        for commit, entries in self.of(self._notes).items():
-            if found := next((one for one in entries if one.task == identity), None):
-                return commit, found
+        for commit, tasks in self.of(self._notes).items():
+            if task := next((task for task in tasks if task.task == identity), None):
+                return commit, task
         return None
 
 
@@ -69,19 +74,19 @@ def record(
     A task that is there gets its line replaced. Raises PublishFailed when git cannot write.
     """
     if not is_hash(commit):
-        raise UnknownRevision(f"not the full hash of a commit: {commit[:80]!r}", "git rev-parse tells full hashes")
+        raise UnknownRevision(f"not the full hash of a commit: {commit[:80]!r}", "git rev-parse prints the full hash")
     moment = now().isoformat(timespec="milliseconds")
-    lines = [note_lines.line(note_lines.entry(result, moment)) for result in results]
+    lines = [note_lines.line(note_lines.recorded_task(result, moment)) for result in results]
     names = ", ".join(result.task for result in results[:3]) + (", ..." if len(results) > 3 else "")
 
     def changes(tip: str) -> Changes:
-        tree = note_trees.files(repository, tip)
+        tree = notes_ref.files(repository, tip)
         mine = [note for note in tree if note.commit == commit]
-        known = list(note_trees.contents(repository, mine).values())
-        new = _unrecorded(lines, known)
-        return note_trees.change(tree, mine, commit, note_lines.union([*known, *new])) if new else {}
+        contents = list(notes_ref.contents(repository, mine).values())
+        new = _unrecorded(lines, contents)
+        return notes_ref.change(tree, mine, commit, note_lines.union([*contents, *new])) if new else {}
 
-    return note_trees.write(repository, changes, f"git clearml: record {names} of {commit[:12]}", sleep=sleep)
+    return notes_ref.write(repository, changes, f"git clearml: record {names} of {commit[:12]}", sleep=sleep)
 
 
 def push(
@@ -97,11 +102,11 @@ def push(
 
     `remote` is a name, or a URL; `timeout` in seconds, for all of it. Raises PublishFailed.
     """
-    deadline, where = clock() + timeout, _remote(repository, remote)
+    deadline, destination = clock() + timeout, _remote(repository, remote)
     for attempt in range(tries):
-        if not note_trees.tip_of(repository):
+        if not notes_ref.tip_of(repository):
             return False
-        refusal = _pushed(repository, where, deadline - clock())
+        refusal = _pushed(repository, destination, deadline - clock())
         if not refusal:
             return True
         if clock() >= deadline:
@@ -110,7 +115,7 @@ def push(
             raise PublishFailed(f"the notes could not be pushed: {refusal}", _BY_HAND)
         sleep(0.1 * attempt)
         pull(repository, remote, timeout=deadline - clock(), sleep=sleep)
-    raise PublishFailed(f"the notes could not be pushed: {tries} times somebody else was quicker", "try again")
+    raise PublishFailed(f"the remote's notes changed during each of {tries} push attempts", "try again")
 
 
 def pull(repository: Repository, remote: str, *, timeout: float, sleep: Callable[[float], None] = time.sleep) -> bool:
@@ -121,38 +126,40 @@ def pull(repository: Repository, remote: str, *, timeout: float, sleep: Callable
     theirs = _fetched(repository, _remote(repository, remote), timeout)
     if not theirs or _contains(repository, REF, theirs):
         return False
-    tree = note_trees.files(repository, theirs)
+    tree = notes_ref.files(repository, theirs)
 
     def changes(tip: str) -> Changes:
-        return _merged(repository, note_trees.files(repository, tip), tree)
+        return _merged(repository, notes_ref.files(repository, tip), tree)
 
-    ours = note_trees.tip_of(repository)
+    ours = notes_ref.tip_of(repository)
     if (not ours or _contains(repository, theirs, ours)) and _moved(repository, theirs, ours):
         return True
     message = "git clearml: merge the notes of another clone"
-    return note_trees.write(repository, changes, message, merged=theirs, sleep=sleep)
+    return notes_ref.write(repository, changes, message, merged=theirs, sleep=sleep)
 
 
 def _merged(repository: Repository, ours: Sequence[Note], theirs: Sequence[Note]) -> Changes:
     """What to write into our tree so that it says what both say."""
-    have = note_trees.by_commit(ours)
+    have = notes_ref.by_commit(ours)
     new = {
         commit: (have.get(commit, []), notes)
-        for commit, notes in note_trees.by_commit(theirs).items()
+        for commit, notes in notes_ref.by_commit(theirs).items()
         if not {note.blob for note in notes} <= {note.blob for note in have.get(commit, [])}
     }
-    contents = note_trees.contents(repository, [note for pair in new.values() for notes in pair for note in notes])
+    contents = notes_ref.contents(repository, [note for pair in new.values() for notes in pair for note in notes])
     changes: Changes = {}
     for commit, (mine, notes) in new.items():
         content = note_lines.union(contents.get(note.blob, b"") for note in [*mine, *notes])
-        changes |= note_trees.change(ours, mine or notes[:1], commit, content)
+        changes |= notes_ref.change(ours, mine or notes[:1], commit, content)
     return changes
 
 
-def _unrecorded(lines: Iterable[bytes], known: Iterable[bytes]) -> list[bytes]:
-    """The lines that say something which the known notes do not: not only that they were written later."""
-    there = {replace(one, recorded="") for content in known for one in note_lines.entries(content)}
-    return [one for one in lines if any(replace(new, recorded="") not in there for new in note_lines.entries(one))]
+def _unrecorded(lines: Iterable[bytes], contents: Iterable[bytes]) -> list[bytes]:
+    """The lines that say something which these notes do not: not only that they were written later."""
+    recorded = {replace(task, recorded="") for content in contents for task in note_lines.tasks(content)}
+    return [
+        line for line in lines if any(replace(task, recorded="") not in recorded for task in note_lines.tasks(line))
+    ]
 
 
 def _contains(repository: Repository, descendant: str, commit: str) -> bool:
@@ -176,9 +183,9 @@ def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
     if status and "couldn't find remote ref" in err:
         return ""
     if status and not any(word in err for word in (".lock", "cannot lock ref")):  # else another fetch of this clone
-        said = note_trees.said(err)
+        said = notes_ref.said(err)
         raise PublishFailed(f"the remote's notes could not be fetched: {said}", f"git fetch <remote> {REF}")
-    return note_trees.tip_of(repository, _FETCHED)
+    return notes_ref.tip_of(repository, _FETCHED)
 
 
 def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
@@ -192,7 +199,7 @@ def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
     if not status:
         return ""
     lines = out.splitlines()
-    return next((line.rpartition("\t")[2] for line in lines if line.startswith("!")), "") or note_trees.said(err)
+    return next((line.rpartition("\t")[2] for line in lines if line.startswith("!")), "") or notes_ref.said(err)
 
 
 def _remote(repository: Repository, name: str) -> Remote:

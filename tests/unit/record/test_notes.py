@@ -36,12 +36,12 @@ RESULT = Result(
 
 def line(**changes: Any) -> bytes:
     """A good line, but for the changes; a key that is None is left out."""
-    document = json.loads(note_lines.line(note_lines.entry(RESULT, EARLY))) | changes
+    document = json.loads(note_lines.line(note_lines.recorded_task(RESULT, EARLY))) | changes
     return json.dumps({key: value for key, value in document.items() if value is not None}).encode()
 
 
 def test_a_line_has_these_keys() -> None:
-    text = note_lines.line(note_lines.entry(RESULT, EARLY)).decode()
+    text = note_lines.line(note_lines.recorded_task(RESULT, EARLY)).decode()
     assert json.loads(text) == {
         "task": TASK,
         "name": "train",
@@ -57,8 +57,8 @@ def test_a_line_has_these_keys() -> None:
 
 
 def test_a_line_is_read_back() -> None:
-    entry = note_lines.entry(RESULT, EARLY)
-    assert note_lines.entries(note_lines.line(entry) + b"\n") == (entry,)
+    entry = note_lines.recorded_task(RESULT, EARLY)
+    assert note_lines.tasks(note_lines.line(entry) + b"\n") == (entry,)
     assert entry.metrics == (("loss/train", 2.0), ("validation/accuracy", 0.9))
 
 
@@ -69,32 +69,32 @@ def test_no_numbers_and_no_resource_monitor() -> None:
         Metric("loss", "inf", -math.inf, 0, 0),
         Metric("a/b", "c", 1.0, 0, 0),
     )
-    assert note_lines.entry(Result(TASK, metrics=odd)).metrics == (("a/b/c", 1.0),)
+    assert note_lines.recorded_task(Result(TASK, metrics=odd)).metrics == (("a/b/c", 1.0),)
 
 
 def test_no_password_is_written_or_shown() -> None:
     url = "https://user:hunter22@app.example.com/1"
-    assert note_lines.entry(Result(TASK, url=url)).url == "https://app.example.com/1"
-    (forged,) = note_lines.entries(line(url=url))
+    assert note_lines.recorded_task(Result(TASK, url=url)).url == "https://app.example.com/1"
+    (forged,) = note_lines.tasks(line(url=url))
     assert forged.url == "https://app.example.com/1"
 
 
 def test_odd_names_stay_on_one_line_of_ascii() -> None:
     name = "tra\nin \x1b[31m \u202e é \ud800 " + "x" * 5000
-    entry = note_lines.entry(Result(TASK, name=name, metrics=(Metric("lö\nss", "|", 1.0, 0, 0),)), EARLY)
+    entry = note_lines.recorded_task(Result(TASK, name=name, metrics=(Metric("lö\nss", "|", 1.0, 0, 0),)), EARLY)
     text = note_lines.line(entry)
     assert b"\n" not in text
     assert text.isascii()
-    (read,) = note_lines.entries(text)
+    (read,) = note_lines.tasks(text)
     assert read.name == name[:1000]
     assert read.metrics == (("lö\nss/|", 1.0),)
 
 
 def test_of_very_many_metrics_the_first_fit() -> None:
     metrics = tuple(Metric(f"metric {n:06}", "value", float(n), 0, 0) for n in range(20_000))
-    text = note_lines.line(note_lines.entry(Result(TASK, metrics=metrics), EARLY))
+    text = note_lines.line(note_lines.recorded_task(Result(TASK, metrics=metrics), EARLY))
     assert len(text) <= 32_000
-    (read,) = note_lines.entries(text)
+    (read,) = note_lines.tasks(text)
     assert 500 < len(read.metrics) < 1000
     assert read.metrics[0] == ("metric 000000/value", 0.0)
 
@@ -126,13 +126,13 @@ def test_of_very_many_metrics_the_first_fit() -> None:
     ],
 )
 def test_what_is_no_line_is_skipped(damaged: bytes) -> None:
-    assert note_lines.entries(damaged) == ()
+    assert note_lines.tasks(damaged) == ()
     good = line(task=OTHER)
-    assert [one.task for one in note_lines.entries(damaged + b"\n" + good)] == [OTHER]
+    assert [one.task for one in note_lines.tasks(damaged + b"\n" + good)] == [OTHER]
 
 
 def test_metrics_that_are_no_numbers_are_skipped() -> None:
-    (entry,) = note_lines.entries(
+    (entry,) = note_lines.tasks(
         line(metrics={"a/b": "1", "c/d": True, "e/f": None, "g/h": 10**400, "i/j": 3}).replace(b"3}", b'3, "k/l": NaN}')
     )
     assert entry.metrics == (("i/j", 3.0),)
@@ -141,14 +141,14 @@ def test_metrics_that_are_no_numbers_are_skipped() -> None:
 def test_of_one_task_the_newest_line_counts() -> None:
     old, new = line(status="stopped", recorded=EARLY), line(recorded=LATE)
     for content in (old + b"\n" + new, new + b"\n" + old):
-        assert [one.status for one in note_lines.entries(content)] == ["completed"]
+        assert [one.status for one in note_lines.tasks(content)] == ["completed"]
 
 
 def test_the_task_that_completed_last_comes_first() -> None:
     tasks = {"a" * 32: "2026-01-01T00:00:00", "b" * 32: "2026-01-03T00:00:00", "c" * 32: ""}
     content = b"\n".join(line(task=task, completed=completed) for task, completed in tasks.items())
     # one that never completed stands where it was recorded: 2026-01-02
-    assert [one.task[0] for one in note_lines.entries(content)] == ["b", "c", "a"]
+    assert [one.task[0] for one in note_lines.tasks(content)] == ["b", "c", "a"]
 
 
 def test_a_union_keeps_the_newest_line_of_each_task_and_what_it_does_not_know() -> None:
@@ -178,7 +178,7 @@ def test_a_union_that_is_too_long_to_be_read_again_drops_what_was_recorded_first
     ]
     union = note_lines.union([b"\n".join(lines), b"words"])
     assert len(union) <= MAX_BYTES
-    kept = {int(one.task, 16) for one in note_lines.entries(union)}
+    kept = {int(one.task, 16) for one in note_lines.tasks(union)}
     assert 400 < len(kept) < 500
     assert kept == set(range(600 - len(kept), 600))
 
