@@ -92,10 +92,14 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
         return push.parse(words[1:])
     parser, commands = build_parser(first if known else "")
-    if not known or first == "run" or "--" in words:  # what follows `run` belongs to the command that is run
-        return parser.parse_args(words)
-    parsed = commands[first].parse_intermixed_args(words[1:])  # flags may stand between and after revisions
+    takes_paths = known and commands[first].get_default("paths") is not None
+    if not known or first == "run" or ("--" in words and not takes_paths):
+        return parser.parse_args(words)  # what follows `run` belongs to the command that is run
+    end = words.index("--") if "--" in words else len(words)
+    parsed = commands[first].parse_intermixed_args(words[1:end])  # flags may stand between and after revisions
     parsed.command = first
+    if takes_paths:  # argparse itself would drop the `--` and add both sides up
+        parsed.paths = words[end + 1 :]
     return parsed
 
 

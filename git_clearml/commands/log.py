@@ -45,25 +45,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("-n", "--max-count", type=int, metavar="N", help="show so many commits at most")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each query (default: 30)")
     parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
-    _keep_paths(parser)
+    parser.set_defaults(paths=[])  # what stands after `--`; the command line is cut there before it is parsed
     return parser
-
-
-def _keep_paths(parser: argparse.ArgumentParser) -> None:
-    """Has the parser put what stands after `--` into `paths`: argparse itself drops the `--` and adds up both sides."""
-    plain, mixed = parser.parse_known_args, parser.parse_known_intermixed_args
-
-    def parse(args: Any = None, namespace: Any = None) -> Any:
-        words = list(args or ())
-        if "--" not in words:
-            return plain(words, namespace)
-        end = words.index("--")
-        parsed, rest = mixed(words[:end], namespace)
-        parsed.paths = words[end + 1 :]
-        return parsed, rest
-
-    parser.set_defaults(paths=[])
-    parser.parse_known_args = parse  # type: ignore[method-assign]
 
 
 def failed(error: Error) -> dict[str, Any]:
@@ -74,7 +57,7 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Reads commits as git finds them, and prints them with their tasks. Returns the exit status."""
     if arguments.max_count is not None and arguments.max_count < 0:
-        raise UsageError("--max-count wants 0 or more", "git clearml log -n 20")
+        raise UsageError("--max-count must be 0 or more", "git clearml log -n 20")
     repository = Repository()
     best, timeout = _settings(repository, arguments, console)
     names = list(dict.fromkeys([*arguments.metric, *([arguments.sort] if arguments.sort else [])]))
