@@ -289,7 +289,7 @@ def plan(own: Sequence[Comment], page: Page, head: str) -> Plan:
     if not own:
         return Plan("create", view.comment(page))
     keep, *others = own
-    told = history.entries(keep.body)
+    told = history.rows_of(keep.body)
     judged = {verdict.commit for verdict in page.report.verdicts}
     if told and told[0].commit == head and judged and head not in judged:
         return Plan("skip", keep=keep)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from git_clearml.base.ids import is_clearml_id, is_hash
+from git_clearml.base.jsonvalue import Malformed, integer, items, mapping, number, parse_object, text
 from git_clearml.base.sanitize import HIDDEN
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Artifact, Result
@@ -33,10 +34,6 @@ _TEXTS = ("name", "project", "status", "url")
 _SIGNED = ("http", "https", "azure")  # where a query may be a signature that opens the file to whoever has it
 
 
-class Unreadable(ValueError):
-    """The text is no clearml.lock of ours."""
-
-
 @dataclass(frozen=True)
 class Lock:
     """What a clearml.lock says: the commit that ran (full hash), and its tasks by name."""
@@ -48,30 +45,26 @@ class Lock:
 def to_text(commit: str, results: Iterable[Result]) -> str:
     """The file's content. No credentials are in its URIs, and the resource monitor's metrics are left out."""
     by_task = {result.task: result for result in results}
-    tasks = [_task(one) for one in sorted(by_task.values(), key=lambda one: (one.name, one.task))]
+    tasks = [_task(result) for result in sorted(by_task.values(), key=lambda result: (result.name, result.task))]
     document = {"schema": SCHEMA, "commit": commit, "tasks": tasks}
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 
 
-def from_text(text: str) -> Lock:
-    """What the file says. Raises Unreadable: anybody who can push can have written it."""
-    try:
-        document = json.loads(text)
-        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
-            raise Unreadable(f"its schema is not {SCHEMA}")
-        commit = _matching(document["commit"], is_hash)
-        return Lock(commit, tuple(_result(one, commit) for one in _list(document["tasks"])))
-    except Unreadable:
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise Unreadable(f"{type(error).__name__}: {error}"[:200]) from None
+def from_text(content: str) -> Lock:
+    """What the file says. Raises Malformed: anybody who can push can have written it."""
+    document = parse_object(content)
+    if document.get("schema") != SCHEMA:
+        raise Malformed(f"its schema is not {SCHEMA}")
+    if not is_hash(commit := text(document.get("commit"), "commit")):
+        raise Malformed(f"not the full hash of a commit: {commit:.80}")
+    return Lock(commit, tuple(_result(task, commit) for task in items(document.get("tasks"), "tasks")))
 
 
 def merged(before: Lock | None, commit: str, results: Iterable[Result]) -> tuple[Result, ...]:
     """The results, and what was on record before of other tasks of the same commit."""
-    known = {one.task: one for one in before.results} if before and before.commit == commit else {}
-    return tuple((known | {one.task: one for one in results}).values())
+    by_task = {result.task: result for result in before.results} if before and before.commit == commit else {}
+    return tuple((by_task | {result.task: result for result in results}).values())
 
 
 def without_secrets(uri: str) -> str:
@@ -87,17 +80,17 @@ def without_secrets(uri: str) -> str:
 
 def _task(result: Result) -> dict[str, Any]:
     metrics: dict[str, dict[str, Any]] = {}
-    for one in result.metrics:
-        if not one.metric.startswith(MONITOR):
-            values = {"last": _number(one.last), "min": _number(one.min), "max": _number(one.max)}
-            metrics.setdefault(one.metric, {})[one.variant] = values
-    made = sorted(result.artifacts, key=lambda one: (one.name, one.uri, one.hash))
+    for metric in result.metrics:
+        if not metric.metric.startswith(MONITOR):
+            values = {which: _json_number(getattr(metric, which)) for which in ("last", "min", "max")}
+            metrics.setdefault(metric.metric, {})[metric.variant] = values
+    outputs = sorted(result.artifacts, key=lambda output: (output.name, output.uri, output.hash))
     artifacts = [
-        {"name": one.name, "uri": without_secrets(one.uri), "hash": one.hash, "size": one.size}
-        for one in made
-        if one.kind != "model"
+        {"name": output.name, "uri": without_secrets(output.uri), "hash": output.hash, "size": output.size}
+        for output in outputs
+        if output.kind != "model"
     ]
-    models = [{"name": one.name, "uri": without_secrets(one.uri)} for one in made if one.kind == "model"]
+    models = [{"name": output.name, "uri": without_secrets(output.uri)} for output in outputs if output.kind == "model"]
     return {
         **{name: getattr(result, name) for name in _TEXTS},
         "task": result.task,
@@ -109,63 +102,56 @@ def _task(result: Result) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | str:
+def _json_number(value: float) -> float | str:
     """JSON has no word for NaN and the infinities: `nan`, `inf` and `-inf` here."""
     return value if math.isfinite(value) else str(float(value))
 
 
-def _result(entry: Mapping[str, Any], commit: str) -> Result:
-    parameters = {name: _text(value) for name, value in entry["parameters"].items()}
-    metrics = [
-        Metric(title, series, *(_value(values[which]) for which in ("last", "min", "max")))
-        for title, variants in entry["metrics"].items()
-        for series, values in variants.items()
-    ]
-    artifacts = [
-        Artifact(_text(one["name"]), "artifact", _text(one["uri"]), _text(one["hash"]), _size(one["size"]))
-        for one in _list(entry["artifacts"])
-    ]
-    models = [Artifact(_text(one["name"]), "model", _text(one["uri"])) for one in _list(entry["models"])]
-    texts = {name: _text(entry[name]) for name in _TEXTS}
+def _result(value: Any, commit: str) -> Result:
+    task = mapping(value, "a task")
+    parameters = mapping(task.get("parameters"), "parameters")
+    texts = {name: text(task.get(name), name) for name in _TEXTS}
+    if not is_clearml_id(identity := text(task.get("task"), "task")):
+        raise Malformed(f"not the id of a task: {identity:.60}")
     return Result(
-        task=_matching(entry["task"], is_clearml_id),
+        task=identity,
         name=texts["name"],
         project=texts["project"],
         status=texts["status"],
         url=texts["url"],
         commit=commit,
-        parameters=tuple(sorted(parameters.items())),
-        metrics=tuple(sorted(metrics, key=lambda one: (one.metric, one.variant))),
-        artifacts=(*artifacts, *models),
+        parameters=tuple(sorted((name, text(value, "a parameter")) for name, value in parameters.items())),
+        metrics=tuple(sorted(_metrics(task.get("metrics")), key=lambda metric: (metric.metric, metric.variant))),
+        artifacts=(
+            *(_artifact(artifact) for artifact in items(task.get("artifacts"), "artifacts")),
+            *(_model(model) for model in items(task.get("models"), "models")),
+        ),
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Unreadable(f"a text is wanted, not {value!r:.60}")
-    return value
+def _metrics(value: Any) -> Iterator[Metric]:
+    for title, variants in mapping(value, "metrics").items():
+        for series, values in mapping(variants, "the series of a metric").items():
+            numbers = mapping(values, "the values of a metric")
+            yield Metric(title, series, *(_metric_value(numbers.get(which)) for which in ("last", "min", "max")))
 
 
-def _matching(value: Any, is_id: Callable[[str], bool]) -> str:
-    if not is_id(_text(value)):
-        raise Unreadable(f"no such name is possible: {value!r:.60}")
-    return str(value)
+def _metric_value(value: Any) -> float:
+    """The number as it stands there: an integer stays one, so that it is written back as it was."""
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if not isinstance(value, float):  # NaN and infinities that somebody wrote as JavaScript does
+        number(value, "a value of a metric")
+    return cast(float, value)
 
 
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise Unreadable(f"a list is wanted, not {value!r:.60}")
-    return value
+def _artifact(value: Any) -> Artifact:
+    artifact = mapping(value, "an artifact")
+    name, uri, digest = (text(artifact.get(key), f"an artifact's {key}") for key in ("name", "uri", "hash"))
+    size = artifact.get("size")
+    return Artifact(name, "artifact", uri, digest, None if size is None else integer(size, "an artifact's size"))
 
 
-def _value(value: Any) -> float:
-    if isinstance(value, bool) or (isinstance(value, str) and value not in ("nan", "inf", "-inf")):
-        raise Unreadable(f"a number is wanted, not {value!r:.60}")
-    number = float(value)  # whether any float can hold it
-    return number if isinstance(value, str) else value
-
-
-def _size(value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise Unreadable(f"a size is wanted, not {value!r:.60}")
-    return value
+def _model(value: Any) -> Artifact:
+    model = mapping(value, "a model")
+    return Artifact(text(model.get("name"), "a model's name"), "model", text(model.get("uri"), "a model's uri"))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.base.jsonvalue import finite
+from git_clearml.base.jsonvalue import Malformed, finite, parse_object
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.model import MONITOR, Result
 from git_clearml.git.notes_ref import MAX_BYTES
@@ -95,10 +95,10 @@ def _age(task: RecordedTask) -> tuple[str, str, str]:
 def _parse(text: bytes) -> RecordedTask | None:
     """The task of a line, None for a line that is none of ours."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = parse_object(text)
+    except Malformed:
         return None
-    if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+    if document.get("schema") != SCHEMA:
         return None
     values = {name: document.get(name) for name in (*_TEXTS, "task", "recorded")}
     texts = {name: value for name, value in values.items() if isinstance(value, str)}

@@ -111,7 +111,7 @@ def lock_at(repository: Repository, commit: str) -> lock.Lock | None:
         return None
     try:
         return lock.from_text(repository.blobs([name])[name].decode("utf-8"))
-    except ValueError:  # Unreadable, or no UTF-8
+    except ValueError:  # Malformed, or no UTF-8
         return None
 
 

@@ -71,8 +71,8 @@ def same(one: str, other: str) -> bool:
 def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> str:
     """The comment's body, never over the limit (of at least 16,384); `old` is the body that it replaces."""
     current = history.current(page.report)
-    told = history.entries(old)
-    earlier = [entry for entry in told if current is None or entry.commit != current.commit][: history.MOST_ENTRIES]
+    told = history.rows_of(old)
+    earlier = [entry for entry in told if current is None or entry.commit != current.commit][: history.MOST_ROWS]
     kept = [] if page.apart else [*([current] if current else []), *earlier]
     head = [marker(page.label, apart=page.apart), history.line(kept)]
     tail = [*_history(page, () if page.apart else earlier, limit // 8), _footer(page)]

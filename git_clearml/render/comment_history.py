@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
+from git_clearml.base.jsonvalue import items, parse
 from git_clearml.base.sanitize import sanitize
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
 
-MOST_ENTRIES = 10
+MOST_ROWS = 10
 _LINE = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
 
 
@@ -28,18 +28,18 @@ class HistoryRow:
     url: str = ""
 
 
-def entries(body: str) -> tuple[HistoryRow, ...]:
+def rows_of(body: str) -> tuple[HistoryRow, ...]:
     """The commits that a comment of ours has told about, newest first; what is damaged is left out."""
-    found = _LINE.match(body.replace("\r\n", "\n").partition("\n")[2])
-    if not found:
+    match = _LINE.match(body.replace("\r\n", "\n").partition("\n")[2])
+    if not match:
         return ()
     try:
-        rows = json.loads(base64.b64decode(found[1], validate=True))
-    except (ValueError, binascii.Error, RecursionError):
+        documents = items(parse(base64.b64decode(match[1], validate=True)), "history")
+    except ValueError:  # Malformed, or no base64
         return ()
-    read = [_entry(row) for row in rows] if isinstance(rows, list) else []
-    unique = {entry.commit: entry for entry in reversed(read) if entry}
-    return tuple(reversed(unique.values()))[: MOST_ENTRIES + 1]
+    rows = [_row(document) for document in documents]
+    unique = {row.commit: row for row in reversed(rows) if row}
+    return tuple(reversed(unique.values()))[: MOST_ROWS + 1]
 
 
 def current(report: VerifyReport) -> HistoryRow | None:
@@ -60,11 +60,11 @@ def line(kept: Sequence[HistoryRow]) -> str:
     return f"<!-- git-clearml history: {packed} -->"
 
 
-def _entry(row: object) -> HistoryRow | None:
+def _row(document: object) -> HistoryRow | None:
     """One row of the history, None when it is not one of ours."""
-    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(cell, str) for cell in row):
+    if not isinstance(document, list) or len(document) != 4 or not all(isinstance(cell, str) for cell in document):
         return None
-    commit, outcome, task, url = row
+    commit, outcome, task, url = document
     if not is_hash(commit) or outcome not in {one.value for one in Outcome}:
         return None
     return HistoryRow(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")

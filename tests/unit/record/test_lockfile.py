@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_clearml.base.jsonvalue import Malformed
 from git_clearml.clearml.model import Artifact, Result
 from git_clearml.model import Metric
-from git_clearml.record.lockfile import Lock, Unreadable, from_text, merged, to_text, without_secrets
+from git_clearml.record.lockfile import Lock, from_text, merged, to_text, without_secrets
 from tests.support.builders import HASH, OTHER_HASH
 
 RESULT = Result(
@@ -197,7 +198,7 @@ def changed(**fields: Any) -> str:
     ],
 )
 def test_what_is_no_lock_of_ours(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Malformed):
         from_text(text)
 
 
@@ -243,6 +244,6 @@ def test_whatever_a_server_says_can_be_written_and_read(found: list[Result]) -> 
 def test_whatever_stands_in_the_file_is_read_or_refused(text: str) -> None:
     try:
         from_text(text)
-    except Unreadable:
+    except Malformed:
         return
     raise AssertionError("no such text is a lock")

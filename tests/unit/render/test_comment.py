@@ -391,14 +391,14 @@ def told_about(*commits: str) -> str:
 
 def test_the_history_is_read_back() -> None:
     names = [f"{number:040x}" for number in range(1, 15)]
-    found = history.entries(told_about(*names))
+    found = history.rows_of(told_about(*names))
     assert [entry.commit for entry in found] == names[:-12:-1]
     assert found[0] == HistoryRow(names[-1], Outcome.VERIFIED, "train", URL)
 
 
 def test_the_same_commit_again_is_one_entry() -> None:
     body = told_about(OTHER, HEAD, HEAD)
-    assert [entry.commit for entry in history.entries(body)] == [HEAD, OTHER]
+    assert [entry.commit for entry in history.rows_of(body)] == [HEAD, OTHER]
     assert view.comment(Page(report()), body) == body
     assert view.same(view.comment(Page(report()), body.replace("\n", "\r\n") + "\r\n"), body)
 
@@ -431,17 +431,17 @@ GOOD = [HEAD, "verified", "train", URL]
     ],
 )
 def test_a_damaged_history_is_dropped(body: str) -> None:
-    assert history.entries(body) == ()
+    assert history.rows_of(body) == ()
     assert view.comment(Page(report()), body) == view.comment(Page(report()))
 
 
 def test_what_is_good_in_a_history_is_kept() -> None:
-    assert [entry.commit for entry in history.entries(packed([GOOD, [OTHER, "x", "", ""], GOOD]))] == [HEAD]
+    assert [entry.commit for entry in history.rows_of(packed([GOOD, [OTHER, "x", "", ""], GOOD]))] == [HEAD]
 
 
 def test_comments_that_stand_apart_carry_no_history() -> None:
     body = view.comment(Page(report(), apart=True), told_about(OTHER))
-    assert history.entries(body) == ()
+    assert history.rows_of(body) == ()
     assert view.is_marked(body, "verify", apart=True)
     assert not view.is_marked(body, "verify")
     assert "Earlier" not in body
