@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from git_clearml.base import jsonvalue
+from git_clearml.base.files import private_directory, read_limited, write_whole
 from git_clearml.base.ids import is_clearml_id, is_hex
 from git_clearml.errors import CannotDecide
 
@@ -26,22 +26,20 @@ class Journal:
 
     def task(self, digest: str) -> str:
         """The task of an open launch, "" when there is none."""
-        path = self._directory / _checked(digest)
-        try:
-            with path.open("rb") as file:
-                task = json.loads(file.read(_MOST))["task"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        content = read_limited(self._directory / _checked(digest), _MOST)
+        if isinstance(content, str):
             return ""
-        return task if isinstance(task, str) and is_clearml_id(task) else ""
+        try:
+            task = jsonvalue.text(jsonvalue.parse_object(content).get("task"), "task")
+        except jsonvalue.Malformed:
+            return ""
+        return task if is_clearml_id(task) else ""
 
     def open(self, digest: str, task: str) -> None:
         """Writes the launch down. Raises CannotDecide when that cannot be: a kill could make a second task then."""
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._directory, prefix=".new-")
-            with os.fdopen(handle, "w") as file:
-                json.dump({"schema": 1, "task": task}, file)
-            os.replace(name, self._directory / _checked(digest))
+            private_directory(self._directory)
+            write_whole(self._directory / _checked(digest), json.dumps({"schema": 1, "task": task}).encode("ascii"))
         except OSError as error:
             raise CannotDecide(
                 f"the launch cannot be written down in {self._directory}: {error.strerror}", "is the disk full?"

@@ -53,10 +53,13 @@ def write_whole(
         raise
 
 
-def private_directory(path: str | os.PathLike[str]) -> None:
-    """Makes the directory, and those above it that are missing, for our user alone. Raises OSError."""
+def private_directory(path: str | os.PathLike[str], levels: int = 2) -> None:
+    """Makes the directory for our user alone, and those above it that are missing: `levels` of them at most.
+
+    Raises OSError; a repository that has been deleted meanwhile is not made again.
+    """
     parent = os.path.dirname(path)
-    if parent and not os.path.isdir(parent):
-        private_directory(parent)
+    if levels > 1 and parent and not os.path.isdir(parent):
+        private_directory(parent, levels - 1)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)

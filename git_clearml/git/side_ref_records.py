@@ -7,11 +7,11 @@ import json
 import math
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from git_clearml.base.files import read_limited
+from git_clearml.base import jsonvalue
+from git_clearml.base.files import private_directory, read_limited, write_whole
 from git_clearml.base.ids import is_clearml_id, is_hash, side_ref_commit
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
@@ -77,23 +77,15 @@ def write(repository: Repository, side_ref: SideRef) -> None:
     """Writes the record whole, under another name, and renames it. Raises CannotDecide where it cannot be kept."""
     directory = _directory(repository)
     path = os.path.join(directory, f"{leaf_of(side_ref.ref, side_ref.commit)}.json")
-    temporary = ""
+    document = {key: value for key, value in asdict(side_ref).items() if key in _KEPT}
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".new-")  # mode 0600
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump({key: value for key, value in asdict(side_ref).items() if key in _KEPT}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        private_directory(directory)
+        write_whole(path, json.dumps(document).encode("ascii"), durable=True)
     except OSError as error:
         raise CannotDecide(
             f"the record of a side ref cannot be written to {directory}: {error.strerror}",
             "mend that, or push the branch: without its record the side ref would never be deleted",
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def forget(repository: Repository, side_ref: SideRef) -> None:
@@ -108,9 +100,9 @@ def _read(path: str, leaf: str) -> SideRef | None:
     if isinstance(content, str):
         return None
     try:
-        document = {**_ADDED, **json.loads(content)}
+        document = {**_ADDED, **jsonvalue.parse_object(content)}
         found = SideRef(**{name: document[name] for name in _KEPT})
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (jsonvalue.Malformed, KeyError):
         return None
     texts = (found.ref, found.remote, found.url, found.commit, found.task, found.pid_started, found.host, found.server)
     if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts):

@@ -5,17 +5,16 @@ Every change is planned first (`plan_install`, `plan_uninstall`) and then applie
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
 import stat
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_clearml.base.files import write_whole
 from git_clearml.errors import NotARepository, UsageError
 
 if TYPE_CHECKING:  # printing help must not load GitPython
@@ -300,16 +299,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".git-clearml-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text())
-        os.chmod(name, 0o777 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    write_whole(path, text(), mode=0o777 & ~_umask(), prefix=".git-clearml-")
 
 
 def _umask() -> int:

@@ -6,16 +6,14 @@ that a reader sees the old one, the new one or none; a process that is killed le
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 
 from git_clearml.base import process as processes
-from git_clearml.base.files import read_limited
+from git_clearml.base.files import private_directory, read_limited, write_whole
 from git_clearml.base.ids import is_hash
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
@@ -33,21 +31,9 @@ class RunStore:
     def write(self, record: RunRecord) -> None:
         """Writes or replaces the record, atomically and for good (fsync). Raises OSError."""
         directory = os.path.join(self._root, record.commit)
-        for one in (os.path.dirname(self._root), self._root, directory):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(one, 0o700)
+        private_directory(directory, levels=3)
         content = json.dumps(run_records.to_json(record), indent=1).encode("ascii")
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{record.id}.", suffix=".tmp", dir=directory)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, os.path.join(directory, f"{record.id}.json"))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_whole(os.path.join(directory, f"{record.id}.json"), content, durable=True, prefix=f".{record.id}.")
 
     def of_commits(self, commits: Iterable[str]) -> list[RunRecord | Damaged]:
         """Every record of these commits, by full hash, in no order that means anything."""

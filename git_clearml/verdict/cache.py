@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from git_clearml import __version__
+from git_clearml.base import jsonvalue
+from git_clearml.base.files import private_directory, read_limited, write_whole
 from git_clearml.settings.policy import Policy
 
 _MOST = 4096  # bytes of one file
@@ -45,13 +45,15 @@ class Remembered:
 
     def recall(self, key: str) -> bool:
         """Was this verified within the lifetime? Damage, a foreign file, or a time to come is a no."""
-        try:
-            with (self._directory / key).open("rb") as file:
-                document = json.loads(file.read(_MOST))
-            age = self._now() - float(document["verified"])
-            return bool(document["key"] == key and 0 <= age < self._lifetime)
-        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        content = read_limited(self._directory / key, _MOST)
+        if isinstance(content, str):
             return False
+        try:
+            document = jsonvalue.parse_object(content)
+            age = self._now() - jsonvalue.number(document.get("verified"), "verified")
+        except jsonvalue.Malformed:
+            return False
+        return document.get("key") == key and 0 <= age < self._lifetime
 
     def remember(self, keys: Iterable[str]) -> None:
         """Writes down what was just verified. Where that cannot be, the next hook asks again."""
@@ -59,22 +61,12 @@ class Remembered:
         if not keys or not self._lifetime:
             return
         with contextlib.suppress(OSError):
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_directory(self._directory)
             self._clear_away()
         for key in keys:
             with contextlib.suppress(OSError):
-                self._write(key)
-
-    def _write(self, key: str) -> None:
-        handle, name = tempfile.mkstemp(dir=self._directory, prefix=".new-")  # mode 0600
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump({"key": key, "verified": self._now()}, file)
-            os.replace(name, self._directory / key)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+                content = json.dumps({"key": key, "verified": self._now()}).encode("ascii")
+                write_whole(self._directory / key, content)
 
     def _clear_away(self) -> None:
         """Forgets what has expired, once there are many; what a killed hook left half-written goes with it."""

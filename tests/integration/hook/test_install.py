@@ -487,7 +487,7 @@ def test_a_disk_that_is_full_leaves_the_former_hook(repo: Repo, monkeypatch: pyt
         raise OSError(28, "No space left on device", "pre-push")
 
     with monkeypatch.context() as patch:
-        patch.setattr("git_clearml.hook.install.os.chmod", full)
+        patch.setattr("git_clearml.base.files.os.fchmod", full)
         assert "No space left on device" in call(repo, "install", status=2).talk()[0]
     assert listing(hooks(repo))["pre-push"] == before["pre-push"]
     assert [name for name in os.listdir(hooks(repo)) if name.startswith(".git-clearml-")] == []

@@ -88,6 +88,9 @@ def test_directories_are_for_our_user_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="directory"):
         private_directory(tmp_path / "file" / "below")
+    with pytest.raises(OSError, match="No such file"):
+        private_directory(tmp_path / "deleted" / "clearml" / "runs")
+    assert not (tmp_path / "deleted").exists()
 
 
 def test_what_is_read_has_its_limit(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_no_half(tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("git_clearml.verdict.cache.json.dump", full)
+    monkeypatch.setattr("git_clearml.base.files.os.replace", full)
     memory(tmp_path).remember([KEY])
     assert os.listdir(file_of(tmp_path).parent) == []
     assert not memory(tmp_path).recall(KEY)
