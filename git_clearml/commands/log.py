@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     most = None if arguments.sort else arguments.max_count
     with (
         contextlib.closing(source),
-        contextlib.closing(history.walk(arguments.ranges, arguments.paths, most=most)) as blocks,
+        contextlib.closing(history.walk(repository, arguments.ranges, arguments.paths, most=most)) as blocks,
     ):
         decorated = source.decorated(blocks)
         if arguments.sort:

@@ -137,11 +137,11 @@ def _planned(repository: Any, words: Sequence[str]) -> list[Any]:
         hook = Path(place, "pre-push")
         hook.write_text(_CAPTURE.format(place=shlex.quote(place)))
         hook.chmod(0o700)
-        status, _, err = repository.run("-c", f"core.hooksPath={place}", "push", "--dry-run", *words)
+        dry_run = ("-c", f"core.hooksPath={place}", "push", "--dry-run", *words)
+        result = repository.run(*dry_run, remote=True, may_ask=True)
         told = sorted(Path(place).glob("remote.*"))
-        if status and not told:
-            lines = [line for line in err.splitlines() if line.strip()]
-            raise CannotDecide(f"git push would fail: {lines[0] if lines else f'exit status {status}'}", "git push")
+        if result.status and not told:
+            raise CannotDecide(f"git push would fail: {result.reason}", "git push")
         if not told:  # it runs on every push; not where programs may not be run
             raise CannotDecide(
                 f"git push --dry-run ran no hook in {tempfile.gettempdir()}", "set TMPDIR to another place"

@@ -99,14 +99,10 @@ def accepted(
 def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> None:
     if not remote:
         raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", _HINT)
-    status, _, err = repository.run(
-        "fetch", "--depth=1", "--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name,
-        env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout,
-    )  # fmt: skip
-    if status:
-        raise NotFetched(
-            f"{name[:12]} is not in this clone, and {remote} does not hand it out: {_said(err, status)}", _HINT
-        )
+    words = ("--depth=1", "--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
+    result = repository.run("fetch", *words, timeout=timeout, remote=True)
+    if result.status:
+        raise NotFetched(f"{name[:12]} is not in this clone, and {remote} does not hand it out: {result.reason}", _HINT)
 
 
 def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
@@ -114,11 +110,11 @@ def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
     if not ref:
         return ""
     remote = _remote(repository)
-    arguments = ("ls-remote", "--quiet", "--", remote, ref)
-    status, out, err = repository.run(*arguments, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=timeout)
-    name = out.decode("utf-8", "replace").partition("\t")[0].strip()
-    if status or not is_hash(name):
-        raise NotFetched(f"{remote or 'the remote'} does not tell where {ref} is: {_said(err, status)}", _HINT)
+    result = repository.run("ls-remote", "--quiet", "--", remote, ref, timeout=timeout, remote=True)
+    name = result.text.partition("\t")[0]
+    if result.status or not is_hash(name):
+        why = result.reason if result.status else "no such ref"
+        raise NotFetched(f"{remote or 'the remote'} does not tell where {ref} is: {why}", _HINT)
     return name
 
 
@@ -132,11 +128,3 @@ def _remote(repository: Repository) -> str:
 def _written(repository: Repository, content: bytes) -> str:
     """The blob of this content, made here."""
     return repository.read("hash-object", "-w", "--stdin", stdin=content).decode("ascii").strip()
-
-
-def _said(err: str, status: int) -> str:
-    """The line in which git says why; without a URL, which may hold a password."""
-    lines = [line.strip() for line in err.splitlines() if line.strip() and "://" not in line]
-    found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
-    found = found.removeprefix("fatal: ").removeprefix("error: ")
-    return found or (f"exit status {status}" if status else "no such ref")

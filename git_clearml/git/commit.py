@@ -6,6 +6,7 @@ import re
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import decode
 
 _NOBODY = ("git-clearml", "git-clearml@users.invalid")  # no mail ever goes to .invalid (RFC 2606)
 _COMMITTER = re.compile(r"\s*([^<>\x00-\x1f]*[^<>\x00-\x1f\s])\s*<([^<>\x00-\x20]+)>\s*")
@@ -19,11 +20,11 @@ def identity(repository: Repository, committer: str) -> dict[str, str]:
     """
     name, mail = _NOBODY
     if committer:
-        found = _COMMITTER.fullmatch(committer)
-        if not found:
+        match = _COMMITTER.fullmatch(committer)
+        if not match:
             raise UsageError(f"not a committer: {committer!r}", '--committer "Name <name@example.com>"')
-        name, mail = found.groups()
-    elif not any(repository.run("var", f"GIT_{who}_IDENT")[0] for who in _WHO):
+        name, mail = match.groups()
+    elif not any(repository.run("var", f"GIT_{who}_IDENT").status for who in _WHO):
         return {}
     return {f"GIT_{who}_{what}": value for who in _WHO for what, value in (("NAME", name), ("EMAIL", mail))}
 
@@ -35,17 +36,17 @@ def make(repository: Repository, tree: str, parent: str, message: str, committer
     """
     signs = dict(repository.config()).get("commit.gpgsign", "false").lower()
     options = ["-S"] if signs in ("true", "yes", "on", "1", "") else []
-    status, out, err = repository.run(
+    result = repository.run(
         "-c", "i18n.commitEncoding=UTF-8", "commit-tree", *options, "-p", parent, tree,
-        stdin=message.encode("utf-8", "surrogateescape"), env=identity(repository, committer),
+        stdin=message.encode("utf-8", "surrogateescape"), env=identity(repository, committer), may_ask=True,
     )  # fmt: skip
-    if status:
-        said = (err.strip().splitlines() or [f"exit status {status}"])[0]
-        raise CannotDecide(f"git commit-tree failed: {said}", "git commit must work in this clone first")
-    return out.decode("ascii").strip()
+    if result.status:
+        raise CannotDecide(f"git commit-tree failed: {result.reason}", "git commit must work in this clone first")
+    return result.text
 
 
 def message_of(repository: Repository, commit: str) -> str:
     """A commit's message, without empty lines around it."""
-    out = repository.read("show", "-s", "--no-show-signature", "--encoding=UTF-8", "--format=%B", commit)
-    return out.decode("utf-8", "surrogateescape").strip()
+    return decode(
+        repository.read("show", "-s", "--no-show-signature", "--encoding=UTF-8", "--format=%B", commit)
+    ).strip()

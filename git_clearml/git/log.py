@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
+from git_clearml.git.repository import Repository
+from git_clearml.git.runner import DAMAGED, reason
 
-_BLOCK = 65_536
 _FIELDS = "%H%x00%h%x00%s"
-# Nobody's configuration changes what we read, and no replacement objects are looked at, as in repository.py.
-_ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
 
 
 @dataclass(frozen=True)
@@ -26,53 +22,40 @@ class LogEntry:
 
 
 def walk(
-    ranges: Sequence[str], paths: Sequence[str], *, most: int | None = None
+    repository: Repository, ranges: Sequence[str], paths: Sequence[str], *, most: int | None = None
 ) -> Generator[list[LogEntry], None, None]:
     """The commits that `git log <ranges> -- <paths>` names here, in its order, whenever there are some; at most `most`.
 
-    Close it, and git ends too. Raises UnknownRevision, UsageError for paths outside of the repository, and
-    CannotDecide for all else that git stumbles over, maybe after some commits.
+    Paths are seen from the repository object's directory. Close it, and git ends too. Raises UnknownRevision,
+    UsageError for paths outside of the repository, and CannotDecide for all else that git stumbles over, maybe after
+    some commits.
     """
-    command = ["git", "--no-pager", "log", "-z", f"--format={_FIELDS}", "--encoding=UTF-8", "--no-color", "--no-notes"]
-    command += ["--no-show-signature", *([] if most is None else [f"--max-count={most}"])]
-    command += ["--end-of-options", *ranges, "--", *paths]
-    with tempfile.TemporaryFile() as talk:
-        environment = {**os.environ, **_ENVIRONMENT}
-        git = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=talk, bufsize=0
-        )
-        try:
-            yield from _commits(git)
-            status = git.wait()
-        finally:
-            git.kill()
-            git.communicate()
-        if status:
-            talk.seek(0)
-            raise _explained(talk.read(10_000).decode("utf-8", "replace"), ranges)
+    words = ["-z", f"--format={_FIELDS}", "--encoding=UTF-8", "--no-color", "--no-notes", "--no-show-signature"]
+    words += [*([] if most is None else [f"--max-count={most}"]), "--end-of-options", *ranges, "--", *paths]
+    with repository.stream("log", *words) as stream:
+        yield from _parsed(stream)
+    if stream.status:
+        raise _explained(reason(stream.stderr, stream.status), ranges)
 
 
-def _commits(git: subprocess.Popen[bytes]) -> Iterator[list[LogEntry]]:
-    assert git.stdout is not None
+def _parsed(blocks: Iterable[bytes]) -> Iterator[list[LogEntry]]:
     rest = b""
-    while block := git.stdout.read(_BLOCK):  # unbuffered: what there is, not what would fill a buffer
+    for block in blocks:
         fields = (rest + block).split(b"\0")
         whole = (len(fields) - 1) // 3 * 3
         rest = b"\0".join(fields[whole:])
-        texts = [one.decode("utf-8", "replace") for one in fields[:whole]]
+        texts = [field.decode("utf-8", "replace") for field in fields[:whole]]
         if texts:
-            yield [LogEntry(*three) for three in zip(texts[0::3], texts[1::3], texts[2::3], strict=True)]
+            yield [LogEntry(*triple) for triple in zip(texts[0::3], texts[1::3], texts[2::3], strict=True)]
 
 
-def _explained(talk: str, ranges: Sequence[str]) -> Error:
-    lines = [line.removeprefix("fatal: ").strip() for line in talk.splitlines() if line.startswith("fatal: ")]
-    said = lines[0] if lines else "git log failed"
-    if "does not have any commits yet" in said or (not ranges and "bad default revision" in said):
+def _explained(why: str, ranges: Sequence[str]) -> Error:
+    if "does not have any commits yet" in why or (not ranges and "bad default revision" in why):
         return UnknownRevision("this repository has no commits yet", "commit something first")
     unknown = ("bad revision", "unknown revision", "Invalid revision range", "ambiguous", " only has ")
-    if any(word in said for word in unknown) or said.removeprefix("bad object ") in ranges:
-        named = f"no such revision or range: {', '.join(repr(one) for one in ranges)}"
+    if any(word in why for word in unknown) or why.removeprefix("bad object ") in ranges:
+        named = f"no such revision or range: {', '.join(repr(rev) for rev in ranges)}"
         return UnknownRevision(named, "git log --oneline; a path is written after --")
-    if "outside repository" in said or "pathspec" in said:
-        return UsageError(said, "git clearml log -- <path>")
-    return CannotDecide(f"git log failed: {said}", "git fsck tells whether the repository is sound")
+    if "outside repository" in why or "pathspec" in why:
+        return UsageError(why, "git clearml log -- <path>")
+    return CannotDecide(f"git log failed: {why}", DAMAGED)

@@ -7,14 +7,14 @@ is touched: a bare repository will do.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import PublishFailed
+from git_clearml.errors import CannotDecide, PublishFailed
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import DAMAGED, stdin_lines
 
 REF = "refs/notes/clearml"
 _TRIES = 30  # of a write that others are quicker than
@@ -23,7 +23,9 @@ _FANNED_OUT = 256  # notes from which on directories are made of their first two
 _NOBODY = b"git-clearml <git-clearml@users.invalid>"
 """Who writes a note where git knows no name, as on most CI runners. No mail ever goes to .invalid (RFC 2606)."""
 
-_URL = re.compile(r"'?[\w+.-]+://[^\s']*'?")
+MAX_BYTES = 4_000_000
+"""A longer note is none of ours: it is not read."""
+
 
 Changes = dict[str, "bytes | None"]
 """Path -> content of a notes tree; None for a file that goes away."""
@@ -41,8 +43,8 @@ class Note:
 
 def tip_of(repository: Repository, ref: str = REF) -> str:
     """The commit that a ref is at, "" for none."""
-    status, out, _ = repository.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
-    return "" if status else out.decode("ascii", "replace").strip()
+    result = repository.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return "" if result.status else result.text
 
 
 def files(repository: Repository, tip: str) -> list[Note]:
@@ -63,33 +65,38 @@ def files(repository: Repository, tip: str) -> list[Note]:
 
 def batches(notes: Iterable[Note]) -> Iterator[list[Note]]:
     """The notes in parts that may be in memory at once, the notes of one commit in one part."""
-    some: list[Note] = []
+    batch: list[Note] = []
     total = 0
     for note in notes:
-        if total > _AT_ONCE and note.commit != some[-1].commit:
-            yield some
-            some, total = [], 0
-        some.append(note)
+        if total > _AT_ONCE and note.commit != batch[-1].commit:
+            yield batch
+            batch, total = [], 0
+        batch.append(note)
         total += note.size
-    if some:
-        yield some
+    if batch:
+        yield batch
 
 
 def contents(repository: Repository, notes: Iterable[Note]) -> dict[str, bytes]:
-    """Object -> content of those notes that are here and not too long. One git process."""
-    asked = list(dict.fromkeys(note.blob for note in notes if 0 < note.size <= MAX_BYTES))
-    if not asked:
+    """Object -> content of those notes that are here and not too long. One git process.
+
+    A partial clone fetches notes without their content, and gets that now. Raises CannotDecide.
+    """
+    names = list(dict.fromkeys(note.blob for note in notes if 0 < note.size <= MAX_BYTES))
+    if not names:
         return {}
-    lines = "".join(f"{one}\n" for one in asked).encode()
-    out = repository.read("cat-file", "--batch=%(objectsize)", stdin=lines)
-    found, place = {}, 0
-    for one in asked:
+    words = ("cat-file", "--batch=%(objectsize)")
+    result = repository.run(*words, stdin=stdin_lines(names), env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)
+    if result.status:
+        raise CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
+    out, texts, place = result.stdout, {}, 0
+    for name in names:
         end = out.index(b"\n", place)
         header, place = out[place:end], end + 1
         if header.isdigit():  # else it says that the object is missing
-            found[one] = out[place : place + int(header)]
+            texts[name] = out[place : place + int(header)]
             place += int(header) + 1
-    return found
+    return texts
 
 
 def by_commit(tree: Iterable[Note]) -> dict[str, list[Note]]:
@@ -131,11 +138,11 @@ def write(
         if not made and not merged:
             return False
         stream = b"".join(_stream(who, message, tip, merged, made))
-        status, _, err = repository.run("fast-import", "--quiet", "--done", stdin=stream)
-        if not status:
+        result = repository.run("fast-import", "--quiet", "--done", stdin=stream)
+        if not result.status:
             return True
-        if tip_of(repository) == tip and not any(word in err for word in _HELD):
-            raise PublishFailed(f"the note could not be written: {said(err)}", "git fsck; is the disk full?")
+        if tip_of(repository) == tip and not any(word in result.stderr for word in _HELD):
+            raise PublishFailed(f"the note could not be written: {result.reason}", "git fsck; is the disk full?")
         sleep(0.01 * attempt)
     raise PublishFailed(
         "the note could not be written: the notes are locked", f"is another git at work? else remove {REF}.lock"
@@ -159,16 +166,5 @@ def _stream(who: bytes, message: str, tip: str, merged: str, changes: Changes) -
 
 def _committer(repository: Repository) -> bytes:
     """Name, address and time as git would commit now; a name of ours where git knows none."""
-    status, out, _ = repository.run("var", "GIT_COMMITTER_IDENT")
-    return out.strip() if not status and out.strip() else _NOBODY + b" %d +0000" % int(time.time())
-
-
-def said(err: str) -> str:
-    """The line in which git says why; without its URL, which may hold a password."""
-    lines = [_URL.sub("the remote", line.strip()) for line in err.splitlines() if line.strip()]
-    found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
-    return found.removeprefix("fatal: ").removeprefix("error: ") or "git does not say why"
-
-
-MAX_BYTES = 4_000_000
-"""A longer note is none of ours: it is not read."""
+    result = repository.run("var", "GIT_COMMITTER_IDENT")
+    return result.stdout.strip() if not result.status and result.text else _NOBODY + b" %d +0000" % int(time.time())

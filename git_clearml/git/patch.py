@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import DAMAGED, entries, lines, reason, stdin_lines
 
 LIMIT = 500_000
 """Characters of a diff; the SDK's own limit for what it stores with a task (max_diff_size_bytes)."""
@@ -77,21 +77,21 @@ def difference(repository: Repository, remote: Remote, commit: str, *, timeout: 
 
 def _base(repository: Repository, tips: Sequence[str], commit: str) -> str:
     """The newest ancestor that a tip reaches, "" for none; of several, one that none of the others descends from."""
-    lines = remotes.unreached(repository, tips, commit, "--boundary", "--topo-order")
-    found = [line[1:] for line in lines if line.startswith("-")]
-    if len(found) > 1:
-        found = repository.read("merge-base", "--independent", *found).decode("ascii").split()
-    return found[0] if found else ""
+    listed = remotes.unreached(repository, tips, commit, "--boundary", "--topo-order")
+    bases = [line[1:] for line in listed if line.startswith("-")]
+    if len(bases) > 1:
+        bases = lines(repository.read("merge-base", "--independent", *bases))
+    return bases[0] if bases else ""
 
 
 def _changes(repository: Repository, base: str, commit: str) -> list[_Change]:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-    entries = repository.read(*words, base, commit).decode("utf-8", "surrogateescape").split("\0")[:-1]
-    found = []
-    for raw, path in zip(entries[0::2], entries[1::2], strict=True):
+    fields = entries(repository.read(*words, base, commit))
+    changes = []
+    for raw, path in zip(fields[0::2], fields[1::2], strict=True):
         before, after, old, new, _ = raw.removeprefix(":").split(" ")
-        found.append(_Change(path, (before, after), (old, new)))
-    return found
+        changes.append(_Change(path, (before, after), (old, new)))
+    return changes
 
 
 def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Change]) -> str:
@@ -136,33 +136,27 @@ def _impossible(base: str, why: str) -> UsageError:
 
 def _small_blobs(repository: Repository, changes: Sequence[_Change]) -> dict[str, bytes]:
     """The content of the blobs that are small enough for an LFS pointer or a link."""
-    names = dict.fromkeys(name for one in changes for name in one.blobs if name.strip("0"))
-    asked = "".join(f"{name}\n" for name in names).encode("ascii")
-    sizes = repository.read("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked).decode("ascii")
-    pairs = (line.split(" ") for line in sizes.splitlines())
+    names = dict.fromkeys(name for change in changes for name in change.blobs if name.strip("0"))
+    asking = ("cat-file", "--batch-check=%(objectname) %(objectsize)")
+    env = {"GIT_NO_REPLACE_OBJECTS": "1"}
+    sizes = repository.run(*asking, stdin=stdin_lines(names), env=env, remote=True)  # a partial clone fetches them now
+    if sizes.status:
+        raise CannotDecide(f"git cat-file failed: {sizes.reason}", DAMAGED)
+    pairs = (line.split(" ") for line in sizes.lines)
     return repository.blobs([name for name, size in pairs if size.isdigit() and int(size) <= _POINTER])
 
 
 def _patch(repository: Repository, base: str, commit: str) -> bytes:
     """What git says, and no more of it than is needed to see that it is too long."""
-    most = 4 * LIMIT + 1  # a character has four bytes at most
-    env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_DIFF_OPTS": ""}
-    with tempfile.TemporaryFile() as err:
-        words = ["git", *_PATCH.split(), base, commit]
-        place = repository.top or repository.git_dir
-        with subprocess.Popen(
-            words, cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
-        ) as process:
-            assert process.stdout is not None
-            content = process.stdout.read(most)
-            if len(content) == most:
-                process.kill()
-        err.seek(0)
-        said = remotes.said(err.read().decode("utf-8", "replace"), process.returncode)
-    if len(content) == most:
-        raise _impossible(base, f"it has more than {LIMIT:,} characters")
-    if process.returncode:
-        raise CannotDecide(f"git diff-tree failed: {said}", "git fsck tells whether the repository is sound")
+    most = 4 * LIMIT  # a character has four bytes at most
+    content = b""
+    with repository.stream(*_PATCH.split(), base, commit, env={"GIT_DIFF_OPTS": ""}) as stream:
+        for block in stream:
+            content += block
+            if len(content) > most:
+                raise _impossible(base, f"it has more than {LIMIT:,} characters")
+    if stream.status:
+        raise CannotDecide(f"git diff-tree failed: {reason(stream.stderr, stream.status)}", DAMAGED)
     return content
 
 
@@ -188,8 +182,7 @@ def _proved(repository: Repository, base: str, commit: str, content: bytes) -> b
         env = {"GIT_INDEX_FILE": os.path.join(directory, "index")}
         place = ("-C", repository.top or repository.git_dir, *_PLAIN.split())
         repository.read(*place, "read-tree", base, env=env)
-        status, _, _ = repository.run(*place, *_APPLY.split(), stdin=content + b"\n", env=env)
-        if status:
+        if repository.run(*place, *_APPLY.split(), stdin=content + b"\n", env=env).status:
             return False
-        status, out, _ = repository.run(*place, "write-tree", env=env)
-    return not status and out.decode("ascii").strip() == repository.trees([commit])[commit]
+        tree = repository.run(*place, "write-tree", env=env)
+    return not tree.status and tree.text == repository.trees([commit])[commit]

@@ -96,9 +96,14 @@ def stdin_lines(texts: Iterable[str]) -> bytes:
 
 
 def reason(stderr: str, status: int) -> str:
-    """The line in which git, or a hook, says why: the first fatal error or error, else the first line."""
-    candidates = [line.strip() for line in stderr.split("\n") if line.strip() and not line.startswith(_NOISE)]
-    first = next((line for line in candidates if line.startswith(("fatal:", "error:"))), "".join(candidates[:1]))
+    """The line in which git, or a hook, says why: the first fatal error or error, else the first line.
+
+    Without the credentials of any URL. "exit status N" where nothing was said.
+    """
+    spoken = [line.strip() for line in stderr.split("\n") if line.strip()]
+    telling = [line for line in spoken if not line.startswith(_NOISE)]
+    errors = [line for line in telling or spoken if line.startswith(("fatal:", "error:"))]
+    first = "".join((errors or telling)[:1])
     plain = first.removeprefix("fatal: ").removeprefix("error: ")
     return _PASSWORD.sub("//", plain) or f"exit status {status}"
 

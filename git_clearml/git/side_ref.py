@@ -19,6 +19,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref_records as records
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import GitResult
 from git_clearml.git.side_ref_records import SIDE_REFS, SideRef, recorded
 
 __all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
@@ -70,7 +71,7 @@ def push(
     command = [*_ALONE, f"--force-with-lease={ref}:"]  # it must be new
     hint = "push the branch; a check does without: git clearml check-runnable --as-diff"
     try:
-        status, out, err = remotes.ask(repository, remote, command, [f"{commit}:{ref}"], timeout=timeout, pushing=True)
+        pushed = remotes.run(repository, remote, command, [f"{commit}:{ref}"], timeout=timeout, pushing=True)
     except TimedOut as error:
         later = "the next check deletes the side ref if it did arrive"
         raise TimedOut(error.message, f"{hint}; {later}") from None
@@ -84,10 +85,10 @@ def push(
         raise
     made = replace(made, arriving=False)
     told(made)
-    if status:
+    if pushed.status:
         if _taken_back(repository, remote, made):
             told(None)
-        raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(out, err, status)}", hint)
+        raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(pushed)}", hint)
     _forget_tracking(repository, leaf)
     return made
 
@@ -129,12 +130,12 @@ def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, time
     """Deletes the ref; False when it was not there. Raises as `delete` does."""
     records.leaf_of(ref, commit)
     command = [*_ALONE, f"--force-with-lease={ref}:{commit}"]
-    status, out, err = remotes.ask(repository, remote, command, [f":{ref}"], timeout=timeout, pushing=True)
-    if not status:
+    pushed = remotes.run(repository, remote, command, [f":{ref}"], timeout=timeout, pushing=True)
+    if not pushed.status:
         return True
     there = remotes.at(repository, remote, ref, timeout=_ASKING)
     if there == commit:
-        why, hint = _why(out, err, status), f"git push {remote.shown} --delete {ref}"
+        why, hint = _why(pushed), f"git push {remote.shown} --delete {ref}"
         raise NotDeleted(f"{ref} could not be deleted from {remote.shown}: {why}", hint)
     if there:
         hint = f"if nobody needs it: git push {remote.shown} --delete {ref}"
@@ -181,11 +182,12 @@ def _taken_back(repository: Repository, remote: Remote, side_ref: SideRef) -> bo
     return True
 
 
-def _why(out: str, err: str, status: int) -> str:
+def _why(pushed: GitResult) -> str:
     """Why a push failed: the remote's reason for refusing the ref, and the line that says more."""
-    refused = [line.rpartition("\t")[2].strip() for line in out.splitlines() if line.startswith("!\t")]
-    words = [*refused[:1], remotes.said(err, status)]
-    return "; ".join(word for word in words if not (refused and word.startswith("exit status")))
+    refusal = remotes.refusal(pushed)
+    if refusal and pushed.reason.startswith("exit status"):
+        return refusal
+    return "; ".join(filter(None, (refusal, pushed.reason)))
 
 
 def _remote_of(repository: Repository, side_ref: SideRef) -> Remote:
@@ -201,7 +203,6 @@ def _forget_tracking(repository: Repository, leaf: str) -> None:
 
     pre-commit runs no hook for commits that a tracking ref reaches: ours would open its gate.
     """
-    status, out, _ = repository.run("for-each-ref", "--format=%(refname)")
-    for ref in out.decode("utf-8", "surrogateescape").splitlines():
-        if ref.endswith(f"/git-clearml/{leaf}") and not status:
+    for ref in repository.run("for-each-ref", "--format=%(refname)").lines:
+        if ref.endswith(f"/git-clearml/{leaf}"):
             repository.run("update-ref", "-d", ref)

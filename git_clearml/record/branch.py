@@ -107,13 +107,13 @@ def _remote(repository: Repository, wanted: str) -> Remote:
 
 def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, str]:
     """Every branch of the remote with its commit, without our own side refs."""
-    status, out, err = remotes.ask(repository, remote, ["ls-remote", "--quiet", "--heads"], timeout=timeout)
-    if status:
+    result = remotes.run(repository, remote, ["ls-remote", "--quiet", "--heads"], timeout=timeout)
+    if result.status:
         raise Unreachable(
-            f"{remote.shown} does not tell its branches: {remotes.said(err, status)}",
+            f"{remote.shown} does not tell its branches: {result.reason}",
             f"git ls-remote {remote.shown} must work first; look at the network, the URL and your rights",
         )
-    pairs = (line.split("\t", 1) for line in out.split("\n") if "\t" in line)
+    pairs = (line.split("\t", 1) for line in result.lines if "\t" in line)
     return {
         ref.removeprefix(HEADS): name
         for name, ref in pairs
@@ -123,10 +123,10 @@ def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, 
 
 def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], timeout: float) -> None:
     """Gets these commits. It does not matter who does: another fetch of this clone may be at it."""
-    status, _, err = remotes.ask(repository, remote, _FETCH, [HEADS + name for name in heads], timeout=timeout)
-    if status and set(heads.values()) - set(repository.trees(heads.values())):
+    result = remotes.run(repository, remote, _FETCH, [HEADS + name for name in heads], timeout=timeout)
+    if result.status and set(heads.values()) - set(repository.trees(heads.values())):
         raise Unreachable(
-            f"{remote.shown} does not hand out {listed(list(heads))}: {remotes.said(err, status)}",
+            f"{remote.shown} does not hand out {listed(list(heads))}: {result.reason}",
             f"git fetch {remote.shown} must work first; --branch asks for one branch only",
         )
 

@@ -23,6 +23,7 @@ from git_clearml.errors import CannotDecide, Interrupted, PublishFailed
 from git_clearml.git import commit as commits
 from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import lines
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile as lock
 from git_clearml.record import tree as results_files
@@ -226,7 +227,7 @@ class _Execution:
     def _recorded(self, parent: str) -> str:
         """The commit since the run that has recorded just this, "" for none."""
         words = ("--full-history", f"--max-count={_MOST_LOCKS}", f"{self._plan.commit}..{parent}", "--", code.LOCK)
-        for name in self._repository.read("-C", self._root, "rev-list", *words).decode("ascii").splitlines():
+        for name in lines(self._repository.read("-C", self._root, "rev-list", *words)):
             if self._covers(results_files.lock_at(self._repository, name), self._plan.results):
                 there = results_files.entries(self._repository, name, [change.path for change in self._plan.changes])
                 if all(there[change.path] == change.after for change in self._plan.changes):
@@ -292,16 +293,14 @@ class _Execution:
         """Pushes; "" when it went through, else why not."""
         words = ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"]
         ref = f"{self.made}:{results_branch.HEADS}{target.branch}"
-        status, out, err = remotes.ask(
-            self._repository, target.remote, words, [ref], timeout=self._left(), pushing=True
-        )  # fmt: skip
-        if not status:
+        pushed = remotes.run(self._repository, target.remote, words, [ref], timeout=self._left(), pushing=True)
+        if not pushed.status:
             return ""
-        reason = next((line.rpartition("\t")[2] for line in out.splitlines() if line.startswith("!")), "")
+        reason = remotes.refusal(pushed)
         if "[rejected]" not in reason:
-            for line in [line for line in err.splitlines() if line.strip()][:_SHOWN]:
+            for line in [line for line in pushed.stderr.split("\n") if line.strip()][:_SHOWN]:
                 self._say(sanitize(line, 300))
-        return reason or remotes.said(err, status)
+        return reason or pushed.reason
 
     def _finished(self, action: str, commit: str, target: Target) -> Done:
         """Lets the checked-out branch follow, and forgets what was kept and is on the remote now."""

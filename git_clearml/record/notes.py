@@ -177,14 +177,14 @@ def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
         "fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=",
     )  # fmt: skip
     try:
-        status, _, err = remotes.ask(repository, remote, words, [f"+{REF}:{_FETCHED}"], timeout=max(0.1, timeout))
+        fetched = remotes.run(repository, remote, words, [f"+{REF}:{_FETCHED}"], timeout=max(0.1, timeout))
     except CannotDecide as error:
         raise PublishFailed(f"the remote's notes could not be fetched: {error.message}", error.hint) from None
-    if status and "couldn't find remote ref" in err:
+    if fetched.status and "couldn't find remote ref" in fetched.stderr:
         return ""
-    if status and not any(word in err for word in (".lock", "cannot lock ref")):  # else another fetch of this clone
-        said = notes_ref.said(err)
-        raise PublishFailed(f"the remote's notes could not be fetched: {said}", f"git fetch <remote> {REF}")
+    locked = any(word in fetched.stderr for word in (".lock", "cannot lock ref"))  # by another fetch of this clone
+    if fetched.status and not locked:
+        raise PublishFailed(f"the remote's notes could not be fetched: {fetched.reason}", f"git fetch <remote> {REF}")
     return notes_ref.tip_of(repository, _FETCHED)
 
 
@@ -193,13 +193,10 @@ def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
     words = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
     refs = [f"{REF}:{REF}"]
     try:
-        status, out, err = remotes.ask(repository, remote, words, refs, timeout=max(0.1, timeout), pushing=True)
+        pushed = remotes.run(repository, remote, words, refs, timeout=max(0.1, timeout), pushing=True)
     except CannotDecide as error:
         return error.message
-    if not status:
-        return ""
-    lines = out.splitlines()
-    return next((line.rpartition("\t")[2] for line in lines if line.startswith("!")), "") or notes_ref.said(err)
+    return "" if not pushed.status else remotes.refusal(pushed) or pushed.reason
 
 
 def _remote(repository: Repository, name: str) -> Remote:

@@ -49,9 +49,9 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
     if not repository.top:
         raise UsageError("this repository is bare: there is no file to add", "record from a clone with a working tree")
     with _index(commit, repository) as env:
-        status, _, err = repository.run("--literal-pathspecs", *_SETTINGS, "add", "--", *paths, env=env)
-        if status:
-            raise UsageError(f"--add: {remotes.said(err, status)}", "git status shows what there is to add")
+        adding = repository.run("--literal-pathspecs", *_SETTINGS, "add", "--", *paths, env=env)
+        if adding.status:
+            raise UsageError(f"--add: {adding.reason}", "git status shows what there is to add")
         out = repository.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit, env=env)
     fields = out.decode("utf-8", "surrogateescape").split("\0")
     changes = []
@@ -133,12 +133,13 @@ def follow(repository: Repository, target: Target, paths: Sequence[str]) -> str:
         return f"{here} has commits that {target.shown} lacks: git pull --rebase gets the results"
     indexed = _accept(repository, target.tip, paths)
     words = ("-c", "merge.verifySignatures=false", "-c", "merge.autoStash=false", "merge", "--ff-only", "--quiet")
-    status, _, err = repository.run("-C", repository.top, *words, target.tip)
-    if not status:
+    # What a checkout runs, hooks and filters, may need the network.
+    merging = repository.run("-C", repository.top, *words, target.tip, remote=True)
+    if not merging.status:
         return ""
     _restore(repository, target.tip, indexed)
-    in_the_way = listed([line[1:] for line in err.splitlines() if line.startswith("\t")])
-    why = f"{remotes.said(err, status)} {in_the_way}".rstrip()
+    in_the_way = listed([line[1:] for line in merging.stderr.split("\n") if line.startswith("\t")])
+    why = f"{merging.reason} {in_the_way}".rstrip()
     return f"{here} does not follow: {why}; git pull gets the results"
 
 

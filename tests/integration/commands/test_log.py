@@ -459,8 +459,7 @@ def test_the_first_lines_come_before_the_last_commit_is_read(gate: Gate, tmp_pat
 @pytest.mark.slow
 def test_git_does_not_outlive_a_reader_that_leaves(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     fast_history(gate.repo, 20_000)
-    monkeypatch.chdir(gate.repo.path)
-    blocks = history.walk(["long"], [])
+    blocks = history.walk(Repository(str(gate.repo.path)), ["long"], [])
     assert next(blocks)
     blocks.close()
     with pytest.raises(ChildProcessError):

@@ -523,7 +523,7 @@ def test_the_remote_lost_its_notes_meanwhile(pair: tuple[Repo, Repo, Repo]) -> N
         ),
         (
             lambda repo, remote: write_hook(repo.path / ".git" / "hooks" / "pre-push", "#!/bin/sh\nexit 1\n"),
-            "failed to push some refs to the remote",
+            "failed to push some refs to",
         ),
     ],
 )

@@ -33,6 +33,7 @@ def test_bytes_that_are_not_utf8_go_in_and_out_unchanged() -> None:
         ("fatal: bad object abc\n", "bad object abc"),
         ("warning: something\nerror: no\nfatal: later\n", "no"),
         ("To https://example.com/x.git\n ! [rejected]\nerror: failed to push some refs to 'x'\n", "! [rejected]"),
+        ("error: failed to push some refs to 'x'\n", "failed to push some refs to 'x'"),
         ("hint: do this\nhook: tests fail\nand more\n", "hook: tests fail"),
         ("warning: lazy fetching disabled; some objects may not be available\nfatal: bad tree\n", "bad tree"),
         ("fatal: no 'https://me:s3cret@example.com/x.git/': 403\n", "no 'https://example.com/x.git/': 403"),
