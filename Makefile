@@ -7,7 +7,7 @@ READY = $(VENV)/.ready
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
-	@echo "make test   the test suite"
+	@echo "make test   the test suite; make test T=tests/unit/git only what is there, in seconds"
 	@echo "make slow   the tests that take seconds each: kills at every point, thousands of commits"
 	@echo "make fuzz   the property tests with new examples, many of them"
 	@echo "make check  ruff and mypy --strict"

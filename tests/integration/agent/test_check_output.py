@@ -132,7 +132,7 @@ def on_a_terminal(yard: Yard, *words: str) -> tuple[int, str]:
     os.close(ours)
     text = b"".join(parts).decode()
     assert_no_secrets(text, yard.server.access_key, yard.server.secret_key)
-    return running.wait(30), text
+    return running.wait(120), text
 
 
 def test_on_a_terminal_there_is_one_live_line(stepped: Yard) -> None:

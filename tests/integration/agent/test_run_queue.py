@@ -442,7 +442,7 @@ def test_killed_and_called_again_after_the_end(number: int, yard: Yard) -> None:
     running = process(yard, *words)
     task = until_running(yard, running)
     running.send_signal(number)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=120)
     assert number == signal.SIGKILL or f"git clearml run --attach {task} --record notes\n" in err
     completes(yard, task)
     done = run(yard, *words)
@@ -545,7 +545,7 @@ def test_whoever_aborts_owes_no_record(yard: Yard) -> None:
     running = process(yard, *words)
     until_running(yard, running)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     Robot(yard.server, *DONE)
     assert run(yard, *words).status == 0
     assert len(launched(yard)) == 2
@@ -561,7 +561,7 @@ def test_the_record_is_made_whoever_reads_the_end(yard: Yard) -> None:
     task = running.stdout.readline().strip()
     running.stdout.close()
     running.stderr.read()
-    assert running.wait(timeout=30) == 128 + signal.SIGPIPE
+    assert running.wait(timeout=120) == 128 + signal.SIGPIPE
     running.stderr.close()
     assert task in note(yard)
     done = run(yard, *RECORDED, "--", "python", "train.py")
@@ -576,7 +576,7 @@ def test_interrupted(number: int, status: int, abort: bool, yard: Yard) -> None:
     running = process(yard, "--queue", "gpu", "--wait", *flags, "--", "python", "train.py")
     task = until_running(yard, running)
     running.send_signal(number)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=120)
     assert running.returncode == status
     assert yard.server.tasks[task]["status"] == ("stopped" if abort else "in_progress")
     assert bool(side_refs(yard)) is not abort

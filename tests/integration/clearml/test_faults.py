@@ -24,7 +24,7 @@ META = {"result_code": 200, "result_subcode": 0, "result_msg": "OK"}
 OK = json.dumps({"meta": META, "data": {"tasks": [], "scroll_id": "s"}}).encode()
 BASIC = base64.b64encode(f"{ACCESS_KEY}:{SECRET_KEY}".encode()).decode()
 PATIENT, SHORT = 10.0, 0.4  # seconds: for a server that answers, and for one that does not
-LATE = 8.0  # seconds that a busy machine may add to a budget
+LATE = 60.0  # seconds that a busy machine may add to a budget
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_unresolvable(gate: Gate) -> None:
 
 def test_a_name_server_that_hangs(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: hanging.wait(20) and [])
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: hanging.wait(200) and [])
     undecided(ask(gate, "http://clearml.invalid", budget=SHORT), "timeout")
     hanging.set()
 
@@ -155,7 +155,7 @@ def test_hung_up_once_then_fine(gate: Gate) -> None:
 def test_429_for_an_hour(gate: Gate) -> None:
     gate.server.fail_next(429, headers={"Retry-After": "3600"}, count=9)
     started = time.monotonic()
-    result = gate.verify("--timeout", "20")
+    result = gate.verify("--timeout", "200")
     undecided(result, "unreachable")
     assert time.monotonic() - started < LATE
     assert len(result.calls) == 1

@@ -519,7 +519,7 @@ side_refs.push(repository, remotes.pushed_to(repository), sys.argv[1])
 def test_killed(yard: Yard, when: str) -> None:
     """`kill -9` of us while git pushes, and after it: the next one finds the record, and the ref goes."""
     if when == "before it arrived":
-        write_hook(yard.hook, "#!/bin/sh\nkill -9 $(ps -o ppid= -p $PPID)\nexit 0\n")
+        write_hook(yard.hook, "#!/bin/sh\nkill -9 $(cut -d' ' -f4 /proc/$PPID/stat)\nexit 0\n")
     done = subprocess.run(
         [sys.executable, "-c", KILLED.format(end="os.kill(os.getpid(), 9)"), yard.repo.head],
         cwd=yard.repo.path,
@@ -541,7 +541,7 @@ def test_killed(yard: Yard, when: str) -> None:
 
 def wait_for_git(yard: Yard, left: SideRef) -> None:
     """The git that outlived us has come to its end when the ref is there."""
-    for _ in range(500):
+    for _ in range(6000):
         if left.ref in side(yard.remote):
             return
         time.sleep(0.01)

@@ -198,7 +198,7 @@ def test_a_terminal_of_its_own_is_not_needed(yard: Yard) -> None:
     yard.install().task()
     done = subprocess.run(
         ["setsid", "sh", "-c", "git push origin main <&-"],
-        cwd=yard.repo.path, env=yard.environment(), capture_output=True, text=True, check=False, timeout=30,
+        cwd=yard.repo.path, env=yard.environment(), capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert os.path.exists(yard.remote.path / "refs" / "heads" / "main")

@@ -228,7 +228,7 @@ def test_two_hooks_at_once(yard: Yard) -> None:
         process.stdin.write(given)
         process.stdin.close()
     for process in running:
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         assert process.stderr
         process.stderr.close()
     yard.server.latency = 0.0
@@ -248,7 +248,7 @@ def kill_hook_during_push(yard: Yard, number: int, moment: float) -> tuple[int, 
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
-    return push.wait(30), time.monotonic() - started
+    return push.wait(120), time.monotonic() - started
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_interrupted_before_the_push(queue: bool, yard: Yard) -> None:
     while not (yard.repo.path.parent / "pushing").exists():
         assert running.poll() is None, running.communicate()
     running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=120)
     (kept,) = yard.repo.git("for-each-ref", "--format=%(objectname)", "refs/clearml/results").split()
     assert running.returncode == 143
     assert f"the results commit is kept, and not pushed: {kept}; by hand: git push origin {kept[:12]}:refs/" in err

@@ -179,7 +179,7 @@ def test_two_runs_at_once_do_not_mix(repo: Repo) -> None:
     both = [_start(repo, one) for one in words]
     made = [child.stdout.readline().strip() for child in both if child.stdout]
     for child in both:
-        child.communicate(timeout=30)
+        child.communicate(timeout=120)
         assert child.returncode == 0
     found = {record.command[-1]: [session.id for session in record.sessions] for record in records(repo)}
     assert found == {"one": [made[0]], "two": [made[1]]}
@@ -482,7 +482,7 @@ def test_signals_to_us_reach_the_command_once_and_we_outlive_it(repo: Repo, name
     assert _line(child) == "ready"
     child.send_signal(getattr(signal, name))
     assert _line(child) == f"got {name}"
-    out, _ = child.communicate("end\n", timeout=30)
+    out, _ = child.communicate("end\n", timeout=120)
     assert (out, child.returncode) == ("", 7)
     assert records(repo)[0].exit_status == 7
 
@@ -491,7 +491,7 @@ def test_an_interrupted_command_is_recorded_as_failed(repo: Repo) -> None:
     child = _start(repo, command("run", "sh", "-c", "echo ready; read line; exit 0"))
     assert _line(child) == "ready"
     child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=30) == 130
+    assert child.wait(timeout=120) == 130
     assert "exit 130" in child.communicate()[1]
     assert "run-failed" in verify(repo).codes
 
@@ -531,7 +531,7 @@ def test_what_was_ignored_stays_ignored(repo: Repo) -> None:
     nohup = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command("run", sys.executable, "-S", "-c", check)]
     child = _start(repo, nohup)
     assert _line(child).strip() == "1"  # SIG_IGN
-    child.communicate(timeout=30)
+    child.communicate(timeout=120)
 
 
 def test_a_run_that_is_killed_leaves_an_open_record_that_never_verifies(repo: Repo) -> None:
@@ -548,7 +548,7 @@ def test_a_run_that_is_killed_leaves_an_open_record_that_never_verifies(repo: Re
     assert answer.status == 1
     assert "run-failed" in answer.codes
     assert any("killed" in message for message in answer.messages)
-    child.communicate(timeout=30)
+    child.communicate(timeout=120)
     assert inside("run", "true", cwd=repo.path).status == 0
 
 
@@ -568,5 +568,5 @@ threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 with Late() as signals:
     sys.exit(signals.run(["sh", "-c", "exit 7"], {"PATH": "/usr/bin:/bin"}).status)
 """
-    done = subprocess.run([sys.executable, "-c", script], env=process_environment(), timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", script], env=process_environment(), timeout=120, check=False)
     assert done.returncode == 7

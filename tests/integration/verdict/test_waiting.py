@@ -72,16 +72,16 @@ def test_waiting_has_an_end(gate: Gate, from_variable: bool) -> None:
         result = gate.verify("--wait", env={"GIT_CLEARML_WAIT_TIMEOUT": "0.1"})
     else:
         result = gate.verify("--wait", "--wait-timeout", "0.1")
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
     assert (result.status, result.json["outcome"]) == (4, "pending")
     assert result.json["notes"] == ["still pending after 0.1 s (--wait-timeout)"]
 
 
 def test_each_asking_has_a_budget_of_its_own(gate: Gate) -> None:
-    gate.server.latency = 0.06
+    gate.server.latency = 0.3
     task = gate.server.tasks[gate.task(status="in_progress")]
     gate.server.hook = after(7, lambda: task.update(status="completed"))
-    assert gate.verify("--wait", "--timeout", "0.35").status == 0
+    assert gate.verify("--wait", "--timeout", "2").status == 0
 
 
 def test_not_waiting_when_not_asked(gate: Gate) -> None:
@@ -106,7 +106,7 @@ def waiting(gate: Gate) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     try:
-        assert asked.wait(20)
+        assert asked.wait(120)
         yield process
     finally:
         process.kill()
@@ -117,9 +117,9 @@ def waiting(gate: Gate) -> Iterator[subprocess.Popen[str]]:
 def test_interrupted_while_waiting(waiting: subprocess.Popen[str], gate: Gate, number: int, status: int) -> None:
     started = time.monotonic()
     waiting.send_signal(number)
-    out, err = waiting.communicate(timeout=10)
+    out, err = waiting.communicate(timeout=120)
     assert waiting.returncode == status
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
     assert out == ""
     assert err.splitlines()[-1] == "git clearml: interrupted"
     assert "Traceback" not in err
@@ -135,9 +135,9 @@ def test_interrupted_while_the_server_is_silent(gate: Gate) -> None:
             command("verify"), cwd=gate.repo.path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         while not server.connections and process.poll() is None:
-            os.sched_yield()
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "git clearml: interrupted\n")
 
 
