@@ -24,6 +24,7 @@ from git_clearml.agent.watch import Ending, Watch
 from git_clearml.base import process as processes
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import lease as owners
+from git_clearml.clearml import projects, queues
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
@@ -121,7 +122,7 @@ class Checking:
                 passed = _ended(check, Ending(CheckOutcome.RUNNABLE, words))
                 return replace(passed, task=earlier, url=agents.page_of(api, earlier), earlier=True)
         api.renew()
-        queue = agents.queue(api, rules.queue)
+        queue = queues.queue(api, rules.queue)
         if not queue.workers:
             return explaining.without_worker(api, check)
         source = launching.source(
@@ -134,7 +135,7 @@ class Checking:
         self._notes += [*source.notes, *notes]
         sweeping.sweep(self._repository, api, archive=rules.archive != "never", say=self._progress.event, now=self._now)
         api.renew()
-        project = agents.project(api, rules.project)
+        project = projects.project(api, rules.project)
         for note in self._notes:
             self._progress.event(note)
         self._launch(launching.of_source(launch, source), project, source, queue)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from git_clearml.agent import log as causes
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.watch import Watch
+from git_clearml.clearml import queues
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import CannotDecide, Error
@@ -71,7 +72,7 @@ def _hinted(check: Check) -> Check:
 def _unserved(api: ClearML, check: Check) -> Check:
     """A queue that lost its workers meanwhile is no fault of the commit."""
     try:
-        if agents.queue(api, check.queue).workers:
+        if queues.queue(api, check.queue).workers:
             return check
     except Error:
         return check
@@ -83,6 +84,6 @@ def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     words = f"no live worker serves the queue {check.queue!r}{' ' + when if when else ''}"
     hint = f"start one: clearml-agent daemon --queue {shlex.quote(check.queue)}"
     with contextlib.suppress(CannotDecide):
-        hint = f"{hint}; queues with workers: {agents.served(api)}"
+        hint = f"{hint}; queues with workers: {queues.served(api)}"
     outcome = CheckOutcome.NO_WORKER
     return replace(check, outcome=outcome, status=outcome.status, sentence=words, hint=hint)

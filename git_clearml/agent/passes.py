@@ -15,6 +15,7 @@ from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.config import LOGIN_HINT
 from git_clearml.errors import NotConfigured
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Equivalence, Runnable
@@ -24,7 +25,6 @@ from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Question
 from git_clearml.verdict.server import ServerEvidence
-from git_clearml.verdict.sources import HINT
 
 _MOST = 100  # trees in one request
 _FIELDS = ("id", "status", "tags", "last_update", leased_tasks.property_of(owners.CHECK))
@@ -143,7 +143,9 @@ def _server(source: Evidence) -> ClearML:
     """The server that has passed checks on record. Raises NotConfigured for local evidence, which has none."""
     if isinstance(source, ServerEvidence):
         return source.api
-    raise NotConfigured("the policy wants a passed check-runnable, which only a ClearML server has on record", HINT)
+    raise NotConfigured(
+        "the policy wants a passed check-runnable, which only a ClearML server has on record", LOGIN_HINT
+    )
 
 
 def _trees(repository: Repository, question: Question, verdict: Verdict) -> list[str]:

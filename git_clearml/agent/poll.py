@@ -10,6 +10,7 @@ from typing import TypeVar
 from git_clearml.agent import watch as watching
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
+from git_clearml.clearml import response
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Seen
@@ -102,6 +103,6 @@ def _events_after(api: ClearML, task: str, since: int) -> list[tuple[int, str]]:
     """
     asked = {"task": task, "batch_size": _MOST, "navigate_earlier": False}
     asked |= {"from_timestamp": since - 1} if since else {}
-    events = agents.objects(api.call("events.get_task_log", asked), "events")
+    events = response.objects(api.call("events.get_task_log", asked), "events")
     moments = [(one.get("timestamp"), str(one.get("msg") or "")) for one in events]
     return sorted((moment, text) for moment, text in moments if isinstance(moment, int) and moment >= since)

@@ -23,6 +23,7 @@ from git_clearml.base import process as processes
 from git_clearml.base.ids import is_hex
 from git_clearml.base.progress import Progress
 from git_clearml.clearml import lease as owners
+from git_clearml.clearml import projects, queues
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML
@@ -75,7 +76,7 @@ class QueueRun:
         found = self._found()
         if found:
             return Started(found, agents.page_of(self._api, found), attached=True)
-        queue = agents.queue(self._api, self._order.queue)
+        queue = queues.queue(self._api, self._order.queue)
         if not queue.workers:
             self._notes.append(f"no live worker serves the queue {queue.name!r} just now: the task waits for one")
         try:
@@ -127,7 +128,7 @@ class QueueRun:
         if document is None or draft.owner.side_ref:
             agents.archive(self._api, draft.task)
             return ""
-        queue = agents.queue(self._api, self._order.queue)
+        queue = queues.queue(self._api, self._order.queue)
         item = owners.to_property(replace(draft.owner, task=draft.task), owners.RUN)
         agents.set_property(self._api, draft.task, document, item)
         self._journal.open(self._order.digest, draft.task)
@@ -139,7 +140,7 @@ class QueueRun:
     def _launch(self, queue: Queue) -> None:
         order, api, launched = self._order, self._api, self._launched
         api.renew()
-        project = agents.project(api, order.launch.project) if order.launch.project else ""
+        project = projects.project(api, order.launch.project) if order.launch.project else ""
         source = launching.source(self._repository, order.commit.hash, override=order.repository)
         if source.needs_side_ref:
             try:

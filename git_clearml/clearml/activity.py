@@ -12,7 +12,7 @@ from git_clearml.clearml import response as answers
 from git_clearml.clearml.model import MONITOR
 
 
-def shown(document: Mapping[str, Any]) -> bool:
+def has_reported(document: Mapping[str, Any]) -> bool:
     """Has the task reported anything of its own: a scalar, a plot, an image, or an iteration?
 
     The resource monitor's metrics do not count, nor, once it has reported, the iteration: that may be its seconds.

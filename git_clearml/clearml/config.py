@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from git_clearml.errors import BadSetting, NotConfigured
 
-_LOGIN_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
+LOGIN_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
 _FALSE = {"false", "0", "no", "off", "n", "f"}
 _TRUE = {"true", "1", "yes", "on", "y", "t", ""}
 
@@ -73,7 +73,7 @@ def read_server(environment: Mapping[str, str]) -> Server | None:
         return None
     missing = [name for name, value in (("access key", key), ("secret key", secret), ("host", host)) if not value]
     if missing:
-        raise NotConfigured(f"the ClearML {' and '.join(missing)} is missing; the rest is configured", _LOGIN_HINT)
+        raise NotConfigured(f"the ClearML {' and '.join(missing)} is missing; the rest is configured", LOGIN_HINT)
     api_host = api_url(host)
     return Server(api_host, web_url(web, api_host), key, secret, _verification(verify), origin)
 

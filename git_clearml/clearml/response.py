@@ -67,10 +67,15 @@ def _number(value: Any) -> float | None:
 
 def documents(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The tasks of an answer. Raises BadAnswer, as the other functions here do for a value of the wrong type."""
-    tasks = data.get("tasks")
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise BadAnswer("the server answered without a list of tasks", WHICH)
-    return tasks
+    return objects(data, "tasks")
+
+
+def objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The list of objects under a key. Raises BadAnswer for anything else."""
+    values = data.get(key)
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise BadAnswer(f"the server answered without a list of {key}", WHICH)
+    return values
 
 
 def identity(document: Mapping[str, Any]) -> str:

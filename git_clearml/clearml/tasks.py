@@ -1,4 +1,4 @@
-"""ClearML's queues and agents: puts tasks on queues, looks at them, ends them. Over clearml_api, and nothing else.
+"""Tasks on a ClearML server: makes them, puts them on queues, looks at them, ends them.
 
 Every id that a server sends is checked before it is used again: an empty one would mean some other task. Numbers in
 brackets are points of the README of tests/contract/recordings.
@@ -6,22 +6,18 @@ brackets are points of the README of tests/contract/recordings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.base.sanitize import sanitize
-from git_clearml.clearml import activity as signs
-from git_clearml.clearml import query
+from git_clearml.clearml import activity, query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Launch, Queue, Seen
-from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, Refused, UsageError
+from git_clearml.clearml.model import Launch, Seen
+from git_clearml.errors import BadAnswer, CannotDecide, Refused, UsageError
 
 STOPPING = "stopping"  # the status's message by which an agent learns that it is to abort the task [28]
 _UNKNOWN_TASK = (400, 101)  # result code and subcode [17]
-_SEEN_SECONDS = 120  # an idle agent reports every 30 s; one that died stays listed for 600 [30]
 _FIELDS = (
     "id",
     "status",
@@ -36,69 +32,6 @@ _FIELDS = (
 )
 _WITH_PLOTS = ("in_progress", "stopped", "closed", "published", "publishing")
 _MOST_LINES = 400  # events of the console log, each of which may hold several lines
-
-
-def queue(api: ClearML, name: str) -> Queue:
-    """The queue of exactly this name, with its live workers. Two requests; no queue is ever made here.
-
-    Raises BadSetting that lists the queues which have workers when there is none, and the errors of ClearML.call.
-    """
-    data = api.call("queues.get_all", {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"]})
-    found = [one for one in objects(data, "queues") if one.get("name") == name]
-    workers = _workers(api)
-    if not found:
-        known = f"queues with workers: {_listed(workers)}" if workers else "no worker serves any queue just now"
-        raise BadSetting(f"there is no queue {name!r} on {api.server.api}", known)
-    identity = answers.identity(found[0])
-    return Queue(identity, name, sum(identity in ids for ids in workers.values()))
-
-
-def served(api: ClearML) -> str:
-    """The queues that live workers serve, for a message."""
-    return _listed(_workers(api))
-
-
-def _workers(api: ClearML) -> dict[str, dict[str, str]]:
-    """Live worker -> the ids and names of the queues that it serves."""
-    data = api.call("workers.get_all", {"last_seen": _SEEN_SECONDS})
-    found = {}
-    for worker in objects(data, "workers"):
-        queues = worker.get("queues") or []
-        if not isinstance(queues, list):
-            raise BadAnswer("the server sent a worker whose queues are no list", answers.WHICH)
-        pairs = [one for one in queues if isinstance(one, dict)]
-        found[answers.text(worker, "id")] = {answers.text(one, "id"): answers.text(one, "name") for one in pairs}
-    return found
-
-
-def _listed(workers: Mapping[str, Mapping[str, str]]) -> str:
-    names = sorted({sanitize(name, 60) for queues in workers.values() for name in queues.values() if name})
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "none"
-
-
-def project(api: ClearML, name: str) -> str:
-    """The id of the project of exactly this name, made with its parents when there is none [18].
-
-    Raises UsageError for a name that no project can have, and the errors of ClearML.call.
-    """
-    if len(name.strip()) < 3:
-        raise UsageError(f"{name!r} is no name for a project: ClearML wants three characters or more", "see --project")
-    found = _project(api, name)
-    if found:
-        return found
-    try:
-        return answers.identity(api.call("projects.create", {"name": name, "description": ""}, repeat=False))
-    except CannotDecide:
-        found = _project(api, name)  # somebody was quicker, or the answer was lost
-        if found:
-            return found
-        raise
-
-
-def _project(api: ClearML, name: str) -> str:
-    body = {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"], "search_hidden": True}
-    found = [one for one in objects(api.call("projects.get_all", body), "projects") if one.get("name") == name]
-    return answers.identity(found[0]) if found else ""
 
 
 def body(launch: Launch, project_id: str, properties: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -199,7 +132,7 @@ def look(api: ClearML, task: str) -> Seen:
     if document is None:
         return Seen("")
     status, iteration = answers.text(document, "status"), document.get("last_iteration")
-    alive = signs.shown(document) or (status in _WITH_PLOTS and _has_plots(api, task))
+    alive = activity.has_reported(document) or (status in _WITH_PLOTS and _has_plots(api, task))
     where = answers.part(document, "execution").get("queue")
     queue = where if isinstance(where, dict) else {"id": where}
     return Seen(
@@ -224,16 +157,16 @@ def document_of(api: ClearML, task: str, fields: Sequence[str]) -> Mapping[str, 
 def _has_plots(api: ClearML, task: str) -> bool:
     """Has the task's own code reported a plot? The task's document does not tell for long. One request."""
     try:
-        plots = objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
+        plots = answers.objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
     except BadAnswer:  # a server that cannot tell of plots
         return False
-    return any(signs.is_own(str(one.get("metric") or "")) for one in plots)
+    return any(activity.is_own(str(one.get("metric") or "")) for one in plots)
 
 
 def console(api: ClearML, task: str, most: int = _MOST_LINES) -> list[str]:
     """The last lines of the task's console log, oldest first. One request."""
     asked = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
-    events = objects(api.call("events.get_task_log", asked), "events")
+    events = answers.objects(api.call("events.get_task_log", asked), "events")
     return [line for event in reversed(events) for line in str(event.get("msg") or "").split("\n")]
 
 
@@ -284,11 +217,3 @@ def _done(data: Mapping[str, Any], key: str) -> None:
     """Raises BadAnswer where the server does not say that it did what it was asked to [13, 15, 16, 17]."""
     if not isinstance(data.get(key), int):
         raise BadAnswer("the server does not say that it did what it was asked to", answers.WHICH)
-
-
-def objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The list of objects under a key, or BadAnswer."""
-    found = data.get(key)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise BadAnswer(f"the server answered without a list of {key}", answers.WHICH)
-    return found

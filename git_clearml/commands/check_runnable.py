@@ -15,9 +15,9 @@ from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
-from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import tasks as agents
-from git_clearml.errors import CannotDecide, Error, NotConfigured, PublishFailed, UsageError
+from git_clearml.clearml.connect import connect
+from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
@@ -175,7 +175,7 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
         commit, rules, options.repository, packages, options.as_diff, options.force, remote=options.remote
     )
     try:
-        api = _api(console)
+        api = connect(os.environ, judgement.BUDGET, log=console.log)
     except CannotDecide as error:
         problem = Problem(error.code, error.message, error.hint)
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
@@ -204,15 +204,6 @@ def _show_plan(session: VerifySession, options: Options, console: Console) -> in
     document = agents.body(launching.of_source(launch, source), "<project>")
     console.product(json.dumps({"queue": launch.queue, **document}, indent=2))
     return 0
-
-
-def _api(console: Console) -> Any:
-    from git_clearml.clearml.client import ClearML
-
-    server = clearml_conf.read_server(os.environ)
-    if server is None:
-        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
-    return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
 
 
 def show(check: Check, form: str, console: Console) -> None:

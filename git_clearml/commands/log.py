@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
-from git_clearml.errors import CannotDecide, Error, NotConfigured, UnknownRevision, UsageError
+from git_clearml.clearml.connect import connect
+from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
 from git_clearml.git import log as history
 from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
@@ -132,7 +133,7 @@ class _Source:
         from git_clearml.clearml import results as task_results
 
         try:
-            self._api = self._api or _connected(self._timeout, self._console)
+            self._api = self._api or connect(os.environ, self._timeout, log=self._console.log)
             self._api.renew()
             found = task_results.of_commits(self._api, commits, metrics=self._metrics)
         except CannotDecide as error:
@@ -141,18 +142,6 @@ class _Source:
             self._console.say("git clearml: what follows is what is on record here")
             return {}
         return {commit: tuple(map(note_lines.recorded_task, reversed(results))) for commit, results in found.items()}
-
-
-def _connected(timeout: float, console: Console) -> ClearML:
-    """The server that is configured. Raises NotConfigured and BadSetting."""
-    from git_clearml.clearml import config as clearml_conf
-    from git_clearml.clearml.client import ClearML
-    from git_clearml.verdict import sources
-
-    server = clearml_conf.read_server(os.environ)
-    if server is None:
-        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
-    return ClearML(server, timeout, environment=os.environ, log=console.log)
 
 
 def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:

@@ -16,6 +16,7 @@ from git_clearml.base.console import Console
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.progress import Progress
 from git_clearml.base.sanitize import sanitize
+from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
 from git_clearml.errors import UsageError
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     flags = {"runnable.docker": arguments.docker, "runnable.requirements": arguments.requirements}
     flags["wait-timeout"] = arguments.wait_timeout
     judging = judgement.prepare(repository, judgement.VerifyRequest(flags=flags), context, passed_check)
-    api = run_waiting.connect(console)
+    api = connect(os.environ, judgement.BUDGET, log=console.log)
     call = Call(arguments, run_flags.wish_of(arguments), console, repository, judging, api, Progress(console))
     try:
         return run_waiting.attach(call) if arguments.attach else _launch(call, words)

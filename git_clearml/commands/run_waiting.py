@@ -16,10 +16,10 @@ from git_clearml.agent.queue_wait import Waited
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base.console import Console
 from git_clearml.base.progress import Progress
-from git_clearml.clearml import config, tasks
+from git_clearml.clearml import tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.commands import run_flags
-from git_clearml.errors import CannotDecide, Error, Interrupted, NotConfigured, PublishFailed
+from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed
 from git_clearml.forge import queue_job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
@@ -29,8 +29,6 @@ from git_clearml.record.model import RecordOptions
 from git_clearml.render import queue_run as view
 from git_clearml.report import result as reports
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import session as judgement
-from git_clearml.verdict import sources
 from git_clearml.verdict.session import VerifySession
 
 
@@ -70,14 +68,6 @@ class Awaited:
     where: Target | None
     settled: Callable[[], None]
     entry: Entry | None = None
-
-
-def connect(console: Console) -> ClearML:
-    """The configured server. Raises NotConfigured, and BadSetting for a configuration that cannot be used."""
-    server = config.read_server(os.environ)
-    if server is None:
-        raise NotConfigured("no ClearML credentials are configured", sources.HINT)
-    return ClearML(server, judgement.BUDGET, environment=os.environ, log=console.log)
 
 
 def attach(call: Call) -> int:

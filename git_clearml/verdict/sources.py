@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from git_clearml.clearml import config as clearml_conf
-from git_clearml.errors import NotConfigured
+from git_clearml.clearml.connect import connect, connect_if_configured
 from git_clearml.git.repository import Repository
 from git_clearml.verdict.evidence import Evidence
-
-HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
 
 
 def choose(
@@ -25,14 +22,13 @@ def choose(
     `auto` is the server when credentials are configured, else this clone; in CI always the server, since a checkout
     may bring records of its own. Raises NotConfigured and BadSetting.
     """
-    server = None if kind == "offline" else clearml_conf.read_server(environment)
-    if server is not None:
-        from git_clearml.clearml.client import ClearML
+    needs_server = kind == "server" or (kind == "auto" and in_ci(environment))
+    connecting = connect if needs_server else connect_if_configured
+    api = None if kind == "offline" else connecting(environment, budget, log=log)
+    if api is not None:
         from git_clearml.verdict.server import ServerEvidence
 
-        return ServerEvidence(ClearML(server, budget, environment=environment, log=log))
-    if kind == "server" or (kind == "auto" and in_ci(environment)):
-        raise NotConfigured("no ClearML credentials are configured", HINT)
+        return ServerEvidence(api)
     from git_clearml.verdict.offline import OfflineEvidence
 
     return OfflineEvidence(repository, environment=environment)

@@ -499,7 +499,7 @@ def test_many_queues_are_not_all_named(work: Bench) -> None:
 
 def test_nobody_works_at_all(work: Bench) -> None:
     work.world.server.store.workers.clear()
-    assert work.gate.call("check-runnable", "--queue", "gpu").talk()[1] == "no worker serves any queue just now"
+    assert work.gate.call("check-runnable", "--queue", "gpu").talk()[1] == "no queue has active workers"
 
 
 def test_a_log_that_cannot_be_read_is_said(work: Bench) -> None:

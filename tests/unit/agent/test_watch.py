@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from git_clearml.agent.model import CheckOutcome, Limits
 from git_clearml.agent.poll import pause
 from git_clearml.agent.watch import Watch, after, ending, run_end
-from git_clearml.clearml.activity import shown
+from git_clearml.clearml.activity import has_reported
 from git_clearml.clearml.model import MONITOR, Seen
 
 LIMITS = Limits(queued=1800.0, running=600.0, away=300.0)
@@ -223,4 +223,4 @@ def stats(title: str, *types: str) -> dict[str, Any]:
     ],
 )
 def test_the_tasks_own_reports_are_signs_of_life(document: dict[str, Any], expected: bool) -> None:
-    assert shown(document) == expected
+    assert has_reported(document) == expected
