@@ -113,11 +113,11 @@ def _check(
 def _told(job: Job, check: Check, console: Console) -> Check:
     """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
     from git_clearml.base import secrets as redaction
-    from git_clearml.forge import job_report as ci_job
+    from git_clearml.forge import job_report
 
     check = redaction.struck(check, redaction.secrets_in(os.environ))
     try:
-        ci_job.tell_check(job, check, environment=os.environ, command=console.command)
+        job_report.tell(job, check, environment=os.environ, command=console.command)
     except PublishFailed as error:
         problem = Problem(error.code, error.message, error.hint)
         check = replace(check, status=check.status or error.status, problems=(*check.problems, problem))

@@ -11,8 +11,8 @@ from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 
 if TYPE_CHECKING:
-    from git_clearml.forge.job import Job
-    from git_clearml.git.repository import Repository
+    from git_clearml.forge.comment import CommentOptions
+    from git_clearml.forge.connect import Workplace
     from git_clearml.render.comment import Section
     from git_clearml.report.model import VerifyReport
 
@@ -43,39 +43,26 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
     from git_clearml.base import secrets as redaction
-    from git_clearml.forge import comment as publishing
-    from git_clearml.forge import job as ci
-    from git_clearml.forge import job_report as ci_job
+    from git_clearml.forge import comment, current_job, job_report
+    from git_clearml.forge.connect import Workplace
     from git_clearml.git.repository import Repository
-    from git_clearml.render import comment
     from git_clearml.report import compose
 
-    if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
-        raise UsageError("--pr and --timeout want numbers above 0")
-    options = publishing.Options(
-        arguments.label, arguments.mode, arguments.pr, arguments.repository, arguments.status, arguments.dry_run
-    )
-    publishing.check(options)
+    options = _options(arguments)
     repository = Repository()
-    job = ci.detect(os.environ)
-    report, sections, timeout = _judged(repository, job, arguments, console)
-    options = replace(options, budget=timeout or publishing.BUDGET)
-    secrets = redaction.secrets_in(os.environ)
-    report = redaction.struck(report, secrets)
-    if arguments.dry_run:
-        page = comment.Page(report, options.label, tuple(sections), apart=options.mode == "new")
-        console.product(redaction.struck_markdown(comment.comment(page), secrets))
-    else:
-        _print(report, console)
+    workplace = Workplace(current_job.detect(os.environ), repository, os.environ, console.log)
+    report, sections, timeout = _judged(workplace, arguments, console)
+    options = replace(options, budget=timeout or comment.BUDGET)
+    report = redaction.struck(report, redaction.secrets_in(os.environ))
+    _print(report, sections, options, console)
     result, failure = None, None
     try:
-        result = publishing.publish(
-            job, report, sections, options, repository=repository, environment=os.environ, log=console.log
-        )
+        result = comment.publish(workplace, report, sections, options)
     except PublishFailed as error:
         report, failure = compose.with_problem(report, error), error
     if not arguments.dry_run:
-        ci_job.tell(job, report, sections, result=result, environment=os.environ, command=console.command)
+        outcome = job_report.VerifyResult(report, tuple(sections), result)
+        job_report.tell(workplace.job, outcome, environment=os.environ, command=console.command)
     if failure is not None:
         raise failure
     if result is not None:
@@ -85,25 +72,43 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _options(arguments: argparse.Namespace) -> CommentOptions:
+    """What the flags say. Raises UsageError for what cannot be."""
+    from git_clearml.forge import comment
+
+    if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
+        raise UsageError("--pr and --timeout must be numbers above 0")
+    options = comment.CommentOptions(
+        arguments.label,
+        arguments.mode == "new",
+        arguments.pr,
+        arguments.repository,
+        arguments.status,
+        arguments.dry_run,
+    )
+    comment.check(options)
+    return options
+
+
 def _judged(
-    repository: Repository, job: Job | None, arguments: argparse.Namespace, console: Console
+    workplace: Workplace, arguments: argparse.Namespace, console: Console
 ) -> tuple[VerifyReport, list[Section], float]:
     """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
     from git_clearml.agent.requirement import passed_check
-    from git_clearml.forge import comment as publishing
+    from git_clearml.forge.connect import policy_reader
     from git_clearml.forge.fetch import JobCheckout
     from git_clearml.render import sections
     from git_clearml.report import compose
-    from git_clearml.verdict import session as judgement
     from git_clearml.verdict.model import Outcome, Verdict
+    from git_clearml.verdict.session import Context, VerifyRequest, prepare
 
-    request = judgement.VerifyRequest((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
-    options = publishing.Options(repository=arguments.repository, budget=arguments.timeout or publishing.POLICY_BUDGET)
-    file_at = publishing.policy_reader(job, options, repository=repository, environment=os.environ, log=console.log)
+    job, repository = workplace.job, workplace.repository
+    request = VerifyRequest((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
+    file_at = policy_reader(workplace, arguments.repository, arguments.timeout or 0.0)
     checkout = JobCheckout(repository, job, file_at) if job else None
-    context = judgement.Context(os.environ, checkout, console.log, console.warn)
+    context = Context(os.environ, checkout, console.log, console.warn)
     try:
-        session = judgement.prepare(repository, request, context, passed_check)
+        session = prepare(repository, request, context, passed_check)
     except CannotDecide as error:
         heads = [Verdict(job.head, Outcome.UNDECIDED)] if job and job.head else []
         return compose.undecided(error, heads), [], arguments.timeout or 0.0
@@ -116,8 +121,15 @@ def _judged(
         session.close()
 
 
-def _print(report: VerifyReport, console: Console) -> None:
-    """The verdict on stdout, what kept us from it on stderr."""
+def _print(report: VerifyReport, sections: list[Section], options: CommentOptions, console: Console) -> None:
+    """The verdict on stdout, what kept us from it on stderr; with --dry-run the comment's body."""
+    if options.dry_run:
+        from git_clearml.base import secrets as redaction
+        from git_clearml.render.comment import Page, comment
+
+        page = Page(report, options.label, tuple(sections), apart=options.apart)
+        console.product(redaction.struck_markdown(comment(page), redaction.secrets_in(os.environ)))
+        return
     from git_clearml.render import text
 
     for problem in report.problems:

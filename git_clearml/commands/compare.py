@@ -97,14 +97,15 @@ def _told(
 ) -> tuple[Comparison, VerifyReport]:
     """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
     from git_clearml.base import secrets as redaction
-    from git_clearml.forge import job_report as ci_job
+    from git_clearml.forge import job_report
 
     secrets = redaction.secrets_in(os.environ)
     comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)
     if dry_run:
         return comparison, report
     try:
-        ci_job.tell_comparison(job, comparison, report, environment=os.environ, command=console.command)
+        result = job_report.ComparisonResult(comparison, report)
+        job_report.tell(job, result, environment=os.environ, command=console.command)
     except PublishFailed as error:
         problems = (*comparison.problems, _problem(error))
         comparison = replace(comparison, status=1 if comparison.status == 1 else error.status, problems=problems)

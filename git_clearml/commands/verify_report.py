@@ -61,22 +61,23 @@ def announce(call: Call, report: VerifyReport, budget: float) -> None:
 
 def publish(call: Call, report: VerifyReport, shown: Sequence[Section], budget: float) -> CommentResult:
     """Puts the report on the pull request. Raises UsageError and PublishFailed."""
-    from git_clearml.forge import comment as publishing
+    from git_clearml.forge import comment
+    from git_clearml.forge.connect import Workplace
 
-    options = publishing.Options(dry_run=call.arguments.dry_run, budget=budget or publishing.BUDGET)
-    repository, log = call.repository, call.console.log
-    return publishing.publish(call.job, report, shown, options, repository=repository, environment=os.environ, log=log)
+    options = comment.CommentOptions(dry_run=call.arguments.dry_run, budget=budget or comment.BUDGET)
+    workplace = Workplace(call.job, call.repository, os.environ, call.console.log)
+    return comment.publish(workplace, report, shown, options)
 
 
 def tell(call: Call, report: VerifyReport, shown: Sequence[Section], result: CommentResult | None) -> VerifyReport:
     """Tells the CI job; the report, with what went wrong meanwhile."""
     if call.job is None or call.arguments.dry_run:
         return report
-    from git_clearml.forge import job_report as ci_job
+    from git_clearml.forge import job_report
 
-    command = call.console.command
+    told = job_report.VerifyResult(report, tuple(shown), result)
     try:
-        ci_job.tell(call.job, report, shown, result=result, environment=os.environ, command=command)
+        job_report.tell(call.job, told, environment=os.environ, command=call.console.command)
     except PublishFailed as error:
         return compose.with_problem(report, error)
     return report

@@ -25,11 +25,11 @@ def detect(
     """
     if not (environment.get("GITHUB_ACTIONS") or environment.get("GITLAB_CI")):
         return Context(environment, None, log, warn), None
-    from git_clearml.forge import comment, fetch
-    from git_clearml.forge import job as ci
+    from git_clearml.forge import current_job, fetch
+    from git_clearml.forge.connect import Workplace, policy_reader
 
-    job = ci.detect(environment)
+    job = current_job.detect(environment)
     if job is None:
         return Context(environment, None, log, warn), None
-    file_at = comment.policy_reader(job, repository=repository, environment=environment, log=log)
+    file_at = policy_reader(Workplace(job, repository, environment, log))
     return Context(environment, fetch.JobCheckout(repository, job, file_at), log, warn), job

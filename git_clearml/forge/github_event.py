@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import BadAnswer
 
@@ -58,8 +58,8 @@ class Event:
 
     def urls(self, keys: str) -> tuple[str, ...]:
         """The names under which the repository at `keys` can be cloned; () for one that was deleted."""
-        found = (self.text(f"{keys}.{name}") for name in ("clone_url", "ssh_url", "html_url"))
-        return tuple(url for url in found if url)
+        urls = (self.text(f"{keys}.{name}") for name in ("clone_url", "ssh_url", "html_url"))
+        return tuple(url for url in urls if url)
 
     def first(self, keys: str) -> Event | None:
         """The first of a list of objects."""
@@ -71,9 +71,7 @@ class Event:
         return Event(value[0], self._path)
 
     def _wrong(self, keys: str) -> BadAnswer:
-        return BadAnswer(
-            f"the event file says nothing usable about {keys}", f"look into {self._path} (GITHUB_EVENT_PATH)"
-        )
+        return BadAnswer(f"the event file has no valid {keys}", f"see {self._path} (GITHUB_EVENT_PATH)")
 
 
 def read_event(environment: Mapping[str, str]) -> Event:
@@ -91,9 +89,6 @@ def read_event(environment: Mapping[str, str]) -> Event:
     if len(content) > _MOST_BYTES:
         raise BadAnswer(f"the event file has more than {_MOST_BYTES // 1_000_000} MB", hint)
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        raise BadAnswer("the event file is not JSON, or only a part of it", hint) from None
-    if not isinstance(document, dict):
-        raise BadAnswer("the event file holds no JSON object", hint)
-    return Event(document, path)
+        return Event(jsonvalue.parse_object(content, "the event"), path)
+    except jsonvalue.Malformed as error:
+        raise BadAnswer(f"the event file does not hold a JSON object: {error}", hint) from None

@@ -1,14 +1,17 @@
-"""Tells a GitHub Actions job what came out: summary, outputs, annotations. They need no rights."""
+"""Tells a GitHub Actions job what came out: annotations, outputs for later steps, the job summary. They need no rights.
+
+Each command's result becomes one JobReport, which is written in one way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import Check
 from git_clearml.base import secrets as redaction
-from git_clearml.forge import outputs as ci_outputs
-from git_clearml.forge.job import Job
+from git_clearml.forge import outputs
+from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem, Task
 from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
@@ -17,89 +20,132 @@ from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, Comparison, VerifyReport
 
 _TITLE = "git clearml"
+_KINDS = {0: "notice", 4: "warning"}  # of annotation, by exit status; all else is an error
 Command = Callable[[str], None]
 """Prints a line that the runner reads."""
 
 
+@dataclass(frozen=True)
+class VerifyResult:
+    """What `verify` and `comment` came to; `comment` is None where there was to be none."""
+
+    report: VerifyReport
+    sections: tuple[Section, ...] = ()
+    comment: CommentResult | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What `compare` came to; its verdict stands in the report."""
+
+    comparison: Comparison
+    report: VerifyReport
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job is told: a sentence with the next step, further problems, outputs, and Markdown for the summary."""
+
+    status: int
+    commit: str
+    sentence: str
+    hint: str
+    problems: tuple[Problem, ...]
+    outputs: Mapping[str, str]
+    summary: str
+
+
 def tell(
     job: Job | None,
-    report: VerifyReport,
-    sections: Sequence[Section] = (),
+    result: VerifyResult | ComparisonResult | Check,
     *,
-    result: CommentResult | None = None,
     environment: Mapping[str, str],
     command: Command,
 ) -> None:
     """Writes the job's annotations, outputs and summary; nothing outside of GitHub Actions.
 
-    `result` is what became of the comment, None where there was to be none. Raises PublishFailed when a file of the
-    job cannot be written, after everything else is done.
+    Raises PublishFailed when a file of the job cannot be written, after everything else is done.
     """
-    if job is None or job.provider != "github":
+    if job is None or job.provider is not Provider.GITHUB:
         return
-    report = redaction.struck(report, redaction.secrets_in(environment))
+    secrets = redaction.secrets_in(environment)
+    result = redaction.struck(result, secrets)  # before any text is cut
+    if isinstance(result, VerifyResult):
+        report = _of_verify(job, result)
+    elif isinstance(result, ComparisonResult):
+        report = _of_comparison(job, result)
+    else:
+        report = _of_check(job, result)
+    sentence = f"{report.commit[:12]} {report.sentence}".strip() + (f". Next: {report.hint}" if report.hint else "")
+    command(outputs.annotation(_KINDS.get(report.status, "error"), sentence, _TITLE))
+    for problem in report.problems:
+        command(outputs.annotation("error", f"{problem.message}. {problem.hint}".strip(), _TITLE))
+    try:
+        outputs.write_outputs(environment, report.outputs)
+    finally:
+        outputs.write_summary(environment, redaction.struck_markdown(report.summary, secrets))
+
+
+def _of_verify(job: Job, result: VerifyResult) -> JobReport:
+    report, comment = result.report, result.comment
     commit = report.verdicts[0].commit if report.verdicts else job.head
-    task = next((one.task for one in report.verdicts if one.task), None)
-    values = _values(report.outcome.value, commit, task)
+    values = _outputs(report.outcome.value, commit, next((one.task for one in report.verdicts if one.task), None))
     if report.check:
         values |= {"check-runnable": report.check.outcome.value, "check-url": report.check.url}
     if report.comparison:
-        values["compare"] = _standing(report.comparison)
-    if result and result.url:
-        values["comment-url"] = result.url
-    told = view.tells_first_problem(report)
-    hint = report.problems[0].hint if told else report.hint
-    said = f"{commit[:12]} {view.headline(report)}".strip() if report.verdicts else view.headline(report)
-    page = Page(report, sections=tuple(sections), repository_url=_home(job))
-    summary = view.summary(page, _remarks(result))
-    _annotate(command, report.status, said, hint, report.problems[1:] if told else report.problems)
-    _write(environment, values, summary)
+        values["compare"] = _outcome(report.comparison)
+    if comment and comment.url:
+        values["comment-url"] = comment.url
+    first = view.tells_first_problem(report)
+    page = Page(report, sections=result.sections, repository_url=_home(job))
+    return JobReport(
+        report.status,
+        commit if report.verdicts else "",
+        view.headline(report),
+        report.problems[0].hint if first else report.hint,
+        report.problems[1:] if first else report.problems,
+        values,
+        view.summary(page, _remarks(comment)),
+    )
 
 
-def tell_comparison(
-    job: Job | None,
-    comparison: Comparison,
-    report: VerifyReport,
-    *,
-    environment: Mapping[str, str],
-    command: Command,
-) -> None:
-    """The same of what `compare` came to; its verdict stands in the report. Raises PublishFailed likewise."""
-    if job is None or job.provider != "github":
-        return
-    secrets = redaction.secrets_in(environment)
-    comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)
-    problems, ended = comparison.problems, bool(comparison.problems) and comparison.current is None
-    said = problems[0].message if ended else metrics.headline(comparison)
-    hint = problems[0].hint if ended else "" if comparison.current else report.hint
+def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
+    comparison, problems = result.comparison, result.comparison.problems
+    ended = bool(problems) and comparison.current is None
+    hint = "" if comparison.current else result.report.hint
     text = metrics.comparison_markdown(replace(comparison, problems=()))
-    page = Page(replace(report, problems=problems), sections=(lambda _: text,), repository_url=_home(job))
+    report = replace(result.report, problems=problems)
     commit = comparison.commit or job.head
-    _annotate(command, comparison.status, f"{commit[:12]} {said}", hint, problems[1:] if ended else problems)
-    _write(environment, _values(_standing(comparison), commit, comparison.current), view.summary(page))
+    return JobReport(
+        comparison.status,
+        commit,
+        problems[0].message if ended else metrics.headline(comparison),
+        problems[0].hint if ended else hint,
+        problems[1:] if ended else problems,
+        _outputs(_outcome(comparison), commit, comparison.current),
+        view.summary(Page(report, sections=(lambda _: text,), repository_url=_home(job))),
+    )
 
 
-def tell_check(job: Job | None, check: Check, *, environment: Mapping[str, str], command: Command) -> None:
-    """The same of what `check-runnable` came to. Raises PublishFailed likewise."""
-    if job is None or job.provider != "github":
-        return
-    check = redaction.struck(check, redaction.secrets_in(environment))
-    problems = check.problems
-    outcome = check.outcome.value
-    said = f"{outcome}: {check.sentence}" if check.sentence else outcome
+def _of_check(job: Job, check: Check) -> JobReport:
+    problems, outcome = check.problems, check.outcome.value
     commit = check.commit or job.head
-    values = {"outcome": outcome, "task-id": check.task, "task-url": check.url, "commit": commit}
-    left = [Problem("", f"left behind: {line}") for line in check.left]
-    hint = problems[0].hint if problems else check.hint
-    _annotate(command, check.status, f"{commit[:12]} {said}", hint, [*problems[1:], *left])
-    _write(environment, values, check_view.markdown_of(replace(check, problems=())))  # its sentence says it already
+    return JobReport(
+        check.status,
+        commit,
+        f"{outcome}: {check.sentence}" if check.sentence else outcome,
+        problems[0].hint if problems else check.hint,
+        (*problems[1:], *(Problem("", f"left behind: {line}") for line in check.left)),
+        {"outcome": outcome, "task-id": check.task, "task-url": check.url, "commit": commit},
+        check_view.markdown_of(replace(check, problems=())),  # its sentence says it already
+    )
 
 
 def _home(job: Job) -> str:
     return f"{job.server}/{job.repository}" if job.repository else ""
 
 
-def _values(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
+def _outputs(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
     """The outputs that every command has."""
     return {
         "outcome": outcome,
@@ -109,29 +155,14 @@ def _values(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
     }
 
 
-def _standing(comparison: Comparison) -> str:
+def _outcome(comparison: Comparison) -> str:
     """As JSON says it, which knows no `pending`."""
     return "undecided" if comparison.outcome.value == "pending" else comparison.outcome.value
 
 
-def _annotate(command: Command, status: int, said: str, hint: str, more: Sequence[Problem]) -> None:
-    """What happened, and what to do; then each further problem."""
-    kind = {0: "notice", 4: "warning"}.get(status, "error")
-    command(ci_outputs.annotation(kind, said + (f". Next: {hint}" if hint else ""), _TITLE))
-    for problem in more:
-        command(ci_outputs.annotation("error", f"{problem.message}. {problem.hint}".strip(), _TITLE))
-
-
-def _write(environment: Mapping[str, str], values: Mapping[str, str], summary: str) -> None:
-    """Outputs and summary; the one that fails keeps no one from the other."""
-    try:
-        ci_outputs.write_outputs(environment, values)
-    finally:
-        ci_outputs.write_summary(environment, redaction.struck_markdown(summary, redaction.secrets_in(environment)))
-
-
-def _remarks(result: CommentResult | None) -> list[str]:
+def _remarks(comment: CommentResult | None) -> list[str]:
     """Where else the report went, or why it did not."""
-    if result is None:
+    if comment is None:
         return []
-    return [text for text in (result.note, f"comment {result.action}: {result.url}" if result.url else "") if text]
+    line = f"comment {comment.action}: {comment.url}" if comment.url else ""
+    return [text for text in (comment.note, line) if text]

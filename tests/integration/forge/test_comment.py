@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from git_clearml.forge import comment as publishing
-from git_clearml.forge import github_retry
+from git_clearml.forge import comment, github_retry
+from git_clearml.forge.connect import Workplace
+from git_clearml.forge.current_job import detect
 from git_clearml.forge.github_retry import Clock
-from git_clearml.forge.job import detect
 from git_clearml.git.repository import Repository
 from git_clearml.render import comment as view
 from git_clearml.report.model import VerifyReport
@@ -230,7 +230,7 @@ def test_eight_jobs_at_once_end_with_one_comment(bench: Bench) -> None:
 
     def one(_: int) -> str:
         start.wait()
-        return publishing.publish(detect(env), report, repository=repository, environment=env).action
+        return comment.publish(Workplace(detect(env), repository, env), report).action
 
     with ThreadPoolExecutor(8) as pool:
         actions = list(pool.map(one, range(8)))
@@ -548,7 +548,7 @@ def test_rate_limits_are_waited_for_within_the_budget(bench: Bench, fault: Fault
     env = {name: value for name, value in bench.job.env.items() if value is not None}
     report = VerifyReport(Outcome.REJECTED, 1, "defaults", (Verdict(bench.head, Outcome.REJECTED),))
     repository = Repository(str(bench.gate.repo.path))
-    result = publishing.publish(detect(env), report, repository=repository, environment=env, clock=clock)
+    result = comment.publish(Workplace(detect(env), repository, env, clock=clock), report)
     assert (result.action, slept) == ("created", [pytest.approx(waited, abs=2)])
 
 
@@ -603,7 +603,7 @@ def test_one_that_vanishes_for_ever_ends(bench: Bench) -> None:
     bench.github.faults.append(Fault(404, "Not Found", matching="PATCH"))
     result = bench.comment()
     assert result.status == 3
-    assert "vanishes" in result.err
+    assert "deleted each of the 5 times" in result.err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""What to do about the comment on a pull request: create, update, or leave it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from git_clearml.forge.api import ChangeRequest, Comment
+from git_clearml.render import comment as view
+from git_clearml.render import comment_history as history
+from git_clearml.render.comment import Page
+
+
+class Action(Enum):
+    """What a plan does; the value says it."""
+
+    CREATE = "create a comment"
+    UPDATE = "update the comment"
+    UNCHANGED = "leave the comment unchanged"
+    SKIP = "leave the newer comment alone"
+
+
+@dataclass(frozen=True)
+class CommentPlan:
+    """What to do: `keep` is the comment that stays, None for a new one; `delete` are the duplicates of it."""
+
+    action: Action
+    body: str = ""
+    keep: Comment | None = None
+    delete: tuple[Comment, ...] = ()
+
+    def described(self, request: ChangeRequest) -> str:
+        """The plan as a verb phrase."""
+        return f"{self.action.value} on pull request {request.number}"
+
+
+def plan(own: Sequence[Comment], page: Page, head: str) -> CommentPlan:
+    """What to do, given our comments (oldest first) and the pull request's head.
+
+    A late job does not overwrite what the comment says about the head with a verdict on an older commit.
+    """
+    if page.apart:
+        body = view.comment(page)
+        twin = next((comment for comment in own if view.same(comment.body, body)), None)
+        return CommentPlan(Action.UNCHANGED, body, twin) if twin else CommentPlan(Action.CREATE, body)
+    if not own:
+        return CommentPlan(Action.CREATE, view.comment(page))
+    keep, *others = own
+    reported = history.rows_of(keep.body)
+    judged = {verdict.commit for verdict in page.report.verdicts}
+    if reported and reported[0].commit == head and judged and head not in judged:
+        return CommentPlan(Action.SKIP, keep=keep)
+    body = view.comment(page, keep.body)
+    action = Action.UNCHANGED if view.same(keep.body, body) else Action.UPDATE
+    return CommentPlan(action, body, keep, tuple(others))

@@ -1,0 +1,76 @@
+"""Where a report is published from, and the forge that it goes to: which repository there, with which token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from git_clearml.base import secrets as redaction
+from git_clearml.errors import NotConfigured, UsageError
+from git_clearml.forge.api import FileAt, Forge
+from git_clearml.forge.github import GitHub
+from git_clearml.forge.github_retry import Clock
+from git_clearml.forge.job import Job, Provider
+from git_clearml.git import url as repository_urls
+from git_clearml.git.repository import Repository
+
+TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
+_POLICY_BUDGET = 30.0  # seconds for reading a policy from GitHub, where git cannot fetch it
+_SET_TOKEN = "env: GITHUB_TOKEN: ${{ github.token }} on the step, and permissions: pull-requests: write on the job"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where we are: a clone, in a CI job or (`job` is None) by hand. `log` gets details."""
+
+    job: Job | None
+    repository: Repository
+    environment: Mapping[str, str]
+    log: Callable[[str], None] = lambda _: None
+    clock: Clock | None = None
+
+
+def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
+    """The repository (owner/name; "" is the job's, or a remote's) on its forge, with `budget` seconds.
+
+    Raises NotConfigured without a token, UsageError when the repository is unknown.
+    """
+    job, environment = workplace.job, workplace.environment
+    name = repository or (job.repository if job else "") or _of_remote(workplace)
+    api = (job.api if job else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
+    token = next((environment[key] for key in TOKENS if environment.get(key)), "")
+    if not token:
+        raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
+    secrets = redaction.secrets_in(environment)
+    return GitHub(
+        name, token, api=api, budget=budget, secrets=secrets, log=workplace.log, clock=workplace.clock or Clock()
+    )
+
+
+def policy_reader(workplace: Workplace, repository: str = "", budget: float = 0.0) -> FileAt | None:
+    """How to read a file of the base commit through the forge; None where there is no forge to ask.
+
+    With a budget of 0 seconds, 30 seconds.
+    """
+    if workplace.job is None or workplace.job.provider is not Provider.GITHUB:
+        return None
+
+    def read(commit: str, path: str) -> bytes | None:
+        forge = connect(workplace, repository, budget or _POLICY_BUDGET)
+        try:
+            return forge.file_at(commit, path)
+        finally:
+            forge.close()
+
+    return read
+
+
+def _of_remote(workplace: Workplace) -> str:
+    """owner/name of the first remote that is on the GitHub server in question."""
+    address = workplace.environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
+    server = repository_urls.normalise(address).strip("/")
+    for url in workplace.repository.remote_urls():
+        host, _, name = repository_urls.normalise(url).partition("/")
+        if host == server and name.count("/") == 1:
+            return name
+    raise UsageError(f"no remote of this clone is on {server}", "name it: --repository owner/name")

@@ -1,0 +1,76 @@
+"""A job of GitLab CI, as its variables tell: https://docs.gitlab.com/ci/variables/predefined_variables/"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from git_clearml.base.ids import is_hash, is_zero
+from git_clearml.forge.job import Job, Provider, branch_ref
+
+
+def read(environment: Mapping[str, str]) -> Job:
+    """The job of GitLab CI that we run in."""
+    variables = _Variables(environment)
+    common = Job(
+        Provider.GITLAB,
+        variables.text("CI_PIPELINE_SOURCE"),
+        head=variables.commit("CI_COMMIT_SHA"),
+        head_branch=variables.text("CI_COMMIT_BRANCH"),
+        head_urls=variables.texts("CI_PROJECT_URL"),
+        repository=variables.text("CI_PROJECT_PATH"),
+        default_branch=variables.text("CI_DEFAULT_BRANCH"),
+        checked_out=variables.commit("CI_COMMIT_SHA"),
+        server=variables.text("CI_SERVER_URL"),
+        api=variables.text("CI_API_V4_URL"),
+    )
+    if variables.text("CI_MERGE_REQUEST_IID").isdigit():
+        return _merge_request(variables, common)
+    return _branch(variables, common)
+
+
+def _merge_request(variables: _Variables, common: Job) -> Job:
+    return replace(
+        common,
+        head=variables.commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", "CI_COMMIT_SHA"),
+        head_branch=variables.text("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"),
+        head_urls=variables.texts("CI_MERGE_REQUEST_SOURCE_PROJECT_URL") or common.head_urls,
+        base=variables.commit("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"),
+        base_branch=variables.text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
+        number=int(variables.text("CI_MERGE_REQUEST_IID")),
+        repository=variables.text("CI_MERGE_REQUEST_PROJECT_PATH") or common.repository,
+        is_fork=variables.text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != variables.text("CI_MERGE_REQUEST_PROJECT_ID"),
+    )
+
+
+def _branch(variables: _Variables, common: Job) -> Job:
+    """The accepted side is what the branch was before; for a new branch, the default branch."""
+    default, is_push = common.default_branch, common.event == "push"
+    before = variables.commit("CI_COMMIT_BEFORE_SHA") if is_push else ""
+    on_default = bool(default) and common.head_branch == default
+    return replace(
+        common,
+        base=before,
+        base_ref="" if before or on_default else branch_ref(default),
+        base_branch=common.head_branch if before else default,
+        is_push_to_base=is_push and on_default,
+    )
+
+
+@dataclass(frozen=True)
+class _Variables:
+    """The variables of a job; an absent one is ""."""
+
+    environment: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        return self.environment.get(name, "")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The variable alone, or nothing."""
+        return (self.text(name),) if self.text(name) else ()
+
+    def commit(self, *names: str) -> str:
+        """The first of the variables that holds a commit's hash, "" for none."""
+        hashes = (self.text(name).lower() for name in names)
+        return next((name for name in hashes if is_hash(name) and not is_zero(name)), "")
