@@ -9,6 +9,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
 from git_clearml.forge.api import FileAt
 from git_clearml.forge.job import Job
+from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
@@ -44,7 +45,7 @@ class JobCheckout:
 
 
 class NotFetched(CannotDecide):
-    """A commit that this clone does not have and the remote does not hand out."""
+    """A commit that this clone does not have and the remote does not provide."""
 
     code = "unknown-revision"
 
@@ -55,14 +56,14 @@ def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", 
     The credentials are git's own affair: what the checkout step has configured applies. Raises NotFetched.
     """
     wanted = [name for name in dict.fromkeys(commits) if name]
-    for name, found in zip(wanted, repository.peel(wanted), strict=True):
-        if isinstance(found, Resolved):
+    for name, commit in zip(wanted, repository.peel(wanted), strict=True):
+        if isinstance(commit, Resolved):
             continue
         if not is_hash(name):
-            raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse tells full hashes")
+            raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse shows full hashes")
         _fetch(repository, name, remote or _remote(repository), timeout)
         if not isinstance(repository.peel([name])[0], Resolved):
-            raise NotFetched(f"{name[:12]} is no commit that the remote has", _HINT)
+            raise NotFetched(f"the remote has no commit {name[:12]}", _HINT)
 
 
 def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:
@@ -79,7 +80,7 @@ def accepted(
 ) -> Resolved | None:
     """The accepted commit whose policy judges, fetched where it is missing; None where nothing was accepted before.
 
-    Where the remote hands it out neither by hash nor otherwise, `file_at` may read the policy from elsewhere.
+    Where the remote provides it neither by hash nor otherwise, `file_at` may read the policy from elsewhere.
     Raises NotFetched, and the errors of `file_at`.
     """
     base = job.base or _at_remote(repository, job.base_ref, timeout)
@@ -102,24 +103,28 @@ def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> No
     words = ("--depth=1", "--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
     result = repository.run("fetch", *words, timeout=timeout, remote=True)
     if result.status:
-        raise NotFetched(f"{name[:12]} is not in this clone, and {remote} does not hand it out: {result.reason}", _HINT)
+        raise NotFetched(f"{name[:12]} is not in this clone, and {remote} did not provide it: {result.reason}", _HINT)
 
 
 def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
     """The hash that the remote's ref has now; "" for no ref. Raises NotFetched."""
     if not ref:
         return ""
-    remote = _remote(repository)
-    result = repository.run("ls-remote", "--quiet", "--", remote, ref, timeout=timeout, remote=True)
-    name = result.text.partition("\t")[0]
-    if result.status or not is_hash(name):
-        why = result.reason if result.status else "no such ref"
-        raise NotFetched(f"{remote or 'the remote'} does not tell where {ref} is: {why}", _HINT)
-    return name
+    name = _remote(repository)
+    where = remotes.fetched_from(repository, name)
+    if where is None:
+        raise NotFetched(f"where {ref} is cannot be asked: this clone has no remote", _HINT)
+    try:
+        commit = remotes.at(repository, where, ref, timeout=timeout)
+    except CannotDecide as error:
+        raise NotFetched(f"where {ref} is at {name} could not be determined: {error.message}", _HINT) from None
+    if not commit:
+        raise NotFetched(f"{name} has no {ref}", _HINT)
+    return commit
 
 
 def _remote(repository: Repository) -> str:
-    """`origin`, as every checkout step calls it, else the first remote."""
+    """`origin`, as every checkout step calls it, else the first remote; "" for none."""
     keys = [key for key, _ in repository.config() if key.startswith("remote.") and key.endswith(".url")]
     names = [key.removeprefix("remote.").removesuffix(".url") for key in keys]
     return "origin" if "origin" in names else next(iter(names), "")

@@ -63,6 +63,12 @@ def named(repository: Repository, name: str) -> Remote | None:
     return Remote(name, urls[0]) if urls else None
 
 
+def fetched_from(repository: Repository, name: str) -> Remote | None:
+    """The remote of that name, with the URL that a fetch asks; None when there is none."""
+    urls = _urls(repository, name) if name else []
+    return Remote(name, urls[0]) if urls else None
+
+
 def fetch_url(repository: Repository) -> str:
     """The repository's URL as a task should name it: a remote's, rewritten as git would; without one, this clone's.
 

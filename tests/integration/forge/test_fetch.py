@@ -11,6 +11,7 @@ import pytest
 from git_clearml.forge import fetch as checkout
 from git_clearml.forge.fetch import NotFetched
 from git_clearml.forge.job import Job as CIJob
+from git_clearml.forge.job import Provider
 from git_clearml.git.repository import Repository
 from tests.support.actions import Job, pull_request
 from tests.support.github_server import BOT, GitHubServer
@@ -37,7 +38,9 @@ class Places:
 
     @property
     def context(self) -> CIJob:
-        return CIJob("github", "pull_request", head=self.head, base=self.base, number=7, repository="team/project")
+        return CIJob(
+            Provider.GITHUB, "pull_request", head=self.head, base=self.base, number=7, repository="team/project"
+        )
 
 
 @pytest.fixture
@@ -123,19 +126,19 @@ def test_only_full_hashes_are_fetched(places: Places, name: str) -> None:
 
 
 def test_the_head_of_a_merge_queue_is_asked_from_the_remote(places: Places) -> None:
-    queued = CIJob("github", "merge_group", head_ref="refs/pull/7/head", base=places.base, number=7)
+    queued = CIJob(Provider.GITHUB, "merge_group", head_ref="refs/pull/7/head", base=places.base, number=7)
     assert checkout.judged(opened(places), queued).commit.hash == places.head
-    gone = CIJob("github", "merge_group", head_ref="refs/pull/8/head", number=8)
+    gone = CIJob(Provider.GITHUB, "merge_group", head_ref="refs/pull/8/head", number=8)
     with pytest.raises(NotFetched, match="refs/pull/8/head"):
         checkout.judged(opened(places), gone)
 
 
 def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
-    pushed = CIJob("github", "push", head=places.merge, base_ref="refs/heads/main")
+    pushed = CIJob(Provider.GITHUB, "push", head=places.merge, base_ref="refs/heads/main")
     base = checkout.accepted(opened(places), pushed)
     assert base is not None
     assert base.commit.hash == places.remote.git("rev-parse", "refs/heads/main")
-    assert checkout.accepted(opened(places), CIJob("github", "push", head=places.merge)) is None
+    assert checkout.accepted(opened(places), CIJob(Provider.GITHUB, "push", head=places.merge)) is None
 
 
 def test_the_policy_may_come_from_elsewhere(places: Places) -> None:
