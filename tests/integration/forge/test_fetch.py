@@ -38,9 +38,8 @@ class Places:
 
     @property
     def context(self) -> CIJob:
-        return CIJob(
-            Provider.GITHUB, "pull_request", head=self.head, base=self.base, number=7, repository="team/project"
-        )
+        own = "team/project"
+        return CIJob(Provider.GITHUB, "pull_request", head=self.head, base=self.base, number=7, repository=own)
 
 
 @pytest.fixture
