@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, NotARepository, UnknownRevision
 from git_clearml.git.repository import Repository
+from git_clearml.render import config as view
 from git_clearml.settings import load as policies
 from git_clearml.settings import table as settings
 from git_clearml.settings.load import POLICY_FILE
@@ -44,19 +44,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.format == "json":
         import json
 
-        rows = [{"key": key, "value": value.value, "origin": value.origin} for key, value in values.items()]
-        document = {
-            "schema": 1, "command": "config", "exit_code": 0, "settings": rows, "server": server, "errors": []
-        }  # fmt: skip
-        console.product(json.dumps(document, indent=2))
-        return 0
-    wide = max(len(key) for key in values)
-    shown = {key: sanitize(_toml(value.value), 200) for key, value in values.items()}
-    column = max(len(text) for text in shown.values() if len(text) < 30)
-    for key, value in values.items():
-        console.product(f"{key:{wide}} = {shown[key]:{column}}  # {sanitize(value.origin, 80)}")
-    for key, text in server.items():
-        console.product(f"{key:{wide}} : {sanitize(text, 200)}")
+        console.product(json.dumps(view.document(values, server), indent=2))
+    else:
+        console.product(view.text(values, server))
     return 0
 
 
@@ -95,13 +85,3 @@ def _server() -> dict[str, str]:
     if server is None:
         return {"server": "none configured; evidence = auto means this clone's own run records"}
     return {"server": server.api, "credentials": f"from {server.origin}"}
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return '"' + str(getattr(value, "value", value)).replace("\\", "\\\\").replace('"', '\\"') + '"'

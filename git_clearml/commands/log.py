@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     ):
         decorated = source.decorated(blocks)
         if arguments.sort:
-            ordered = _ordered([one for some in decorated for one in some], arguments.sort, best)
+            ordered = _ordered([commit for block in decorated for commit in block], arguments.sort, best)
             decorated = iter([ordered[: arguments.max_count]])
         _print(decorated, arguments.format, names, source, console)
     for name in source.missing(set(arguments.metric) | ({arguments.sort} - {""})):
@@ -185,19 +185,19 @@ def _print(
     if form == "json":
         import json
 
-        commits = [one for some in decorated for one in some]
+        commits = [commit for block in decorated for commit in block]
         problems = [_problem(source.error)] if source.error else []
         status = source.error.status if source.error else 0
         console.product(json.dumps(view.document(commits, names, status=status, errors=problems), indent=2))
         return
     width = shutil.get_terminal_size().columns if console.out.isatty() else 0
     if form == "markdown":
-        console.product(view.markdown_head())
-    for some in decorated:
+        console.product(view.markdown(next(decorated, []), names))
+    for commits in decorated:
         if form == "markdown":
-            console.product(view.markdown_rows(some, names))
+            console.product(view.markdown(commits, names, head=False))
         else:
-            console.product(view.text(some, names, width=width, colour=console.colour))
+            console.product(view.text(commits, names, width=width, colour=console.colour))
 
 
 def _problem(error: Error) -> dict[str, str]:

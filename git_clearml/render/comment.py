@@ -18,6 +18,7 @@ from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
 from git_clearml.render.comment_history import HistoryRow
 from git_clearml.render.markdown import MARKS
+from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.render.text import MOST_NEAR_MISSES
 from git_clearml.report.model import ComparisonOutcome, VerifyReport
 from git_clearml.settings.policy import Equivalence
@@ -217,16 +218,16 @@ def _remarks(report: VerifyReport, limit: int) -> list[str]:
 def _history(page: Page, earlier: Sequence[HistoryRow], limit: int) -> list[str]:
     if not earlier:
         return []
-    rows = ["| commit | verdict | task |", "|---|---|---|"]
-    size = sum(map(len, rows))
-    for entry in earlier:
-        name = link(escape(entry.task, 60) or "task", entry.url) if entry.task or entry.url else ""
-        rows.append(f"| {_commit(page, entry.commit)} | {MARKS[entry.outcome]} {entry.outcome.value} | {name} |")
-        size += len(rows[-1]) + 1
-        if size > limit:
-            rows.pop()
-            break
-    return ["<details><summary>Earlier commits</summary>\n\n" + "\n".join(rows) + "\n\n</details>"]
+    rows = [
+        [
+            _commit(page, row.commit),
+            f"{MARKS[row.outcome]} {row.outcome.value}",
+            link(escape(row.task, 60) or "task", row.url) if row.task or row.url else "",
+        ]
+        for row in earlier
+    ]
+    table, _ = fitting(draw(["commit", "verdict", "task"], rows, TableForm.MARKDOWN), limit)
+    return [f"<details><summary>Earlier commits</summary>\n\n{table}\n</details>"] if table else []
 
 
 def _footer(page: Page) -> str:

@@ -13,6 +13,7 @@ from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import sanitize
 from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render.numbers import number
+from git_clearml.render.table import TableForm, draw
 
 _SHOWN = 2  # metrics of a task, where none are named
 _GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")
@@ -75,25 +76,21 @@ def _columns(words: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in words)
 
 
-def markdown_head() -> str:
-    """The first lines of the table."""
-    return "| commit | subject | status | task | metrics |\n|---|---|---|---|---|\n"
-
-
-def markdown_rows(commits: Sequence[CommitWithTasks], names: Sequence[str]) -> str:
-    """A row for each task, and one for each commit without any."""
+def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: bool = True) -> str:
+    """A table with a row for each task, and one for each commit without any; without `head` its rows alone."""
     rows = []
     for commit in commits:
-        front = f"| {commit.short} | {escape(commit.subject)} |"
-        rows += [f"{front} {_cells(task, names)} |\n" for task in commit.tasks] or [f"{front}  |  |  |\n"]
-    return "".join(rows)
+        front = [commit.short, escape(commit.subject)]
+        rows += [[*front, *_cells(task, names)] for task in commit.tasks] or [[*front, "", "", ""]]
+    table = draw(["commit", "subject", "status", "task", "metrics"], rows, TableForm.MARKDOWN)
+    return table if head else table.split("\n", 2)[2]
 
 
-def _cells(task: RecordedTask, names: Sequence[str]) -> str:
+def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:
     status = escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
     page = link(escape(task.name, 80) or task.task, task.url)
     numbers = ", ".join(f"{escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
-    return f"{status} | {page} | {numbers}"
+    return [status, page, numbers]
 
 
 def document(

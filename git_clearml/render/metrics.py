@@ -1,17 +1,14 @@
-"""Metrics and comparisons as text and as Markdown, both through the same tables. Pure.
-
-A table is a header and rows of cells that may be printed as they are. tabulate is loaded when there is one to draw.
-"""
+"""Metrics and comparisons as text and as Markdown, both through the same tables. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 
 from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
+from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row
 
 _MARKS = {
@@ -60,7 +57,7 @@ def report_text(report: MetricsReport) -> str:
     if report.against:
         lines += [f"against {sanitize(report.label, 80)}:", *text.task_lines(report.against, "  ")]
     if report.rows:
-        lines += ["", _drawn(_metrics_table(report.rows, sanitize, report.column), "simple"), ""]
+        lines += ["", _drawn(_metrics_table(report.rows, sanitize, report.column), TableForm.TERMINAL)]
     lines += [f"note: {sanitize(note, 300)}" for note in _notes(report)]
     return "".join(line + "\n" for line in lines)
 
@@ -107,14 +104,11 @@ def metrics_markdown(rows: Sequence[Row], limit: int = 0, column: str = "best") 
     """
     if not rows:
         return ""
-    table = _drawn(_metrics_table(rows, escape, column), "pipe") + "\n"
+    table = _drawn(_metrics_table(rows, escape, column), TableForm.MARKDOWN)
     if not limit or len(table) <= limit:
         return table
-    header, rule, *lines = table.splitlines(keepends=True)  # drawn once: a long table takes its time
-    room = limit - len(header) - len(rule) - len(_left_out(len(rows)))
-    fits = sum(total <= room for total in accumulate(map(len, lines)))
-    kept = [header, rule, *lines[:fits]] if fits else []
-    return "".join(kept) + _left_out(len(rows) - fits)
+    shown, left_out = fitting(table, limit - len(_left_out(len(rows))))
+    return shown + _left_out(left_out)
 
 
 def _left_out(count: int) -> str:
@@ -140,7 +134,7 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
         sentence = f"\x1b[{_COLOURS[comparison.outcome]}m{word}\x1b[0m{sentence.removeprefix(word)}"
     lines = [f"{sentence} ({comparison.commit[:12]})"]
     if comparison.current:
-        lines += ["", _drawn(_comparison_table(comparison, sanitize), "simple"), ""]
+        lines += ["", _drawn(_comparison_table(comparison, sanitize), TableForm.TERMINAL)]
     for label, task in (("current", comparison.current), ("best", comparison.best)):
         if task and not (label == "best" and comparison.current and task.id == comparison.current.id):
             lines += [f"{label}:", *text.task_lines(task, "  ")]
@@ -155,7 +149,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     )
     lines = [f"### {mark} `{comparison.commit[:12]}` {_SENTENCES[comparison.outcome]}", ""]
     if comparison.current:
-        lines += [_drawn(_comparison_table(comparison, escape), "pipe"), ""]
+        lines += [_drawn(_comparison_table(comparison, escape), TableForm.MARKDOWN)]
         lines.append(f"- current: {markdown.task_link(comparison.current)}")
     if comparison.best:
         lines.append(f"- best: {markdown.task_link(comparison.best)}")
@@ -200,14 +194,9 @@ def _trend(delta: float | None, direction: str) -> str:
     return f"{arrow} {'better' if (delta > 0) == (direction == 'max') else 'worse'}"
 
 
-def _drawn(table: Table, form: str) -> str:
-    """The table as tabulate's `simple` (a terminal) or `pipe` (Markdown), numbers aligned at their points."""
-    from tabulate import tabulate
-
+def _drawn(table: Table, form: TableForm) -> str:
     headers, rows = table
-    align = ["decimal" if header in _NUMERIC else "left" for header in headers]
-    drawn: str = tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=align)
-    return "\n".join(line.rstrip() for line in drawn.splitlines())
+    return draw(headers, rows, form, numeric=_NUMERIC)
 
 
 def _notes(report: MetricsReport) -> list[str]:

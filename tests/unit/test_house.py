@@ -25,7 +25,7 @@ EDGES = {
     "pyhocon": {"clearml.config"},
     "pyparsing": {"clearml.config"},
     "tomli": {"settings.table"},
-    "tabulate": {"render.metrics", "render.markdown", "render.log", "render.text"},
+    "tabulate": {"render.table"},
     "clearml": set(),
 }
 # What decides and renders does nothing to the world.

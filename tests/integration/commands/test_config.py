@@ -48,12 +48,10 @@ def test_the_text(gate: Gate) -> None:
     head = gate.repo.policy('project = "a\\"b"', 'protect = ["main", "release/*"]')
     lines = gate.call("config").out.splitlines()
     (project,) = (line for line in lines if line.startswith("project "))
-    assert project.endswith(f"  # pyproject.toml at {head[:12]}")
-    assert '"a\\"b"' in project
+    assert project.split()[1:] == ["pyproject.toml", "at", head[:12], '"a\\"b"']
     assert any('["main", "release/*"]' in line for line in lines)
-    assert lines[-2].split(" : ") == [lines[-2].split(" : ")[0], gate.server.url]
+    assert lines[-2].split() == ["server", gate.server.url]
     assert lines[-1].endswith("from environment")
-    assert len({line.index(" = ") for line in lines if " = " in line}) == 1
 
 
 def test_no_server(gate: Gate) -> None:
@@ -134,4 +132,4 @@ def test_values_print_harmlessly(gate: Gate) -> None:
     gate.repo.policy('project = "\\u001b[31mred\\nline"')
     out = gate.call("config").out
     assert "\x1b" not in out
-    assert out.splitlines()[0].startswith("project")
+    assert len([line for line in out.splitlines() if line.startswith("project ")]) == 1
