@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from git_clearml import __version__
 from git_clearml.base.console import Console, discard, open_streams
+from git_clearml.base.sanitize import Safe
 from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = tuple(
@@ -29,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Prints the help or the version, a product like others: argparse's own hides that it could not be written."""
-        Console(os.environ).product(message)
+        Console(os.environ).product(Safe(message))
 
 
 def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
@@ -108,12 +109,11 @@ def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, con
     console.fail(error)
     if _wants_json(words) and words and words[0] in _COMMANDS:
         import importlib
-        import json
 
         module = importlib.import_module(f"git_clearml.commands.{words[0].replace('-', '_')}")
         if hasattr(module, "failed"):  # the command has a JSON form
             try:
-                console.product(json.dumps(module.failed(error), indent=2))
+                console.document(module.failed(error))
             except Error as unwritten:
                 console.fail(unwritten)
     return error.status

@@ -22,7 +22,7 @@ from git_clearml.agent.launch import Source
 from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch
 from git_clearml.base import process as processes
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Progress
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import projects, queues
 from git_clearml.clearml import tasks as agents

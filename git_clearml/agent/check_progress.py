@@ -7,8 +7,8 @@ import contextlib
 from git_clearml.agent import log as causes
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
+from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.base.progress import Progress
 from git_clearml.clearml import response as answers
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.client import ClearML

@@ -20,8 +20,8 @@ from git_clearml.agent.launch import Source
 from git_clearml.agent.open_launches import Journal
 from git_clearml.agent.queue_order import Order
 from git_clearml.base import process as processes
+from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_hex
-from git_clearml.base.progress import Progress
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml import projects, queues
 from git_clearml.clearml import response as answers

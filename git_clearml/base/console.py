@@ -1,14 +1,21 @@
-"""The two streams: stdout is the product, stderr the talk. Everything that is printed goes through here."""
+"""The two streams: stdout is the product, stderr the talk. Everything that is printed goes through here.
+
+The talk is made safe here, so that nobody has to remember it: whatever a server or a file put into a line, it moves no
+terminal and starts no line of its own. A product is `Safe` text already: a renderer has made it so.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TextIO
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
-from git_clearml.base.sanitize import sanitize, without_commands
+from git_clearml.base.sanitize import Safe, json_text, sanitize, without_commands
 from git_clearml.errors import Error, PublishFailed
+
+_EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
 
 
 def open_streams() -> None:
@@ -54,12 +61,16 @@ class Console:
             if reconfigure:  # a name that the terminal's encoding lacks must not end in a traceback
                 reconfigure(errors="replace")
 
-    def product(self, text: str) -> None:
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Writes the product of `--format json`. Raises PublishFailed where that cannot be written."""
+        self.product(json_text(document))
+
+    def product(self, text: Safe) -> None:
         """Writes what the command is for. Raises PublishFailed where that cannot be written."""
         self._clear()
         try:
-            text = without_commands(text) if self._in_actions else text
-            self.out.write(text if text.endswith("\n") or not text else text + "\n")
+            shown = without_commands(text) if self._in_actions else text
+            self.out.write(shown if shown.endswith("\n") or not shown else shown + "\n")
             self.out.flush()
         except BrokenPipeError:
             raise
@@ -74,16 +85,16 @@ class Console:
 
     def announce(self, line: str) -> None:
         """A line that --quiet does not keep back: what was skipped, and the way around."""
-        self._talk(sanitize(line))
+        self._talk(line)
 
     def warn(self, line: str) -> None:
         """A warning that --quiet does not keep back."""
-        self._talk(f"git clearml: warning: {sanitize(line)}")
+        self._talk(f"git clearml: warning: {line}")
 
     def log(self, line: str) -> None:
         """A detail that only --verbose wants."""
         if self.verbose:
-            self._talk(f"git clearml: {sanitize(line)}")
+            self._talk(f"git clearml: {line}")
 
     def fail(self, error: Error) -> None:
         """What happened, on one line, and the one thing to do."""
@@ -95,17 +106,18 @@ class Console:
         """A line that the next one replaces; only where somebody watches."""
         if self.progress_wanted:
             self._clear()
-            self._write(line[:79])
-            self._progress = line[:79]
+            self._progress = sanitize(line)[:79]
+            self._write(self._progress)
 
     def command(self, line: str) -> None:
         """A workflow command for the runner of a CI job, which --quiet does not keep back."""
         self._clear()
-        self._write(line + "\n")
+        self._write(sanitize(line) + "\n")
 
     def _talk(self, line: str) -> None:
         self._clear()
-        self._write((without_commands(line) if self._in_actions else line) + "\n")
+        shown = sanitize(line)
+        self._write((without_commands(shown) if self._in_actions else shown) + "\n")
 
     def _clear(self) -> None:
         if self._progress:
@@ -120,3 +132,46 @@ class Console:
             raise
         except OSError:  # a terminal that has been closed, a full disk: what there is to do is done all the same
             discard(self.err)
+
+
+class Progress:
+    """Says how a task gets on: one live line on a terminal, plain lines with the time of day elsewhere.
+
+    `clock` counts seconds; `wall` gives the time of day for a line.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+    ) -> None:
+        self._console, self._clock, self._wall = console, clock, wall
+        self._last, self._when = "", 0.0
+
+    @property
+    def live(self) -> bool:
+        """Is somebody watching, for whom details may be asked?"""
+        return self._console.progress_wanted
+
+    def event(self, line: str) -> None:
+        """Something that happened once, kept on the screen."""
+        self._console.say(f"{self._wall()} {line}")
+        self._last = ""
+
+    def warn(self, line: str) -> None:
+        """A warning that --quiet does not keep back."""
+        self._console.warn(line)
+        self._last = ""
+
+    def state(self, state: str, detail: str = "") -> None:
+        """How it stands. A plain line is printed when the state changes, and every minute."""
+        line = f"{self._wall()} {state}{', ' + detail if detail else ''}"
+        if self.live:
+            self._console.progress(line)
+            return
+        now = self._clock()
+        if state != self._last or now - self._when >= _EVERY:
+            self._console.say(line)
+            self._last, self._when = state, now

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from typing import NewType
+from collections.abc import Mapping
+from typing import Any, NewType
 
 Safe = NewType("Safe", str)
 """Text that may be printed as it is: `sanitize` or a renderer has made it."""
@@ -40,6 +42,16 @@ def sanitize(text: str, limit: int = 0) -> Safe:
 def sanitize_lines(text: str) -> Safe:
     """The text with its lines (they end at `\\n`) and their indentation, each of them sanitized."""
     return Safe("\n".join(_indented(line) for line in text.split("\n")))
+
+
+def json_text(document: Mapping[str, Any]) -> Safe:
+    """The document as JSON of several lines, in ASCII without control characters."""
+    return Safe(HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(document, indent=2)))
+
+
+def joined(*parts: Safe) -> Safe:
+    """The parts one after the other."""
+    return Safe("".join(parts))
 
 
 def _indented(line: str) -> str:

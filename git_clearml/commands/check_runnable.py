@@ -13,8 +13,7 @@ from git_clearml.agent import launch as launching
 from git_clearml.agent import passes as proofs
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.requirement import passed_check
-from git_clearml.base.console import Console
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Console, Progress
 from git_clearml.clearml import tasks as agents
 from git_clearml.clearml.connect import connect
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
@@ -189,7 +188,6 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
 
 def _show_plan(session: VerifySession, options: Options, console: Console) -> int:
     """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
-    import json
 
     commit, rules, repository = session.commits[0].commit, session.rulings[0].policy.runnable, session.repository
     if refused := checks.refused(repository, commit, rules):
@@ -202,7 +200,7 @@ def _show_plan(session: VerifySession, options: Options, console: Console) -> in
     if source.needs_side_ref:
         console.say(f"it would be pushed as {SIDE_REFS}... to {source.remote.shown}")
     document = agents.body(launching.of_source(launch, source), "<project>")
-    console.product(json.dumps({"queue": launch.queue, **document}, indent=2))
+    console.document({"queue": launch.queue, **document})
     return 0
 
 
@@ -212,11 +210,9 @@ def show(check: Check, form: str, console: Console) -> None:
         console.fail(Error(problem.message, problem.hint))
     warn(check, console)
     if form == "json":
-        import json
-
         from git_clearml.render import json as json_view
 
-        console.product(json.dumps(json_view.check(check), indent=2))
+        console.document(json_view.check(check))
     elif form == "markdown":
         from git_clearml.render import check as view
 

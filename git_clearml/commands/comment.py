@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if failure is not None:
         raise failure
     if result is not None:
-        console.product(f"comment {result.action}" + (f": {result.url}" if result.url else ""))
+        console.product(sanitize(f"comment {result.action}" + (f": {result.url}" if result.url else "")))
         if result.note:
             console.announce(f"git clearml: {result.note}")
     return 0
@@ -128,7 +129,7 @@ def _print(report: VerifyReport, sections: list[Section], options: CommentOption
         from git_clearml.render.comment import Page, comment
 
         page = Page(report, options.label, tuple(sections), apart=options.apart)
-        console.product(redaction.struck_markdown(comment(page), redaction.secrets_in(os.environ)))
+        console.product(Safe(redaction.struck_markdown(comment(page), redaction.secrets_in(os.environ))))
         return
     from git_clearml.render import text
 

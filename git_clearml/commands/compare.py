@@ -9,6 +9,7 @@ from typing import Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
+from git_clearml.base.sanitize import Safe, joined
 from git_clearml.errors import CannotDecide, Error, PublishFailed
 from git_clearml.forge import context as ci_context
 from git_clearml.forge.job import Job
@@ -142,18 +143,16 @@ def _print(comparison: Comparison, report: VerifyReport, form: str, console: Con
         console.fail(Error(problem.message, problem.hint))
     rejected = comparison.current is None and not comparison.problems
     if form == "json":
-        import json
-
         from git_clearml.render import json as json_view
 
-        console.product(json.dumps(json_view.compare(comparison), indent=2))
+        console.document(json_view.compare(comparison))
     elif form == "markdown":
         from git_clearml.render import markdown, metrics
 
-        verdict = "\n" + markdown.verify(report) if rejected else ""
-        console.product(metrics.comparison_markdown(comparison) + verdict)
+        verdict = joined(Safe("\n"), markdown.verify(report)) if rejected else Safe("")
+        console.product(joined(metrics.comparison_markdown(comparison), verdict))
     elif not (console.quiet and comparison.status == 0):
         from git_clearml.render import metrics, text
 
-        verdict = text.verify(report, colour=console.colour) if rejected else ""
-        console.product(metrics.comparison_text(comparison, colour=console.colour) + verdict)
+        verdict = text.verify(report, colour=console.colour) if rejected else Safe("")
+        console.product(joined(metrics.comparison_text(comparison, colour=console.colour), verdict))

@@ -42,9 +42,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.warn(warning)
     server = _server()
     if arguments.format == "json":
-        import json
-
-        console.product(json.dumps(view.document(values, server), indent=2))
+        console.document(view.document(values, server))
     else:
         console.product(view.text(values, server))
     return 0

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.errors import Error
 
 _BUDGET = 10.0  # seconds for the server's answer
@@ -41,16 +41,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     checks = diagnosis.examine(Repository(), os.environ, _BUDGET)
     status = 1 if any(check.state == "failed" for check in checks) else 0
     if arguments.format == "json":
-        import json
         from dataclasses import asdict
 
         rows = [asdict(check) for check in checks]
         document = {"schema": 1, "command": "doctor", "exit_code": status, "checks": rows, "errors": []}
-        console.product(json.dumps(document, indent=2))
+        console.document(document)
         return status
     for check in checks:
         if not (console.quiet and check.state == "ok"):
-            console.product(f"{_MARKS[check.state]}  {check.name}: {sanitize(check.message, 300)}")
+            console.product(Safe(f"{_MARKS[check.state]}  {check.name}: {sanitize(check.message, 300)}"))
             if check.hint:
-                console.product(f"      hint: {sanitize(check.hint, 300)}")
+                console.product(Safe(f"      hint: {sanitize(check.hint, 300)}"))
     return status

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from git_clearml.base.console import Console
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as hook_files
 
@@ -27,7 +28,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Installs, or says what that would do. Returns the exit status."""
     if arguments.manual:
-        console.product(hook_files.MANUAL)
+        console.product(Safe(hook_files.MANUAL))
         return 0
     from git_clearml.git.repository import Repository
 
@@ -38,9 +39,9 @@ def carry_out(plan: hook_files.Plan, dry_run: bool, console: Console) -> int:
     """Applies the plan and says so; with `dry_run` only prints it. Raises UsageError when the disk refuses."""
     if dry_run:
         for step in plan.steps:
-            console.product(f"would {step}")
+            console.product(sanitize(f"would {step}"))
         if not plan.steps:
-            console.product(f"nothing to do: {plan.says}")
+            console.product(sanitize(f"nothing to do: {plan.says}"))
         return 0
     try:
         hook_files.apply(plan.steps)

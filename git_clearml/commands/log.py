@@ -183,12 +183,10 @@ def _print(
 ) -> None:
     """Prints the commits as they come; JSON is one document, and comes at the end."""
     if form == "json":
-        import json
-
         commits = [commit for block in decorated for commit in block]
         problems = [_problem(source.error)] if source.error else []
         status = source.error.status if source.error else 0
-        console.product(json.dumps(view.document(commits, names, status=status, errors=problems), indent=2))
+        console.document(view.document(commits, names, status=status, errors=problems))
         return
     width = shutil.get_terminal_size().columns if console.out.isatty() else 0
     if form == "markdown":

@@ -86,11 +86,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     _talk(found, url, console)
     problems = [{"code": found.problem.code, "message": found.problem.message}] if found.problem else []
     if arguments.format == "json":
-        import json
-
-        console.product(json.dumps(_document(found, url, outcome, status, problems), indent=2))
+        console.document(_document(found, url, outcome, status, problems))
     elif url:
-        console.product(url)
+        console.product(sanitize(url))
         terminal = console.out.isatty() and not arguments.print
         if may_open(os.environ, terminal=terminal, platform=sys.platform):
             _open(url, console)
@@ -173,7 +171,7 @@ def _talk(found: _Found, url: str, console: Console) -> None:
         report_it = f"git clearml report {name} tells what it measured"
         console.fail(Error(f"the task of {name} has no page: it ran offline", report_it))
     elif found.note:
-        console.say(f"git clearml: {sanitize(found.note, 300)}")
+        console.say(f"git clearml: {found.note[:300]}")
 
 
 def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:

@@ -120,11 +120,9 @@ def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Con
     for problem in report.problems:
         console.fail(Error(problem.message, problem.hint))
     if form == "json":
-        import json
-
         from git_clearml.render import json as json_view
 
-        console.product(json.dumps(json_view.report(report), indent=2))
+        console.document(json_view.report(report))
     elif form == "markdown":
         from git_clearml.render import markdown, metrics
 

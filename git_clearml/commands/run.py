@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.base.words import listed
 from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
@@ -137,7 +137,7 @@ def _show(plan: runs.Plan, console: Console) -> int:
     """The plan: the variables that the command would get, and the command."""
     shown = {name: value if len(value) <= 200 else value[:197] + "..." for name, value in sorted(plan.added.items())}
     lines = [f"{name}={shlex.quote(value)}" for name, value in shown.items()]
-    console.product("\n".join(sanitize(line) for line in [*lines, shlex.join(plan.command)]))
+    console.product(Safe("\n".join(sanitize(line) for line in [*lines, shlex.join(plan.command)])))
     return 0
 
 

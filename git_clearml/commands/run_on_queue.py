@@ -12,10 +12,9 @@ from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_order import Order
 from git_clearml.agent.requirement import passed_check
-from git_clearml.base.console import Console
+from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.base.progress import Progress
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import sanitize_lines
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
@@ -110,9 +109,8 @@ def _start(call: Call, order: Order, entry: Entry | None, notes: Sequence[str]) 
     for note in () if started.attached else (*notes, *started.notes):
         call.console.say(f"git clearml: {note}")
     how = "attached to" if started.attached else "launched"
-    queue = sanitize(order.queue)
-    call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {queue!r}")
-    call.console.product(f"{started.task}\n{started.url}\n")
+    call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {order.queue!r}")
+    call.console.product(sanitize_lines(f"{started.task}\n{started.url}\n"))
     if call.arguments.wait or call.arguments.follow:
         return run_waiting.wait(call, Awaited(started.task, order.commit, where, launch.settled, entry))
     launch.settled()
@@ -122,10 +120,9 @@ def _start(call: Call, order: Order, entry: Entry | None, notes: Sequence[str]) 
 
 def _show(call: Call, order: Order) -> int:
     """--dry-run: the task as the server would get it."""
-    import json
 
     document, needs_side_ref = queue_order.plan(call.repository, order)
     if needs_side_ref:
         call.console.say("git clearml: the commit is not on the remote and would be pushed there temporarily")
-    call.console.product(json.dumps(document, indent=2))
+    call.console.document(document)
     return 0

@@ -14,8 +14,8 @@ from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.queue_wait import Waited
 from git_clearml.agent.watch import RunEnd, Watch
-from git_clearml.base.console import Console
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Console, Progress
+from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 from git_clearml.clearml import tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.commands import run_flags
@@ -81,10 +81,10 @@ def attach(call: Call) -> int:
         commit, owner = queue_wait.recordable_commit(repository, call.api, task)
     if call.arguments.dry_run:
         record = f", then record it ({call.wish.kind}) at {commit.hash[:12]}" if call.wish.kind != "none" else ""
-        call.console.product(f"would wait for the task {task}{record}: {tasks.page_of(call.api, task)}")
+        call.console.product(sanitize(f"would wait for the task {task}{record}: {tasks.page_of(call.api, task)}"))
         return 0
     where = records.target(repository, commit, call.wish)
-    call.console.product(f"{task}\n{tasks.page_of(call.api, task)}\n")
+    call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
     return wait(call, Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner)))
 
 
@@ -173,7 +173,7 @@ def _print_log(call: Call, tail: Tail) -> None:
     except CannotDecide:
         return  # the next poll tells whether the server is unavailable
     if lines:
-        call.console.product(queue_end.without_secrets(view.log_lines(lines), call.api, os.environ))
+        call.console.product(Safe(queue_end.without_secrets(view.log_lines(lines), call.api, os.environ)))
 
 
 def _interrupted(call: Call, awaited: Awaited) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
+from git_clearml.base.sanitize import Safe, joined
 from git_clearml.errors import Error, PublishFailed
 from git_clearml.git.repository import Repository
 from git_clearml.report import compose
@@ -96,24 +97,22 @@ def show(report: VerifyReport, form: str, console: Console) -> None:
         where = f": {report.comment.url}" if report.comment.url else ""
         console.say(f"git clearml: comment {report.comment.action}{where}")
     if form == "json":
-        import json
-
         from git_clearml.render import json as json_view
 
-        console.product(json.dumps(json_view.verify(report), indent=2))
+        console.document(json_view.verify(report))
     elif form == "markdown":
         from git_clearml.render import markdown
 
-        check = "\n" + _check_view(report.check, form, console) if report.check else ""
-        below = _below(comparison, form, console) if comparison else ""
-        console.product(markdown.verify(_without_the_checks_hint(report)) + check + below)
+        check = joined(Safe("\n"), _check_view(report.check, form, console)) if report.check else Safe("")
+        below = _below(comparison, form, console) if comparison else Safe("")
+        console.product(joined(markdown.verify(_without_the_checks_hint(report)), check, below))
     elif not (console.quiet and _speaks_for_itself(report, comparison)):
         from git_clearml.render import text
 
         shown = replace(report, hint="") if report.problems else _without_the_checks_hint(report)
-        check = _check_view(report.check, form, console) if report.check else ""
-        below = _below(comparison, form, console) if comparison else ""
-        console.product(text.verify(shown, colour=console.colour) + check + below)
+        check = _check_view(report.check, form, console) if report.check else Safe("")
+        below = _below(comparison, form, console) if comparison else Safe("")
+        console.product(joined(text.verify(shown, colour=console.colour), check, below))
 
 
 def _speaks_for_itself(report: VerifyReport, comparison: Comparison | None) -> bool:
@@ -126,17 +125,17 @@ def _without_the_checks_hint(report: VerifyReport) -> VerifyReport:
     return replace(report, hint="") if report.check and report.hint == report.check.hint else report
 
 
-def _check_view(check: Check, form: str, console: Console) -> str:
+def _check_view(check: Check, form: str, console: Console) -> Safe:
     """What the remote check came to, below the verdict."""
     from git_clearml.render import check as view
 
     return view.markdown_of(check) if form == "markdown" else view.text(check, colour=console.colour)
 
 
-def _below(comparison: Comparison, form: str, console: Console) -> str:
+def _below(comparison: Comparison, form: str, console: Console) -> Safe:
     """How the model stands, below the verdict."""
     from git_clearml.render import metrics
 
     if form == "markdown":
-        return "\n" + metrics.comparison_markdown(comparison)
-    return "\n" + metrics.comparison_text(comparison, colour=console.colour)
+        return joined(Safe("\n"), metrics.comparison_markdown(comparison))
+    return joined(Safe("\n"), metrics.comparison_text(comparison, colour=console.colour))

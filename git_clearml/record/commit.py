@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml.base import secrets as redaction
-from git_clearml.base.sanitize import sanitize
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide, Interrupted, PublishFailed
@@ -272,7 +271,7 @@ class _Execution:
         if not self._unprepared:
             return
         command, started = self._plan.options.before_push, self._clock()
-        self._say(f"before the push: {sanitize(command, 200)}")
+        self._say(f"before the push: {command[:200]}")
         process = None
         try:
             process = subprocess.Popen(["sh", "-c", command], env=dict(self._environment), stdout=_STDERR)
@@ -299,7 +298,7 @@ class _Execution:
         reason = remotes.refusal(pushed)
         if "[rejected]" not in reason:
             for line in [line for line in pushed.stderr.split("\n") if line.strip()][:_SHOWN]:
-                self._say(sanitize(line, 300))
+                self._say(line[:300])
         return reason or pushed.reason
 
     def _finished(self, action: str, commit: str, target: Target) -> Done:

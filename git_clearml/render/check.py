@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.markdown import code, escape, link
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 
 _COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
 _MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}
 _MOST_LOG = 8000  # characters in a comment
 
 
-def text(check: Check, *, colour: bool = False) -> str:
+def text(check: Check, *, colour: bool = False) -> Safe:
     """What came out and why, the end of the log where it failed, the next thing to do."""
     word = check.outcome.value
     if colour:
@@ -26,10 +26,10 @@ def text(check: Check, *, colour: bool = False) -> str:
         lines += ["  the end of its log:", *(f"  | {sanitize(line, 300)}" for line in check.log_tail)]
     if check.hint and not check.problems:
         lines.append(f"next: {sanitize(check.hint, 500)}")
-    return "".join(line + "\n" for line in lines)
+    return Safe("".join(line + "\n" for line in lines))
 
 
-def markdown_of(check: Check, limit: int = 60_000) -> str:
+def markdown_of(check: Check, limit: int = 60_000) -> Safe:
     """The same for a comment, in at most so many characters."""
     mark = _MARKS.get(check.outcome, "❔")
     title = f"**{mark} Runs on an agent**" if check.outcome is CheckOutcome.RUNNABLE else f"**{mark} Remote check**"
@@ -42,7 +42,7 @@ def markdown_of(check: Check, limit: int = 60_000) -> str:
     if check.hint and not check.problems:
         lines.append(f"- Next: {code(check.hint)}")
     body = "\n".join(lines) + "\n"
-    return body + _log(check, min(_MOST_LOG, limit - len(body)))
+    return Safe(body + _log(check, min(_MOST_LOG, limit - len(body))))
 
 
 def _times(check: Check) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from git_clearml import __version__
 from git_clearml.base.ids import is_hash
 from git_clearml.base.markdown import code, escape, link
+from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
 from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
@@ -69,7 +70,7 @@ def same(one: str, other: str) -> bool:
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
 
 
-def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> str:
+def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> Safe:
     """The comment's body, never over the limit (of at least 16,384); `old` is the body that it replaces."""
     current = history.current(page.report)
     told = history.rows_of(old)
@@ -80,7 +81,7 @@ def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> str:
     return _composed(page, "\n".join(head) + "\n", tail, limit)
 
 
-def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIMIT) -> str:
+def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIMIT) -> Safe:
     """The same for a job summary, which carries no history, with remarks about where else it went."""
     return _composed(page, "", [*(f"*{escape(remark, 500)}*" for remark in remarks), _footer(page)], limit)
 
@@ -115,7 +116,7 @@ def _wrong_after(report: VerifyReport) -> str:
     return "a check after it failed"
 
 
-def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> str:
+def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> Safe:
     """Head, verdict, as much of the sections as there is room for, tail: blocks, with an empty line between."""
     blocks = [*_verdicts(page, limit // 4), *_remarks(page.report, limit // 8)]
     room = limit - len(head) - sum(len(block) + 2 for block in (*blocks, *tail))
@@ -128,7 +129,7 @@ def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> str:
         if text:
             blocks.append(text)
             room -= len(text) + 2
-    return head + "\n\n".join([*blocks, *tail]) + "\n"
+    return Safe(head + "\n\n".join([*blocks, *tail]) + "\n")
 
 
 def _verdicts(page: Page, limit: int) -> list[str]:

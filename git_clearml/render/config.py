@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render.table import TableForm, draw
 from git_clearml.settings.table import Settings
 
 
-def text(settings: Settings, server: Mapping[str, str]) -> str:
+def text(settings: Settings, server: Mapping[str, str]) -> Safe:
     """The value stands last: it may be as long as it likes. `server` says which server, and whose credentials."""
     rows = [
         [key, sanitize(setting.origin, 80), sanitize(_toml(setting.value), 200)] for key, setting in settings.items()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_clearml.base.markdown import escape, link
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
@@ -29,7 +29,7 @@ def chosen(task: RecordedTask, names: Sequence[str]) -> list[tuple[str, float]]:
     return [(name, known[name]) for name in names if name in known] if names else list(task.metrics[:_SHOWN])
 
 
-def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int = 0, colour: bool = False) -> str:
+def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int = 0, colour: bool = False) -> Safe:
     """A line for each commit, as `git log --oneline` has it, and below it one for each of its tasks.
 
     `width` is that of the terminal, in columns; 0 for as wide as it takes.
@@ -40,7 +40,7 @@ def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int
         for task in commit.tasks:
             tail = f"  ({_RECORDED})" if task.recorded else ""
             lines.append(_drawn(_task(task, names), tail, width, colour))
-    return "".join(line + "\n" for line in lines)
+    return Safe("".join(line + "\n" for line in lines))
 
 
 def _task(task: RecordedTask, names: Sequence[str]) -> _Parts:
@@ -76,14 +76,14 @@ def _columns(words: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in words)
 
 
-def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: bool = True) -> str:
+def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: bool = True) -> Safe:
     """A table with a row for each task, and one for each commit without any; without `head` its rows alone."""
     rows = []
     for commit in commits:
         front = [commit.short, escape(commit.subject)]
         rows += [[*front, *_cells(task, names)] for task in commit.tasks] or [[*front, "", "", ""]]
     table = draw(["commit", "subject", "status", "task", "metrics"], rows, TableForm.MARKDOWN)
-    return table if head else table.split("\n", 2)[2]
+    return table if head else Safe(table.split("\n", 2)[2])
 
 
 def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from git_clearml.base.markdown import code, escape, link
+from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
 from git_clearml.render.text import MOST_NEAR_MISSES
 from git_clearml.report.model import VerifyReport
@@ -11,7 +12,7 @@ from git_clearml.verdict.model import Outcome, Verdict
 MARKS = {Outcome.VERIFIED: "✅", Outcome.REJECTED: "❌", Outcome.PENDING: "⏳", Outcome.UNDECIDED: "❔"}
 
 
-def verify(report: VerifyReport) -> str:
+def verify(report: VerifyReport) -> Safe:
     """The verdicts first, then why, then what to do."""
     lines: list[str] = []
     for verdict in report.verdicts:
@@ -24,7 +25,7 @@ def verify(report: VerifyReport) -> str:
         lines.append("Judged by flags.")
     if report.hint:
         lines.append(f"Next: {code(report.hint)}")
-    return "\n".join(lines).strip() + "\n"
+    return Safe("\n".join(lines).strip() + "\n")
 
 
 def _verdict(verdict: Verdict) -> list[str]:

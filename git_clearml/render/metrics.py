@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from git_clearml.base.markdown import escape
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
@@ -48,7 +48,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 Cell = Callable[[str, int], str]
 
 
-def report_text(report: MetricsReport) -> str:
+def report_text(report: MetricsReport) -> Safe:
     """The task, what it is compared with, and its metrics, for a terminal."""
     lines = []
     if report.task:
@@ -59,10 +59,10 @@ def report_text(report: MetricsReport) -> str:
     if report.rows:
         lines += ["", _drawn(_metrics_table(report.rows, sanitize, report.column), TableForm.TERMINAL)]
     lines += [f"note: {sanitize(note, 300)}" for note in _notes(report)]
-    return "".join(line + "\n" for line in lines)
+    return Safe("".join(line + "\n" for line in lines))
 
 
-def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False) -> str:
+def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False) -> Safe:
     """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes).
 
     With `fold` it stands below a verdict that has named the task, and only what differs from the other task stays in
@@ -77,7 +77,7 @@ def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False
     before = "\n".join(lines) + "\n"
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
     draw = _folded if fold else metrics_markdown
-    return "\n".join(part for part in (before, draw(report.rows, room, report.column), notes) if part)
+    return Safe("\n".join(part for part in (before, draw(report.rows, room, report.column), notes) if part))
 
 
 def _folded(rows: Sequence[Row], limit: int, column: str) -> str:
@@ -126,7 +126,7 @@ def headline(comparison: Comparison) -> str:
     return f"{sentence}: {comparison.metric} {number(comparison.current_value)}{best}"
 
 
-def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
+def comparison_text(comparison: Comparison, *, colour: bool = False) -> Safe:
     """How the model stands, the numbers, and whose they are, for a terminal."""
     sentence = _SENTENCES[comparison.outcome]
     if colour:
@@ -139,10 +139,10 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
         if task and not (label == "best" and comparison.current and task.id == comparison.current.id):
             lines += [f"{label}:", *text.task_lines(task, "  ")]
     lines += [f"note: {sanitize(note, 300)}" for note in comparison.notes]
-    return "".join(line + "\n" for line in lines)
+    return Safe("".join(line + "\n" for line in lines))
 
 
-def comparison_markdown(comparison: Comparison) -> str:
+def comparison_markdown(comparison: Comparison) -> Safe:
     """The same for a pull request or a job summary."""
     mark = (
         "⚠️" if comparison.outcome is ComparisonOutcome.WORSE and not comparison.status else _MARKS[comparison.outcome]
@@ -155,7 +155,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines.append(f"- best: {markdown.task_link(comparison.best)}")
     lines += [f"- {escape(note, 300)}" for note in comparison.notes]
     lines += [f"> {escape(problem.message, 500)}" for problem in comparison.problems]
-    return "\n".join(lines) + "\n"
+    return Safe("\n".join(lines) + "\n")
 
 
 def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.watch import Watch
 from git_clearml.base.markdown import escape, link
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.clearml.model import MONITOR, Seen
 from git_clearml.render import metrics
 from git_clearml.render.numbers import number
@@ -35,21 +35,21 @@ def _facts(seen: Seen, metric: str) -> list[str]:
     ]
 
 
-def log_lines(lines: list[str]) -> str:
+def log_lines(lines: list[str]) -> Safe:
     """Lines of a task's console log, each as a terminal shows it after its carriage returns."""
-    return "\n".join(sanitize(line.rstrip("\r").rpartition("\r")[2]) for line in lines)
+    return Safe("\n".join(sanitize(line.rstrip("\r").rpartition("\r")[2]) for line in lines))
 
 
-def text(ended: QueueEnd, report: MetricsReport) -> str:
+def text(ended: QueueEnd, report: MetricsReport) -> Safe:
     """How it ended, its tests or the end of its log, its metrics."""
     result = ended.result
     name = f' "{sanitize(result.name, 60)}"' if result.name else ""
-    lines = [f"{sanitize(result.status or 'unknown')}{name}: {ended.end.sentence}"]
+    lines = [f"{sanitize(result.status or 'unknown')}{name}: {sanitize(ended.end.sentence)}"]
     if ended.tests:
         lines.append(f"tests: {sanitize(ended.tests, 200)}")
     lines += [f"| {sanitize(line, 300)}" for line in ended.tail]
     table = metrics.report_text(report) if report.rows else ""
-    return "\n".join(lines) + "\n" + table
+    return Safe("\n".join(lines) + "\n" + table)
 
 
 def markdown(ended: QueueEnd, report: MetricsReport) -> str:

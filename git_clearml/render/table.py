@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from enum import Enum
 from itertools import accumulate
 
+from git_clearml.base.sanitize import Safe
+
 
 class TableForm(Enum):
     """The formats of tabulate that we use."""
@@ -19,13 +21,13 @@ class TableForm(Enum):
 
 def draw(
     headers: Sequence[str], rows: Sequence[Sequence[str]], form: TableForm, *, numeric: Collection[str] = ()
-) -> str:
+) -> Safe:
     """The table's lines, each with its line break. Numbers of the columns `numeric` are aligned at their points."""
     from tabulate import tabulate
 
     align = ["decimal" if header in numeric else "left" for header in headers]
     table: str = tabulate(rows, headers, tablefmt=form.value, disable_numparse=True, colalign=align)
-    return "".join(line.rstrip() + "\n" for line in table.split("\n"))
+    return Safe("".join(line.rstrip() + "\n" for line in table.split("\n")))
 
 
 def fitting(table: str, room: int) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_clearml.base.sanitize import sanitize
+from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Outcome, Verdict
@@ -11,7 +11,7 @@ MOST_NEAR_MISSES = 10
 _COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}
 
 
-def verify(report: VerifyReport, *, colour: bool = False) -> str:
+def verify(report: VerifyReport, *, colour: bool = False) -> Safe:
     """Every commit with its verdict and why, then the next thing to do."""
     lines = []
     for verdict in report.verdicts:
@@ -21,7 +21,7 @@ def verify(report: VerifyReport, *, colour: bool = False) -> str:
         lines.append("judged by your flags")
     if report.hint and report.verdicts:
         lines.append(f"next: {sanitize(report.hint, 500)}")
-    return "".join(line + "\n" for line in lines)
+    return Safe("".join(line + "\n" for line in lines))
 
 
 def _verdict(verdict: Verdict, colour: bool) -> list[str]:

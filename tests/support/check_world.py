@@ -17,8 +17,7 @@ from typing import Any
 
 from git_clearml.agent.check import Checking, Order
 from git_clearml.agent.model import Check
-from git_clearml.base.console import Console
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Console, Progress
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server

@@ -17,8 +17,7 @@ import pytest
 from cmarkgfm.cmark import Options
 
 from git_clearml.agent.model import Check, CheckOutcome
-from git_clearml.base.console import Console
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Console, Progress
 from git_clearml.git.repository import Repository
 from git_clearml.render import check as view
 from tests.integration.agent.test_check_schedules import played

@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml.agent.model import Check
-from git_clearml.base.console import Console
-from git_clearml.base.progress import Progress
+from git_clearml.base.console import Console, Progress
 from git_clearml.errors import Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository

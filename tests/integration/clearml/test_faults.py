@@ -137,6 +137,21 @@ def test_statuses(gate: Gate, status: int, code: str, kind: str) -> None:
         assert "because" in message
 
 
+@pytest.mark.parametrize("command", ["verify", "log", "compare", "report", "check-runnable", "doctor"])
+def test_what_a_server_says_moves_no_terminal(gate: Gate, command: str) -> None:
+    """Its own reason goes into errors, warnings and remarks of every command."""
+    evil = "because\x1b]0;title\x07\x1b[2J\r\u202e\N{TAG LATIN SMALL LETTER A}\nforged"
+    for status in (400, 403):
+        meta = {"result_code": status, "result_subcode": 7, "result_msg": evil}
+        gate.server.fail_next(status, json.dumps({"meta": meta, "data": {}}).encode(), count=20)
+        for words in ((command, "--verbose"), (command, "--verbose", "--format", "json")):
+            result = gate.call(*words)
+            assert result.status != 70, result.err
+            shown = result.out + result.err
+            assert not {"\x1b", "\x07", "\r", "\u202e", "\N{TAG LATIN SMALL LETTER A}"} & set(shown)
+            assert "\nforged" not in shown
+
+
 @pytest.mark.parametrize("status", [502, 503, 429])
 def test_away_once_then_fine(gate: Gate, status: int) -> None:
     gate.task()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from git_clearml.base.console import Console, discard, open_streams
+from git_clearml.base.console import Console, Progress, discard, open_streams
+from git_clearml.base.sanitize import Safe
 from git_clearml.errors import PublishFailed, UsageError
 
-EVIL = "a\nb\x1b[2Jc\r\u202ed\ud800"
+EVIL = "a\nb\x1b[2Jc\r\u202ed\ud800\N{TAG LATIN SMALL LETTER A}"
 
 
 class Terminal(io.StringIO):
@@ -29,7 +31,7 @@ def console(
 def test_each_stream_gets_its_own() -> None:
     out, err = io.StringIO(), io.StringIO()
     shown = console(out, err)
-    shown.product("verified")
+    shown.product(Safe("verified"))
     shown.say("a remark")
     shown.announce("skipped")
     shown.warn("odd")
@@ -50,7 +52,7 @@ def test_each_stream_gets_its_own() -> None:
 def test_quiet_keeps_remarks_back_and_nothing_else() -> None:
     out, err = io.StringIO(), io.StringIO()
     shown = console(out, err, quiet=True)
-    shown.product("verified\n")
+    shown.product(Safe("verified\n"))
     shown.say("a remark")
     shown.announce("this push is not verified")
     shown.warn("odd")
@@ -71,20 +73,38 @@ def test_details_are_for_verbose() -> None:
 
 def test_an_empty_product_is_no_line() -> None:
     out = io.StringIO()
-    console(out, io.StringIO()).product("")
+    console(out, io.StringIO()).product(Safe(""))
     assert out.getvalue() == ""
 
 
 def test_whatever_is_said_stays_on_its_line() -> None:
-    err = io.StringIO()
-    shown = console(io.StringIO(), err, verbose=True)
-    shown.announce(EVIL)
-    shown.warn(EVIL)
-    shown.log(EVIL)
-    shown.fail(UsageError(EVIL, EVIL))
-    assert len(err.getvalue().splitlines()) == 5
-    assert not {"\x1b", "\r", "\u202e", "\ud800"} & set(err.getvalue())
-    err.getvalue().encode("utf-8")
+    """A server's `result_msg` comes out as an error, a warning, a remark, a detail, a hint or a state."""
+    for err in (io.StringIO(), Terminal()):
+        shown = console(io.StringIO(), err, verbose=True)
+        progress = Progress(shown, wall=lambda: "12:00:00")
+        shown.say(EVIL)
+        shown.announce(EVIL)
+        shown.warn(EVIL)
+        shown.log(EVIL)
+        shown.command(f"::error::{EVIL}")
+        shown.fail(UsageError(EVIL, EVIL))
+        progress.event(EVIL)
+        progress.warn(EVIL)
+        progress.state(EVIL, EVIL)
+        shown.progress(EVIL)
+        shown.say("the end")
+        text = err.getvalue().replace("\r\x1b[K", "")  # our own way to take a line of progress back
+        assert not {"\x1b", "\r", "\u202e", "\ud800", "\N{TAG LATIN SMALL LETTER A}"} & set(text)
+        assert len(text.splitlines()) == (10 if err.isatty() else 11)  # states are not kept on a terminal
+        text.encode("utf-8")
+
+
+def test_json_is_ascii_without_controls() -> None:
+    out = io.StringIO()
+    console(out, io.StringIO()).document({"name": EVIL + "\x7f\x9b", "list": [1]})
+    assert out.getvalue().isascii()
+    assert out.getvalue().replace("\n", "").isprintable()
+    assert json.loads(out.getvalue()) == {"name": EVIL + "\x7f\x9b", "list": [1]}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +137,7 @@ def test_a_line_of_progress_is_replaced_by_what_follows() -> None:
     shown = console(out, err)
     shown.progress("waiting, 1 s")
     shown.progress("waiting, 2 s " + "x" * 200)
-    shown.product("verified")
+    shown.product(Safe("verified"))
     shown.say("done")
     assert err.getvalue() == "waiting, 1 s\r\x1b[K" + ("waiting, 2 s " + "x" * 200)[:79] + "\r\x1b[Kdone\n"
     assert out.getvalue() == "verified\n"
@@ -127,7 +147,7 @@ def test_a_runner_obeys_nothing_that_we_print() -> None:
     for here, obeyed in (("true", False), ("", True)):
         out, err = io.StringIO(), io.StringIO()
         shown = console(out, err, GITHUB_ACTIONS=here)
-        shown.product("::error::x\n  ::set-env name=a::b\n##[error]x\n")
+        shown.product(Safe("::error::x\n  ::set-env name=a::b\n##[error]x\n"))
         shown.announce("::stop-commands::x")
         text = out.getvalue() + err.getvalue()
         assert ("::error::" in text, "::set-env" in text, "##[" in text, "::stop" in text) == (obeyed,) * 4
@@ -136,19 +156,19 @@ def test_a_runner_obeys_nothing_that_we_print() -> None:
 def test_a_full_disk_is_an_error_and_a_closed_pipe_is_not_ours() -> None:
     with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
         with pytest.raises(PublishFailed, match="cannot be written"):
-            Console({}, out=full, err=io.StringIO()).product("verified")
+            Console({}, out=full, err=io.StringIO()).product(Safe("verified"))
         full.write("more\n")  # goes nowhere, and does not fail at the exit
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w", encoding="utf-8") as pipe:
         with pytest.raises(BrokenPipeError):
-            Console({}, out=pipe, err=io.StringIO()).product("verified")
+            Console({}, out=pipe, err=io.StringIO()).product(Safe("verified"))
         discard(pipe)
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_crash(tmp_path: Path) -> None:
     with open(tmp_path / "out", "w", encoding="ascii") as out:
-        Console({}, out=out, err=io.StringIO()).product("émoji 🚀 \udcff")
+        Console({}, out=out, err=io.StringIO()).product(Safe("émoji 🚀 \udcff"))
     assert (tmp_path / "out").read_text(encoding="ascii") == "?moji ? ?\n"
 
 
