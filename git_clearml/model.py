@@ -74,17 +74,15 @@ class RunRecord:
     """What `git clearml run` wrote down about one run of a command. Times are ISO 8601, UTC; "" while open.
 
     `dirty`, `untracked` and `edited` list paths (what differed from the commit before, what git did not know, what
-    code changed during the run); `wrote` lists changed files that are no code. `code_before` and `code_after` are
-    digests of the code in the working tree. `exit_status` is None until the command has ended; `tasks` pairs each
-    task's id with its status at the end of the run ("" for an offline session, which has none), and `sessions` keeps
-    what each of them said then. `offline_dir` is where ClearML kept offline sessions.
+    code changed during the run); `wrote` lists changed files that are no code. `exit_status` is None until the command
+    has ended; `tasks` pairs each task's id with its status at the end of the run ("" for an offline session, which has
+    none), and `sessions` keeps what each of them said then. `offline_dir` is where ClearML kept offline sessions.
     """
 
     id: str
     commit: str
     tree: str
     command: tuple[str, ...]
-    cwd: str
     host: str
     user: str
     pid: int
@@ -97,8 +95,6 @@ class RunRecord:
     edited: tuple[str, ...] = ()
     wrote: tuple[str, ...] = ()
     submodules: tuple[tuple[str, str], ...] = ()
-    code_before: str = ""
-    code_after: str = ""
     tasks: tuple[tuple[str, str], ...] = ()
     sessions: tuple[Session, ...] = ()
     offline_dir: str = ""

@@ -1,4 +1,7 @@
-"""Ends and removes what a launch has made, abort first: on success, failure, timeout, Ctrl-C and the rest."""
+"""Cleans up after a launch, however it ended (success, failure, timeout, Ctrl-C): aborts the task first.
+
+Then it deletes the side ref, waits for the agent, archives the task. See interrupt for what a second Ctrl-C does.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_clearml.agent import leased_tasks
-from git_clearml.agent import passes as proofs
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import tasks as agents
+from git_clearml.agent import leased_tasks, passes
+from git_clearml.agent.interrupt import status_of
+from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
-from git_clearml.clearml.model import Seen
+from git_clearml.clearml.model import TaskState
 from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorized
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 
-GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
+_GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
 _AT_WORK = ("queued", "in_progress")
 # A server that knows of no agent at work ends a task by itself and says so. An agent that is taking the task from the
 # queue in that very moment sets it to in_progress, twice and more, whatever it was (clearml-agent 3.0,
@@ -32,10 +34,10 @@ class Launched:
     """What is in the world because of us. `asked`: a task was asked for, and there may be one whose id is not known.
 
     `draft`: it was never to be put on a queue yet. `status` is the task's as last seen. `kind` is the property that the
-    owner stands under, owners.CHECK or owners.RUN.
+    owner stands under, lease.CHECK or lease.RUN.
     """
 
-    kind: str = owners.RUN
+    kind: str = lease.RUN
     owner: Owner | None = None
     commit: str = ""  # that the task runs
     asked: bool = False
@@ -50,16 +52,43 @@ class Launched:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is wanted beside the abort. `proved` is the tree that has been proved runnable, "" for none.
+class CleanupOptions:
+    """What is to be done beside the abort. `passed_tree` is the tree whose check has passed, "" for none.
 
-    `wait`: for the agent to confirm, and for a server that is away, up to `grace` seconds.
+    `wait`: for the agent to confirm, and for a server that is unavailable, up to `grace` seconds. `patience` is how
+    many interrupts are borne: the step that one of them cut short is begun again; one more ends the cleaning up.
     """
 
     archive: bool = False
-    proved: str = ""
+    passed_tree: str = ""
     wait: bool = True
-    grace: float = GRACE
+    grace: float = _GRACE
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class CleanupResult:
+    """`left` is what could not be cleaned up, each with the thing to do by hand.
+
+    `interrupted` is the exit status of the last interrupt in the midst of it, 0 for none.
+    """
+
+    left: list[str]
+    interrupted: int = 0
+
+
+def cleanup(
+    repository: Repository,
+    api: ClearML,
+    launched: Launched,
+    options: CleanupOptions,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> CleanupResult:
+    """Ends and removes whatever the launch has made. Raises no Error, nor an interrupt."""
+    return _Cleanup(repository, api, launched, options, say, sleep, clock).run()
 
 
 @dataclass(frozen=True)
@@ -70,51 +99,44 @@ class _Step:
     do: Callable[[], None]
 
 
-class CleanUp:
-    """Cleans up once. Time is an argument.
-
-    `patience` is how many interrupts are borne: the step that one of them cut short is begun again, and `interrupted`
-    is the status of the last. One more ends the cleaning.
-    """
-
+class _Cleanup:
     def __init__(
         self,
         repository: Repository,
         api: ClearML,
         launched: Launched,
-        *,
-        patience: int = 0,
-        say: Callable[[str], None] = lambda _: None,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        options: CleanupOptions,
+        say: Callable[[str], None],
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
     ) -> None:
-        self._repository, self._api, self._launched = repository, api, launched
-        self._patience, self._say, self._sleep, self._clock = patience, say, sleep, clock
+        self._repository, self._api, self._launched, self._options = repository, api, launched, options
+        self._say, self._sleep, self._clock = say, sleep, clock
         self._todo: list[_Step] = []
         self._failed: list[tuple[_Step, str]] = []
         self._deadline: float | None = None
         self._at_work = self._marked = False
-        self.interrupted = 0
 
-    def run(self, wishes: Wishes) -> list[str]:
-        """What could not be cleaned up, each with the thing to do by hand."""
-        begun, again = False, wishes.wait  # by the time the first round is over, the server may be back
+    def run(self) -> CleanupResult:
+        patience, interrupted = self._options.patience, 0
+        begun, again = False, self._options.wait  # by the time the first round is over, the server may be back
         while self._todo or not begun:
             try:
                 if not begun:
-                    self._todo, begun = self._steps(wishes), True
+                    self._todo, begun = self._steps(), True
                     self._api.close()
                 self._work_off()
                 if self._failed and again:
                     again, self._todo, self._failed = False, [step for step, _ in self._failed], []
             except (KeyboardInterrupt, Interrupted) as interruption:
-                self.interrupted = interruption.status if isinstance(interruption, Interrupted) else 130
+                interrupted = status_of(interruption)
                 self._api.close()  # the request that it cut short may still use the connection
-                if not self._patience:
+                if not patience:
                     break
-                self._patience -= 1
+                patience -= 1
         left = [f"{step.by_hand} ({why})" for step, why in self._failed if step.by_hand]
-        return left + [step.by_hand for step in (self._todo if begun else self._steps(wishes)) if step.by_hand]
+        left += [step.by_hand for step in (self._todo if begun else self._steps()) if step.by_hand]
+        return CleanupResult(left, interrupted)
 
     def _work_off(self) -> None:
         while self._todo:
@@ -126,28 +148,28 @@ class CleanUp:
                 self._failed.append((step, error.message))
             self._todo.pop(0)
 
-    def _steps(self, wishes: Wishes) -> list[_Step]:
-        launched, steps = self._launched, list[_Step]()
+    def _steps(self) -> list[_Step]:
+        launched, options, steps = self._launched, self._options, list[_Step]()
         there = bool(launched.task)
-        self._at_work = there and not launched.draft and launched.status not in owners.ENDED
-        page = agents.page_of(self._api, launched.task) if there else ""
+        self._at_work = there and not launched.draft and launched.status not in lease.ENDED
+        page = tasks.page_of(self._api, launched.task) if there else ""
         if launched.asked and not launched.task:
-            which = f"with the tag {owners.TAG}" if launched.kind == owners.CHECK else f"of {launched.commit[:12]}"
+            which = f"with the tag {lease.TAG}" if launched.kind == lease.CHECK else f"of {launched.commit[:12]}"
             steps.append(_Step(f"a draft {which} may exist: archive it", self._archive_lost))
         if self._at_work:
             steps.append(_Step(f"abort the task: {page}", self._abort))
-        if there and wishes.proved:
-            steps.append(_Step("the pass is not on record: check again", lambda: self._remember(wishes.proved)))
+        if there and options.passed_tree:
+            steps.append(_Step("the pass is not on record: check again", lambda: self._remember(options.passed_tree)))
         if launched.side_ref:
             ref = launched.side_ref
             by_hand = f"delete the side ref: git push {ref.remote} --delete {ref.ref}"
             steps.append(_Step(by_hand, lambda: side_refs.delete(self._repository, ref)))
-        if self._at_work and wishes.wait:
+        if self._at_work and options.wait:
             by_hand = f"see that the agent aborts the task: {page}"
-            steps.append(_Step(by_hand, lambda: self._confirm(wishes.grace)))
-        if there and (wishes.archive or launched.draft):
+            steps.append(_Step(by_hand, lambda: self._confirm(options.grace)))
+        if there and (options.archive or launched.draft):
             steps.append(_Step(f"archive the task: {page}", self._archive))
-        if there and launched.kind == owners.CHECK:
+        if there and launched.kind == lease.CHECK:
             steps.append(_Step("", self._mark))
         return steps
 
@@ -156,14 +178,14 @@ class CleanUp:
         assert self._launched.owner is not None
         lost = leased_tasks.named(self._api, self._launched.kind, self._launched.commit, self._launched.owner)
         if lost:
-            agents.archive(self._api, lost)
+            tasks.archive(self._api, lost)
 
     def _abort(self) -> None:
-        agents.stop(self._api, self._launched.task)
+        tasks.stop(self._api, self._launched.task)
 
     def _remember(self, tree: str) -> None:
-        marks = () if self._at_work or self._launched.side_ref else (owners.DONE,)  # a kill may leave the ref
-        proofs.remember(self._api, self._launched.task, tree, *marks)
+        marks = () if self._at_work or self._launched.side_ref else (lease.DONE,)  # a kill may leave the ref
+        passes.remember(self._api, self._launched.task, tree, *marks)
         self._marked = bool(marks)
 
     def _mark(self) -> None:
@@ -171,10 +193,10 @@ class CleanUp:
         if self._at_work:
             raise CannotDecide("it has not ended")
         if not self._marked:
-            agents.add_tags(self._api, [self._launched.task], [owners.DONE])
+            tasks.add_tags(self._api, [self._launched.task], [lease.DONE])
 
     def _archive(self) -> None:
-        agents.archive(self._api, self._launched.task, stopping=self._at_work)
+        tasks.archive(self._api, self._launched.task, stopping=self._at_work)
 
     def _confirm(self, grace: float) -> None:
         """Waits until the task has ended for good. An agent that took it in that very moment is asked again."""
@@ -182,39 +204,39 @@ class CleanUp:
             self._deadline = self._clock() + grace
         ended: float | None = None  # since when
         while True:
-            seen, problem = self._look()
-            if seen is None or seen.status in _AT_WORK:
+            state, problem = self._poll()
+            if state is None or state.status in _AT_WORK:
                 ended = None
             elif ended is None:
                 ended = self._clock()
             late = self._clock() >= self._deadline
-            if seen is not None and ended is not None and (late or self._clock() - ended >= _quiet(seen)):
+            if state is not None and ended is not None and (late or self._clock() - ended >= _quiet(state)):
                 self._at_work = False
                 return
             if late:
-                raise CannotDecide(problem or f"it is still {seen.status if seen else 'unknown'}")
-            if seen is not None and seen.status == "in_progress":
+                raise CannotDecide(problem or f"it is still {state.status if state else 'unknown'}")
+            if state is not None and state.status == "in_progress":
                 with contextlib.suppress(OSError):  # nobody may be left to listen
                     self._say("waiting for the agent to abort the task (Ctrl-C stops waiting)")
             self._sleep(1.0)
 
-    def _look(self) -> tuple[Seen | None, str]:
+    def _poll(self) -> tuple[TaskState | None, str]:
         """The task as it is now, told once more to stop where that is not on record; else why that is not known."""
         task = self._launched.task
         try:
             self._api.renew()
-            seen = agents.look(self._api, task)
-            if seen.status in _AT_WORK and seen.message != agents.STOPPING:
-                agents.stop(self._api, task)
-            return seen, ""
+            state = tasks.poll_task(self._api, task)
+            if state.status in _AT_WORK and state.message != tasks.STOPPING:
+                tasks.stop(self._api, task)
+            return state, ""
         except (Unauthorized, Forbidden):
             raise
         except CannotDecide as error:
             return None, error.message
 
 
-def _quiet(seen: Seen) -> float:
+def _quiet(state: TaskState) -> float:
     """For how many seconds an ended task has to stay ended, before nobody can be at work on it any more."""
-    if seen.status != "stopped" or not seen.message.startswith(_BY_SERVER):
+    if state.status != "stopped" or not state.message.startswith(_BY_SERVER):
         return 0.0
-    return _TAKEN if seen.started else _UNTOUCHED
+    return _TAKEN if state.started else _UNTOUCHED

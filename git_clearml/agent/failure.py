@@ -7,16 +7,15 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from git_clearml.agent import log as causes
+from git_clearml.agent import log
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.watch import Watch
-from git_clearml.clearml import queues
-from git_clearml.clearml import tasks as agents
+from git_clearml.clearml import queues, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import CannotDecide, Error
 
 _TAIL = 20  # lines
-_LATE, _EVERY = 10.0, 2.0  # seconds: for an agent to send the end of its log, and between two looks at it
+_LATE, _EVERY = 10.0, 2.0  # seconds: for an agent to send the end of its log, and between two polls of it
 _SILENT = ("deleted", "server-away")  # where there is no log to be had
 _AGAIN = "git clearml check-runnable"
 _HINTS = {
@@ -27,8 +26,8 @@ _HINTS = {
     "repository-unreachable": "can the agent's machine clone the repository? --repository gives it another URL",
     "diff-not-applied": "push the branch, or leave --as-diff out",
     "entry-point-missing": "see runnable.entry-point and runnable.folder, or --entry-point and --folder",
-    "out-of-memory": "take a queue whose machine has more memory, or smaller --args",
-    "script-failed": "the log is on the task's page; mend the script, commit, check again",
+    "out-of-memory": "use a queue whose machine has more memory, or smaller --args",
+    "script-failed": "the log is on the task's page; fix the script, commit, check again",
     "": "the log is on the task's page",
 }
 
@@ -48,20 +47,20 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
         return _hinted(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
         message, reason = api.server.redact(watch.seen.message), api.server.redact(watch.seen.reason)
-        cause = causes.classify(lines, status_message=message, status_reason=reason)
+        cause = log.classify(lines, status_message=message, status_reason=reason)
         sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
         check = replace(check, cause=cause.code, sentence=sentence)
-    return _hinted(replace(check, log_tail=causes.tail(lines, _TAIL)))
+    return _hinted(replace(check, log_tail=log.tail(lines, _TAIL)))
 
 
 def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str]:
     """The end of the log, without our credentials. The last lines of a task that failed may come after its status."""
-    lines, waited = agents.console(api, check.task), 0.0
-    while check.outcome is CheckOutcome.FAILED and not check.cause and not causes.complete(lines) and waited < _LATE:
+    lines, waited = tasks.console(api, check.task), 0.0
+    while check.outcome is CheckOutcome.FAILED and not check.cause and not log.complete(lines) and waited < _LATE:
         sleep(_EVERY)
         waited += _EVERY
         api.renew()
-        lines = agents.console(api, check.task)
+        lines = tasks.console(api, check.task)
     return [api.server.redact(line) for line in lines]
 
 
@@ -81,9 +80,9 @@ def _unserved(api: ClearML, check: Check) -> Check:
 
 def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     """The check of a queue that nobody serves, with the queues that somebody does. One request."""
-    words = f"no live worker serves the queue {check.queue!r}{' ' + when if when else ''}"
+    sentence = f"queue {check.queue!r} has no active workers{' ' + when if when else ''}"
     hint = f"start one: clearml-agent daemon --queue {shlex.quote(check.queue)}"
     with contextlib.suppress(CannotDecide):
         hint = f"{hint}; queues with workers: {queues.served(api)}"
     outcome = CheckOutcome.NO_WORKER
-    return replace(check, outcome=outcome, status=outcome.status, sentence=words, hint=hint)
+    return replace(check, outcome=outcome, status=outcome.status, sentence=sentence, hint=hint)

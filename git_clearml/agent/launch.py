@@ -10,11 +10,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from git_clearml.clearml import lease as owners
+from git_clearml.clearml import lease
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.clearml.model import Launch
 from git_clearml.errors import BadSetting, CannotDecide, UsageError
-from git_clearml.git import patch as differences
+from git_clearml.git import patch
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
@@ -35,7 +35,7 @@ _OLD_HACK = "hack=empty_string_doesnt_work"
 class Source:
     """Where an agent gets the code: a repository's URL, the commit in it, and what comes on top of that commit.
 
-    `needs_side_ref`: the remote lacks the commit, which has to be pushed there first.
+    `needs_side_ref`: the commit is not on the remote and has to be pushed there first.
     """
 
     remote: Remote
@@ -46,7 +46,7 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def source(
+def find_source(
     repository: Repository, commit: str, *, override: str = "", as_diff: bool = False, remote: Remote | None = None
 ) -> Source:
     """How an agent gets this commit: from `remote`, by default the one that the branch is pushed to.
@@ -62,23 +62,23 @@ def source(
     pushed = remote or Remote("", override)
     seen_from = "" if override else repository.top or repository.git_dir  # git itself sees a remote's path from there
     url = remotes.as_agents_see(override or pushed.url, seen_from)
-    asked = Remote("", override) if override else pushed
+    cloned = Remote("", override) if override else pushed
     try:
-        there = remotes.has(repository, asked, commit, timeout=_BUDGET)
+        is_there = remotes.has(repository, cloned, commit, timeout=_BUDGET)
     except CannotDecide:  # a URL for agents need not be one for us
         if not override or remote is None:
             raise
-        asked = pushed
-        there = remotes.has(repository, asked, commit, timeout=_BUDGET)
-    if there:
+        cloned = pushed
+        is_there = remotes.has(repository, cloned, commit, timeout=_BUDGET)
+    if is_there:
         return Source(pushed, url, commit)
     if not as_diff:
-        note = f"the remote lacks {commit[:12]}: on a side ref until the check ends"
+        note = f"{commit[:12]} is not on the remote; pushed there temporarily"
         return Source(pushed, url, commit, needs_side_ref=True, notes=(note,))
-    found = differences.difference(repository, asked, commit, timeout=_BUDGET)
-    size = found.text.count("\n")
-    note = f"the remote lacks {commit[:12]}: runs {found.base[:12]} and a diff of {size} lines"
-    return Source(pushed, url, found.base, found.text, notes=(note,))
+    difference = patch.difference(repository, cloned, commit, timeout=_BUDGET)
+    size = difference.text.count("\n")
+    note = f"{commit[:12]} is not on the remote: runs {difference.base[:12]} and a diff of {size} lines"
+    return Source(pushed, url, difference.base, difference.text, notes=(note,))
 
 
 def missing_entry_point(repository: Repository, commit: Commit, rules: Runnable) -> str:
@@ -91,18 +91,18 @@ def missing_entry_point(repository: Repository, commit: Commit, rules: Runnable)
     return ""
 
 
-def of_check(
+def check_launch(
     repository: Repository, commit: Commit, rules: Runnable, packages: Sequence[str] = ()
 ) -> tuple[Launch, list[str]]:
-    """The task of a remote-runnable check, and what should be said about it; `of_source` gives it its code.
+    """The task of a remote-runnable check, and what should be said about it; `with_source` gives it its code.
 
     Raises BadSetting for what no agent can run: wrong arguments, no time, no name.
     """
     for key, seconds in (("execution-timeout", rules.execution_timeout), ("queue-timeout", rules.queue_timeout)):
         if seconds <= 0:
-            raise BadSetting(f"{key} = {seconds:g}: no check can pass in no time", f"--{key} SECONDS")
+            raise BadSetting(f"{key} must be greater than 0", f"--{key} SECONDS")
     if len(rules.task_name.strip()) < 3:
-        words = f"{rules.task_name!r} is no name for a task: ClearML wants three characters or more"
+        words = f"invalid task name {rules.task_name!r}: at least 3 characters"
         raise BadSetting(words, "see runnable.task-name, or --task-name")
     content, notes = requirements(repository, commit, rules, packages)
     image, arguments = container(rules.docker)
@@ -115,16 +115,16 @@ def of_check(
         entry_point=rules.entry_point,
         working_dir=rules.folder or ".",
         requirements=content if content.strip() else NO_PACKAGES,
-        arguments=tuple(argument(one) for one in rules.args if one != _OLD_HACK),
+        arguments=tuple(argument(text) for text in rules.args if text != _OLD_HACK),
         docker=image,
         docker_arguments=arguments,
-        tags=(owners.TAG,),
+        tags=(lease.TAG,),
         kind="testing",
     )
     return launch, notes
 
 
-def of_source(launch: Launch, source: Source) -> Launch:
+def with_source(launch: Launch, source: Source) -> Launch:
     """The launch with the code that its agent gets."""
     return replace(launch, repository=source.url, commit=source.commit, diff=source.diff)
 
@@ -134,10 +134,10 @@ def argument(text: str) -> tuple[str, str]:
 
     Raises BadSetting for anything else.
     """
-    found = _ARGUMENT.fullmatch(text.lstrip())
-    if not found:
+    match = _ARGUMENT.fullmatch(text.lstrip())
+    if not match:
         raise BadSetting(f"the argument {text!r} is not name=value", 'for instance: --args "epochs=1 lr=0.1"')
-    return found[1].replace("-", "_"), found[2]
+    return match[1].replace("-", "_"), match[2]
 
 
 def container(text: str) -> tuple[str, str]:
@@ -169,4 +169,4 @@ def _decoded(content: bytes, path: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadSetting(f"{path} is not UTF-8", "mend the requirements file, or name another one") from None
+        raise BadSetting(f"{path} is not UTF-8", "fix the requirements file, or name another one") from None

@@ -1,4 +1,4 @@
-"""Finds the tasks that this tool has launched, by the owner that is written on them."""
+"""Finds the tasks that this tool has launched, by the lease that is written on them, and which leases have expired."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.base import process as processes
+from git_clearml.base import process
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import query
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import lease, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
 from git_clearml.errors import BadAnswer
@@ -20,8 +18,8 @@ _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository",
 
 
 @dataclass(frozen=True)
-class Owned:
-    """A task of ours as it is now, and its owner."""
+class LeasedTask:
+    """A task of ours as it is now, and its lease."""
 
     task: str
     status: str
@@ -34,27 +32,27 @@ class Owned:
     @property
     def ended(self) -> bool:
         """Has it ended, for all that is known?"""
-        return self.status in owners.ENDED
+        return self.status in lease.ENDED
 
 
-def abandoned(api: ClearML, *, here: str, now: float) -> list[Owned]:
+def expired(api: ClearML, *, host: str, now: float) -> list[LeasedTask]:
     """The tasks of checks that nobody watches any more: they may be swept. One request for 500 of them.
 
     An archived one too, if it still runs: an agent can take a task from its queue while that is swept. Ended ones too,
     whose side ref may have been left; none that is marked as done, whatever has become of it since.
     """
-    tags = ["__$all", owners.TAG, "__$not", owners.DONE]
-    found = _asked(api, owners.CHECK, {"tags": tags, "order_by": ["last_update"]}, (*owners.ACTIVE, *owners.ENDED))
-    left = [one for one in found if not one.done and not (one.archived and one.status == "created")]
-    return [one for one in left if owners.abandoned(one.owner, host=here, alive=lives(one.owner), now=now)]
+    tags = ["__$all", lease.TAG, "__$not", lease.DONE]
+    checks = _query(api, lease.CHECK, {"tags": tags, "order_by": ["last_update"]}, (*lease.ACTIVE, *lease.ENDED))
+    left = [task for task in checks if not task.done and not (task.archived and task.status == "created")]
+    return [task for task in left if lease.abandoned(task.owner, host=host, alive=lives(task.owner), now=now)]
 
 
-def of_commit(api: ClearML, name: str, commit: str) -> list[Owned]:
+def of_commit(api: ClearML, name: str, commit: str) -> list[LeasedTask]:
     """Our tasks of this commit that have not ended, newest first; `name` is the owner's property. One request."""
     if not is_hash(commit):
         raise BadAnswer("only full hashes are asked for")
-    found = _asked(api, name, query.of_commits(f"^{commit}$"))
-    return [one for one in found if one.commit == commit]
+    tasks = _query(api, name, query.of_commits(f"^{commit}$"))
+    return [task for task in tasks if task.commit == commit]
 
 
 def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
@@ -66,13 +64,15 @@ def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
 
 def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
     """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
-    return next((one.task for one in of_commit(api, name, commit) if one.owner.nonce == owner.nonce), "")
+    return next((task.task for task in of_commit(api, name, commit) if task.owner.nonce == owner.nonce), "")
 
 
-def _asked(api: ClearML, name: str, filters: Mapping[str, Any], statuses: Sequence[str] = owners.ACTIVE) -> list[Owned]:
+def _query(
+    api: ClearML, name: str, filters: Mapping[str, Any], statuses: Sequence[str] = lease.ACTIVE
+) -> list[LeasedTask]:
     body = {"status": list(statuses), "order_by": ["-last_update"], **filters}
-    read = (_owned(document, name) for document in query.every(api, body, [*_FIELDS, property_of(name)]))
-    return [one for one in read if one is not None and one.status in statuses]
+    tasks = (_leased(document, name) for document in query.every(api, body, [*_FIELDS, property_of(name)]))
+    return [task for task in tasks if task is not None and task.status in statuses]
 
 
 def property_of(name: str) -> str:
@@ -80,28 +80,28 @@ def property_of(name: str) -> str:
     return f"hyperparams.properties.{name}"
 
 
-def _owned(document: Mapping[str, Any], name: str) -> Owned | None:
+def _leased(document: Mapping[str, Any], name: str) -> LeasedTask | None:
     """The task, if it is one of ours."""
-    identity, status = answers.identity(document), answers.text(document, "status")
+    identity, status = response.identity(document), response.text(document, "status")
     owner = owner_in(document, name)
-    if owner is None or not owners.is_of(owner, identity, status, str(document.get("parent") or "")):
+    if owner is None or not lease.is_of(owner, identity, status, str(document.get("parent") or "")):
         return None
-    script, done = answers.part(document, "script"), owners.DONE in answers.texts(document, "tags")
-    url, commit = answers.text(script, "repository"), answers.text(script, "version_num")
-    return Owned(identity, status, url, commit, owner, "archived" in answers.texts(document, "system_tags"), done)
+    script, done = response.part(document, "script"), lease.DONE in response.texts(document, "tags")
+    url, commit = response.text(script, "repository"), response.text(script, "version_num")
+    return LeasedTask(identity, status, url, commit, owner, "archived" in response.texts(document, "system_tags"), done)
 
 
 def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
     """The owner that a task's document carries under this property."""
-    properties = answers.part(answers.part(document, "hyperparams"), "properties")
-    return owners.from_property(answers.part(properties, name).get("value"))
+    properties = response.part(response.part(document, "hyperparams"), "properties")
+    return lease.from_property(response.part(properties, name).get("value"))
 
 
 def lives(owner: Owner) -> bool:
     """Does the owner's process still run, on this very host? Where that cannot be told, it does."""
     if not owner.pid_started:
         return True
-    started = processes.started(owner.pid)
+    started = process.started(owner.pid)
     return started == owner.pid_started if started else owner.pid > 0 and _is_hidden(owner.pid)
 
 

@@ -54,8 +54,8 @@ def phase(lines: Iterable[str]) -> Phase | None:
     before, script = _parts(lines)
     if script is not None:
         return Phase.RUNNING
-    found = [mark for line in before for mark, pattern in _MARKS if pattern.match(line)]
-    return found[-1] if found and any(_HEAD.match(line) for line in before) else None
+    phases = [phase for line in before for phase, pattern in _MARKS if pattern.match(line)]
+    return phases[-1] if phases and any(_HEAD.match(line) for line in before) else None
 
 
 def tail(lines: Iterable[str], most: int = 20, width: int = 200) -> tuple[str, ...]:
@@ -65,10 +65,10 @@ def tail(lines: Iterable[str], most: int = 20, width: int = 200) -> tuple[str, .
     earlier states of a progress bar. How the process ended comes last, wherever it stands.
     """
     before, script = _parts(lines)
-    chosen = script if script and _said(script) else [*_worth_reading(before), *(script or ())]
+    chosen = script if script and _printed(script) else [*_worth_reading(before), *(script or ())]
     kept: list[str] = []
     bar = ""
-    for line in _said(chosen):
+    for line in _printed(chosen):
         earlier, bar = bar, _bar(line)
         if bar and bar == earlier:
             kept.pop()
@@ -93,13 +93,13 @@ def classify(lines: Iterable[str], *, status_message: str = "", status_reason: s
     if any(_ABORTED.match(line) for line in everything):
         return Cause()
     code = _exit_code(everything, status_reason)
-    known = _of_setup(before) if script is None else None
-    if script is None and _said(before) and not any(_HEAD.match(line) for line in before):
+    cause = _of_setup(before) if script is None else None
+    if script is None and _printed(before) and not any(_HEAD.match(line) for line in before):
         script = before  # the beginning is cut off: it may be either
     if script is not None:
-        known = known or _of_script(_said(script), code)
-    if known:
-        return known
+        cause = cause or _of_script(_printed(script), code)
+    if cause:
+        return cause
     if "failed cloning repository" in status_reason:
         return Cause("repository-unreachable", "the agent could not get the commit from the repository")
     if code in _KILLED:
@@ -118,16 +118,16 @@ _ERROR = "clearml_agent: ERROR: "
 _KILLED = (-9, 137)  # SIGKILL, as the agent and as a shell or docker give it
 
 
-def _said(lines: Iterable[str]) -> list[str]:
+def _printed(lines: Iterable[str]) -> list[str]:
     """The lines with something in them, but for that which tells how the process ended."""
     return [line for line in lines if line and not _ENDED.match(line)]
 
 
 def _exit_code(lines: Sequence[str], status_reason: str) -> int | None:
     """The exit code of the script, or of the agent's own setting up. None when it is not on record."""
-    if found := _REASON.search(status_reason[:_LONGEST]):
-        return int(found[1])
-    codes = [found[1] for line in lines if (found := _ENDED.match(line)) and found[1]]
+    if match := _REASON.search(status_reason[:_LONGEST]):
+        return int(match[1])
+    codes = [match[1] for line in lines if (match := _ENDED.match(line)) and match[1]]
     return int(codes[-1]) if codes else None
 
 
@@ -155,7 +155,7 @@ _PACKAGES = re.compile(
 
 def _of_setup(lines: Sequence[str]) -> Cause | None:
     if any(_DIFF.match(line) for line in lines):
-        detail = next((found[0] for line in lines if (found := _PATCH.search(line))), "")
+        detail = next((match[0] for line in lines if (match := _PATCH.search(line))), "")
         return Cause("diff-not-applied", _and("the task's diff does not apply to its commit", detail))
     if any(_COMMIT.match(line) for line in lines):
         return Cause("commit-not-found", "the repository that the agent cloned does not have the commit")
@@ -163,8 +163,8 @@ def _of_setup(lines: Sequence[str]) -> Cause | None:
         detail = next((line.removeprefix(_ERROR) for line in lines if _GIT.match(line)), "")
         verb = "may not read" if _REFUSED.search(detail) else "cannot clone"
         return Cause("repository-unreachable", _and(f"the agent {verb} the repository", detail))
-    if found := next(filter(None, map(_PACKAGE.match, lines)), None):
-        return Cause("package-not-found", f"the agent finds no package {_quoted(found[1] or found[2])}")
+    if match := next(filter(None, map(_PACKAGE.match, lines)), None):
+        return Cause("package-not-found", f"the agent finds no package {_quoted(match[1] or match[2])}")
     if any(_PACKAGES.match(line) for line in lines):
         errors = [line for line in lines if line.startswith(("ERROR: ", "error: ")) and not _PACKAGES.match(line)]
         return Cause("package-not-found", _and("the agent could not install the requirements", (errors or [""])[-1]))
@@ -190,13 +190,13 @@ def _of_script(lines: Sequence[str], code: int | None) -> Cause | None:
     """`lines` are those that the script printed, blank ones left out."""
     if code in _KILLED:
         return _killed(code)
-    if lines and (found := _NO_ENTRY.match(lines[0])):
-        return Cause("entry-point-missing", _no_entry(found.groupdict()))
+    if lines and (match := _NO_ENTRY.match(lines[0])):
+        return Cause("entry-point-missing", _no_entry(match.groupdict()))
     exception = _last_exception(lines)
     if any(_NO_MEMORY.match(line) for line in ([exception] if exception else lines)):
         return Cause("out-of-memory", _and("the script ran out of memory", exception))
-    if found := _NO_MODULE.match(exception):
-        missing = f"the agent has no module {_quoted(found[1])!r}: is its package missing from the requirements?"
+    if match := _NO_MODULE.match(exception):
+        missing = f"the agent has no module {_quoted(match[1])!r}: is its package missing from the requirements?"
         return Cause("package-not-found", missing)
     if exception:
         return Cause("script-failed", f"the script failed with {_quoted(exception)}")
@@ -215,7 +215,7 @@ def _no_entry(missing: dict[str, str | None]) -> str:
 
 
 def _killed(code: int | None) -> Cause:
-    return Cause("out-of-memory", f"it was killed (exit code {code}), most likely for want of memory")
+    return Cause("out-of-memory", f"it was killed (exit code {code}), most likely because it ran out of memory")
 
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -225,9 +225,9 @@ _SYNTAX = re.compile(r"(?:Syntax|Indentation|Tab)Error: ")
 
 def _last_exception(lines: Sequence[str]) -> str:
     """`Type: message` of the last traceback, without what launchers add to it; "" when there is none."""
-    found = list(_exceptions(lines))
-    own = [one for one in found if not one.partition(":")[0].endswith(_LAUNCHERS)]
-    return (own or found or [""])[-1]
+    exceptions = list(_exceptions(lines))
+    own = [exception for exception in exceptions if not exception.partition(":")[0].endswith(_LAUNCHERS)]
+    return (own or exceptions or [""])[-1]
 
 
 def _exceptions(lines: Sequence[str]) -> Iterator[str]:
@@ -277,8 +277,8 @@ def _worth_reading(lines: Sequence[str]) -> Iterator[str]:
 
 def _bar(line: str) -> str:
     """What a progress bar is about, "" for a line that is none."""
-    if found := _PERCENT.match(line):
-        return found[1].strip() or "%"
+    if match := _PERCENT.match(line):
+        return match[1].strip() or "%"
     return "━" if _RICH_BAR.match(line) else ""
 
 

@@ -10,11 +10,11 @@ from git_clearml.model import Problem
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: waiting in the queue, running until the first sign of life, and bearing a server that is away."""
+    """Seconds: waiting in the queue, running until the first report, and bearing a server that is unavailable."""
 
     queued: float
     running: float
-    away: float = 300.0
+    unavailable: float = 300.0
 
 
 class CheckOutcome(str, Enum):

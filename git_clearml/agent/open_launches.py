@@ -1,4 +1,4 @@
-"""Remembers in the git directory which task a `run --queue` has launched, until it has said how that ended.
+"""The file in the git directory that names the task of a `run --queue`, until its end has been reported.
 
 A run that is killed in between finds its task again when it is called again, however the task has ended by then. A
 small file for each kind of launch, written under another name and renamed; what cannot be read is not there.
@@ -18,7 +18,7 @@ from git_clearml.errors import CannotDecide
 _MOST = 4096  # bytes
 
 
-class Journal:
+class OpenLaunches:
     """The open launches of this clone, by a digest of what was launched."""
 
     def __init__(self, common_dir: str) -> None:
@@ -46,7 +46,7 @@ class Journal:
             ) from None
 
     def close(self, digest: str) -> None:
-        """Forgets the launch: how it ended has been said."""
+        """Forgets the launch: how it ended has been reported."""
         with contextlib.suppress(OSError):
             (self._directory / _checked(digest)).unlink()
 

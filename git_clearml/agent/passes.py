@@ -1,4 +1,4 @@
-"""Which trees have been proved runnable: passed checks, as their own tasks on the server remember them."""
+"""Which trees have passed a check, as the checks' own tasks on the server have it on record."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Any
 
 from git_clearml.agent import leased_tasks
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import query
-from git_clearml.clearml import response as answers
-from git_clearml.clearml import tasks as agents
+from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import LOGIN_HINT
 from git_clearml.errors import NotConfigured
@@ -27,13 +24,13 @@ from git_clearml.verdict.resolve import Question
 from git_clearml.verdict.server import ServerEvidence
 
 _MOST = 100  # trees in one request
-_FIELDS = ("id", "status", "tags", "last_update", leased_tasks.property_of(owners.CHECK))
+_FIELDS = ("id", "status", "tags", "last_update", leased_tasks.property_of(lease.CHECK))
 _NOT_RUN = ("created", "queued")  # somebody has reset the task: what it showed is gone
 
 
 def digest(rules: Runnable, packages: Sequence[str] = ()) -> str:
     """What a check runs, and where: a pass counts for exactly that."""
-    return owners.digest(rules, *packages)
+    return lease.digest(rules, *packages)
 
 
 def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequence[str] = ()) -> dict[str, str]:
@@ -42,14 +39,14 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
     Raises the errors of ClearML.call.
     """
     wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
-    found: dict[str, str] = {}
+    tasks_by_tree: dict[str, str] = {}
     for start in range(0, len(wanted), _MOST):
-        some = wanted[start : start + _MOST]
-        for document in _tagged(api, [owners.passed_tag(tree) for tree in some]):
-            tree = _proved(document, digest(rules, packages))
-            if tree in some:
-                found.setdefault(tree, answers.identity(document))
-    return found
+        part = wanted[start : start + _MOST]
+        for document in _tagged(api, [lease.passed_tag(tree) for tree in part]):
+            tree = _passed_tree(document, digest(rules, packages))
+            if tree in part:
+                tasks_by_tree.setdefault(tree, response.identity(document))
+    return tasks_by_tree
 
 
 def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
@@ -57,21 +54,21 @@ def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     return query.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
 
 
-def _proved(document: Mapping[str, Any], what: str) -> str:
-    """The tree that this task proves runnable, "" when it proves nothing: a clone of it bears the same tags."""
-    owner = leased_tasks.owner_in(document, owners.CHECK)
-    tags = answers.texts(document, "tags")
-    if owner is None or owner.task != answers.identity(document) or owner.what != what:
+def _passed_tree(document: Mapping[str, Any], what: str) -> str:
+    """The tree whose check this task has passed, "" for none: a clone of it bears the same tags."""
+    owner = leased_tasks.owner_in(document, lease.CHECK)
+    tags = response.texts(document, "tags")
+    if owner is None or owner.task != response.identity(document) or owner.what != what:
         return ""
-    if answers.text(document, "status") in _NOT_RUN:
+    if response.text(document, "status") in _NOT_RUN:
         return ""
-    return owner.tree if {owners.TAG, owners.passed_tag(owner.tree)} <= set(tags) else ""
+    return owner.tree if {lease.TAG, lease.passed_tag(owner.tree)} <= set(tags) else ""
 
 
 def remember(api: ClearML, task: str, tree: str, *more: str) -> None:
     """Puts the pass on record, and these tags beside it. Raises the errors of ClearML.call."""
     api.renew()
-    agents.add_tags(api, [task], [owners.passed_tag(tree), *more])
+    tasks.add_tags(api, [task], [lease.passed_tag(tree), *more])
 
 
 @dataclass(frozen=True)
@@ -112,31 +109,31 @@ def required(
     One request for all trees of a policy that are not remembered. Raises the errors of the evidence source.
     """
     judged = list(zip(questions, verdicts, strict=True))
-    proved: set[tuple[str, Runnable]] = set()
-    for rules in dict.fromkeys(one.policy.runnable for one in questions if one.policy.runnable.required):
+    checked: set[tuple[str, Runnable]] = set()
+    for rules in dict.fromkeys(question.policy.runnable for question in questions if question.policy.runnable.required):
         mine = [pair for pair in judged if pair[0].policy.runnable == rules and _passes(pair[1])]
         wanted = list(dict.fromkeys(tree for pair in mine for tree in _trees(repository, *pair)))
-        proved |= {(tree, rules) for tree in _proved_of(wanted, rules, source, remembered)}
+        checked |= {(tree, rules) for tree in _with_pass(wanted, rules, source, remembered)}
     return [
         verdict
         if not question.policy.runnable.required
         or not _passes(verdict)
-        or any((tree, question.policy.runnable) in proved for tree in _trees(repository, question, verdict))
-        else _unproved(verdict)
+        or any((tree, question.policy.runnable) in checked for tree in _trees(repository, question, verdict))
+        else _needs_check(verdict)
         for question, verdict in judged
     ]
 
 
-def _proved_of(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Memory | None) -> set[str]:
+def _with_pass(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Memory | None) -> set[str]:
     """Those of the trees that a passed check is remembered of, or on record."""
     what = digest(rules)
     recalled = {tree for tree in trees if remembered and remembered.recalls(tree, what)}
-    asked = [tree for tree in trees if tree not in recalled]
-    found = passed(_server(source), asked, rules) if asked else {}
-    for tree in found if remembered else ():
-        assert remembered is not None
-        remembered.keep(tree, what)
-    return recalled | set(found)
+    others = [tree for tree in trees if tree not in recalled]
+    on_record = set(passed(_server(source), others, rules)) if others else set()
+    if remembered:
+        for tree in on_record:
+            remembered.keep(tree, what)
+    return recalled | on_record
 
 
 def _server(source: Evidence) -> ClearML:
@@ -152,8 +149,8 @@ def _trees(repository: Repository, question: Question, verdict: Verdict) -> list
     """The trees any of which must have passed: the commit's own; of a results commit also those that it stands on."""
     trees = [question.commit.tree]
     if verdict.equivalence is Equivalence.RESULTS:
-        found = lineage.of(repository, [question.commit], question.policy).get(question.commit.hash)
-        trees += [one.tree for one in found.ancestors] if found else []
+        results = lineage.of(repository, [question.commit], question.policy).get(question.commit.hash)
+        trees += [ancestor.tree for ancestor in results.ancestors] if results else []
     return trees
 
 
@@ -161,7 +158,7 @@ def _passes(verdict: Verdict) -> bool:
     return verdict.outcome is Outcome.VERIFIED
 
 
-def _unproved(verdict: Verdict) -> Verdict:
+def _needs_check(verdict: Verdict) -> Verdict:
     name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
     note = f"{name} counts; the policy also wants a passed check-runnable"
     notes = (*verdict.notes, note)

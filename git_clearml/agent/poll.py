@@ -1,4 +1,4 @@
-"""Follows a launched task: looks, lets somebody decide, waits a little longer each time, looks again."""
+"""Follows a launched task: polls it, lets the caller decide, waits a little longer each time, polls again."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from git_clearml.agent import watch as watching
 from git_clearml.agent.model import Limits
-from git_clearml.agent.watch import Watch
-from git_clearml.clearml import response
-from git_clearml.clearml import tasks as agents
+from git_clearml.agent.watch import Watch, after_poll
+from git_clearml.clearml import response, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Seen
+from git_clearml.clearml.model import TaskState
 from git_clearml.errors import CannotDecide, Forbidden, Unauthorized
 
 End = TypeVar("End")
 
 _MOST = 400  # events of the console log in one request
-_SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds between two looks
+_SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds between two polls
 
 
 def follow(
@@ -35,20 +33,20 @@ def follow(
 ) -> tuple[Watch, End]:
     """What was seen last and how it ended: the first thing that `decide` returns.
 
-    `tick` is told after every look that ended nothing. A server that does not answer is asked again, and `decide` is
-    told since when. Raises Unauthorized and Forbidden, which no waiting mends.
+    `tick` is called after every poll that ended nothing. A server that does not answer is asked again, and `decide` is
+    told since when. Raises Unauthorized and Forbidden, which no waiting helps.
     """
-    watch = Watch(clock(), Seen("queued"))
+    watch = Watch(clock(), TaskState("queued"))
     while True:
-        seen: Seen | None
+        state: TaskState | None
         try:
             api.renew()
-            seen = agents.look(api, task)
+            state = tasks.poll_task(api, task)
         except (Unauthorized, Forbidden):
             raise
         except CannotDecide:
-            seen = None
-        watch = watching.after(watch, seen, clock())
+            state = None
+        watch = after_poll(watch, state, clock())
         end = decide(watch)
         if end is not None:
             return watch, end
@@ -57,7 +55,7 @@ def follow(
 
 
 def pause(watch: Watch, limits: Limits) -> float:
-    """Seconds until the next look: a fifth of what has passed, but never far beyond a limit. Pure."""
+    """Seconds until the next poll: a fifth of what has passed, but never far beyond a limit. Pure."""
     spent, limit, longest = (
         (watch.queued, limits.queued, _LONGEST_QUEUED)
         if watch.waiting
@@ -99,10 +97,10 @@ class Tail:
 def _events_after(api: ClearML, task: str, since: int) -> list[tuple[int, str]]:
     """Events of the console log from a moment on (milliseconds since 1970), oldest first, with their moments.
 
-    One request. The server leaves out the very moment that it is given: the one before it is asked for.
+    One request. The server leaves out the very moment that it is given: the one before it is requested.
     """
-    asked = {"task": task, "batch_size": _MOST, "navigate_earlier": False}
-    asked |= {"from_timestamp": since - 1} if since else {}
-    events = response.objects(api.call("events.get_task_log", asked), "events")
-    moments = [(one.get("timestamp"), str(one.get("msg") or "")) for one in events]
+    body = {"task": task, "batch_size": _MOST, "navigate_earlier": False}
+    body |= {"from_timestamp": since - 1} if since else {}
+    events = response.objects(api.call("events.get_task_log", body), "events")
+    moments = [(event.get("timestamp"), str(event.get("msg") or "")) for event in events]
     return sorted((moment, text) for moment, text in moments if isinstance(moment, int) and moment >= since)

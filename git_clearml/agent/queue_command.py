@@ -35,16 +35,16 @@ def entry(words: Sequence[str]) -> Entry:
     The agent splits the entry point as a shell does (clearml-agent 3.0, commands/worker.py). Raises UsageError for
     anything else: that can only run here.
     """
-    here = f"to run it here: git clearml run -- {shlex.join(words)}"
+    hint = f"to run it here: git clearml run -- {shlex.join(words)}"
     if not words or not _PYTHON.fullmatch(words[0].rpartition("/")[2]):
-        raise UsageError("an agent runs python FILE or python -m MODULE, with their arguments", here)
+        raise UsageError("an agent can only run python FILE or python -m MODULE, with their arguments", hint)
     rest = list(words[1:])
     if not rest:
-        raise UsageError("python alone is no training: a file or a module is wanted", here)
+        raise UsageError("expected python FILE or python -m MODULE", hint)
     if rest[0] == "-m":
         if len(rest) < 2 or not all(part.isidentifier() for part in rest[1].split(".")):
-            raise UsageError("-m wants the name of a module", here)
+            raise UsageError("-m expects the name of a module", hint)
         return Entry(shlex.join(rest), rest[1], rest[1])
     if rest[0].startswith("-"):
-        raise UsageError(f"an agent's python takes no options of its own, such as {rest[0]}", here)
+        raise UsageError(f"options of python itself cannot be used on an agent: {rest[0]}", hint)
     return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"))

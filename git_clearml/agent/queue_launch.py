@@ -12,20 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from git_clearml.agent import cleanup as cleaning
-from git_clearml.agent import launch as launching
-from git_clearml.agent import leased_tasks
-from git_clearml.agent import sweep as sweeping
-from git_clearml.agent.launch import Source
-from git_clearml.agent.open_launches import Journal
-from git_clearml.agent.queue_order import Order
-from git_clearml.base import process as processes
+from git_clearml.agent import leased_tasks, sweep
+from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
+from git_clearml.agent.launch import Source, find_source
+from git_clearml.agent.leased_tasks import LeasedTask
+from git_clearml.agent.open_launches import OpenLaunches
+from git_clearml.agent.queue_order import QueueOrder
+from git_clearml.base import process
 from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_hex
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import projects, queues
-from git_clearml.clearml import response as answers
-from git_clearml.clearml import tasks as agents
+from git_clearml.clearml import lease, projects, queues, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
 from git_clearml.clearml.model import Launch, Queue
@@ -33,7 +29,7 @@ from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 
-_LAUNCHING, _LOOK = 300.0, 0.5  # seconds that a draft is its call's own, and between two looks of another one
+_LAUNCHING, _POLL = 300.0, 0.5  # seconds that a draft is its call's own, and between two polls of another one
 _DRAFT = "git-clearml-draft-"
 _TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
 
@@ -55,7 +51,7 @@ class QueueRun:
         self,
         repository: Repository,
         api: ClearML,
-        order: Order,
+        order: QueueOrder,
         progress: Progress,
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -63,8 +59,8 @@ class QueueRun:
     ) -> None:
         self._repository, self._api, self._order, self._progress = repository, api, order, progress
         self._sleep, self._clock = sleep, clock
-        self._journal = Journal(repository.common_dir)
-        self._launched = cleaning.Launched()
+        self._open_launches = OpenLaunches(repository.common_dir)
+        self._launched = Launched()
         self._notes: list[str] = []
 
     def start(self) -> Started:
@@ -72,67 +68,68 @@ class QueueRun:
 
         Raises BadSetting and UsageError for what can never run, and CannotDecide; nothing is left behind then.
         """
-        sweeping.settle(self._repository, self._api, say=self._progress.event)
-        found = self._found()
-        if found:
-            return Started(found, agents.page_of(self._api, found), attached=True)
+        sweep.settle(self._repository, self._api, say=self._progress.event)
+        earlier = self._earlier()
+        if earlier:
+            return Started(earlier, tasks.page_of(self._api, earlier), attached=True)
         queue = queues.queue(self._api, self._order.queue)
         if not queue.workers:
-            self._notes.append(f"no live worker serves the queue {queue.name!r} just now: the task waits for one")
+            self._notes.append(f"queue {queue.name!r} has no active workers: the task waits for one")
         try:
             self._launch(queue)
         except BaseException:
             if not self._on_its_way():
-                left = cleaning.CleanUp(
-                    self._repository, self._api, self._launched, sleep=self._sleep, clock=self._clock
-                ).run(cleaning.Wishes(archive=True, wait=False))
-                for line in left:
+                options = CleanupOptions(archive=True, wait=False)
+                result = cleanup(
+                    self._repository, self._api, self._launched, options, sleep=self._sleep, clock=self._clock
+                )
+                for line in result.left:
                     self._progress.warn(f"left behind: {line}")
-                self._journal.close(self._order.digest)
+                self._open_launches.close(self._order.digest)
             raise
         task = self._launched.task
-        return Started(task, agents.page_of(self._api, task), notes=tuple(self._notes))
+        return Started(task, tasks.page_of(self._api, task), notes=tuple(self._notes))
 
     def settled(self) -> None:
-        """How the launch ended has been said: the next call of the same is a new one, unless the task still runs."""
-        self._journal.close(self._order.digest)
+        """Nothing is owed any more: the next call of the same is a new launch, unless the task still runs."""
+        self._open_launches.close(self._order.digest)
 
     # --- finding what an earlier call has launched ------------------------------------------------------------------
 
-    def _found(self) -> str:
+    def _earlier(self) -> str:
         """The task of an earlier call: one that still runs, or one whose call was killed. "" for none."""
         self._api.renew()
-        task = self._journal.task(self._order.digest)
-        if task and agents.look(self._api, task).status not in ("", "created"):
+        task = self._open_launches.task(self._order.digest)
+        if task and tasks.poll_task(self._api, task).status not in ("", "created"):
             return task
         while True:
-            owned = leased_tasks.of_commit(self._api, owners.RUN, self._order.commit.hash)
-            mine = [one for one in owned if one.owner.what == self._order.digest]
-            found = next((one for one in mine if one.status != "created"), None)
-            if found:
-                self._journal.open(self._order.digest, found.task)
-                return found.task
-            draft = next((one for one in mine if not one.archived), None)
+            ours = leased_tasks.of_commit(self._api, lease.RUN, self._order.commit.hash)
+            same = [task for task in ours if task.owner.what == self._order.digest]
+            started = next((task for task in same if task.status != "created"), None)
+            if started:
+                self._open_launches.open(self._order.digest, started.task)
+                return started.task
+            draft = next((task for task in same if not task.archived), None)
             if draft is None:
                 return ""
             alive, now = leased_tasks.lives(draft.owner), time.time()
-            if owners.abandoned(draft.owner, host=processes.here(), alive=alive, now=now):
+            if lease.abandoned(draft.owner, host=process.here(), alive=alive, now=now):
                 return self._resumed(draft)
             self._progress.state("waiting", f"for another call that is launching {draft.task}")
-            self._sleep(_LOOK)
+            self._sleep(_POLL)
             self._api.renew()
 
-    def _resumed(self, draft: leased_tasks.Owned) -> str:
+    def _resumed(self, draft: LeasedTask) -> str:
         """Puts the draft of a call that was killed on its queue, unless its commit has to be pushed again."""
-        document = agents.document_of(self._api, draft.task, ("id", "hyperparams", "tags"))
+        document = tasks.document_of(self._api, draft.task, ("id", "hyperparams", "tags"))
         if document is None or draft.owner.side_ref:
-            agents.archive(self._api, draft.task)
+            tasks.archive(self._api, draft.task)
             return ""
         queue = queues.queue(self._api, self._order.queue)
-        item = owners.to_property(replace(draft.owner, task=draft.task), owners.RUN)
-        agents.set_property(self._api, draft.task, document, item)
-        self._journal.open(self._order.digest, draft.task)
-        agents.enqueue(self._api, draft.task, queue.id)
+        item = lease.to_property(replace(draft.owner, task=draft.task), lease.RUN)
+        tasks.set_property(self._api, draft.task, document, item)
+        self._open_launches.open(self._order.digest, draft.task)
+        tasks.enqueue(self._api, draft.task, queue.id)
         return draft.task
 
     # --- launching --------------------------------------------------------------------------------------------------
@@ -141,13 +138,13 @@ class QueueRun:
         order, api, launched = self._order, self._api, self._launched
         api.renew()
         project = projects.project(api, order.launch.project) if order.launch.project else ""
-        source = launching.source(self._repository, order.commit.hash, override=order.repository)
+        source = find_source(self._repository, order.commit.hash, override=order.repository)
         if source.needs_side_ref:
             try:
-                made = side_refs.push(self._repository, source.remote, order.commit.hash, told=launched.pushing)
+                pushed = side_refs.push(self._repository, source.remote, order.commit.hash, told=launched.pushing)
             except side_refs.NotPushed as error:
                 raise side_refs.NotPushed(error.message, "push the branch that the commit is on, then again") from None
-            self._notes.append(f"the remote lacks the commit: pushed as {made.ref} until the task has ended")
+            self._notes.append(f"the commit is not on the remote; pushed temporarily as {pushed.ref}")
         launch = replace(order.launch, repository=source.url, commit=source.commit)
         launched.commit = order.commit.hash
         launched.owner = owner = self._owner()
@@ -159,42 +156,40 @@ class QueueRun:
             self._create(launch, owner, project)
         if launched.side_ref:
             launched.side_ref = side_refs.bind(self._repository, launched.side_ref, launched.task, api.server.api)
-        self._journal.open(order.digest, launched.task)
-        agents.enqueue(api, launched.task, queue.id)
+        self._open_launches.open(order.digest, launched.task)
+        tasks.enqueue(api, launched.task, queue.id)
         launched.status = "queued"
 
     def _owner(self) -> Owner:
         ref = self._launched.side_ref.ref if self._launched.side_ref else ""
         pid, tree = os.getpid(), self._order.commit.tree
-        started, nonce = processes.started(pid), secrets.token_hex(8)
-        return Owner(processes.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
+        started, nonce = process.started(pid), secrets.token_hex(8)
+        return Owner(process.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
 
     def _create(self, launch: Launch, owner: Owner, project: str) -> None:
         api, launched = self._api, self._launched
-        document = agents.body(launch, project, [owners.to_property(owner, owners.RUN)])
+        document = tasks.body(launch, project, [lease.to_property(owner, lease.RUN)])
         try:
-            launched.task = agents.create(api, document)
+            launched.task = tasks.create(api, document)
         except CannotDecide:  # perhaps only the answer was lost
             api.renew()
-            launched.task = leased_tasks.named(api, owners.RUN, launched.commit, owner)
+            launched.task = leased_tasks.named(api, lease.RUN, launched.commit, owner)
             if not launched.task:
                 raise
-        item = owners.to_property(replace(owner, task=launched.task), owners.RUN)
-        agents.set_property(api, launched.task, document, item)
+        item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
+        tasks.set_property(api, launched.task, document, item)
 
     def _clone(self, launch: Launch, source: Source, owner: Owner, project: str) -> None:
         """A copy of the template at our commit, without its diff, its tags, and the records of its runs."""
         api, launched = self._api, self._launched
         tag = _DRAFT + self._order.digest
-        launched.task = agents.draft_with(api, tag) or agents.clone(
-            api, self._order.template, tag, launch.name, project
-        )
-        document = agents.document_of(api, launched.task, _TEMPLATE)
+        launched.task = tasks.draft_with(api, tag) or tasks.clone(api, self._order.template, tag, launch.name, project)
+        document = tasks.document_of(api, launched.task, _TEMPLATE)
         if document is None:
             raise BadAnswer("the server lost the clone that it has just made", "try again")
-        sections = {key: value for key, value in answers.part(document, "hyperparams").items() if key != "properties"}
-        item = owners.to_property(replace(owner, task=launched.task), owners.RUN)
-        sections["properties"] = {owners.RUN: item}
+        sections = {key: value for key, value in response.part(document, "hyperparams").items() if key != "properties"}
+        item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
+        sections["properties"] = {lease.RUN: item}
         script = {
             "repository": source.url,
             "version_num": source.commit,
@@ -204,9 +199,9 @@ class QueueRun:
             **_overrides(launch),
         }
         changes: dict[str, Any] = {"script": script, "hyperparams": sections, "tags": list(launch.tags)}
-        agents.edit(api, launched.task, changes)
-        now = agents.document_of(api, launched.task, ("id", "script.version_num", "script.diff"))
-        edited: Mapping[str, Any] = answers.part(now or {}, "script")
+        tasks.edit(api, launched.task, changes)
+        now = tasks.document_of(api, launched.task, ("id", "script.version_num", "script.diff"))
+        edited: Mapping[str, Any] = response.part(now or {}, "script")
         if edited.get("version_num") != source.commit or edited.get("diff"):
             raise BadAnswer("the server did not take over the commit and the empty diff", "is it a ClearML API server?")
 
@@ -216,23 +211,23 @@ class QueueRun:
             return False
         try:
             self._api.renew()
-            return agents.look(self._api, self._launched.task).status not in ("created", "")
+            return tasks.poll_task(self._api, self._launched.task).status not in ("created", "")
         except CannotDecide:
             return True  # not known: nothing of it is taken away
 
 
 def recorded(repository: Repository, task: str, owner: Owner | None) -> None:
     """The task, of this owner, is on record: the call that launched it owes nothing any more."""
-    journal = Journal(repository.common_dir)
-    if owner and is_hex(owner.what, 32, 32) and journal.task(owner.what) == task:
-        journal.close(owner.what)
+    launches = OpenLaunches(repository.common_dir)
+    if owner and is_hex(owner.what, 32, 32) and launches.task(owner.what) == task:
+        launches.close(owner.what)
 
 
 def _overrides(launch: Launch) -> dict[str, Any]:
     """What the command line says in place of the template's own."""
-    said: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     if launch.entry_point:
-        said |= {"entry_point": launch.entry_point, "working_dir": launch.working_dir}
+        overrides |= {"entry_point": launch.entry_point, "working_dir": launch.working_dir}
     if launch.requirements is not None:
-        said["requirements"] = {"pip": launch.requirements}
-    return said
+        overrides["requirements"] = {"pip": launch.requirements}
+    return overrides

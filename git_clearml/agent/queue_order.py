@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.agent import launch as launching
+from git_clearml.agent.launch import NO_PACKAGES, container, find_source, requirements
 from git_clearml.agent.queue_command import Entry
 from git_clearml.base.words import listed
 from git_clearml.clearml import tasks
@@ -29,7 +29,7 @@ _SHORTEST_NAME = 3  # characters, for ClearML
 
 
 @dataclass(frozen=True)
-class Order:
+class QueueOrder:
     """What is to be run. `template` is the id of a task to take everything from but the commit, "" for none."""
 
     commit: Commit
@@ -100,19 +100,19 @@ def compose(
     entry: Entry | None,
     flags: Flags,
     environment: Mapping[str, str],
-) -> tuple[Order, list[str]]:
+) -> tuple[QueueOrder, list[str]]:
     """The order, and what should be said about it. `entry` is None where a template's own is run.
 
     Raises BadSetting for a requirements file that cannot be read.
     """
-    requirements: str | None = None
+    content: str | None = None
     notes: list[str] = []
     if not flags.template or flags.requirements or flags.packages:
         packages = shlex.split(flags.packages)
-        content, notes = launching.requirements(repository, commit, policy.runnable, packages)
-        requirements = content if content.strip() else launching.NO_PACKAGES
+        content, notes = requirements(repository, commit, policy.runnable, packages)
+        content = content if content.strip() else NO_PACKAGES
     docker = policy.runnable.docker if not flags.template or flags.docker else ""
-    image, docker_arguments = launching.container(docker)
+    image, docker_arguments = container(docker)
     launch = Launch(
         project=flags.project or ("" if flags.template else policy.project or _project(repository)),
         name=_name(flags, policy, entry),
@@ -121,13 +121,13 @@ def compose(
         commit="",
         entry_point=entry.entry_point if entry else "",
         working_dir=folder(repository) if entry else ".",
-        requirements=requirements,
+        requirements=content,
         docker=image,
         docker_arguments=docker_arguments,
         tags=tuple(dict.fromkeys([*flags.tags, *pushed_tag(environment)])),
         kind="testing" if entry and entry.is_test else "training",
     )
-    return Order(commit, flags.queue, launch, flags.repository, flags.template), notes
+    return QueueOrder(commit, flags.queue, launch, flags.repository, flags.template), notes
 
 
 def _name(flags: Flags, policy: Policy, entry: Entry | None) -> str:
@@ -151,9 +151,9 @@ def _project(repository: Repository) -> str:
     return name if len(name) >= _SHORTEST_NAME else f"repository {name}".strip()
 
 
-def plan(repository: Repository, order: Order) -> tuple[dict[str, Any], bool]:
+def plan(repository: Repository, order: QueueOrder) -> tuple[dict[str, Any], bool]:
     """The task as the server would get it, and whether its commit would be pushed as a side ref. Changes nothing."""
-    source = launching.source(repository, order.commit.hash, override=order.repository)
+    source = find_source(repository, order.commit.hash, override=order.repository)
     document = tasks.body(order.launch, order.launch.project)
     document["script"] |= {"repository": source.url, "version_num": source.commit}
     return {"queue": order.queue, "from": order.template or None, **document}, source.needs_side_ref

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, poll, watch
-from git_clearml.agent.cleanup import CleanUp, Launched, Wishes
+from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import query, response, tasks
+from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Owner
 from git_clearml.errors import UsageError
@@ -22,7 +21,7 @@ from git_clearml.model import Commit
 
 UNAVAILABLE = 900.0  # seconds that a server may be unavailable while a training is followed
 _OVER = ("closed", "published", "created", "")  # ended, and how is not on record
-_RAN = ("id", "script.version_num", "script.diff", leased_tasks.property_of(owners.RUN))
+_RAN = ("id", "script.version_num", "script.diff", leased_tasks.property_of(lease.RUN))
 _WITHOUT_RECORD = "leave --record out"
 
 
@@ -48,7 +47,7 @@ def wait(
     Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
     """
     api.renew()
-    if tasks.look(api, task).status == "":
+    if tasks.poll_task(api, task).status == "":
         raise unknown_task(api, task)
     last, end = poll.follow(
         api,
@@ -64,7 +63,7 @@ def wait(
 
 def is_over(last: Watch, end: RunEnd) -> bool:
     """Has the task itself ended, as it was last seen? Pure."""
-    return end.status in (0, 1) or (end.status == 3 and last.away_since is None and last.seen.status in _OVER)
+    return end.status in (0, 1) or (end.status == 3 and last.unavailable_since is None and last.seen.status in _OVER)
 
 
 def unknown_task(api: ClearML, task: str) -> UsageError:
@@ -89,11 +88,11 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
         raise UsageError(f"{ran} with uncommitted changes: it is no result of that commit", _WITHOUT_RECORD)
     if not repository.trees([commit]):
         raise UsageError(f"{ran}, which is not in this clone", f"git fetch, then again; or {_WITHOUT_RECORD}")
-    return repository.resolve([commit])[0].commit, leased_tasks.owner_in(document, owners.RUN)
+    return repository.resolve([commit])[0].commit, leased_tasks.owner_in(document, lease.RUN)
 
 
 def abort(repository: Repository, api: ClearML, task: str) -> list[str]:
     """Aborts the task and deletes its side ref. What could not be done, each with the thing to do by hand."""
     ref = next((record for record in side_ref.recorded(repository) if record.task == task), None)
     launched = Launched(asked=True, task=task, status="in_progress", side_ref=ref)
-    return CleanUp(repository, api, launched).run(Wishes())
+    return cleanup(repository, api, launched, CleanupOptions()).left

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 
 from git_clearml.agent import leased_tasks
-from git_clearml.agent.leased_tasks import Owned
-from git_clearml.base import process as processes
-from git_clearml.clearml import lease as owners
-from git_clearml.clearml import tasks as agents
+from git_clearml.agent.leased_tasks import LeasedTask
+from git_clearml.base import process
+from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import CannotDecide
 from git_clearml.git import remote as remotes
@@ -37,27 +36,27 @@ def sweep(
     """
     try:
         api.renew()
-        found = leased_tasks.abandoned(api, here=processes.here(), now=now())
+        expired = leased_tasks.expired(api, host=process.here(), now=now())
     except CannotDecide as error:
         say(f"earlier checks could not be looked for: {error.message}")
-        found = []
-    over = [left for left in found if left.ended or _swept(api, left, archive, say)]
+        expired = []
+    over = [left for left in expired if left.ended or _swept(api, left, archive, say)]
     free = _sweep_refs(repository, over, say, now())
     done = [left.task for left in free if left.ended]
     if done:
         with contextlib.suppress(CannotDecide):  # then the next check finds them again
             api.renew()
-            agents.add_tags(api, done, [owners.DONE])
+            tasks.add_tags(api, done, [lease.DONE])
 
 
-def _swept(api: ClearML, left: Owned, archive: bool, say: Callable[[str], None]) -> bool:
+def _swept(api: ClearML, left: LeasedTask, archive: bool, say: Callable[[str], None]) -> bool:
     """Aborts the task, unless it is a draft, and archives it; whether that could be done. It may yet be running on."""
     try:
         api.renew()
         if left.status != "created":
-            agents.stop(api, left.task)
+            tasks.stop(api, left.task)
         if archive or left.status == "created":
-            agents.archive(api, left.task, stopping=left.status != "created")
+            tasks.archive(api, left.task, stopping=left.status != "created")
     except CannotDecide as error:
         say(f"the abandoned task {left.task} could not be swept: {error.message}")
         return False
@@ -65,21 +64,23 @@ def _swept(api: ClearML, left: Owned, archive: bool, say: Callable[[str], None])
     return True
 
 
-def _sweep_refs(repository: Repository, over: list[Owned], say: Callable[[str], None], now: float) -> list[Owned]:
+def _sweep_refs(
+    repository: Repository, over: list[LeasedTask], say: Callable[[str], None], now: float
+) -> list[LeasedTask]:
     """Deletes the side refs that this clone lost, and those of these tasks, where they are this repository's.
 
     Returns the tasks of which no side ref is left for another clone to delete.
     """
-    records = side_refs.abandoned(repository, host=processes.here(), now=now)
+    records = side_refs.abandoned(repository, host=process.here(), now=now)
     for record in records:
         _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
     names = repository.names()
     remote = remotes.pushed_to(repository)
-    known = {"", *(record.ref for record in records)}
-    free = [left for left in over if left.owner.side_ref in known]
+    deleted = {"", *(record.ref for record in records)}
+    free = [left for left in over if left.owner.side_ref in deleted]
     for left in over:
         ours = repository_urls.normalise(left.repository) in names
-        if left.owner.side_ref not in known and ours and remote is not None:
+        if left.owner.side_ref not in deleted and ours and remote is not None:
             ref, commit = left.owner.side_ref, left.commit
             if _try(lambda ref=ref, commit=commit: side_refs.delete_named(repository, remote, ref, commit), say):  # type: ignore[misc]
                 free.append(left)
@@ -100,16 +101,16 @@ def settle(repository: Repository, api: ClearML, *, say: Callable[[str], None]) 
 
     Those of another server's tasks are left alone. No request when there are none. Raises no Error.
     """
-    bound = [one for one in side_refs.recorded(repository) if one.task and one.server in ("", api.server.api)]
+    bound = [ref for ref in side_refs.recorded(repository) if ref.task and ref.server in ("", api.server.api)]
     for record in bound:
         unknown = () if record.server else ("",)  # an earlier version did not write down where its task is
         try:
             api.renew()
-            ended = agents.look(api, record.task).status not in (*owners.ACTIVE, *unknown)
+            ended = tasks.poll_task(api, record.task).status not in (*lease.ACTIVE, *unknown)
         except CannotDecide as error:
             say(f"the side refs of earlier launches could not be looked after: {error.message}")
             return
         if ended:
             _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
-    for record in side_refs.abandoned(repository, host=processes.here(), now=time.time()):
+    for record in side_refs.abandoned(repository, host=process.here(), now=time.time()):
         _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]

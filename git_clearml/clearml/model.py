@@ -43,7 +43,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TaskState:
     """One look at a launched task. `alive`: it has reported something of its own.
 
     `status` is "" when the server has no such task any more.

@@ -13,7 +13,7 @@ from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml import activity, query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import Launch, Seen
+from git_clearml.clearml.model import Launch, TaskState
 from git_clearml.errors import BadAnswer, CannotDecide, Refused, UsageError
 
 STOPPING = "stopping"  # the status's message by which an agent learns that it is to abort the task [28]
@@ -75,7 +75,7 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
     except Refused as refusal:
         if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
             raise
-        raise UsageError(f"there is no task {template} to take for a template", "see its id on its page") from None
+        raise UsageError(f"there is no task {template} to use as a template", "see its id on its page") from None
 
 
 def draft_with(api: ClearML, tag: str) -> str:
@@ -121,21 +121,21 @@ def _status_after(api: ClearML, task: str) -> str:
     """The task's status after a call that went wrong; "" where the server is away, or has no such task."""
     try:
         api.renew()
-        return look(api, task).status
+        return poll_task(api, task).status
     except CannotDecide:
         return ""
 
 
-def look(api: ClearML, task: str) -> Seen:
+def poll_task(api: ClearML, task: str) -> TaskState:
     """The task as it is now. One request or two; status "" when there is no such task any more."""
     document = document_of(api, task, _FIELDS)
     if document is None:
-        return Seen("")
+        return TaskState("")
     status, iteration = answers.text(document, "status"), document.get("last_iteration")
     alive = activity.has_reported(document) or (status in _WITH_PLOTS and _has_plots(api, task))
     where = answers.part(document, "execution").get("queue")
     queue = where if isinstance(where, dict) else {"id": where}
-    return Seen(
+    return TaskState(
         status=status,
         queue=answers.text(queue, "id"),
         queue_name=answers.text(queue, "name"),
@@ -176,7 +176,7 @@ def stop(api: ClearML, task: str) -> None:
         asked = {"task": _checked(task), "status_reason": "aborted by git clearml"}
         _done(api.call("tasks.stop", asked), "updated")
     except Refused as refusal:
-        if look(api, task).status in ("queued", "in_progress"):
+        if poll_task(api, task).status in ("queued", "in_progress"):
             raise refusal
 
 

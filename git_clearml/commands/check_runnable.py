@@ -8,13 +8,13 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml.agent import check as checks
-from git_clearml.agent import launch as launching
-from git_clearml.agent import passes as proofs
+from git_clearml.agent import passes
+from git_clearml.agent.check import CheckOrder, RunnableCheck, refused_check
+from git_clearml.agent.launch import check_launch, find_source, with_source
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
-from git_clearml.clearml import tasks as agents
+from git_clearml.clearml import tasks
 from git_clearml.clearml.connect import connect
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "check-runnable",
         help="does this commit run on a ClearML agent?",
-        description="Launches the commit on a queue, waits for the first sign of life, aborts it and cleans up.",
+        description="Launches the commit on a queue, waits until it reports something, aborts it and cleans up.",
         allow_abbrev=False,
     )
     parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
@@ -61,7 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", metavar="NAME", help="project of the check's task (default: Github CICD)")
     parser.add_argument("--task-name", metavar="NAME", help="name of the check's task (default: cicd_test_task)")
     parser.add_argument("--repository", metavar="URL", help="what the agent clones (default: the push remote)")
-    parser.add_argument("--execution-timeout", type=float, metavar="SECONDS", help="to the first sign of life (600)")
+    parser.add_argument("--execution-timeout", type=float, metavar="SECONDS", help="to the first report (600)")
     parser.add_argument("--queue-timeout", type=float, metavar="SECONDS", help="in the queue (1800)")
     parser.add_argument("--archive", choices=("success", "always", "never"), help="when to archive the task")
     parser.add_argument("--as-diff", action="store_true", help="send what the remote lacks as a diff; push nothing")
@@ -96,7 +96,7 @@ def _check(
     request = judgement.VerifyRequest((arguments.rev,) if arguments.rev else (), flags(arguments))
     session = judgement.prepare(repository, request, context, passed_check)
     url = arguments.repository or of_job(job).repository
-    options = Options(url, arguments.packages or "", arguments.as_diff, arguments.force)
+    options = CheckOptions(url, arguments.packages or "", arguments.as_diff, arguments.force)
     try:
         if arguments.dry_run:
             return _show_plan(session, options, console)
@@ -124,8 +124,8 @@ def _told(job: Job, check: Check, console: Console) -> Check:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line says beside the settings; `remote` as in checks.Order."""
+class CheckOptions:
+    """What the command line says beside the settings; `remote` as in CheckOrder."""
 
     repository: str = ""
     packages: str = ""
@@ -134,12 +134,12 @@ class Options:
     remote: Remote | None = None
 
 
-def of_job(job: Job | None) -> Options:
+def of_job(job: Job | None) -> CheckOptions:
     """How a CI job checks: nothing is pushed, and an agent clones a fork's commit from the fork."""
     if job is None:
-        return Options()
+        return CheckOptions()
     url = job.head_urls[0] if job.is_fork and job.head_urls else ""
-    return Options(repository=url, as_diff=True)
+    return CheckOptions(repository=url, as_diff=True)
 
 
 def flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -163,14 +163,14 @@ def _packages(text: str) -> tuple[str, ...]:
     return _split(text, "--packages", "torch==2.4 pandas")
 
 
-def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Options, console: Console) -> Check:
+def checked(repository: Repository, commit: Commit, ruling: Ruling, options: CheckOptions, console: Console) -> Check:
     """The check of a commit, by the policy that judges it and the flags over that.
 
     Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
     """
     rules = ruling.policy.runnable
     packages = _packages(options.packages)
-    order = checks.Order(
+    order = CheckOrder(
         commit, rules, options.repository, packages, options.as_diff, options.force, remote=options.remote
     )
     try:
@@ -178,28 +178,28 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Opt
     except CannotDecide as error:
         problem = Problem(error.code, error.message, error.hint)
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
-    check = checks.Checking(repository, api, order, Progress(console)).run()
+    check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = float(ruling.settings["remember"].value)
     if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
-        memory = proofs.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
-        memory.keep(commit.tree, proofs.digest(rules, packages))
+        memory = passes.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
+        memory.keep(commit.tree, passes.digest(rules, packages))
     return check
 
 
-def _show_plan(session: VerifySession, options: Options, console: Console) -> int:
+def _show_plan(session: VerifySession, options: CheckOptions, console: Console) -> int:
     """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
 
     commit, rules, repository = session.commits[0].commit, session.rulings[0].policy.runnable, session.repository
-    if refused := checks.refused(repository, commit, rules):
+    if refused := refused_check(repository, commit, rules):
         show(refused, "text", console)
         return refused.status
-    launch, notes = launching.of_check(repository, commit, rules, _packages(options.packages))
-    source = launching.source(repository, commit.hash, override=options.repository, as_diff=options.as_diff)
+    launch, notes = check_launch(repository, commit, rules, _packages(options.packages))
+    source = find_source(repository, commit.hash, override=options.repository, as_diff=options.as_diff)
     for note in (*source.notes, *notes):
         console.say(note)
     if source.needs_side_ref:
         console.say(f"it would be pushed as {SIDE_REFS}... to {source.remote.shown}")
-    document = agents.body(launching.of_source(launch, source), "<project>")
+    document = tasks.body(with_source(launch, source), "<project>")
     console.document({"queue": launch.queue, **document})
     return 0
 

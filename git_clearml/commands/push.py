@@ -113,7 +113,7 @@ def _prove(repository: Repository, push: Push, report: VerifyReport, console: Co
     named = remotes.named(repository, push.remote)
     remote = named if named and named.url == push.url else remotes.Remote("", push.url)
     for commit, ruling in pushes.demands(repository, push, report, environment=os.environ):
-        check = check_runnable.checked(repository, commit, ruling, check_runnable.Options(remote=remote), console)
+        check = check_runnable.checked(repository, commit, ruling, check_runnable.CheckOptions(remote=remote), console)
         check_runnable.show(check, "text", console)
         if check.status:
             return check.status

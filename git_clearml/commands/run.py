@@ -16,6 +16,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord
 from git_clearml.record.model import RecordOptions
 from git_clearml.run import local as runs
+from git_clearml.run.local import RunPlan
 from git_clearml.settings import load as policies
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
         return run_on_queue.run(arguments, words, console)
     run_flags.refuse_alone(arguments)
-    wish = run_flags.wish_of(arguments)
+    recording = run_flags.record_options(arguments)
     if not words:
         raise UsageError("no command given", "for instance: git clearml run -- python train.py")
     repository = Repository()
@@ -65,52 +66,52 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     plan = runs.plan(repository, head.commit, ruling.policy, words, os.environ)
     if not plan.clean and not arguments.allow_dirty:
         return _refuse(plan, console)
-    if not plan.clean and wish.kind != "none":
+    if not plan.clean and recording.kind != "none":
         words = listed([*plan.facts.dirty, *plan.facts.untracked], _SHOWN)
         raise UsageError(f"no run with uncommitted changes is recorded: {words}", "commit first, or leave --record out")
     if arguments.dry_run:
         return _show(plan, console)
-    where = _target(repository, plan, wish)
+    where = _target(repository, plan, recording)
     record = runs.execute(repository, plan, os.environ, console)
     console.say(_summary(record, plan))
-    return _recorded(repository, record, plan, wish, where, console)
+    return _recorded(repository, record, plan, recording, where, console)
 
 
-def _target(repository: Repository, plan: runs.Plan, wish: RecordOptions) -> Target | None:
-    """The branch of a results commit: what is wrong with the wish is said before the run."""
-    if wish.kind == "none":
+def _target(repository: Repository, plan: RunPlan, recording: RecordOptions) -> Target | None:
+    """The branch of a results commit: what is wrong with the flags is said before the run."""
+    if recording.kind == "none":
         return None
-    from git_clearml.record import record as recording
+    from git_clearml.record import record as records
 
-    return recording.target(repository, plan.commit, wish)
+    return records.target(repository, plan.commit, recording)
 
 
 def _recorded(
     repository: Repository,
     record: RunRecord,
-    plan: runs.Plan,
-    wish: RecordOptions,
+    plan: RunPlan,
+    recording: RecordOptions,
     where: Target | None,
     console: Console,
 ) -> int:
     """Records the run's tasks in git where that is wished. The exit status: the command's, else whether it could be."""
     status = record.exit_status or 0
-    if wish.kind == "none":
+    if recording.kind == "none":
         return status
-    from git_clearml.record import record as recording
+    from git_clearml.record import record as records
 
     try:
         if not runs.tasks_are_known(record):
-            later = f"when it answers again: git clearml run --attach <task> --record {wish.kind}"
+            later = f"when it answers again: git clearml run --attach <task> --record {recording.kind}"
             raise PublishFailed("not recorded: the server did not tell which tasks the run made", later)
         reason = _hindrance(record, plan)
         if status == 0 and reason and record.tasks:
             raise PublishFailed(f"not recorded: {reason}", "commit first, then run again")
-        recording.record(
+        records.record(
             repository,
             plan.commit,
             runs.results(record, plan, os.environ, console),
-            wish,
+            recording,
             where=where,
             succeeded=status == 0,
             environment=os.environ,
@@ -123,7 +124,7 @@ def _recorded(
     return status
 
 
-def _refuse(plan: runs.Plan, console: Console) -> int:
+def _refuse(plan: RunPlan, console: Console) -> int:
     """Says which files are in the way. Not an error: it is the answer of this gate, with status 1."""
     names = [*plan.facts.dirty, *(f"{path} (not tracked)" for path in plan.facts.untracked)]
     count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
@@ -133,7 +134,7 @@ def _refuse(plan: runs.Plan, console: Console) -> int:
     return 1
 
 
-def _show(plan: runs.Plan, console: Console) -> int:
+def _show(plan: RunPlan, console: Console) -> int:
     """The plan: the variables that the command would get, and the command."""
     shown = {name: value if len(value) <= 200 else value[:197] + "..." for name, value in sorted(plan.added.items())}
     lines = [f"{name}={shlex.quote(value)}" for name, value in shown.items()]
@@ -141,7 +142,7 @@ def _show(plan: runs.Plan, console: Console) -> int:
     return 0
 
 
-def _summary(record: RunRecord, plan: runs.Plan) -> str:
+def _summary(record: RunRecord, plan: RunPlan) -> str:
     """What was recorded, and whether it is good for anything."""
     where = "on the server" if plan.server else "offline"
     facts = [f"exit {record.exit_status}"]
@@ -159,11 +160,11 @@ def _short(task: str) -> str:
     return task.removeprefix("offline-")[:8]
 
 
-def _hindrance(record: RunRecord, plan: runs.Plan) -> str:
+def _hindrance(record: RunRecord, plan: RunPlan) -> str:
     """The first thing for which this run can be no evidence, "" when there is none to be seen from here."""
     elsewhere = [session for session in record.sessions if session.commit != record.commit]
     unsound = [status for _, status in record.tasks if status not in ("", "completed", "published")]
-    found = (
+    reasons = (
         (record.exit_status != 0, "the command failed"),
         (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),
         (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
@@ -172,4 +173,4 @@ def _hindrance(record: RunRecord, plan: runs.Plan) -> str:
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
         (elsewhere, "its task names another commit"),
     )
-    return next((reason for true, reason in found if true), "")
+    return next((reason for true, reason in reasons if true), "")

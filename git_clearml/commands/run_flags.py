@@ -60,10 +60,10 @@ def refuse_alone(arguments: argparse.Namespace) -> None:
     """Raises UsageError for flags that mean nothing for a run on this machine."""
     for name in ("wait", "follow", "abort_on_interrupt", "wait_timeout", "project", "task_name", "tag", "docker"):
         if getattr(arguments, name):
-            raise UsageError(f"--{name.replace('_', '-')} is for a run on a queue", "add --queue NAME, or leave it out")
+            raise UsageError(f"--{name.replace('_', '-')} requires --queue", "add --queue NAME, or leave it out")
     for name in ("requirements", "packages", "repository"):
         if getattr(arguments, name):
-            raise UsageError(f"--{name} is for a run on a queue", "add --queue NAME, or leave it out")
+            raise UsageError(f"--{name} requires --queue", "add --queue NAME, or leave it out")
 
 
 def record_words(arguments: argparse.Namespace) -> list[str]:
@@ -78,17 +78,17 @@ def record_words(arguments: argparse.Namespace) -> list[str]:
     return [*words, *(["--skip-ci"] if arguments.skip_ci else [])]
 
 
-def wish_of(arguments: argparse.Namespace) -> RecordOptions:
+def record_options(arguments: argparse.Namespace) -> RecordOptions:
     """The flags as RecordOptions. Raises UsageError for flags that the kind of record does not know."""
     kind = arguments.record
     of_commit = ("add", "before_push", "branch", "skip_ci", "committer")
     for name in of_commit if kind != "commit" else ():
         if getattr(arguments, name):
-            raise UsageError(f"--{name.replace('_', '-')} belongs to --record commit")
+            raise UsageError(f"--{name.replace('_', '-')} requires --record commit")
     if on_queue(arguments) and kind != "none" and not (arguments.wait or arguments.follow or arguments.attach):
-        raise UsageError("--record wants the end of the task", "add --wait")
+        raise UsageError("--record requires waiting for the end of the task", "add --wait")
     if arguments.push_record and kind != "notes":
-        raise UsageError("--push-record belongs to --record notes")
+        raise UsageError("--push-record requires --record notes")
     return RecordOptions(
         kind,
         arguments.push_record,

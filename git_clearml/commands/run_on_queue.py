@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from git_clearml.agent import queue_command, queue_order
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_launch import QueueRun
-from git_clearml.agent.queue_order import Order
+from git_clearml.agent.queue_order import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import is_clearml_id
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     flags["wait-timeout"] = arguments.wait_timeout
     judging = judgement.prepare(repository, judgement.VerifyRequest(flags=flags), context, passed_check)
     api = connect(os.environ, judgement.BUDGET, log=console.log)
-    call = Call(arguments, run_flags.wish_of(arguments), console, repository, judging, api, Progress(console))
+    call = Call(arguments, run_flags.record_options(arguments), console, repository, judging, api, Progress(console))
     try:
         return run_waiting.attach(call) if arguments.attach else _launch(call, words)
     finally:
@@ -54,7 +54,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         raise UsageError("--attach cannot be combined with --queue, --from or a command")
     if arguments.template and not arguments.queue:
         raise UsageError("--from requires --queue", "add --queue NAME")
-    run_flags.wish_of(arguments)
+    run_flags.record_options(arguments)
     if not arguments.attach and not arguments.template and not words:
         raise UsageError("no command given", "for instance: git clearml run --queue gpu -- python train.py")
     for name in ("attach", "template"):
@@ -102,8 +102,8 @@ def _flags(arguments: argparse.Namespace) -> queue_order.Flags:
     )
 
 
-def _start(call: Call, order: Order, entry: Entry | None, notes: Sequence[str]) -> int:
-    where = records.target(call.repository, order.commit, call.wish)
+def _start(call: Call, order: QueueOrder, entry: Entry | None, notes: Sequence[str]) -> int:
+    where = records.target(call.repository, order.commit, call.recording)
     launch = QueueRun(call.repository, call.api, order, call.progress)
     started = launch.start()
     for note in () if started.attached else (*notes, *started.notes):
@@ -118,7 +118,7 @@ def _start(call: Call, order: Order, entry: Entry | None, notes: Sequence[str]) 
     return 0
 
 
-def _show(call: Call, order: Order) -> int:
+def _show(call: Call, order: QueueOrder) -> int:
     """--dry-run: the task as the server would get it."""
 
     document, needs_side_ref = queue_order.plan(call.repository, order)

@@ -37,7 +37,7 @@ class Call:
     """One call of `run --queue`, with all that it needs."""
 
     arguments: argparse.Namespace
-    wish: RecordOptions
+    recording: RecordOptions
     console: Console
     repository: Repository
     judging: VerifySession
@@ -77,13 +77,15 @@ def attach(call: Call) -> int:
     """
     task, repository = call.arguments.attach, call.repository
     commit, owner = call.commit, None
-    if call.wish.kind != "none":
+    if call.recording.kind != "none":
         commit, owner = queue_wait.recordable_commit(repository, call.api, task)
     if call.arguments.dry_run:
-        record = f", then record it ({call.wish.kind}) at {commit.hash[:12]}" if call.wish.kind != "none" else ""
+        record = (
+            f", then record it ({call.recording.kind}) at {commit.hash[:12]}" if call.recording.kind != "none" else ""
+        )
         call.console.product(sanitize(f"would wait for the task {task}{record}: {tasks.page_of(call.api, task)}"))
         return 0
-    where = records.target(repository, commit, call.wish)
+    where = records.target(repository, commit, call.recording)
     call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
     return wait(call, Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner)))
 
@@ -115,7 +117,7 @@ def _finish(call: Call, awaited: Awaited, ended: QueueEnd) -> int:
     if status != 4:
         sweep.settle(call.repository, call.api, say=call.say)
     problem = _record(call, awaited, ended) if status in (0, 1) else None
-    is_owed = call.wish.kind != "none" and (problem is not None or not ended.over)
+    is_owed = call.recording.kind != "none" and (problem is not None or not ended.over)
     if not is_owed:
         awaited.settled()
     if is_owed or not ended.over:
@@ -133,7 +135,7 @@ def _finish(call: Call, awaited: Awaited, ended: QueueEnd) -> int:
 
 def _record(call: Call, awaited: Awaited, ended: QueueEnd) -> Error | None:
     """Records the result as it is wished. What prevented that, which has been printed; None when nothing is owed."""
-    if ended.problem and call.wish.kind == "none":
+    if ended.problem and call.recording.kind == "none":
         call.console.warn(f"what the task came to is not known: {ended.problem.message}")
         return None
     try:
@@ -143,7 +145,7 @@ def _record(call: Call, awaited: Awaited, ended: QueueEnd) -> Error | None:
             call.repository,
             awaited.commit,
             [ended.result],
-            call.wish,
+            call.recording,
             where=awaited.where,
             succeeded=ended.end.status == 0,
             environment=os.environ,
@@ -182,7 +184,7 @@ def _interrupted(call: Call, awaited: Awaited) -> None:
         _abort(call, awaited.task)
         awaited.settled()
         return
-    if call.wish.kind == "none":
+    if call.recording.kind == "none":
         awaited.settled()
     call.console.announce(f"the task goes on: {tasks.page_of(call.api, awaited.task)} (abort it there)")
     call.console.announce(f"to wait again: {_again(call, awaited.task)}")

@@ -24,18 +24,18 @@ from git_clearml.record.model import RecordOptions
 _BUDGET = 120.0  # seconds for the network, as for all publishing
 
 
-def target(repository: Repository, commit: Commit, wish: RecordOptions) -> Target | None:
+def target(repository: Repository, commit: Commit, recording: RecordOptions) -> Target | None:
     """The branch that a results commit will go to, asked before hours of work; None where none will be made.
 
-    Raises UsageError for a wish that cannot be met (no branch, or more than one, contains the commit; no remote to push
-    to; no such committer), and CannotDecide.
+    Raises UsageError for what cannot be recorded so (no branch, or more than one, contains the commit; no remote to
+    push to; no such committer), and CannotDecide.
     """
-    if wish.push:
+    if recording.push:
         _remote(repository)
-    if wish.kind != "commit":
+    if recording.kind != "commit":
         return None
-    commits.identity(repository, wish.committer)
-    return results_branch.find(repository, commit.hash, branch=wish.branch, timeout=_BUDGET)
+    commits.identity(repository, recording.committer)
+    return results_branch.find(repository, commit.hash, branch=recording.branch, timeout=_BUDGET)
 
 
 def _remote(repository: Repository) -> Remote:
@@ -50,7 +50,7 @@ def record(
     repository: Repository,
     commit: Commit,
     results: Sequence[Result],
-    wish: RecordOptions,
+    recording: RecordOptions,
     *,
     where: Target | None,
     succeeded: bool,
@@ -63,18 +63,18 @@ def record(
     What did not succeed is written into a note, never into a results commit; the note is pushed where the commit would
     have been. Raises PublishFailed and other Errors: what was written stays written.
     """
-    if wish.kind == "none":
+    if recording.kind == "none":
         return
     if not results:
         say("nothing to record: the run made no ClearML task")
         return
-    if wish.kind == "commit" and succeeded:
+    if recording.kind == "commit" and succeeded:
         options = Options(
-            add=wish.add,
-            skip_ci=wish.skip_ci,
-            committer=wish.committer,
-            branch=wish.branch,
-            before_push=wish.before_push,
+            add=recording.add,
+            skip_ci=recording.skip_ci,
+            committer=recording.committer,
+            branch=recording.branch,
+            before_push=recording.before_push,
             timeout=_BUDGET,
         )
         plan = results_commit.plan(repository, commit.hash, results, options, environment=environment, target=where)
@@ -87,9 +87,9 @@ def record(
     secrets = redaction.secrets_in(environment)
     new = notes.record(repository, commit.hash, redaction.struck(tuple(results), secrets))
     say(f"recorded in the note of {commit.hash[:12]}" if new else f"the note of {commit.hash[:12]} says so already")
-    if wish.kind == "commit":
+    if recording.kind == "commit":
         say("no results commit: the run did not succeed")
-    if wish.push or wish.kind == "commit":
+    if recording.push or recording.kind == "commit":
         remote = where.remote if where else _remote(repository)
         notes.push(repository, remote.name or remote.url, timeout=_BUDGET)
         say(f"pushed the notes to {remote.shown}")

@@ -6,7 +6,7 @@ from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.watch import Watch
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
-from git_clearml.clearml.model import MONITOR, Seen
+from git_clearml.clearml.model import MONITOR, TaskState
 from git_clearml.render import metrics
 from git_clearml.render.numbers import number
 from git_clearml.report.model import MetricsReport
@@ -17,14 +17,14 @@ _MOST_METRICS = 60_000  # characters of the table in a job summary
 
 def progress(watch: Watch, metric: str) -> tuple[str, str]:
     """The state and its details, for the live line; `metric` is the policy's (TITLE/SERIES), shown first."""
-    if watch.away_since is not None:
-        return "the server does not answer", f"{watch.now - watch.away_since:.0f} s"
+    if watch.unavailable_since is not None:
+        return "the server does not answer", f"{watch.now - watch.unavailable_since:.0f} s"
     if watch.waiting:
         return "queued", f"{watch.queued:.0f} s"
     return watch.seen.status.replace("_", " "), ", ".join([f"{watch.running:.0f} s", *_facts(watch.seen, metric)])
 
 
-def _facts(seen: Seen, metric: str) -> list[str]:
+def _facts(seen: TaskState, metric: str) -> list[str]:
     """Iteration and newest metrics, the policy's first."""
     facts = [f"iteration {seen.iteration}"] if seen.iteration else []
     own = [reported for reported in seen.metrics if not reported.metric.startswith(MONITOR)]

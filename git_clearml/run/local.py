@@ -33,7 +33,7 @@ _UNKNOWN = "its tasks on the server are not known"
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do. `refusal` lists why it may not start: the paths that differ, and those git does not know."""
 
     commit: Commit
@@ -51,7 +51,7 @@ class Plan:
 
 def plan(
     repository: Repository, commit: Commit, policy: Policy, command: Sequence[str], environment: Mapping[str, str]
-) -> Plan:
+) -> RunPlan:
     """Looks at the working tree and at ClearML's configuration; changes nothing.
 
     Raises NotConfigured and BadSetting for a ClearML configuration that cannot be used, CannotDecide when git fails.
@@ -75,7 +75,7 @@ def plan(
     )
     logged = clearml_conf.sdk_value(environment, "development", "log_os_environments")
     added = run_environment.additions(facts, environment, logged, offline=server is None)
-    return Plan(commit, policy, tuple(command), server, facts, added, before)
+    return RunPlan(commit, policy, tuple(command), server, facts, added, before)
 
 
 def _demand_diffs(environment: Mapping[str, str]) -> None:
@@ -88,7 +88,7 @@ def _demand_diffs(environment: Mapping[str, str]) -> None:
         )
 
 
-def execute(repository: Repository, plan: Plan, environment: Mapping[str, str], console: Console) -> RunRecord:
+def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str], console: Console) -> RunRecord:
     """Runs the command and records the run. Whatever goes wrong with the record is a warning: the command has run.
 
     A signal to us goes to the command (see processes); we end after it, with the record written.
@@ -108,7 +108,7 @@ def execute(repository: Repository, plan: Plan, environment: Mapping[str, str], 
     return record
 
 
-def _opened(plan: Plan, offline_dir: str) -> RunRecord:
+def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
     """The record as it is before the command starts. Untracked files that count stand first: long lists are cut."""
     allowed = [path for path in plan.before.untracked if path not in set(plan.facts.untracked)]
     return RunRecord(
@@ -116,7 +116,6 @@ def _opened(plan: Plan, offline_dir: str) -> RunRecord:
         commit=plan.commit.hash,
         tree=plan.commit.tree,
         command=plan.command,
-        cwd=os.getcwd(),
         host=socket.gethostname(),
         user=_user(),
         pid=os.getpid(),
@@ -125,12 +124,11 @@ def _opened(plan: Plan, offline_dir: str) -> RunRecord:
         dirty=tuple(plan.facts.dirty)[:_MOST_PATHS],
         untracked=(*plan.facts.untracked, *allowed)[:_MOST_PATHS],
         submodules=plan.before.submodules,
-        code_before=plan.before.code,
         offline_dir=offline_dir,
     )
 
 
-def _with_changes(record: RunRecord, repository: Repository, plan: Plan) -> RunRecord:
+def _with_changes(record: RunRecord, repository: Repository, plan: RunPlan) -> RunRecord:
     """What the files look like now, still compared with the commit that was recorded, wherever HEAD is by now."""
     try:
         after = working_tree.look(repository, plan.commit, plan.policy)
@@ -138,7 +136,7 @@ def _with_changes(record: RunRecord, repository: Repository, plan: Plan) -> RunR
         return replace(record, edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
     changes = working_tree.between(plan.before, after, plan.policy)
     edited, wrote = changes.edited[:_MOST_PATHS], changes.wrote[:_MOST_PATHS]
-    return replace(record, edited=edited, wrote=wrote, code_after=after.code)
+    return replace(record, edited=edited, wrote=wrote)
 
 
 def _with_sessions(record: RunRecord, console: Console) -> RunRecord:
@@ -157,18 +155,18 @@ def _with_server_tasks(
 ) -> RunRecord:
     """The record with the tasks that the server has of this run, written here and onto each of them."""
     api = ClearML(server, _BUDGET, environment=environment, log=console.log)
-    found = None
+    reported = None
     try:
-        found = run_tasks.find(api, record)
-        sessions = (*record.sessions, *(session for session, _ in found))
-        tasks = (*record.tasks, *((session.id, status) for session, status in found))
+        reported = run_tasks.find(api, record)
+        sessions = (*record.sessions, *(session for session, _ in reported))
+        tasks = (*record.tasks, *((session.id, status) for session, status in reported))
         record = replace(record, sessions=sessions, tasks=tasks)
         _write(store, record, console)
-        for session, _ in found:
+        for session, _ in reported:
             run_tasks.attach(api, session.id, record)
     except CannotDecide as error:
         console.warn(f"the run could not be recorded on the server: {error.message}")
-        if found is None:
+        if reported is None:
             record = replace(record, notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
             _write(store, record, console)
     finally:
@@ -181,7 +179,7 @@ def tasks_are_known(record: RunRecord) -> bool:
     return not any(note.startswith(_UNKNOWN) for note in record.notes)
 
 
-def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], console: Console) -> list[Result]:
+def results(record: RunRecord, plan: RunPlan, environment: Mapping[str, str], console: Console) -> list[Result]:
     """What the run's tasks came to: as the server has it, of offline sessions as the record has it.
 
     Raises the errors of ClearML.call.
@@ -189,15 +187,15 @@ def results(record: RunRecord, plan: Plan, environment: Mapping[str, str], conso
     from git_clearml.clearml import results as task_results
 
     offline = "completed" if record.exit_status == 0 else "failed"
-    found = [of_session(one, offline) for one in record.sessions if one.path]
-    known = [one.id for one in record.sessions if not one.path]
-    if plan.server and known:
+    results = [of_session(session, offline) for session in record.sessions if session.path]
+    on_server = [session.id for session in record.sessions if not session.path]
+    if plan.server and on_server:
         api = ClearML(plan.server, _BUDGET, environment=environment, log=console.log)
         try:
-            found += task_results.of_tasks(api, known)
+            results += task_results.of_tasks(api, on_server)
         finally:
             api.close()
-    return found
+    return results
 
 
 def _write(store: RunStore, record: RunRecord, console: Console) -> None:
@@ -220,5 +218,5 @@ def _user() -> str:
 
 def of_session(session: Session, status: str) -> Result:
     """A task of a local run that no server knows, as the run record has it."""
-    metrics = tuple(sorted(session.metrics, key=lambda one: (one.metric, one.variant)))
+    metrics = tuple(sorted(session.metrics, key=lambda metric: (metric.metric, metric.variant)))
     return Result(session.id, session.name, session.project, status, "", session.commit, metrics=metrics)

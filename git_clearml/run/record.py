@@ -196,8 +196,8 @@ def _metric(values: list[Any]) -> Metric:
 
 _SESSION_TEXTS = "id path name project commit repository entry_point working_dir run damage".split()
 _READERS: dict[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("id", "commit", "tree", "cwd", "host", "user", "pid_started", "started", "ended"), _text),
-    **dict.fromkeys(("code_before", "code_after", "offline_dir"), _text),
+    **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), _text),
+    **dict.fromkeys(("offline_dir",), _text),
     **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes"), _texts),
     **dict.fromkeys(("submodules", "tasks"), _pairs),
     "pid": _number,

@@ -94,7 +94,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("runnable.args", "texts", (), "its arguments, name=value"),
     Setting("runnable.requirements", "text", "requirements.txt", "its requirements file"),
     Setting("runnable.docker", "text", "", "the docker image to run it in"),
-    Setting("runnable.execution-timeout", "number", 600.0, "seconds to the first sign of life"),
+    Setting("runnable.execution-timeout", "number", 600.0, "seconds to the first report"),
     Setting("runnable.queue-timeout", "number", 1800.0, "seconds in the queue"),
     _choice("runnable.archive", "success", "success|always|never", "when to archive the check's task"),
     Setting("timeout", "number", 0.0, "seconds for all network calls; 0: the command's own", policy=False),

@@ -62,7 +62,6 @@ def run(**changes: Any) -> RunRecord:
         "commit": HASH,
         "tree": TREE,
         "command": ("python", "train.py"),
-        "cwd": ".",
         "host": "host",
         "user": "user",
         "pid": 1,

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from git_clearml.agent.check import Checking, Order
+from git_clearml.agent.check import CheckOrder, RunnableCheck
 from git_clearml.agent.model import Check
 from git_clearml.base.console import Console, Progress
-from git_clearml.clearml import lease as owners
+from git_clearml.clearml import lease
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import Owner
@@ -139,13 +139,13 @@ class World:
 
     # --- the check --------------------------------------------------------------------------------------------------
 
-    def check(self, repository: Repository, order: Order, progress: Progress | None = None) -> Check:
+    def check(self, repository: Repository, order: CheckOrder, progress: Progress | None = None) -> Check:
         """Runs a check of this order here and now."""
         server = Server(self.server.url, self.server.url, self.server.access_key, self.server.secret_key)
         environment: dict[str, str] = {}
         api = ClearML(server, 30.0, environment=environment, sleep=self.sleep, clock=self.clock)
         talk = progress or Progress(Console(environment, quiet=True), clock=self.clock)
-        checking = Checking(repository, api, order, talk, sleep=self.sleep, clock=self.clock, now=self.wall)
+        checking = RunnableCheck(repository, api, order, talk, sleep=self.sleep, clock=self.clock, now=self.wall)
         try:
             return checking.run()
         finally:
@@ -237,7 +237,7 @@ class World:
 
 
 def _is_check(task: Json) -> bool:
-    return owners.TAG in task["tags"] and owners.CHECK in task["hyperparams"].get("properties", {})
+    return lease.TAG in task["tags"] and lease.CHECK in task["hyperparams"].get("properties", {})
 
 
 class LossyServer(ClearMLServer):
@@ -422,9 +422,9 @@ def owner(**changes: Any) -> Owner:
 def owned(server: ClearMLServer, whose: Owner, *, names_itself: bool = True, **fields: Any) -> str:
     """A check's task with this owner on it, running unless `fields` say otherwise."""
     values = {"name": "cicd_test_task", "project": "Github CICD", "status": "in_progress", "commit": "c" * 40}
-    task = server.add_task(**{**values, "tags": [owners.TAG], **fields})
+    task = server.add_task(**{**values, "tags": [lease.TAG], **fields})
     named = Owner(**{**vars(whose), "task": task}) if names_itself else whose
-    server.tasks[task]["hyperparams"] = {"properties": {owners.CHECK: owners.to_property(named, owners.CHECK)}}
+    server.tasks[task]["hyperparams"] = {"properties": {lease.CHECK: lease.to_property(named, lease.CHECK)}}
     return task
 
 
@@ -432,16 +432,16 @@ def repository_at(path: Path) -> Repository:
     return Repository(str(path))
 
 
-def order(repository: Repository, rev: str = "HEAD", **changes: Any) -> Order:
-    """A check of a commit; `changes` are fields of the Order, or of its rules."""
+def order(repository: Repository, rev: str = "HEAD", **changes: Any) -> CheckOrder:
+    """A check of a commit; `changes` are fields of the CheckOrder, or of its rules."""
     [resolved] = repository.resolve([rev])
-    ours = {key: changes.pop(key) for key in list(changes) if key in Order.__dataclass_fields__}
+    ours = {key: changes.pop(key) for key in list(changes) if key in CheckOrder.__dataclass_fields__}
     rules = Runnable(**{"queue_timeout": 120.0, "execution_timeout": 60.0, **changes})
-    return Order(**{"commit": resolved.commit, "rules": rules, "away": 90.0, **ours})
+    return CheckOrder(**{"commit": resolved.commit, "rules": rules, "unavailable": 90.0, **ours})
 
 
 def owner_of(task: Json) -> Json:
     """What is written on a task about who launched it."""
-    document = json.loads(task["hyperparams"]["properties"][owners.CHECK]["value"])
+    document = json.loads(task["hyperparams"]["properties"][lease.CHECK]["value"])
     assert isinstance(document, dict)
     return document

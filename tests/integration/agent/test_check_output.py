@@ -93,7 +93,7 @@ def test_in_a_pipe_there_are_plain_lines_with_the_time(stepped: Yard) -> None:
     said = [line[9:] for line in lines]
     commit = stepped.repo.head[:12]
     assert said[:2] == [
-        f"the remote lacks {commit}: on a side ref until the check ends",
+        f"{commit} is not on the remote; pushed there temporarily",
         f"no requirements.txt in {commit}: the agent installs no packages",
     ]
     assert re.fullmatch(rf"pushed refs/heads/git-clearml/{commit}-[0-9a-f]{{8}}", said[2])

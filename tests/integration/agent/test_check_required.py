@@ -415,7 +415,7 @@ def test_without_workers_nothing_is_pushed(strict: Bench) -> None:
     strict.world.server.store.workers.clear()
     pushed = strict.yard.push("origin", "main", command=PUSH)
     assert (pushed.status, pushed.moved) == (3, {})
-    assert "no live worker serves the queue 'default'" in pushed.out
+    assert "queue 'default' has no active workers" in pushed.out
 
 
 # --- verify --check-runnable ------------------------------------------------------------------------------------------

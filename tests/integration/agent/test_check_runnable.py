@@ -61,7 +61,7 @@ def test_runnable(work: Bench) -> None:
         "left": [],
         "hint": None,
         "notes": [
-            f"the remote lacks {work.repo_head[:12]}: on a side ref until the check ends",
+            f"{work.repo_head[:12]} is not on the remote; pushed there temporarily",
             f"no requirements.txt in {work.repo_head[:12]}: the agent installs no packages",
         ],
         "errors": [],
@@ -176,7 +176,7 @@ def test_nobody_takes_it(work: Bench) -> None:
     work.world.story = ()
     document = work.check("--queue-timeout", "0.2", status=1).json
     assert (document["outcome"], document["cause"]) == ("timeout", "queue-timeout")
-    assert document["sentence"] == "no agent took it within 0 s"
+    assert document["sentence"] == "no agent started it within 0 s"
     assert document["seconds_queued"] >= 0.2
     assert (document["seconds_running"], document["left"]) == (0.0, [])
     task = work.world.task
@@ -248,7 +248,7 @@ def test_a_queue_without_workers(work: Bench) -> None:
     work.world.server.add_worker("w7", ["cpu queue"])
     document = work.check(status=3).json
     assert (document["outcome"], document["task"], document["errors"]) == ("no-worker", None, [])
-    assert document["sentence"] == "no live worker serves the queue 'default'"
+    assert document["sentence"] == "queue 'default' has no active workers"
     assert document["hint"] == ("start one: clearml-agent daemon --queue default; queues with workers: cpu queue")
     assert [one["name"] for one in work.world.server.store.queues.values()] == ["default", "cpu queue"]
     assert work.world.server.tasks == {}
@@ -685,7 +685,7 @@ def test_a_pushed_commit_needs_no_side_ref(work: Bench) -> None:
     result = work.check("--archive", "never")
     assert pushed == ["refs/heads/main"]
     assert work.world.task["script"]["version_num"] == work.repo_head
-    assert not any("remote lacks" in note for note in result.json["notes"])
+    assert not any("not on the remote" in note for note in result.json["notes"])
 
 
 def test_an_unpushed_commit_is_there_as_long_as_the_check_lasts(work: Bench) -> None:

@@ -89,7 +89,7 @@ ENDS: dict[tuple[str, ...], str] = {
     ("log", "delete"): UNDECIDED,
 }
 QUIET = ("log", "monitor")
-"""What is no sign of life."""
+"""What is no report."""
 
 BEFORE: dict[str, str] = {
     "abort by other": FAILED,
@@ -312,7 +312,7 @@ def test_an_agent_that_never_confirms_the_abort(yard: Yard) -> None:
 def test_a_queue_that_loses_its_workers(yard: Yard) -> None:
     check = played(yard, World([(30.0, "workers gone")]))
     assert (check.outcome, check.status, check.left) == ("no-worker", 3, ())
-    assert check.sentence == "no live worker serves the queue 'default' any more"
+    assert check.sentence == "queue 'default' has no active workers any more"
     assert check.seconds_queued >= QUEUED
 
 
@@ -323,7 +323,7 @@ def test_a_state_that_nobody_has_heard_of(yard: Yard) -> None:
 
 def test_to_another_queue_it_says_which(yard: Yard) -> None:
     check = played(yard, World([(1.0, "move")]))
-    assert (check.cause, check.sentence) == ("moved", "somebody moved the task to another queue 'elsewhere'")
+    assert (check.cause, check.sentence) == ("moved", "the task was moved to another queue 'elsewhere'")
 
 
 @pytest.mark.parametrize("where", ["before", "while"])

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.clearml import lease as owners
+from git_clearml.clearml import lease
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 from tests.support.clearml_common import Json
@@ -124,7 +124,7 @@ def test_once(number: int, status: int, where: str, stage: Stage) -> None:
     assert document["task"] == stage.task["id"]
     assert stage.task["status"] == "stopped"
     assert "left behind" not in err
-    assert owners.DONE in stage.task["tags"]
+    assert lease.DONE in stage.task["tags"]
     stage.nothing_is_left()
 
 
@@ -183,7 +183,7 @@ def test_the_abort_comes_first(stage: Stage) -> None:
     assert changing[0] == "tasks.stop"
     assert stage.task["status_message"] == "stopping"
     assert [line.partition(":")[0] for line in document["left"]] == ["see that the agent aborts the task"]
-    assert owners.DONE not in stage.task["tags"]  # it may be running on: the next check looks
+    assert lease.DONE not in stage.task["tags"]  # it may be running on: the next check looks
     stage.nothing_is_left()
 
 

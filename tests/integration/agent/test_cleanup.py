@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent.cleanup import CleanUp, Launched, Wishes
+from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import CHECK, RUN, Owner, to_property
@@ -49,11 +49,11 @@ def cleaning(yard: Yard, launched: Launched, patience: int, where: str = "") -> 
     server = Server(yard.server.url, yard.server.url, yard.server.access_key, yard.server.secret_key)
     api = Struck(server, 30.0, environment={})
     repository, seconds = Repository(str(yard.repo.path)), map(float, itertools.count(0, 5))
-    clean_up = CleanUp(repository, api, launched, patience=patience, sleep=lambda _: None, clock=lambda: next(seconds))
+    options = CleanupOptions(archive=True, patience=patience)
     api.where = where
-    left = clean_up.run(Wishes(archive=True))
+    done = cleanup(repository, api, launched, options, sleep=lambda _: None, clock=lambda: next(seconds))
     api.close()
-    return left, clean_up.interrupted
+    return done.left, done.interrupted
 
 
 def everything(yard: Yard) -> Launched:

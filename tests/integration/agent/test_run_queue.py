@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent import poll as following
-from git_clearml.agent import queue_wait
+from git_clearml.agent import poll, queue_wait
 from git_clearml.agent.launch import NO_PACKAGES
-from git_clearml.clearml import tasks as agents
+from git_clearml.clearml import tasks
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, process_environment
 from tests.support.program import command as program
@@ -27,7 +26,7 @@ DONE = ("take", "report", "complete")
 
 @pytest.fixture
 def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
-    monkeypatch.setattr(following, "pause", lambda *_: 0.01)
+    monkeypatch.setattr(poll, "pause", lambda *_: 0.01)
     with ClearMLServer() as server:
         yard = make_yard(tmp_path, server)
         server.add_queue("gpu")
@@ -202,7 +201,7 @@ def test_a_queue_without_workers_waits_for_one(yard: Yard) -> None:
     yard.publish()
     done = run(yard, "--queue", "gpu", "--", "python", "train.py")
     assert (done.status, only(yard)["status"]) == (0, "queued")
-    assert "no live worker serves the queue 'gpu'" in done.err
+    assert "queue 'gpu' has no active workers" in done.err
 
 
 def test_no_credentials(yard: Yard) -> None:
@@ -267,9 +266,9 @@ def test_a_module_of_others_is_no_evidence_and_says_so(yard: Yard) -> None:
     [
         ("complete", 0, "the task completed"),
         ("fail", 1, "the task failed"),
-        ("stop", 1, "somebody aborted the task"),
-        ("reset", 3, "somebody reset the task"),
-        ("delete", 3, "somebody deleted the task"),
+        ("stop", 1, "the task was aborted"),
+        ("reset", 3, "the task was reset"),
+        ("delete", 3, "the task was deleted"),
         ("publish", 3, "whether it succeeded is not on record"),
         ("close", 3, "whether it succeeded is not on record"),
     ],
@@ -510,7 +509,7 @@ def test_a_server_that_stays_away_is_asked_by_the_next_call(yard: Yard, monkeypa
     Robot(yard.server, "take", lambda _: yard.server.fail_next(400, call="tasks.get_all_ex"))
     first = run(yard, *RECORDED, "--", "python", "train.py")
     assert first.status == 3
-    assert "the server has been away" in first.out
+    assert "the server has been unavailable" in first.out
     completes(yard, only(yard)["id"])
     assert run(yard, *RECORDED, "--", "python", "train.py").status == 0
     assert only(yard)["id"] in note(yard)
@@ -760,7 +759,7 @@ def test_two_same_calls_at_once_are_one_training(published: bool, yard: Yard, mo
     if published:
         yard.publish()
     words = ("--queue", "gpu", "--", "python", "train.py")
-    enqueue, others = agents.enqueue, []
+    enqueue, others = tasks.enqueue, []
 
     def late(*arguments: Any) -> None:
         asked = len(yard.server.calls())
@@ -771,7 +770,7 @@ def test_two_same_calls_at_once_are_one_training(published: bool, yard: Yard, mo
             time.sleep(0.02)
         enqueue(*arguments)
 
-    monkeypatch.setattr(agents, "enqueue", late)
+    monkeypatch.setattr(tasks, "enqueue", late)
     first = run(yard, *words)
     out, err = others[0].communicate(timeout=60)
     assert (first.status, others[0].returncode) == (0, 0), (first.err, err)

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from git_clearml.agent import sweep as sweeping
-from git_clearml.base import process as processes
-from git_clearml.clearml import lease as owners
+from git_clearml.base import process
+from git_clearml.clearml import lease
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import Owner
@@ -52,7 +52,7 @@ def late(**changes: Any) -> Owner:
 def dead_process() -> tuple[int, str]:
     """A process id that was ours, and when that process was started."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    started = processes.started(child.pid)
+    started = process.started(child.pid)
     child.communicate()
     assert started
     return child.pid, started
@@ -61,7 +61,7 @@ def dead_process() -> tuple[int, str]:
 def dead(**changes: Any) -> Owner:
     """Of a check on this host whose process has ended."""
     pid, started = dead_process()
-    return alive(**{"host": processes.here(), "pid": pid, "pid_started": started, **changes})
+    return alive(**{"host": process.here(), "pid": pid, "pid_started": started, **changes})
 
 
 def swept(work: Bench, *words: str) -> set[str]:
@@ -84,7 +84,7 @@ def state(work: Bench, task: str) -> Json:
 
 def test_two_live_checks_and_one_past_its_deadline(work: Bench) -> None:
     """Two on two hosts, this one among them, and a third that is late: only that is swept."""
-    us = alive(host=processes.here(), pid=os.getpid(), pid_started=processes.started(os.getpid()))
+    us = alive(host=process.here(), pid=os.getpid(), pid_started=process.started(os.getpid()))
     here, there = owned(work.world.server, us), owned(work.world.server, alive())
     over = owned(work.world.server, late())
     assert swept(work) == {over}
@@ -152,13 +152,13 @@ def test_with_archive_never_it_is_only_ended(work: Bench) -> None:
 
 def test_another_container_of_a_host_of_the_same_name(work: Bench) -> None:
     """Another namespace of process ids: that ours has no such process says nothing."""
-    host, boot, _ = processes.here().split("/")
+    host, boot, _ = process.here().split("/")
     owned(work.world.server, dead(host=f"{host}/{boot}/pid:[4026539999]"))
     assert swept(work) == set()
 
 
 def test_the_same_host_after_a_restart(work: Bench) -> None:
-    host, _, space = processes.here().split("/")
+    host, _, space = process.here().split("/")
     owned(work.world.server, dead(host=f"{host}/another-boot/{space}"))
     assert swept(work) == set()
 
@@ -172,13 +172,13 @@ def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
     """With the mount option hidepid another user's process is not to be seen, but signals tell that it is there."""
     from git_clearml.agent import leased_tasks
 
-    whose = alive(host=processes.here(), pid=1, pid_started="another-start")
+    whose = alive(host=process.here(), pid=1, pid_started="another-start")
     script = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
-        "from git_clearml.agent import leased_tasks; from git_clearml.base import process as processes\n"
+        "from git_clearml.agent import leased_tasks; from git_clearml.base import process\n"
         "if os.geteuid() == 0:\n"  # only now: another user may not be able to read this clone
         "    os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
-        "processes.started = lambda pid: ''\n"  # what hidepid makes of it
+        "process.started = lambda pid: ''\n"  # what hidepid makes of it
         "sys.exit(0 if leased_tasks._is_hidden(1) else 1)\n"
     )
     root = str(Path(leased_tasks.__file__).parents[2])
@@ -193,7 +193,7 @@ def test_one_that_has_ended(status: str, work: Bench) -> None:
     ended = owned(work.world.server, late(), status=status)
     before = copy.deepcopy(state(work, ended))
     assert swept(work) == {ended}
-    assert state(work, ended)["tags"] == [owners.TAG, owners.DONE]
+    assert state(work, ended)["tags"] == [lease.TAG, lease.DONE]
     assert {**state(work, ended), "tags": before["tags"], "last_change": 0, "last_changed_by": 0} == {
         **before,
         "last_change": 0,
@@ -212,8 +212,8 @@ def test_what_a_person_starts_again(how: str, what: str, work: Bench) -> None:
     work.world.abort_after = 0.0
     work.check("--archive", "never", "--execution-timeout", "0.01", status=0 if how == "complete" else 1)
     task = str(work.world.task["id"])
-    assert owners.DONE in state(work, task)["tags"]
-    item = state(work, task)["hyperparams"]["properties"][owners.CHECK]
+    assert lease.DONE in state(work, task)["tags"]
+    item = state(work, task)["hyperparams"]["properties"][lease.CHECK]
     item["value"] = json.dumps({**json.loads(item["value"]), **vars(dead(task=task))})
     CALLS["tasks.reset"](server.store, {"task": task})
     if what != "resets":
@@ -228,16 +228,16 @@ def test_one_that_was_swept_is_marked_once_it_has_ended(work: Bench) -> None:
     """Not before: its agent may not have seen yet that it is to stop."""
     left = running(work, dead())
     assert swept(work) == {left}
-    assert owners.DONE not in state(work, left)["tags"]
+    assert lease.DONE not in state(work, left)["tags"]
     CALLS["tasks.stopped"](work.world.server.store, {"task": left})
     assert swept(work) == {left}
-    assert owners.DONE in state(work, left)["tags"]
+    assert lease.DONE in state(work, left)["tags"]
     assert swept(work) == set()
 
 
 def test_a_mark_that_a_server_did_not_look_for(work: Bench) -> None:
     """One that does not know how to leave tags out sends such a task all the same."""
-    owned(work.world.server, late(), tags=[owners.TAG, owners.DONE])
+    owned(work.world.server, late(), tags=[lease.TAG, lease.DONE])
     own, sent = work.world.server._answer, []
 
     def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
@@ -281,16 +281,16 @@ def test_a_clone_of_a_draft(work: Bench) -> None:
 DAMAGE: dict[str, Any] = {
     "none at all": {},
     "of another tool": {"properties": {"note": {"section": "properties", "name": "note", "value": "late"}}},
-    "no JSON": {"properties": {owners.CHECK: {"value": "{"}}},
-    "no value": {"properties": {owners.CHECK: {}}},
-    "a number": {"properties": {owners.CHECK: {"value": 7}}},
-    "not of this schema": {"properties": {owners.CHECK: {"value": '{"schema": 2}'}}},
+    "no JSON": {"properties": {lease.CHECK: {"value": "{"}}},
+    "no value": {"properties": {lease.CHECK: {}}},
+    "a number": {"properties": {lease.CHECK: {"value": 7}}},
+    "not of this schema": {"properties": {lease.CHECK: {"value": '{"schema": 2}'}}},
 }
 
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_tag_without_a_proper_owner(name: str, work: Bench) -> None:
-    work.world.server.add_task(status="in_progress", tags=[owners.TAG], hyperparams=DAMAGE[name])
+    work.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE[name])
     assert swept(work) == set()
 
 
@@ -306,17 +306,17 @@ def test_an_owner_without_the_tag(work: Bench) -> None:
 
 
 def test_damage_does_not_keep_others_from_being_swept(work: Bench) -> None:
-    work.world.server.add_task(status="in_progress", tags=[owners.TAG], hyperparams=DAMAGE["no JSON"])
+    work.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE["no JSON"])
     left = owned(work.world.server, late())
     assert swept(work) == {left}
 
 
 def test_a_training_that_was_put_on_a_queue(work: Bench) -> None:
     """`run --queue` writes an owner too; those are swept by nobody."""
-    task = work.world.server.add_task(status="in_progress", tags=[owners.TAG])
+    task = work.world.server.add_task(status="in_progress", tags=[lease.TAG])
     named = replace(late(), task=task)
-    item = owners.to_property(named, owners.RUN)
-    work.world.server.tasks[task]["hyperparams"] = {"properties": {owners.RUN: item}}
+    item = lease.to_property(named, lease.RUN)
+    work.world.server.tasks[task]["hyperparams"] = {"properties": {lease.RUN: item}}
     assert swept(work) == set()
 
 
@@ -360,7 +360,7 @@ def test_the_side_ref_of_a_task_that_ended_unwatched(status: str, work: Bench) -
     ref, task = lost_ref(work, dead(), status=status)
     work.check("--force")
     assert ref.ref not in refs_of(work.yard.remote)
-    assert (state(work, task)["status"], state(work, task)["tags"]) == (status, [owners.TAG, owners.DONE])
+    assert (state(work, task)["status"], state(work, task)["tags"]) == (status, [lease.TAG, lease.DONE])
     assert state(work, task)["system_tags"] == []
 
 
@@ -383,7 +383,7 @@ def test_one_that_ended_whose_side_ref_cannot_be_deleted(work: Bench) -> None:
     ref, task = lost_ref(work, late(), status="completed")
     work.yard.remote.git("config", "receive.denyDeletes", "true")
     assert "an old side ref could not be deleted" in work.check("--force").err
-    assert owners.DONE not in state(work, task)["tags"]
+    assert lease.DONE not in state(work, task)["tags"]
     work.yard.remote.git("config", "receive.denyDeletes", "false")
     assert task in swept(work)
     assert ref.ref not in refs_of(work.yard.remote)
@@ -402,7 +402,7 @@ def test_after_a_restart_of_the_machine(work: Bench) -> None:
     """The power went before there was a task: its process is not to be seen any more, but its deadline is."""
     work.yard.repo.commit("new")
     ref = side_ref(work)
-    host, _, space = processes.here().split("/")
+    host, _, space = process.here().split("/")
     there = {"host": f"{host}/another-boot/{space}", "pid_started": "another-boot/123"}
     document = json.loads(record(work, ref).read_text())
     record(work, ref).write_text(json.dumps({**document, **there}))
@@ -465,7 +465,7 @@ def test_a_recorded_side_ref_whose_process_died(work: Bench) -> None:
     ref = side_ref(work)
     pid, started = dead_process()
     text = record(work, ref).read_text()
-    text = text.replace(f'"pid": {os.getpid()}', f'"pid": {pid}').replace(processes.started(os.getpid()), started)
+    text = text.replace(f'"pid": {os.getpid()}', f'"pid": {pid}').replace(process.started(os.getpid()), started)
     record(work, ref).write_text(text)
     work.check()
     assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}

@@ -74,7 +74,7 @@ def test_an_answer_that_is_lost(server: ClearMLServer, api: ClearML, carried_out
 
 def test_a_server_that_goes_away(server: ClearMLServer, api: ClearML) -> None:
     queue, task = server.add_queue("gpu"), server.add_task(status="created")
-    agents.look(api, task)
+    agents.poll_task(api, task)
     server.fail_next(502, count=100)
     with pytest.raises(CannotDecide):
         agents.enqueue(api, task, queue)

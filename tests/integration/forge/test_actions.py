@@ -365,7 +365,7 @@ def test_a_queue_that_no_worker_serves(bench: Bench, remote: Repo, tmp_path: Pat
     bench.gate.server.add_queue("GPU Queue")
     done = run(RUNNABLE, bench, tmp_path, **credentials(bench, RUNNABLE), **EXAMPLE)
     assert (done.returncode, bench.gate.server.tasks) == (3, {})
-    assert "no live worker serves" in done.stdout
+    assert "has no active workers" in done.stdout
 
 
 def test_inputs_of_the_check_are_text(bench: Bench, remote: Repo, tmp_path: Path) -> None:

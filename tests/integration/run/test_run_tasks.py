@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import config
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import Refused
 from git_clearml.model import RunRecord
@@ -27,7 +27,6 @@ RECORD = RunRecord(
     commit="a" * 40,
     tree="b" * 40,
     command=("python", "train.py"),
-    cwd="/",
     host="here",
     user="me",
     pid=1,
@@ -46,7 +45,7 @@ def server() -> Iterator[ClearMLServer]:
 
 @pytest.fixture
 def api(server: ClearMLServer) -> Iterator[ClearML]:
-    known = clearml_conf.read_server(server.env)
+    known = config.read_server(server.env)
     assert known
     client = ClearML(known, 10.0, environment={})
     yield client

@@ -51,7 +51,7 @@ CAUSES = {
     "good": ("", ""),
     "group": ("script-failed", "the script failed with ExceptionGroup: several (2 sub-exceptions)"),
     "in_module": ("script-failed", "the script failed with RuntimeError: in module"),
-    "killed": ("out-of-memory", "it was killed (exit code -9), most likely for want of memory"),
+    "killed": ("out-of-memory", "it was killed (exit code -9), most likely because it ran out of memory"),
     "memory": ("out-of-memory", "the script ran out of memory: MemoryError"),
     "module": ("package-not-found", "the agent has no module 'torchvision_of_nowhere': is its package missing from"),
     "no_commit": ("commit-not-found", "the repository that the agent cloned does not have the commit"),

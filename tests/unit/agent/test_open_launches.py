@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.agent.open_launches import Journal
+from git_clearml.agent.open_launches import OpenLaunches
 from git_clearml.errors import CannotDecide
 
 DIGEST = "0123456789abcdef0123456789abcdef"
@@ -14,16 +14,16 @@ TASK = "4f1c0ffee0ddba11ca55e77e00000001"
 
 
 def test_open_and_close(tmp_path: Path) -> None:
-    journal = Journal(str(tmp_path))
-    assert journal.task(DIGEST) == ""
-    journal.open(DIGEST, TASK)
-    journal.open(DIGEST, TASK)
-    assert Journal(str(tmp_path)).task(DIGEST) == TASK
+    launches = OpenLaunches(str(tmp_path))
+    assert launches.task(DIGEST) == ""
+    launches.open(DIGEST, TASK)
+    launches.open(DIGEST, TASK)
+    assert OpenLaunches(str(tmp_path)).task(DIGEST) == TASK
     (file,) = (tmp_path / "clearml" / "launches").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
-    journal.close(DIGEST)
-    journal.close(DIGEST)
-    assert journal.task(DIGEST) == ""
+    launches.close(DIGEST)
+    launches.close(DIGEST)
+    assert launches.task(DIGEST) == ""
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_what_cannot_be_read_is_not_there(content: bytes, tmp_path: Path) -> Non
     place = tmp_path / "clearml" / "launches"
     place.mkdir(parents=True)
     (place / DIGEST).write_bytes(content)
-    assert Journal(str(tmp_path)).task(DIGEST) == ""
+    assert OpenLaunches(str(tmp_path)).task(DIGEST) == ""
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     """A launch that is not written down could be made twice."""
     (tmp_path / "clearml").write_text("in the way")
     with pytest.raises(CannotDecide, match="cannot be written down"):
-        Journal(str(tmp_path)).open(DIGEST, TASK)
+        OpenLaunches(str(tmp_path)).open(DIGEST, TASK)
 
 
 @pytest.mark.parametrize("digest", ["", "../../x", "ABC", "0" * 15])
 def test_only_digests_name_files(digest: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a digest"):
-        Journal(str(tmp_path)).task(digest)
+        OpenLaunches(str(tmp_path)).task(digest)

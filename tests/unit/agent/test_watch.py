@@ -11,27 +11,27 @@ from hypothesis import strategies as st
 
 from git_clearml.agent.model import CheckOutcome, Limits
 from git_clearml.agent.poll import pause
-from git_clearml.agent.watch import Watch, after, ending, run_end
+from git_clearml.agent.watch import Watch, after_poll, check_end, run_end
 from git_clearml.clearml.activity import has_reported
-from git_clearml.clearml.model import MONITOR, Seen
+from git_clearml.clearml.model import MONITOR, TaskState
 
-LIMITS = Limits(queued=1800.0, running=600.0, away=300.0)
+LIMITS = Limits(queued=1800.0, running=600.0, unavailable=300.0)
 QUEUE = "q" * 32
 STATES = ("queued", "created", "in_progress", "completed", "failed", "stopped", "closed", "published", "", "odd")
 
 
-def seen(status: str = "in_progress", **changes: Any) -> Seen:
-    return Seen(status, **{"queue": QUEUE, **changes})
+def seen(status: str = "in_progress", **changes: Any) -> TaskState:
+    return TaskState(status, **{"queue": QUEUE, **changes})
 
 
 def watch(status: str = "in_progress", **changes: Any) -> Watch:
-    own = {key: changes.pop(key) for key in ("queued", "running", "away_since") if key in changes}
+    own = {key: changes.pop(key) for key in ("queued", "running", "unavailable_since") if key in changes}
     return Watch(changes.pop("now", 0.0), seen(status, **changes), **own)
 
 
-def outcome(one: Watch, limits: Limits = LIMITS) -> tuple[str, str] | None:
+def outcome(watched: Watch, limits: Limits = LIMITS) -> tuple[str, str] | None:
     """The outcome and its cause, None as long as one has to wait."""
-    end = ending(one, limits, QUEUE)
+    end = check_end(watched, limits, QUEUE)
     return (end.outcome.value, end.cause) if end else None
 
 
@@ -47,7 +47,7 @@ def outcome(one: Watch, limits: Limits = LIMITS) -> tuple[str, str] | None:
         ("completed", False, ("runnable", "")),
         ("completed", True, ("runnable", "")),
         ("failed", False, ("failed", "")),
-        ("failed", True, ("failed", "")),  # with the first sign of life, or before it
+        ("failed", True, ("failed", "")),  # with the first report, or before it
         ("stopped", False, ("failed", "aborted")),
         ("stopped", True, ("runnable", "")),
         ("closed", False, ("undecided", "closed")),
@@ -68,7 +68,7 @@ def test_what_a_state_comes_to(status: str, alive: bool, expected: tuple[str, st
 def test_another_queue_proves_nothing_of_ours(status: str) -> None:
     there = watch(status, queue="e" * 32, queue_name="elsewhere", alive=True)
     assert outcome(there) == ("undecided", "moved")
-    assert ending(there, LIMITS) == ending(watch(status, alive=True), LIMITS, QUEUE)  # nobody said which is ours
+    assert check_end(there, LIMITS) == check_end(watch(status, alive=True), LIMITS, QUEUE)  # nobody said which is ours
     assert outcome(replace(there, seen=replace(there.seen, queue=""))) != ("undecided", "moved")  # not on record
 
 
@@ -98,37 +98,37 @@ def test_the_queue_and_the_execution_have_each_their_limit() -> None:
 
 
 def test_a_server_that_is_away_is_borne_for_so_long() -> None:
-    away = watch("in_progress", now=1000.0, running=599.0, away_since=701.0)
+    away = watch("in_progress", now=1000.0, running=599.0, unavailable_since=701.0)
     assert outcome(away) is None
     assert outcome(replace(away, running=9999.0)) is None  # what it would say now, nobody knows
-    assert outcome(replace(away, away_since=700.0)) == ("undecided", "server-away")
+    assert outcome(replace(away, unavailable_since=700.0)) == ("undecided", "server-away")
 
 
 def test_what_passes_between_two_looks_belongs_to_the_former_state() -> None:
     one = Watch(100.0, seen("queued"))
-    two = after(one, seen("in_progress"), 130.0)
+    two = after_poll(one, seen("in_progress"), 130.0)
     assert (two.queued, two.running) == (30.0, 0.0)
-    three = after(two, None, 135.0)
-    assert (three.queued, three.running, three.away_since, three.seen) == (30.0, 5.0, 130.0, two.seen)
-    four = after(three, None, 140.0)
-    assert (four.running, four.away_since) == (10.0, 130.0)
-    five = after(four, seen("queued"), 141.0)
-    assert (five.queued, five.running, five.away_since) == (30.0, 11.0, None)
-    assert after(five, seen(), 139.0).queued == 30.0  # a clock that goes back takes nothing away
+    three = after_poll(two, None, 135.0)
+    assert (three.queued, three.running, three.unavailable_since, three.seen) == (30.0, 5.0, 130.0, two.seen)
+    four = after_poll(three, None, 140.0)
+    assert (four.running, four.unavailable_since) == (10.0, 130.0)
+    five = after_poll(four, seen("queued"), 141.0)
+    assert (five.queued, five.running, five.unavailable_since) == (30.0, 11.0, None)
+    assert after_poll(five, seen(), 139.0).queued == 30.0  # a clock that goes back takes nothing away
 
 
 LOOKS = st.one_of(st.none(), st.builds(seen, st.sampled_from(STATES), alive=st.booleans()))
 
 
 @given(st.lists(LOOKS, min_size=1), st.floats(0.1, 5000), st.floats(0.1, 5000), st.floats(0.1, 500))
-def test_every_watch_ends(looks: list[Seen | None], queued: float, running: float, away: float) -> None:
+def test_every_watch_ends(looks: list[TaskState | None], queued: float, running: float, away: float) -> None:
     """Whatever is seen, and then for ever the last of it: over soon after all limits together."""
     limits = Limits(queued, running, away)
-    one, now, left = Watch(0.0, Seen("queued")), 0.0, list(looks)
+    one, now, left = Watch(0.0, TaskState("queued")), 0.0, list(looks)
     while True:
         look = left.pop(0) if len(left) > 1 else left[0]
-        one = after(one, look, now)
-        if ending(one, limits, QUEUE):
+        one = after_poll(one, look, now)
+        if check_end(one, limits, QUEUE):
             break
         step = pause(one, limits)
         assert 0 < step <= 30.0
@@ -171,10 +171,10 @@ def test_the_waiting_for_a_training_has_its_limits() -> None:
     late = run_end(watch(queued=3000.0, running=600.0), 3600.0, 900.0)
     assert late is not None
     assert (late.status, late.sentence) == (4, "still in_progress after 3600 s of waiting")
-    gone = run_end(watch("completed", now=1000.0, away_since=100.0), 3600.0, 900.0)
+    gone = run_end(watch("completed", now=1000.0, unavailable_since=100.0), 3600.0, 900.0)
     assert gone is not None
     assert gone.status == 3
-    assert run_end(watch("completed", now=1000.0, away_since=101.0), 3600.0, 900.0) is None
+    assert run_end(watch("completed", now=1000.0, unavailable_since=101.0), 3600.0, 900.0) is None
 
 
 def test_an_outcome_has_its_exit_status() -> None:
@@ -189,7 +189,7 @@ def test_an_outcome_has_its_exit_status() -> None:
     }
 
 
-# --- signs of life ----------------------------------------------------------------------------------------------------
+# --- its own reports ------------------------------------------------------------------------------------------------
 
 
 def scalars(*titles: str) -> dict[str, Any]:

@@ -26,4 +26,5 @@ def parsed(*words: str) -> argparse.Namespace:
     ],
 )
 def test_the_flags_of_recording_are_named_as_they_were(words: tuple[str, ...]) -> None:
-    assert run_flags.wish_of(parsed(*run_flags.record_words(parsed(*words)))) == run_flags.wish_of(parsed(*words))
+    flags = parsed(*words)
+    assert run_flags.record_options(parsed(*run_flags.record_words(flags))) == run_flags.record_options(flags)

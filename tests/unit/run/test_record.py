@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.base import process as processes
+from git_clearml.base import process
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
 from git_clearml.run import record as run_records
 from git_clearml.run.record import Damaged
@@ -39,7 +39,6 @@ RECORD = RunRecord(
     commit=COMMIT,
     tree="b" * 40,
     command=("python", "train.py", "--lr", "1"),
-    cwd="/r",
     host="here",
     user="me",
     pid=4711,
@@ -52,8 +51,6 @@ RECORD = RunRecord(
     edited=("model.py",),
     wrote=("dvc.lock",),
     submodules=(("sub", "c" * 40),),
-    code_before="1",
-    code_after="2",
     tasks=(("offline-1f", ""),),
     sessions=(SESSION,),
     offline_dir="/cache/offline",
@@ -68,6 +65,12 @@ ANYTHING = st.recursive(
 
 def test_a_record_comes_back_as_it_was() -> None:
     assert run_records.parse(json.dumps(run_records.to_json(RECORD))) == RECORD
+
+
+def test_a_record_of_an_earlier_version_comes_back() -> None:
+    """Such a record says where the command ran, and what the code was."""
+    earlier = {**run_records.to_json(RECORD), "cwd": "/r", "code_before": "1", "code_after": "2"}
+    assert run_records.from_json(earlier) == RECORD
 
 
 def test_an_open_record_has_neither_end_nor_status() -> None:
@@ -241,7 +244,7 @@ def test_an_open_record_is_alive_while_its_process_is(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path))
     here = os.uname().nodename
     opened = replace(RECORD, ended="", exit_status=None, host=here, pid=os.getpid())
-    opened = replace(opened, pid_started=processes.started(os.getpid()))
+    opened = replace(opened, pid_started=process.started(os.getpid()))
     cases = {
         "1": (opened, True),
         "2": (replace(opened, pid_started="another boot/1"), False),
