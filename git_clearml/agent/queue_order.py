@@ -65,7 +65,7 @@ def refusal(repository: Repository, commit: Commit, policy: Policy, *, allow_dir
     if allow_dirty or not repository.top:
         return None
     [head] = repository.resolve(["HEAD"])
-    state = worktree.look(repository, head.commit, policy)
+    state = worktree.read_state(repository, head.commit, policy)
     if not state.changed:
         return None
     hint = "git commit, or add --allow-dirty: the agent runs the commit without your changes"

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
+from git_clearml.git.index import temporary_index
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED, entries, lines, reason, stdin_lines
@@ -34,10 +34,7 @@ _PATCH = (
     "--full-index --no-ext-diff --no-textconv --no-color --no-renames --src-prefix=a/ --dst-prefix=b/ -U3 "
     "--inter-hunk-context=0 --diff-algorithm=default -O/dev/null --ignore-submodules=none --submodule=short"
 )
-_PLAIN = (
-    "-c core.autocrlf=false -c core.safecrlf=false -c core.fsmonitor=false -c core.splitIndex=false "
-    "-c core.sparseCheckout=false -c index.sparse=false"
-)
+_PLAIN = ("core.autocrlf=false", "core.safecrlf=false", "core.sparseCheckout=false")
 _APPLY = "apply --cached --unidiff-zero --whitespace=nowarn --no-ignore-whitespace -"
 
 
@@ -178,11 +175,8 @@ def _spoilt(
 
 def _proved(repository: Repository, base: str, commit: str, content: bytes) -> bool:
     """Does the difference, applied to the base in an index of our own, make the commit's tree?"""
-    with tempfile.TemporaryDirectory(prefix="git-clearml-") as directory:
-        env = {"GIT_INDEX_FILE": os.path.join(directory, "index")}
-        place = ("-C", repository.top or repository.git_dir, *_PLAIN.split())
-        repository.read(*place, "read-tree", base, env=env)
-        if repository.run(*place, *_APPLY.split(), stdin=content + b"\n", env=env).status:
+    place = repository.top or repository.git_dir
+    with temporary_index(repository, base, directory=place, settings=_PLAIN) as index:
+        if index.run(*_APPLY.split(), stdin=content + b"\n").status:
             return False
-        tree = repository.run(*place, "write-tree", env=env)
-    return not tree.status and tree.text == repository.trees([commit])[commit]
+        return index.write_tree() == repository.trees([commit])[commit]

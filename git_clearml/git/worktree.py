@@ -1,9 +1,9 @@
-"""What the files on disk hold, compared with a commit: looked at for ourselves.
+"""What the files on disk hold, compared with a commit: read by ourselves.
 
 git's own answer can be made to lie: assume-unchanged and skip-worktree bits, stat data that happens to fit, a file
 system monitor, `submodule.<name>.ignore`, diff.external. So we compare with an index of our own, made from the commit
 and thrown away: it knows none of those bits, and every file's content is read. Only files that sparse-checkout left
-out (the bit is set and the file is not there) are taken as unchanged. Submodules are looked at in the same way.
+out (the bit is set and the file is not there) are taken as unchanged. Submodules are compared in the same way.
 """
 
 from __future__ import annotations
@@ -11,24 +11,21 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
+from git_clearml.git.index import TemporaryIndex, temporary_index
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import GitResult, entries
 from git_clearml.model import Commit
 from git_clearml.settings.code_paths import NEVER_OK, is_code, untracked_ok
 from git_clearml.settings.policy import Policy
 
-# Settings under which git may hide a change, or write outside our temporary index.
-_PLAIN = (
-    "core.fsmonitor=false core.untrackedCache=false core.splitIndex=false core.ignoreStat=false "
-    "core.sparseCheckout=false index.sparse=false core.quotePath=false diff.relative=false"
-)
-_SETTINGS = tuple(word for setting in _PLAIN.split() for word in ("-c", setting))
+# Settings under which git may hide a change.
+_PLAIN = ("core.ignoreStat=false", "core.sparseCheckout=false", "core.quotePath=false", "diff.relative=false")
 _PATCH = (
     "--binary --full-index --no-ext-diff --no-textconv --no-color --submodule=short --ignore-submodules=none "
     "--no-renames --src-prefix=a/ --dst-prefix=b/"
@@ -37,7 +34,7 @@ _ABSENT = "absent"
 
 
 @dataclass(frozen=True)
-class Look:
+class WorktreeState:
     """The working tree against a commit. Paths are from the repository's root, with `/`; odd bytes are surrogates.
 
     `changed` and `untracked` map a path to a text that stands for its present content (only good for comparing);
@@ -56,14 +53,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Changes:
-    """What became of the files between two looks: code that changed, and other files that were written."""
+    """What became of the files between two states: code that changed, and other files that were written."""
 
     edited: tuple[str, ...]
     wrote: tuple[str, ...]
 
 
-def between(before: Look, after: Look, policy: Policy) -> Changes:
-    """Compares two looks at the same commit. New files are code when their name or the policy's code-paths say so."""
+def changes_between(before: WorktreeState, after: WorktreeState, policy: Policy) -> Changes:
+    """Compares two states of one commit. New files are code when their name or the policy's code-paths say so."""
     edited = {path for path in _differing(before.changed, after.changed) if is_code(path, policy)}
     wrote = {path for path in _differing(before.changed, after.changed) if path not in edited}
     for path in _differing(before.untracked, after.untracked):
@@ -72,9 +69,9 @@ def between(before: Look, after: Look, policy: Policy) -> Changes:
     return Changes(tuple(sorted(edited)), tuple(sorted(wrote)))
 
 
-def look(repository: Repository, commit: Commit, policy: Policy) -> Look:
-    """Looks at every file. Raises CannotDecide when git cannot, NotARepository in a bare repository."""
-    with _index(repository, repository.top, commit.hash, _place(repository.git_dir, repository.top)) as tree:
+def read_state(repository: Repository, commit: Commit, policy: Policy) -> WorktreeState:
+    """Reads every file. Raises CannotDecide when git cannot."""
+    with _opened(repository, _Place(repository.top, repository.git_dir), commit.hash) as tree:
         changed, untracked, submodules = tree.compare()
         digest = hashlib.sha256()
         states = {path: f"{mode} {name}" for path, (mode, name) in tree.files.items()} | changed
@@ -82,17 +79,17 @@ def look(repository: Repository, commit: Commit, policy: Policy) -> Look:
         states |= {path: state for path, state in untracked.items() if _is_untracked_code(path, policy)}
         for path, state in sorted({**states, **dict(submodules)}.items()):
             digest.update(f"{path}\0{state}\0".encode("utf-8", "surrogateescape"))
-        return Look(changed, untracked, tuple(sorted(submodules)), digest.hexdigest())
+        return WorktreeState(changed, untracked, tuple(sorted(submodules)), digest.hexdigest())
 
 
 def diff_text(repository: Repository, commit: Commit) -> str:
     """The differences of tracked files as a patch; bytes that are no UTF-8 are replaced. Raises CannotDecide."""
-    with _index(repository, repository.top, commit.hash, _place(repository.git_dir, repository.top)) as tree:
+    with _opened(repository, _Place(repository.top, repository.git_dir), commit.hash) as tree:
         return tree.git("diff", *_PATCH.split(), commit.hash).decode("utf-8", "replace")
 
 
-def _differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
-    return {path for path in {**one, **other} if one.get(path) != other.get(path)}
+def _differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {path for path in {**before, **after} if before.get(path) != after.get(path)}
 
 
 def _is_untracked_code(path: str, policy: Policy) -> bool:
@@ -100,58 +97,69 @@ def _is_untracked_code(path: str, policy: Policy) -> bool:
     return globs.matches(NEVER_OK, path.rpartition("/")[2]) or (bool(named) and globs.matches(named, path))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A working tree, the repository's own or a submodule's, and its git directory."""
+
+    top: str
+    git_dir: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What makes git work there, whatever our own environment says."""
+        return {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": self.top}
+
+
 @contextmanager
-def _index(repository: Repository, top: str, commit: str, place: dict[str, str]) -> Iterator[_Tree]:
-    """A working tree with a temporary index of the commit. `place` says where git is to work, for a submodule."""
-    with tempfile.TemporaryDirectory(prefix="git-clearml-") as directory:
-        yield _Tree(repository, top, commit, place, os.path.join(directory, "index"))
-
-
-def _place(git_dir: str, top: str) -> dict[str, str]:
-    """The variables that make git work there, whatever our own environment says."""
-    return {"GIT_DIR": git_dir, "GIT_WORK_TREE": top}
+def _opened(repository: Repository, place: _Place, commit: str) -> Iterator[_Tree]:
+    """A working tree with a temporary index of the commit."""
+    with temporary_index(
+        repository, commit, directory=place.top, settings=_PLAIN, environment=place.variables
+    ) as index:
+        yield _Tree(repository, place, commit, index)
 
 
 class _Tree:
-    """One working tree, the repository's own or a submodule's, and what its commit says should be there."""
+    """One working tree and what its commit says should be there."""
 
-    def __init__(self, repository: Repository, top: str, commit: str, place: dict[str, str], index: str) -> None:
-        self._repository, self._top, self._place = repository, top, place
-        self._env = {**place, "GIT_INDEX_FILE": index}
+    def __init__(self, repository: Repository, place: _Place, commit: str, index: TemporaryIndex) -> None:
+        self._repository, self._place, self._index = repository, place, index
         self.files: dict[str, tuple[str, str]] = {}
-        self._gitlinks: dict[str, str] = {}
-        for entry in _split(self.git("ls-tree", "-r", "-z", "--full-tree", commit)):
-            meta, _, path = entry.partition("\t")
-            mode, kind, name = meta.split()
+        self._submodules: dict[str, str] = {}
+        for entry in entries(self.git("ls-tree", "-r", "-z", "--full-tree", commit)):
+            facts, _, path = entry.partition("\t")
+            mode, kind, name = facts.split()
             if kind == "commit":
-                self._gitlinks[path] = name
+                self._submodules[path] = name
             else:
                 self.files[path] = mode, name
         self._skipped, self._added = self._real_index()
-        self.git("read-tree", commit)
         absent = sorted(path for path in self._skipped if path in self.files)
         if absent:
             stdin = "".join(path + "\0" for path in absent).encode("utf-8", "surrogateescape")
             self.git("update-index", "--skip-worktree", "-z", "--stdin", stdin=stdin)
 
-    def git(self, *arguments: str, real: bool = False, stdin: bytes | None = None) -> bytes:
-        """stdout of git at the tree's root, with our index or the `real` one. Raises CannotDecide."""
-        env = self._place if real else self._env
-        status, out, err = self._repository.run("-C", self._top, *_SETTINGS, *arguments, stdin=stdin, env=env)
-        if status:
-            said = err.strip().rpartition("\n")[2] or f"exit status {status}"
-            raise CannotDecide(f"git {arguments[0]} cannot look at {self._top}: {said}", "see git status, git fsck")
-        return out
+    def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """stdout of git at the tree's root, with the temporary index. Raises CannotDecide."""
+        return self._checked(arguments[0], self._index.run(*arguments, stdin=stdin))
+
+    def _checked(self, command: str, result: GitResult) -> bytes:
+        if result.status:
+            top = self._place.top
+            raise CannotDecide(f"git {command} cannot read {top}: {result.reason}", "see git status, git fsck")
+        return result.stdout
 
     def _real_index(self) -> tuple[set[str], set[str]]:
         """From the index in use: what sparse-checkout left out, and what was added without being in the commit."""
         skipped, added = set(), set()
-        for entry in _split(self.git("ls-files", "-t", "-z", "--full-name", real=True)):
+        words = ("-C", self._place.top, "-c", "core.fsmonitor=false", "ls-files", "-t", "-z", "--full-name")
+        listed = self._repository.run(*words, env=self._place.variables)
+        for entry in entries(self._checked("ls-files", listed)):
             tag, path = entry[:1], entry[2:]
             there = os.path.lexists(self._at(path))
             if tag == "S" and not there:
                 skipped.add(path)
-            if there and path not in self.files and path not in self._gitlinks:
+            if there and path not in self.files and path not in self._submodules:
                 added.add(path)  # perhaps ignored, and then no status would name it
         return skipped, added
 
@@ -159,44 +167,44 @@ class _Tree:
         """Changed and untracked files with their states, and the submodules with their commits."""
         status = ("status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=no", "--no-renames")
         changed, unknown = set(), set(self._added)
-        for entry in _split(self.git(*status, "--ignore-submodules=all")):
+        for entry in entries(self.git(*status, "--ignore-submodules=all")):
             if entry[0] == "1" and entry[3] != ".":  # only the second column: on disk against our index
                 changed.add(entry.split(" ", 8)[8])
             elif entry[0] == "?":
                 unknown.add(entry[2:])
-        states = {path: self._state(path) for path in changed if path not in self._gitlinks}
-        untracked = {path: self._untracked_state(path) for one in unknown for path in self._expanded(one)}
+        states = {path: self._state(path) for path in changed if path not in self._submodules}
+        untracked = {path: self._untracked_state(path) for name in unknown for path in self._expanded(name)}
         submodules = []
-        for path, commit in self._gitlinks.items():
-            head = self._look_into(path, commit, states, untracked)
+        for path, commit in self._submodules.items():
+            head = self._compare_submodule(path, commit, states, untracked)
             submodules.append((path, head))
         return dict(sorted(states.items())), dict(sorted(untracked.items())), submodules
 
-    def _look_into(self, path: str, commit: str, states: dict[str, str], untracked: dict[str, str]) -> str:
-        """Adds what is different in a submodule; its commit, "" where it was never checked out."""
+    def _compare_submodule(self, path: str, commit: str, states: dict[str, str], untracked: dict[str, str]) -> str:
+        """Adds what differs in a submodule; its commit, "" where it was never checked out."""
         place = self._at(path)
         if not os.path.lexists(os.path.join(place, ".git")):
             there = os.path.isdir(place)
             if (there and os.listdir(place)) or (not there and path not in self._skipped):
                 states[path] = "no submodule"
             return ""
-        inside = _place(os.path.join(place, ".git"), place)
+        inside = _Place(place, os.path.join(place, ".git"))
         command = ("-C", place, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-        status, out, _ = self._repository.run(*command, env=inside)
-        head = out.decode("ascii", "replace").strip()
-        if status or head != commit:
+        result = self._repository.run(*command, env=inside.variables)
+        head = result.text
+        if result.status or head != commit:
             states[path] = f"submodule at {head}"
-        if status:
+        if result.status:
             return ""
-        with _index(self._repository, place, head, inside) as tree:
+        with _opened(self._repository, inside, head) as tree:
             changed, unknown, below = tree.compare()
-        states.update((f"{path}/{one}", state) for one, state in changed.items())
-        untracked.update((f"{path}/{one}", state) for one, state in unknown.items())
-        below_states = " ".join(f"{one}={name}" for one, name in below)
+        states.update((f"{path}/{file}", state) for file, state in changed.items())
+        untracked.update((f"{path}/{file}", state) for file, state in unknown.items())
+        below_states = " ".join(f"{submodule}={name}" for submodule, name in below)
         return f"{head} {below_states}".rstrip()
 
     def _at(self, path: str) -> str:
-        return os.path.join(self._top, path)
+        return os.path.join(self._place.top, path)
 
     def _expanded(self, path: str) -> Iterator[str]:
         """The files below an untracked directory, which git does not list when it is a repository of its own."""
@@ -209,16 +217,16 @@ class _Tree:
                 names.remove(".git")
             for name in files:
                 if name != ".git":
-                    yield os.path.relpath(os.path.join(directory, name), self._top)
+                    yield os.path.relpath(os.path.join(directory, name), self._place.top)
 
     def _state(self, path: str) -> str:
         """Kind, permission and content of a file on disk."""
         place = self._at(path)
         try:
-            found = os.lstat(place)
-            if stat.S_ISLNK(found.st_mode):
+            status = os.lstat(place)
+            if stat.S_ISLNK(status.st_mode):
                 return "link " + os.readlink(place)
-            if not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(status.st_mode):
                 return "no file"
             with open(place, "rb") as file:
                 digest = hashlib.sha256()
@@ -226,18 +234,14 @@ class _Tree:
                     digest.update(block)
         except OSError:
             return _ABSENT
-        return f"{'x' if found.st_mode & 0o100 else '-'} {digest.hexdigest()}"
+        return f"{'x' if status.st_mode & 0o100 else '-'} {digest.hexdigest()}"
 
     def _untracked_state(self, path: str) -> str:
         """The content of what may be code; of other files, which may be huge, size and time."""
         if globs.matches(NEVER_OK, path.rpartition("/")[2]):
             return self._state(path)
         try:
-            found = os.lstat(self._at(path))
+            status = os.lstat(self._at(path))
         except OSError:
             return _ABSENT
-        return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def _split(out: bytes) -> list[str]:
-    return [entry for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
+        return f"{status.st_size} {status.st_mtime_ns}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.words import listed
 from git_clearml.errors import UsageError
 from git_clearml.git import remote as remotes
+from git_clearml.git.index import temporary_index
 from git_clearml.git.repository import Repository
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile as lock
@@ -21,13 +20,6 @@ from git_clearml.verdict import results_commits as lineage
 PLAIN = "100644"
 NONE = ("000000", "")
 """Mode and object of a file that is not there."""
-
-# Settings under which git would write beside our temporary index.
-_SETTINGS = tuple(
-    word
-    for setting in ("core.fsmonitor=false", "core.untrackedCache=false", "core.splitIndex=false", "index.sparse=false")
-    for word in ("-c", setting)
-)
 
 
 @dataclass(frozen=True)
@@ -48,11 +40,11 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
         return ()
     if not repository.top:
         raise UsageError("this repository is bare: there is no file to add", "record from a clone with a working tree")
-    with _index(commit, repository) as env:
-        adding = repository.run("--literal-pathspecs", *_SETTINGS, "add", "--", *paths, env=env)
+    with temporary_index(repository, commit) as index:
+        adding = index.run("--literal-pathspecs", "add", "--", *paths)
         if adding.status:
             raise UsageError(f"--add: {adding.reason}", "git status shows what there is to add")
-        out = repository.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit, env=env)
+        out = index.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit)
     fields = out.decode("utf-8", "surrogateescape").split("\0")
     changes = []
     for raw, path in zip(fields[0::2], fields[1::2], strict=False):
@@ -98,10 +90,9 @@ def tree(repository: Repository, onto: str, files: Mapping[str, tuple[str, str]]
     lines = "".join(
         f"{'0' if mode == NONE[0] else mode} {name or absent}\t{path}\0" for path, (mode, name) in files.items()
     )
-    with _index(onto, repository) as env:
-        stdin = lines.encode("utf-8", "surrogateescape")
-        repository.read(*_SETTINGS, "update-index", "-z", "--index-info", stdin=stdin, env=env)
-        return repository.read(*_SETTINGS, "write-tree", env=env).decode("ascii").strip()
+    with temporary_index(repository, onto) as index:
+        index.read("update-index", "-z", "--index-info", stdin=lines.encode("utf-8", "surrogateescape"))
+        return index.write_tree()
 
 
 def lock_at(repository: Repository, commit: str) -> lock.Lock | None:
@@ -171,12 +162,3 @@ def _restore(repository: Repository, commit: str, before: Mapping[str, bytes]) -
 
 def _entry(mode: str, name: str) -> tuple[str, str]:
     return NONE if mode == NONE[0] else (mode, name)
-
-
-@contextmanager
-def _index(commit: str, repository: Repository) -> Iterator[dict[str, str]]:
-    """The variables that make git work with an index of its own, made from the commit."""
-    with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
-        env = {"GIT_INDEX_FILE": os.path.join(place, "index")}
-        repository.read(*_SETTINGS, "read-tree", commit, env=env)
-        yield env

@@ -19,7 +19,7 @@ from git_clearml.clearml.config import Server
 from git_clearml.clearml.model import Result
 from git_clearml.errors import BadSetting, CannotDecide, Error
 from git_clearml.git import remote as remotes
-from git_clearml.git import worktree as working_tree
+from git_clearml.git import worktree
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Session
 from git_clearml.run import environment as run_environment
@@ -42,7 +42,7 @@ class RunPlan:
     server: Server | None  # None: ClearML works offline
     facts: run_environment.Facts
     added: dict[str, str]  # variables for the command
-    before: working_tree.Look
+    before: worktree.WorktreeState
 
     @property
     def clean(self) -> bool:
@@ -59,7 +59,7 @@ def plan(
     server = clearml_conf.read_server(environment)
     if run_environment.wants_offline(environment):
         server = None
-    before = working_tree.look(repository, commit, policy)
+    before = worktree.read_state(repository, commit, policy)
     dirty, untracked = tuple(before.changed), before.not_ok(policy)
     if server and (dirty or untracked):
         _demand_diffs(environment)
@@ -71,7 +71,7 @@ def plan(
         top=repository.top,
         dirty=dirty,
         untracked=untracked,
-        diff=working_tree.diff_text(repository, commit) if dirty else "",
+        diff=worktree.diff_text(repository, commit) if dirty else "",
     )
     logged = clearml_conf.sdk_value(environment, "development", "log_os_environments")
     added = run_environment.additions(facts, environment, logged, offline=server is None)
@@ -131,10 +131,10 @@ def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
 def _with_changes(record: RunRecord, repository: Repository, plan: RunPlan) -> RunRecord:
     """What the files look like now, still compared with the commit that was recorded, wherever HEAD is by now."""
     try:
-        after = working_tree.look(repository, plan.commit, plan.policy)
+        after = worktree.read_state(repository, plan.commit, plan.policy)
     except (Error, OSError) as error:  # the command may have removed the repository: not known is not clean
         return replace(record, edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
-    changes = working_tree.between(plan.before, after, plan.policy)
+    changes = worktree.changes_between(plan.before, after, plan.policy)
     edited, wrote = changes.edited[:_MOST_PATHS], changes.wrote[:_MOST_PATHS]
     return replace(record, edited=edited, wrote=wrote)
 

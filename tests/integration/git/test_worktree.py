@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.git import worktree as working_tree
+from git_clearml.git import worktree
 from git_clearml.git.repository import Repository
-from git_clearml.git.worktree import Changes, Look
+from git_clearml.git.worktree import Changes, WorktreeState
 from git_clearml.settings.policy import Policy
 from tests.support.repos import Repo, make_repo
 
@@ -23,10 +23,10 @@ def repo(tmp_path: Path) -> Repo:
     return make_repo(tmp_path / "repo", FILES)
 
 
-def look(repo: Repo, policy: Policy = STRICT, rev: str = "HEAD") -> Look:
+def look(repo: Repo, policy: Policy = STRICT, rev: str = "HEAD") -> WorktreeState:
     repository = Repository(str(repo.path))
     [resolved] = repository.resolve([rev])
-    return working_tree.look(repository, resolved.commit, policy)
+    return worktree.read_state(repository, resolved.commit, policy)
 
 
 def seen(repo: Repo) -> tuple[list[str], list[str]]:
@@ -146,7 +146,7 @@ def test_no_edit_is_hidden(repo: Repo, hide: Callable[[Repo], None]) -> None:
     after = look(repo)
     assert list(after.changed) == ["train.py"]
     assert after.code != before.code
-    assert working_tree.between(before, after, STRICT) == Changes(("train.py",), ())
+    assert worktree.changes_between(before, after, STRICT) == Changes(("train.py",), ())
     if hide is modified:
         assert (repo.path / ".git" / "index").read_bytes() == index, "the index in use is left alone"
 
@@ -155,7 +155,7 @@ def test_no_edit_is_hidden(repo: Repo, hide: Callable[[Repo], None]) -> None:
 def test_every_edit_has_a_diff(repo: Repo, hide: Callable[[Repo], None]) -> None:
     hide(repo)
     repository = Repository(str(repo.path))
-    text = working_tree.diff_text(repository, repository.resolve(["HEAD"])[0].commit)
+    text = worktree.diff_text(repository, repository.resolve(["HEAD"])[0].commit)
     assert text.startswith("diff --git a/train.py b/train.py\n")
     text.encode("utf-8")
     assert "\x1b" not in text
@@ -212,7 +212,7 @@ def test_sparse_checkout_leaves_files_out_without_making_them_dirty(repo: Repo) 
     assert seen(repo) == (["src/model.py"], [])
     modified(repo)
     repository = Repository(str(repo.path))
-    text = working_tree.diff_text(repository, repository.resolve(["HEAD"])[0].commit)
+    text = worktree.diff_text(repository, repository.resolve(["HEAD"])[0].commit)
     assert "deleted file" not in text
 
 
@@ -274,7 +274,7 @@ def test_a_submodule_at_another_commit(repo: Repo, tmp_path: Path) -> None:
     after = look(repo)
     assert list(after.changed) == ["sub"]
     assert after.submodules == (("sub", sub.head),)
-    assert working_tree.between(before, after, STRICT).edited == ("sub",)
+    assert worktree.changes_between(before, after, STRICT).edited == ("sub",)
 
 
 def test_a_submodule_that_is_not_checked_out(repo: Repo, tmp_path: Path) -> None:
@@ -296,17 +296,17 @@ def test_results_may_change_and_code_may_not(repo: Repo) -> None:
     repo.write({"dvc.lock": "2", "sub/dvc.lock": "2", "clearml.lock": "2", "metrics/a.json": "2", "outputs/m.bin": ""})
     after = look(repo, policy)
     wrote = ("clearml.lock", "dvc.lock", "metrics/a.json", "outputs/m.bin", "sub/dvc.lock")
-    assert working_tree.between(before, after, policy) == Changes((), wrote)
+    assert worktree.changes_between(before, after, policy) == Changes((), wrote)
     assert after.code == before.code
     repo.write({"README.md": "changed\n", "outputs/generated.py": ""})
-    assert working_tree.between(before, look(repo, policy), policy).edited == ("README.md", "outputs/generated.py")
+    assert worktree.changes_between(before, look(repo, policy), policy).edited == ("README.md", "outputs/generated.py")
 
 
 def test_code_paths_say_what_code_is(repo: Repo) -> None:
     policy = Policy(code_paths=("src/**",))
     before = look(repo, policy)
     repo.write({"README.md": "changed\n", "src/model.py": "x = 2\n", "src/data.bin": ""})
-    changes = working_tree.between(before, look(repo, policy), policy)
+    changes = worktree.changes_between(before, look(repo, policy), policy)
     assert changes == Changes(("src/data.bin", "src/model.py"), ("README.md",))
 
 
@@ -320,15 +320,15 @@ def test_an_edit_taken_back_during_the_run_leaves_no_change(repo: Repo) -> None:
 def test_a_commit_made_during_the_run_is_compared_with_the_first(repo: Repo) -> None:
     first, before = repo.head, look(repo)
     repo.commit("empty")
-    assert working_tree.between(before, look(repo, rev=first), STRICT) == Changes((), ())
+    assert worktree.changes_between(before, look(repo, rev=first), STRICT) == Changes((), ())
     repo.commit("edit", {"train.py": "print(3)\n", "more.py": ""})
-    assert working_tree.between(before, look(repo, rev=first), STRICT).edited == ("more.py", "train.py")
+    assert worktree.changes_between(before, look(repo, rev=first), STRICT).edited == ("more.py", "train.py")
 
 
 def test_edits_of_files_that_were_dirty_before_are_seen(repo: Repo) -> None:
     modified(repo)
     repo.write({"new.py": "1"})
     before = look(repo)
-    assert working_tree.between(before, look(repo), STRICT) == Changes((), ())
+    assert worktree.changes_between(before, look(repo), STRICT) == Changes((), ())
     repo.write({"train.py": "print(4)\n", "new.py": "2"})
-    assert working_tree.between(before, look(repo), STRICT).edited == ("new.py", "train.py")
+    assert worktree.changes_between(before, look(repo), STRICT).edited == ("new.py", "train.py")
