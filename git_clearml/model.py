@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from typing import Literal
 
 
 class DiffKind(str, Enum):
@@ -107,7 +104,7 @@ class Task:
     """A ClearML task as far as the decision needs it. Text in it comes from a server: untrusted."""
 
     id: str
-    source: str  # "server" | "offline"
+    source: Literal["server", "offline", "recorded"]  # the last: all that is known of it is a note in git
     name: str = ""
     project: str = ""
     project_id: str = ""

@@ -162,4 +162,4 @@ def _needs_check(verdict: Verdict) -> Verdict:
     name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
     note = f"{name} counts; the policy also wants a passed check-runnable"
     notes = (*verdict.notes, note)
-    return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, unproved=True)
+    return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, needs_check=True)

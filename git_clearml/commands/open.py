@@ -25,6 +25,7 @@ from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
 from git_clearml.verdict import sources
 from git_clearml.verdict.model import Verdict
+from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.session import VerifySession
 
 _URL = re.compile(r"https?://[!-~]+")
@@ -106,7 +107,7 @@ def _find(session: VerifySession, identity: str) -> _Found:
         found = _of_task(session, identity) if identity else _of_verdict(session, session.verdicts()[0])
     except CannotDecide as error:
         return _Found(commit, _recorded(session.repository, commit, identity), problem=error)
-    if source.source != "offline" or _page(found.task):
+    if not isinstance(source, OfflineEvidence) or _page(found.task):
         return found
     recorded = _recorded(session.repository, commit, identity)
     if recorded is None and found.task is None and identity:
@@ -117,7 +118,7 @@ def _find(session: VerifySession, identity: str) -> _Found:
 def _of_task(session: VerifySession, identity: str) -> _Found:
     rules = session.rulings[0].policy
     source = session.source(rules.evidence)
-    if source.source == "offline":  # a note may know more
+    if isinstance(source, OfflineEvidence):  # a note may know more
         return _Found(task=source.find(identity, rules))
     return _Found(task=reports.find_task(source, identity, rules))
 

@@ -19,6 +19,7 @@ from git_clearml.model import Problem
 from git_clearml.report import compose
 from git_clearml.report.model import Comparison, VerifyReport
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.evidence import TaggableEvidence
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import VerifySession
 
@@ -139,11 +140,9 @@ def _check(session: VerifySession, arguments: argparse.Namespace) -> None:
 
         best_tag.check(session.rulings[0].policy)
     try:
-        sources = [session.source(kind).source for kind in _kinds(session)]
+        _taggable(session, flag)
     except CannotDecide:
         return  # the report will say it
-    if any(source != "server" for source in sources):
-        raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
 
 
 def _with_check(session: VerifySession, report: VerifyReport, call: Call) -> VerifyReport:
@@ -152,7 +151,7 @@ def _with_check(session: VerifySession, report: VerifyReport, call: Call) -> Ver
     from git_clearml.commands import check_runnable
 
     verdict = report.verdicts[0]
-    if verdict.outcome is not Outcome.VERIFIED and not verdict.unproved:
+    if verdict.outcome is not Outcome.VERIFIED and not verdict.needs_check:
         return replace(
             report, notes=(*report.notes, f"check-runnable was left out: the commit is {report.outcome.value}")
         )
@@ -163,15 +162,19 @@ def _with_check(session: VerifySession, report: VerifyReport, call: Call) -> Ver
     if check.outcome is CheckOutcome.INTERRUPTED:
         check_runnable.warn(check, console)
         raise Interrupted(check.status)
-    if check.status == 0 and verdict.unproved:
+    if check.status == 0 and verdict.needs_check:
         session.renew()
         report = compose.verify_report(session)
     return compose.with_check(report, check)
 
 
-def _kinds(session: VerifySession) -> list[str]:
-    """The kinds of evidence sources that the policies want."""
-    return list(dict.fromkeys(ruling.policy.evidence for ruling in session.rulings))
+def _taggable(session: VerifySession, flag: str) -> list[TaggableEvidence]:
+    """The evidence sources that the policies name. Raises UsageError where one of them has no tags."""
+    sources = [session.source(kind) for kind in dict.fromkeys(ruling.policy.evidence for ruling in session.rulings)]
+    taggable = [source for source in sources if isinstance(source, TaggableEvidence)]
+    if len(taggable) < len(sources):
+        raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
+    return taggable
 
 
 def _settled(session: VerifySession, report: VerifyReport, call: Call) -> Comparison:
@@ -225,8 +228,7 @@ def _tag(session: VerifySession, report: VerifyReport, arguments: argparse.Names
     if arguments.dry_run:
         return replace(report, notes=(*report.notes, f"would put {what}"))
     try:
-        for kind in _kinds(session):
-            source = session.source(kind)
+        for source in _taggable(session, "--add-tag"):
             source.renew()
             source.tag(tasks, arguments.add_tag)
     except CannotDecide as error:

@@ -83,14 +83,14 @@ def judge(
 def lacks_only_checks(report: VerifyReport) -> bool:
     """Is this no pass, but would be one if the remote checks that the policy wants had passed?"""
     lacking = [one for one in report.verdicts if one.outcome is not Outcome.VERIFIED]
-    return bool(lacking) and all(one.unproved for one in lacking)
+    return bool(lacking) and all(one.needs_check for one in lacking)
 
 
 def demands(
     repository: Repository, push: Push, report: VerifyReport, *, environment: Mapping[str, str]
 ) -> list[tuple[Commit, policies.Ruling]]:
     """The commits of a push that lack nothing but a passed remote check, each with the ruling that wants it."""
-    lacking = {verdict.commit for verdict in report.verdicts if verdict.unproved}
+    lacking = {verdict.commit for verdict in report.verdicts if verdict.needs_check}
     updates = [update for update in push.updates if prepush.needs_judging(update)]
     judged = _gated(repository, push, updates, flags={}, environment=environment) if lacking else []
     pairs = {

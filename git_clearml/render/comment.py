@@ -96,7 +96,7 @@ def headline(report: VerifyReport) -> str:
         return f"{report.outcome.value}{joint}{report.problems[0].message}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
-        if any(one.unproved for one in report.verdicts)
+        if any(one.needs_check for one in report.verdicts)
         else "rejected: no clean, completed ClearML task has run this commit",
         Outcome.PENDING: "pending: the right ClearML task has not ended yet",
         Outcome.VERIFIED: f"verified, but {_wrong_after(report)}",
@@ -179,7 +179,7 @@ def _because(verdict: Verdict) -> str:
         return f"It could not be decided whether a ClearML task ran this commit.{nearest}"
     if verdict.outcome is Outcome.VERIFIED:
         return "A ClearML task ran this commit."
-    if verdict.unproved:
+    if verdict.needs_check:
         return "It has not been proved to run on a ClearML agent."
     clean = "clean, completed " if verdict.near_misses else ""
     return f"No {clean}ClearML task has run this commit.{nearest}"

@@ -49,7 +49,7 @@ def _because(verdict: Verdict) -> str:
         return ": the right task has not ended yet"
     if verdict.outcome is Outcome.UNDECIDED:
         return ": could not be decided"
-    if verdict.unproved:
+    if verdict.needs_check:
         return ": not proved to run on an agent"
     if not verdict.considered and not verdict.near_misses:
         return ": no ClearML task has run this commit"

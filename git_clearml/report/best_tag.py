@@ -20,7 +20,7 @@ from git_clearml.report import compare
 from git_clearml.report.model import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
-from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.evidence import Evidence, TaggableEvidence
 from git_clearml.verdict.model import Outcome, Verdict
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
@@ -50,7 +50,7 @@ def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
     """
     check_tag(policy)
     scoped = replace(policy, project=policy.best.project or policy.project or project)
-    tagged = source.tagged(policy.best.tag, scoped)
+    tagged = source.tagged(policy.best.tag, scoped) if isinstance(source, TaggableEvidence) else []
     return [task for task in tagged if scoped.project or not task.project]
 
 
@@ -92,7 +92,7 @@ def move_best_tag(
     could not be moved is a problem of the comparison and makes a pass status 3, but never hides a worse model.
     Raises UsageError for evidence that bears no tags, and otherwise as `compared` does.
     """
-    if source.source != "server":
+    if not isinstance(source, TaggableEvidence):
         raise UsageError("--tag-best needs a ClearML server; this evidence is local", "leave --tag-best out")
     comparison, tagged = _compare_with_tagged(source, verdict, policy)
     move = compare.plan(comparison, tagged, policy.best)
@@ -133,7 +133,7 @@ def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> 
     notes = [*comparison.notes, *_notes_on_tagged(tagged, current, comparison, policy), *verdict.notes]
     if comparison.outcome is ComparisonOutcome.MISSING and current.value is None:
         notes += _nearest_metrics(source, current, policy)
-    if source.source != "server":
+    if not isinstance(source, TaggableEvidence):
         notes.append("offline sessions have no tags: there is no best task to compare with")
     return replace(comparison, commit=verdict.commit, tagged=bears_tag, notes=tuple(notes)), tagged
 
@@ -169,7 +169,7 @@ def _nearest_metrics(source: Evidence, current: Task, policy: Policy) -> list[st
 
 
 def _move(
-    source: Evidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
+    source: TaggableEvidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
 ) -> list[Task]:
     """Moves the tag and reads back until one task at most bears it; what is left.
 

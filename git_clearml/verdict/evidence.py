@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from git_clearml.model import Metric, Task
 from git_clearml.settings.policy import Policy
 
 
 class Evidence(Protocol):
-    """Where tasks are looked up: the server or this clone. Same question, same answer."""
+    """Where tasks are looked up: the server or this clone. Same question, same answer.
 
-    source: str
-    identity: str  # whom a verdict may be remembered for; "" where remembering gains nothing
+    `identity` is whom a verdict may be cached for, "" where caching gains nothing. Every method may raise the errors of
+    the source, which are CannotDecide. The policy says which metric's value a task comes with.
+    """
 
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
+    identity: str
 
-    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]: ...
+    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
+        ...
 
-    def recent(self, policy: Policy) -> list[Task]: ...
+    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+        """Every task of these commits, whatever became of it, with its diff looked at."""
+        ...
 
-    def find(self, identity: str, policy: Policy) -> Task | None: ...
+    def recent(self, policy: Policy) -> list[Task]:
+        """The newest tasks of whatever commit, 500 at most; their diffs need not have been looked at."""
+        ...
 
-    def metrics(self, task: Task) -> tuple[Metric, ...]: ...
+    def find(self, identity: str, policy: Policy) -> Task | None:
+        """The task of this id, None when there is none."""
+        ...
 
-    def tagged(self, tag: str, policy: Policy) -> list[Task]: ...
+    def metrics(self, task: Task) -> tuple[Metric, ...]:
+        """Every metric that the task reported, by name."""
+        ...
 
-    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None: ...
+    def renew(self) -> None:
+        """Gives the next questions a fresh budget for the network."""
+        ...
 
-    def renew(self) -> None: ...
+    def close(self) -> None:
+        """Lets go of the connection."""
+        ...
 
-    def tag(self, ids: Sequence[str], tag: str) -> None: ...
 
-    def close(self) -> None: ...
+@runtime_checkable
+class TaggableEvidence(Evidence, Protocol):
+    """A source whose tasks bear tags: a server. The best task is one that bears the best tag, so only there is one."""
+
+    def tagged(self, tag: str, policy: Policy) -> list[Task]:
+        """The ended, unarchived tasks with this tag, in the policy's project when it names one."""
+        ...
+
+    def tag(self, ids: Sequence[str], tag: str) -> None:
+        """Adds the tag to all of these tasks, or to none."""
+        ...
+
+    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+        """Adds the tag to tasks, then takes it from others."""
+        ...

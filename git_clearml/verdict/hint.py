@@ -25,7 +25,7 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     head = repository.run("rev-parse", "--verify", "--quiet", "HEAD")[1].decode("ascii", "replace").strip()
     if worst is Outcome.PENDING:
         return "git clearml verify --wait" + ("" if verdict.commit == head else f" {verdict.commit[:12]}")
-    if verdict.unproved:
+    if verdict.needs_check:
         return "git clearml check-runnable" + ("" if verdict.commit == head else f" {verdict.commit[:12]}")
     run = f"git clearml run -- python {_script(repository, verdict, policy)}"
     return run if verdict.commit == head else f"git checkout {verdict.commit[:12]} && {run}"

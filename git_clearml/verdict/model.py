@@ -61,7 +61,7 @@ class Finding:
 class Verdict:
     """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
 
-    `unproved`: a task counts, but the policy also wants a passed remote check of the tree, and there is none.
+    `needs_check`: a task counts, but the policy also requires a passed remote check of the tree, and there is none.
     """
 
     commit: str
@@ -74,4 +74,4 @@ class Verdict:
     accepted: int = 0
     notes: tuple[str, ...] = ()
     near_misses: tuple[Finding, ...] = ()
-    unproved: bool = False
+    needs_check: bool = False

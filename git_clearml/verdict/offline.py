@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from git_clearml.clearml import offline as offline_sessions
-from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
@@ -24,7 +23,6 @@ class OfflineEvidence:
     session that no record names is not looked at.
     """
 
-    source = "offline"
     identity = ""  # asking again costs no more than remembering
 
     def __init__(self, repository: Repository, *, environment: Mapping[str, str]) -> None:
@@ -55,20 +53,8 @@ class OfflineEvidence:
                 return (_current(session, record) if session.path else session).metrics
         return ()
 
-    def tagged(self, tag: str, policy: Policy) -> list[Task]:
-        """None: an offline session bears no tags."""
-        return []
-
-    def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
-        """An offline session bears no tags. Raises UsageError."""
-        raise UsageError("an offline session cannot be tagged", "tags need a ClearML server")
-
     def renew(self) -> None:
         """Nothing to do: there is no network, and so no budget."""
-
-    def tag(self, ids: Sequence[str], tag: str) -> None:
-        """An offline session bears no tags. Raises UsageError."""
-        raise UsageError("an offline session cannot be tagged", "tags need a ClearML server")
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 
 from git_clearml.base.secrets import without_credentials
 from git_clearml.base.words import listed
 from git_clearml.clearml.entry_point import entry_paths
-from git_clearml.git import url as repository_urls
+from git_clearml.git import url
 from git_clearml.model import Commit, DiffKind, RunRecord, Task
 from git_clearml.settings.code_paths import untracked_ok
 from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.verdict import statuses
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
+from git_clearml.verdict.near_miss import nearest_first
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def judge(
     if accepted:
         best = max(accepted, key=lambda finding: _preference(finding, policy))
         return replace(base, outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
-    near = tuple(sorted(findings, key=_nearness))
+    near = nearest_first(findings)
     outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
     return replace(base, outcome=outcome, near_misses=near)
 
@@ -61,7 +63,7 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
     notes: list[str] = list(task.notes)
     reasons = [
         *_same_code(task, commit, policy, equivalence),
-        *_status(task, policy, facts, notes),
+        *statuses.reasons(task, policy, facts.now, notes),
         *_diff(task, notes),
         *_entry_point(task, facts),
         *_belongs(task, policy, facts),
@@ -87,7 +89,7 @@ def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivale
                 "false in clearml.conf, or use git clearml run",
             )
         ]
-    if admits(policy, equivalence):
+    if accepts_equivalence(policy, equivalence):
         return []
     if equivalence is Equivalence.TREE:
         short = task.commit[:12]
@@ -95,7 +97,7 @@ def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivale
     return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
 
 
-def admits(policy: Policy, equivalence: Equivalence | None) -> bool:
+def accepts_equivalence(policy: Policy, equivalence: Equivalence | None) -> bool:
     """Does the policy take a task whose commit is the judged one in this sense?
 
     Every policy takes the task of a results commit's parent (design 6); in which sense that commit is the parent has
@@ -103,35 +105,8 @@ def admits(policy: Policy, equivalence: Equivalence | None) -> bool:
     """
     if equivalence is None or equivalence is Equivalence.RESULTS:
         return equivalence is not None
-    order = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
-    return order.index(equivalence) <= order.index(policy.equivalence)
-
-
-def _status(task: Task, policy: Policy, facts: Facts, notes: list[str]) -> list[Reason]:
-    """Rule 2. Of an offline session the run record knows the end (rule 6): ClearML writes no status into it."""
-    if task.source == "offline":
-        return []
-    when = ago(task.completed or task.updated, facts.now)
-    if task.status == "completed":
-        return []
-    if task.status == "published":
-        if policy.published == "reject":
-            return [Reason("published", 'published, and the policy says published = "reject"')]
-        if not task.completed:
-            return [Reason("published", "published without having completed")]
-        notes.append("published: its success is not on record")
-        return []
-    if task.status == "in_progress":
-        at = f", iteration {task.iteration}" if task.iteration else ""
-        return [Reason("running", f"still running{at}")]
-    code, message = {
-        "queued": ("queued", "still queued"),
-        "created": ("created", "created, but never run"),
-        "failed": ("failed", f"failed {when}".rstrip()),
-        "stopped": ("stopped", f"was stopped before its end {when}".rstrip()),
-        "closed": ("closed", "closed, which says nothing about success"),
-    }.get(task.status, ("closed", f"in the unknown state {task.status!r}"))
-    return [Reason(code, message)]
+    strictest_first = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
+    return strictest_first.index(equivalence) <= strictest_first.index(policy.equivalence)
 
 
 def _diff(task: Task, notes: list[str]) -> list[Reason]:
@@ -149,8 +124,8 @@ def _diff(task: Task, notes: list[str]) -> list[Reason]:
     if kind is DiffKind.ABSENT and task.by_agent:
         notes.append("no diff on record; an agent ran it from its own checkout")
         return []
-    said = task.diff.summary if task.diff and task.diff.summary else "no diff on record"
-    return [Reason("diff-unknown", f"has {said}, and no agent ran it: whether it was clean is unknown")]
+    summary = task.diff.summary if task.diff and task.diff.summary else "no diff on record"
+    return [Reason("diff-unknown", f"has {summary}, and no agent ran it: whether it was clean is unknown")]
 
 
 def _entry_point(task: Task, facts: Facts) -> list[Reason]:
@@ -180,7 +155,7 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
         reasons.append(Reason("other-task-name", f"is named {task.name!r}, not {policy.task_name!r}"))
     if task.source == "offline":
         return reasons
-    name = repository_urls.normalise(task.repository)
+    name = url.normalise(task.repository)
     if not name:
         if not policy.allow_no_repository:
             reasons.append(Reason("no-repository", "recorded no repository"))
@@ -197,10 +172,10 @@ def _run_record(task: Task, policy: Policy, notes: list[str]) -> list[Reason]:
         ended = task.status not in ("queued", "in_progress")  # the record comes with the run's end
         on_agent = task.launched and task.by_agent  # a clone of exactly the commit: what a record would tell of it
         if policy.require_run_record and ended and not task.damage and not on_agent:
-            return [Reason("no-task", "was not made by git clearml run, and the policy wants that")]
+            return [Reason("no-task", "was not made by git clearml run, which the policy requires")]
         return []
     if record.alive and record.exit_status is None:  # what speaks against it already will not go away
-        return [Reason("running", "its run is still going on"), *record_reasons(record, policy)]
+        return [Reason("running", "its run is still in progress"), *record_reasons(record, policy)]
     reasons = [] if task.id or task.damage else [Reason("no-task", "the run made no ClearML task")]
     if record.exit_status is None:
         reasons.append(Reason("run-failed", "the run was killed before its end"))
@@ -220,9 +195,9 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
     reasons = []
     if record.dirty:
         reasons.append(Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}"))
-    unknown = [path for path in record.untracked if not untracked_ok(path, policy)]
-    if unknown:
-        reasons.append(Reason("untracked-files", f"ran beside files that git does not track: {listed(unknown)}"))
+    untracked = [path for path in record.untracked if not untracked_ok(path, policy)]
+    if untracked:
+        reasons.append(Reason("untracked-files", f"ran with untracked files: {listed(untracked)}"))
     if record.edited:
         reasons.append(Reason("dirty", f"code changed during the run: {listed(record.edited)}"))
     return reasons
@@ -235,23 +210,6 @@ def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> boo
     """
     words = {policy.on_unreachable for policy in policies}
     return error_code in ("unreachable", "timeout") and words == {"warn"}
-
-
-def ago(moment: str, now: datetime) -> str:
-    """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
-    try:
-        then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    except ValueError:
-        return ""
-    then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
-    seconds = (now - then).total_seconds()
-    if seconds < 60:
-        return "just now"
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return ""
 
 
 def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
@@ -269,18 +227,3 @@ def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str
 def _zero_is_suspect(policy: Policy) -> bool:
     """ClearML's SDK sends NaN and infinities as 0.0, so that a diverged loss looks perfect (contract 19)."""
     return policy.best.direction == "min" and not policy.best.zero_is_a_value
-
-
-# How near a task is by what speaks against it, nearest first.
-_NEARNESS = (
-    "running queued other-commit dirty untracked-files run-failed failed stopped published no-commit diff-unknown "
-    "entry-point-missing no-task created closed archived no-repository other-task-name other-project other-repository"
-).split()
-
-
-def _nearness(finding: Finding) -> tuple[int, int, int, tuple[int, ...]]:
-    """Running ones first, then the fewest reasons, then the mildest, then the newest."""
-    ranks = [_NEARNESS.index(reason.code) for reason in finding.reasons]
-    moment = finding.task.completed or finding.task.updated
-    newest_first = tuple(-ord(character) for character in moment) or (0,)
-    return (0 if finding.pending else 1, len(ranks), max(ranks, default=0), newest_first)

@@ -13,15 +13,14 @@ from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.clearml import diff as diffs
-from git_clearml.clearml import query
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import LAUNCH, PROPERTY
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict import statuses
 
 _RECENT = 500
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
@@ -54,14 +53,11 @@ _TAGGED_FIELDS = (
     "completed",
     "last_update",
 )
-_ENDED = ("completed", "published")
 _UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
 
 
 class ServerEvidence:
     """Looks tasks up on the server that `api` speaks to. Every method may raise the errors of ClearML.call."""
-
-    source = "server"
 
     def __init__(self, api: ClearML) -> None:
         self.api = api
@@ -73,14 +69,13 @@ class ServerEvidence:
         The diffs themselves are not fetched: the server says which are empty [8]. A task without a diff, or with
         ClearML's own, is not among these; `all` finds it.
         """
-        statuses = ["completed", "published"] if policy.published == "accept" else ["completed"]
         body = {
             "_any_": {"fields": ["script.diff"], "pattern": "^$"},
-            "status": statuses,
+            "status": list(statuses.counting(policy)),
             "system_tags": ["-archived"],
         }
-        found = self._tasks_of(commits, body, policy)
-        return [replace(task, diff=Diff(DiffKind.CLEAN)) for task in found]
+        tasks = self._tasks_of(commits, body, policy)
+        return [replace(task, diff=Diff(DiffKind.CLEAN)) for task in tasks]
 
     def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
@@ -96,7 +91,7 @@ class ServerEvidence:
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
-        if not ids or not all(is_clearml_id(one) for one in ids):
+        if not ids or not all(is_clearml_id(identity) for identity in ids):
             raise BadAnswer("no task to tag")
         self.api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
 
@@ -110,21 +105,22 @@ class ServerEvidence:
         document = query.task(self.api, task.id, ["id", "last_metrics"])
         if document is None:
             raise BadAnswer(f"the server has no task {task.id} any more", "was it deleted?")
-        return answers.metrics(document)
+        return response.metrics(document)
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """The completed and published, unarchived tasks with this tag, in the policy's project when it names one.
 
         Diffs are not looked at. One request for up to 5,000 tasks [12].
         """
-        body = {"tags": [tag], "status": list(_ENDED), "system_tags": ["-archived"]}
-        found = {}
+        body = {"tags": [tag], "status": list(statuses.ENDED_WELL), "system_tags": ["-archived"]}
+        tasks = {}
         for document in query.every(self.api, body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
             task = self._task(document, policy)
-            here = not policy.project or (task.project + "/").startswith(policy.project + "/")
-            if here and tag in answers.texts(document, "tags") and task.status in _ENDED and not task.archived:
-                found[task.id] = task
-        return list(found.values())
+            in_project = not policy.project or (task.project + "/").startswith(policy.project + "/")
+            ended_well = task.status in statuses.ENDED_WELL and not task.archived
+            if in_project and ended_well and tag in response.texts(document, "tags"):
+                tasks[task.id] = task
+        return list(tasks.values())
 
     def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
         """Adds the tag to tasks, then takes it from others, each atomically: other tags stay [21].
@@ -133,9 +129,9 @@ class ServerEvidence:
         """
         if add_to:
             self.tag(add_to, tag)
-        for one in remove_from:
+        for task in remove_from:
             try:
-                self.api.call("tasks.update_tags", {"ids": [one], "remove_tags": [tag]})
+                self.api.call("tasks.update_tags", {"ids": [task], "remove_tags": [tag]})
             except Refused as refusal:
                 if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
                     raise
@@ -189,40 +185,40 @@ class ServerEvidence:
             if pattern:
                 body["_any_"] = {"fields": ["script.diff"], "pattern": pattern}
             for document in query.every(self.api, body, fields, limit=64 * MEGABYTE):
-                text = answers.part(document, "script").get("diff") if content else ""
+                text = response.part(document, "script").get("diff") if content else ""
                 if isinstance(text, str):
-                    found[answers.identity(document)] = diffs.classify(text)
+                    found[response.identity(document)] = diff.classify(text)
                 elif text is not None:
-                    raise BadAnswer("the server sent a diff that is no text", answers.WHICH)
+                    raise BadAnswer("the server sent a diff that is no text", response.WHICH)
         return found
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
         """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
-        script, project = answers.part(document, "script"), answers.part(document, "project")
-        runtime = answers.part(document, "runtime")
-        identity, project_id = answers.identity(document), answers.text(project, "id")
-        tags = answers.texts(document, "system_tags")
+        script, project = response.part(document, "script"), response.part(document, "project")
+        runtime = response.part(document, "runtime")
+        identity, project_id = response.identity(document), response.text(project, "id")
+        tags = response.texts(document, "system_tags")
         where = project_id if is_clearml_id(project_id) else "*"
         iteration = document.get("last_iteration")
         return Task(
             id=identity,
-            source=self.source,
-            name=answers.text(document, "name"),
-            project=answers.text(project, "name"),
+            source="server",
+            name=response.text(document, "name"),
+            project=response.text(project, "name"),
             project_id=project_id,
-            status=answers.text(document, "status"),
-            commit=answers.text(script, "version_num"),
-            repository=answers.text(script, "repository"),
-            entry_point=answers.text(script, "entry_point"),
-            working_dir=answers.text(script, "working_dir"),
+            status=response.text(document, "status"),
+            commit=response.text(script, "version_num"),
+            repository=response.text(script, "repository"),
+            entry_point=response.text(script, "entry_point"),
+            working_dir=response.text(script, "working_dir"),
             archived="archived" in tags,
             by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
             and "development" not in tags,
-            launched=answers.launched(document, identity),
-            completed=answers.text(document, "completed"),
-            updated=answers.text(document, "last_update"),
+            launched=response.launched(document, identity),
+            completed=response.text(document, "completed"),
+            updated=response.text(document, "last_update"),
             iteration=iteration if isinstance(iteration, int) else None,
-            value=answers.metric_value(answers.part(document, "last_metrics"), policy),
+            value=response.metric_value(response.part(document, "last_metrics"), policy),
             url=f"{self.api.server.web}/projects/{where}/experiments/{identity}/output/log",
             **run_of(document),
         )
@@ -235,4 +231,4 @@ def _fields(policy: Policy) -> list[str]:
 
 
 def _metric_fields(policy: Policy) -> list[str]:
-    return [f"last_metrics.{title}.{series}" for title, series in answers.metric_keys(policy.best.metric)]
+    return [f"last_metrics.{title}.{series}" for title, series in response.metric_keys(policy.best.metric)]

@@ -104,7 +104,7 @@ def test_dirty(gate: Gate) -> None:
         ("stopped", "stopped", "was stopped before its end"),
         ("created", "created", "created, but never run"),
         ("closed", "closed", "closed, which says nothing about success"),
-        ("quantum", "closed", "in the unknown state 'quantum'"),
+        ("quantum", "closed", "has the unknown status 'quantum'"),
     ],
 )
 def test_a_task_that_did_not_complete(gate: Gate, status: str, code: str, message: str) -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.base.words import listed
+from git_clearml.base.words import ago, listed
 from git_clearml.model import Diff, DiffKind, Task
 from git_clearml.settings.code_paths import untracked_ok
 from git_clearml.settings.policy import Best, Equivalence, Policy
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
-from git_clearml.verdict.rules import ago, judge, record_reasons, unreachable_is_tolerated
+from git_clearml.verdict.rules import judge, record_reasons, unreachable_is_tolerated
 from tests.support.builders import (
     ABSENT,
     DIRTY,
@@ -86,9 +86,9 @@ LOOKALIKES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"status": "stopped", "completed": "2026-01-02T11:48:00+00:00"}, {}, "stopped", "before its end 12 minutes ago"),
     ({"status": "created", "completed": ""}, {}, "created", "never run"),
     ({"status": "closed"}, {}, "closed", "nothing about success"),
-    ({"status": "publishing"}, {}, "closed", "unknown state 'publishing'"),
-    ({"status": ""}, {}, "closed", "unknown state"),
-    ({"status": "COMPLETED"}, {}, "closed", "unknown state"),
+    ({"status": "publishing"}, {}, "closed", "unknown status 'publishing'"),
+    ({"status": ""}, {}, "closed", "unknown status"),
+    ({"status": "COMPLETED"}, {}, "closed", "unknown status"),
     ({"status": "published"}, {"published": "reject"}, "published", "reject"),
     ({"status": "published", "completed": ""}, {}, "published", "without having completed"),
     ({"archived": True}, {}, "archived", "archived"),

@@ -1,0 +1,25 @@
+"""Which of the tasks that do not count nearly did: in which order a reader sees them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from git_clearml.verdict.model import Finding
+
+# How near a task is by what speaks against it, nearest first.
+_NEARNESS = (
+    "running queued other-commit dirty untracked-files run-failed failed stopped published no-commit diff-unknown "
+    "entry-point-missing no-task created closed archived no-repository other-task-name other-project other-repository"
+).split()
+
+
+def nearest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Running ones first, then the fewest reasons, then the mildest, then the newest."""
+    return tuple(sorted(findings, key=_nearness))
+
+
+def _nearness(finding: Finding) -> tuple[int, int, int, tuple[int, ...]]:
+    ranks = [_NEARNESS.index(reason.code) for reason in finding.reasons]
+    moment = finding.task.completed or finding.task.updated
+    newest_first = tuple(-ord(character) for character in moment) or (0,)
+    return (0 if finding.pending else 1, len(ranks), max(ranks, default=0), newest_first)
