@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -212,3 +213,45 @@ def test_memory_under_an_endless_answer(gate: Gate) -> None:
         host = f"http://127.0.0.1:{server.port}"
         status, peak = peak_megabytes(gate, "verify", CLEARML_API_HOST=host)
     assert (status, peak < 100) == (3, True), peak
+
+
+def families(repo: Repo, count: int, size: int) -> list[list[str]]:
+    """So many families of commits with one tree each, `size` commits in each; made by one git process."""
+    who = "C. Committer <committer@example.com>"
+    lines = []
+    for number in range(count * size):
+        lines += [f"commit refs/heads/families\ncommitter {who} {1767323045 + number} +0000\ndata 1\nx"]
+        lines += [f"from {repo.head}"] if number == 0 else []
+        lines += [f"M 100644 inline number.txt\ndata <<END\n{number // size}\nEND\n"]
+    repo.git("fast-import", "--quiet", stdin="\n".join(lines))
+    names = repo.git("rev-list", f"--max-count={count * size}", "families").splitlines()
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def named_by(gate: Gate) -> list[set[str]]:
+    """The commits, in full or by their first digits, that each question for tasks named."""
+    patterns = [request.body["_all_"]["pattern"] for request in gate.server.requests if "_all_" in request.body]
+    return [set(re.findall(r"[0-9a-f]{16,}", pattern)) for pattern in patterns]
+
+
+def test_equal_commits_that_only_explain_are_named_where_there_is_room(gate: Gate) -> None:
+    """150 refused commits have 450 equals, whose tasks cannot count: one question names 500 commits, and no more."""
+    members = families(gate.repo, 150, 4)
+    judged = [family[0] for family in members]
+    dirty = gate.task(commit=judged[7], diff=DIRTY)
+    result = gate.verify(*judged)
+    assert [commit["near_misses"][0]["task"]["id"] for commit in result.json["commits"] if commit["near_misses"]] == [
+        dirty
+    ]
+    passing, explaining, _ = named_by(gate)
+    assert passing == set(judged)
+    assert len(explaining) == 500
+    assert set(judged) < explaining
+
+
+def test_the_refused_commits_themselves_are_all_named(gate: Gate) -> None:
+    judged = [family[0] for family in families(gate.repo, 520, 1)]
+    last = gate.task(commit=judged[-1], diff=DIRTY)
+    result = gate.verify(*judged)
+    assert result.json["commits"][-1]["near_misses"][0]["task"]["id"] == last
+    assert len(named_by(gate)[1]) == 520
