@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from git_clearml import __version__
@@ -19,6 +19,8 @@ from git_clearml.errors import Error, Interrupted, UsageError
 _COMMANDS = tuple(
     "verify run check-runnable report comment compare push install uninstall hook doctor config log open".split()
 )
+_ADDERS = {"uninstall": ("install", "add_uninstall_parser")}  # module and function, where they are not as usual
+_REST = "\0{}"  # stands for a word after `--` while argparse looks: no word of a command line can hold a NUL
 _BUG = 70
 
 
@@ -35,8 +37,6 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """The parser of every command, or of one: the gate has no time for the others' flags. And the commands' own."""
-    import importlib
-
     parser = _Parser(
         prog="git clearml", description="No push without a ClearML task that ran exactly that code.", allow_abbrev=False
     )
@@ -44,12 +44,20 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
     commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=_Parser)
     for name in _COMMANDS:
         if not only or only == name:
-            module = importlib.import_module(f"git_clearml.commands.{name.replace('-', '_')}")
-            command = module.add_parser(commands)
+            module = _module(name)
+            command = getattr(module, _ADDERS.get(name, ("", "add_parser"))[1])(commands)
             command.set_defaults(run=module.run)
             command.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result")
             command.add_argument("-v", "--verbose", action="store_true", help="say what is asked and how long it took")
     return parser, commands.choices
+
+
+def _module(command: str) -> ModuleType:
+    """The module of a command, loaded now."""
+    import importlib
+
+    name = _ADDERS.get(command, (command.replace("-", "_"), ""))[0]
+    return importlib.import_module(f"git_clearml.commands.{name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,14 +101,40 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
         return push.parse(words[1:])
     parser, commands = build_parser(first if known else "")
-    takes_paths = known and commands[first].get_default("paths") is not None
-    if not known or first == "run" or ("--" in words and not takes_paths):
-        return parser.parse_args(words)  # what follows `run` belongs to the command that is run
+    if not known:
+        return parser.parse_args(words)
     end = words.index("--") if "--" in words else len(words)
-    parsed = commands[first].parse_intermixed_args(words[1:end])  # flags may stand between and after revisions
+    parsed = _parse_command(commands[first], words[1:end], words[end:])
     parsed.command = first
-    if takes_paths:  # argparse itself would drop the `--` and add both sides up
-        parsed.paths = words[end + 1 :]
+    return parsed
+
+
+def _parse_command(parser: argparse.ArgumentParser, words: list[str], tail: list[str]) -> argparse.Namespace:
+    """The words of one command, and those from a `--` on: no flags, and no two versions of argparse agree about them.
+
+    A command that has `paths` or `words` gets them there; for all others they are more of their arguments.
+    """
+    rest = tail[1:]
+    if parser.get_default("paths") is not None:
+        parsed = parser.parse_intermixed_args(words)
+        parsed.paths = rest
+        return parsed
+    if parser.get_default("words") is not None:  # from its first word on, all belongs to the command that is run
+        parsed = parser.parse_args(words)
+        parsed.words = [*parsed.words, *tail] if parsed.words else rest
+        return parsed
+    tokens = {_REST.format(number): word for number, word in enumerate(rest)}
+    try:
+        parsed = parser.parse_intermixed_args([*words, *tokens])  # flags may stand between and after revisions
+    except UsageError as error:
+        for token, word in tokens.items():
+            error.message = error.message.replace(repr(token)[1:-1], word).replace(token, word)
+        raise
+    for name, value in vars(parsed).items():
+        if isinstance(value, str):
+            setattr(parsed, name, tokens.get(value, value))
+        elif isinstance(value, list):
+            setattr(parsed, name, [tokens.get(word, word) for word in value])
     return parsed
 
 
@@ -108,9 +142,7 @@ def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, con
     """Says the error; where JSON was asked for, on stdout too, in the command's own shape."""
     console.fail(error)
     if _wants_json(words) and words and words[0] in _COMMANDS:
-        import importlib
-
-        module = importlib.import_module(f"git_clearml.commands.{words[0].replace('-', '_')}")
+        module = _module(words[0])
         if hasattr(module, "failed"):  # the command has a JSON form
             try:
                 console.document(module.failed(error))

@@ -1,4 +1,4 @@
-"""`git clearml doctor`: is the gate what it seems, and if not, how to mend it."""
+"""`git clearml doctor`: check the installation and suggest fixes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor",
-        help="what is wrong with the gate, and how to mend it",
+        help="check the installation and suggest fixes",
         description="Looks at the hook, at what runs beside it, and at the server. Changes nothing.",
         allow_abbrev=False,
     )

@@ -9,14 +9,14 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.errors import Error, UsageError
-from git_clearml.hook import ref_updates as prepush
-from git_clearml.hook import skip
+from git_clearml.hook.ref_updates import Push, RefUpdate, from_pre_commit, parse_lines, updates_to_judge
+from git_clearml.hook.skip import read_skip
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict.model import Outcome
 
 _WIDTH = 80
-AROUND = "to push all the same, and answer for it: GIT_CLEARML_SKIP=1 git push ..."
+AROUND = "to push anyway: GIT_CLEARML_SKIP=1 git push ..."
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -36,47 +36,40 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges the push that git or pre-commit is about to do. Returns the exit status; only 0 lets it go on."""
-    skipped, line = skip.asked(os.environ.get(settings.SKIP, ""))
-    if skipped:
-        console.announce(line)
+    skip = read_skip(os.environ.get(settings.SKIP, ""))
+    if skip.skipped:
+        console.announce(skip.line)
         return 0
-    updates, by_pre_commit = _updates(arguments)
-    if line and updates:
-        console.announce(line)
-    updates = tuple(update for update in updates if prepush.needs_judging(update))
+    lines, by_pre_commit = _updates(arguments)
+    if skip.line and lines:
+        console.announce(skip.line)
+    updates = updates_to_judge(lines)
     if not updates:
         return 0
     from git_clearml.git.repository import Repository
-    from git_clearml.hook import judge as pushes
+    from git_clearml.hook.judge import PushJudge
 
-    repository = Repository()
     remote = arguments.remote or os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
     url = arguments.url or os.environ.get("PRE_COMMIT_REMOTE_URL", "") or remote
-    report = pushes.judge(
-        repository,
-        pushes.Push(remote, url, updates, by_pre_commit),
-        environment=os.environ,
-        timeout=arguments.timeout,
-        log=console.log,
-        warn=console.warn,
-    )
+    judge = PushJudge(Repository(), os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
+    report = judge.judge(Push(remote, url, updates, by_pre_commit)).report
     show(report, console)
     return report.status
 
 
-def _updates(arguments: argparse.Namespace) -> tuple[tuple[prepush.RefUpdate, ...], bool]:
+def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
     """The ref updates, from stdin as git gives them, else the one that pre-commit shows; and whether it was that."""
     text = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     if text:
-        return tuple(prepush.parse_lines(text)), False
-    shown = prepush.from_pre_commit(os.environ)
-    if shown is not None:
-        return (shown,), True
+        return parse_lines(text), False
+    update = from_pre_commit(os.environ)
+    if update is not None:
+        return [update], True
     if not arguments.remote:
         raise UsageError(
-            "nothing to judge: no lines on stdin, and no remote named", "git clearml verify judges by hand"
+            "nothing to judge: no lines on stdin, and no remote named", "to judge by hand: git clearml verify"
         )
-    return (), False
+    return [], False
 
 
 def show(report: VerifyReport, console: Console) -> None:

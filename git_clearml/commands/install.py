@@ -1,4 +1,4 @@
-"""`git clearml install`: the native pre-push hook, where git looks for it."""
+"""`git clearml install` and `git clearml uninstall`: the native pre-push hook, where git looks for it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.errors import UsageError
-from git_clearml.hook import install as hook_files
+from git_clearml.hook import install as plans
+from git_clearml.hook import shipped, steps
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
+    """Adds `install` and its flags (design 11)."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "install",
         help="install the pre-push hook",
@@ -25,29 +26,43 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def add_uninstall_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds `uninstall` and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "uninstall",
+        help="remove the pre-push hook",
+        description="Removes our pre-push hook and puts back what was there. Other hooks are not touched.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
+    return parser
+
+
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Installs, or says what that would do. Returns the exit status."""
-    if arguments.manual:
-        console.product(Safe(hook_files.MANUAL))
+    """Installs or uninstalls, or says what that would do. Returns the exit status."""
+    if arguments.command == "install" and arguments.manual:
+        console.product(Safe(shipped.MANUAL))
         return 0
     from git_clearml.git.repository import Repository
 
-    return carry_out(hook_files.plan_install(Repository(), force=arguments.force), arguments.dry_run, console)
-
-
-def carry_out(plan: hook_files.Plan, dry_run: bool, console: Console) -> int:
-    """Applies the plan and says so; with `dry_run` only prints it. Raises UsageError when the disk refuses."""
-    if dry_run:
-        for step in plan.steps:
-            console.product(sanitize(f"would {step}"))
-        if not plan.steps:
-            console.product(sanitize(f"nothing to do: {plan.says}"))
-        return 0
+    if arguments.command == "install":
+        plan = plans.plan_install(Repository(), force=arguments.force)
+    else:
+        plan = plans.plan_uninstall(Repository())
+    if arguments.dry_run:
+        return _show(plan, console)
     try:
-        hook_files.apply(plan.steps)
+        steps.apply(plan.steps)
     except OSError as error:
-        raise UsageError(
-            f"the hook could not be changed: {error.strerror}: {error.filename}", "who owns that directory?"
-        ) from None
+        message = f"the hook could not be changed: {error.strerror}: {error.filename}"
+        raise UsageError(message, "check the owner and permissions of that directory") from None
     console.say(f"git clearml: {plan.says}")
+    return 0
+
+
+def _show(plan: plans.InstallPlan, console: Console) -> int:
+    for step in plan.steps:
+        console.product(sanitize(f"would {step}"))
+    if not plan.steps:
+        console.product(sanitize(f"nothing to do: {plan.says}"))
     return 0

@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     run_flags.add(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="<command>", help="the command and its arguments")
+    parser.set_defaults(words=[])  # also what stands after `--`
     return parser
 
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     Raises UsageError without a command, and what runs.plan raises: before the command starts.
     """
-    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    words = arguments.words
     if run_flags.on_queue(arguments):
         from git_clearml.commands import run_on_queue  # late: a run here needs none of it
 

@@ -9,83 +9,105 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
-from git_clearml.hook import install as hook_files
+from git_clearml.hook.owner import CALLS_US, HookFile, Owner, read_head, read_hook
+from git_clearml.hook.place import (
+    HOOK,
+    LEGACY,
+    PREVIOUS,
+    hooks_directory,
+    own_hooks_command,
+    shared_hooks_path,
+)
 from git_clearml.settings import load as policies
 
 _LFS = re.compile(rb"^[^#\n]*git[ -]lfs pre-push", re.MULTILINE)
-_OURS = re.compile(rb"^[^#\n]*git[ -]clearml hook pre-push", re.MULTILINE)
-_CONFIGURED = {
-    "lefthook": [
+_CONFIGURATIONS = {
+    Owner.LEFTHOOK: [
         f"{dot}lefthook{local}.{end}"
         for dot in ("", ".")
         for local in ("", "-local")
         for end in ("yml", "yaml", "toml", "json")
     ],
-    "overcommit": [".overcommit.yml"],
+    Owner.OVERCOMMIT: [".overcommit.yml"],
 }
 _SAVES_STDIN = re.compile(rb"\$\(cat\)|`cat`|\btee\b|mktemp")
+
+State = Literal["ok", "warning", "failed"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `state` is ok, warning or failed; a hint says how to mend it."""
+    """One thing looked at; a hint says how to fix it."""
 
     name: str
-    state: str
+    state: State
     message: str
     hint: str = ""
 
 
 def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Check]:
-    """Every check, in the order in which a push meets them."""
+    """Every check, in the order in which a push meets them; `budget` is the server's, in seconds."""
     return [*_hooks(repository, environment), *_lfs(repository), *_server(environment, budget)]
 
 
 def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
     """Is a hook of ours there and effective, what runs before and after it, and what does it not see?"""
-    directory = hook_files.hooks_directory(repository)
-    hook, legacy = hook_files.look(directory / "pre-push"), hook_files.look(directory / hook_files.LEGACY)
-    checks = []
-    if hook.owner == "ours":
-        checks.append(_own_hook(hook, environment))
-        previous = hook_files.look(directory / hook_files.PREVIOUS)
-        if previous.owner:
-            effect = "runs after ours" if previous.executable else "is not executable and does not run"
-            checks.append(Check("hook order", "ok" if previous.executable else "warning", f"{previous.path} {effect}"))
-    elif hook.owner == "pre-commit" and legacy.owner == "ours":
-        checks.append(_own_hook(legacy, environment))
-        checks.append(Check("hook order", "ok", "pre-commit's hook runs ours first, with every ref of a push"))
-    elif hook.owner == "pre-commit":
-        checks.append(_only_pre_commit(repository, environment))
-    elif hook.owner in _CONFIGURED and _configured(repository, hook.owner):
-        checks.append(Check("hook", "ok", f"{hook.owner}'s configuration calls git-clearml"))
-    elif hook.owner == "manual":
-        state, hint = ("ok", "") if hook.executable else ("failed", _chmod(hook.path))
-        checks.append(Check("hook", state, f"{hook.path} calls git-clearml", hint))
-    else:
-        whose = "a foreign hook" if hook.owner == "foreign" else f"{hook.owner}'s"
-        what = f"{hook.path} is {whose}" if hook.owner else f"no pre-push hook in {directory}"
-        checks.append(Check("hook", "failed", f"{what}: pushes are not gated", "git clearml install"))
-    return checks
+    directory = hooks_directory(repository)
+    hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
+    if hook.owner is Owner.OURS:
+        return [_own_hook(hook, environment), *_previous(read_hook(directory / PREVIOUS))]
+    if hook.owner is Owner.PRE_COMMIT and legacy.owner is Owner.OURS:
+        order = "pre-commit's hook runs ours first, with every ref of a push"
+        return [_own_hook(legacy, environment), Check("hook order", "ok", order)]
+    if hook.owner is Owner.PRE_COMMIT:
+        return [_only_pre_commit(repository, environment)]
+    if hook.owner in _CONFIGURATIONS and _configured(repository, hook.owner):
+        return [Check("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
+    if hook.owner is Owner.MANUAL:
+        if not hook.executable:
+            return [Check("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))]
+        return [Check("hook", "ok", f"{hook.path} calls git-clearml")]
+    return [_no_hook(repository, hook)]
 
 
-def _configured(repository: Repository, framework: str) -> bool:
+def _previous(previous: HookFile) -> list[Check]:
+    """The hook that ours runs after itself."""
+    if not previous.exists:
+        return []
+    if previous.executable:
+        return [Check("hook order", "ok", f"{previous.path} runs after ours")]
+    return [Check("hook order", "warning", f"{previous.path} is not executable and does not run")]
+
+
+def _no_hook(repository: Repository, hook: HookFile) -> Check:
+    """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
+    whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
+    message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
+    hint = "git clearml install"
+    if shared := shared_hooks_path(repository):
+        message += f" (core.hooksPath = {shared}, shared by all your repositories)"
+        hint = f"{own_hooks_command(repository)} && git clearml install"
+    return Check("hook", "failed", f"{message}: pushes are not gated", hint)
+
+
+def _configured(repository: Repository, framework: Owner) -> bool:
     """Does the configuration of a framework that owns the hook call us?"""
-    texts = (_content(Path(repository.top or ".", name)) for name in _CONFIGURED[framework])
+    texts = (_content(Path(repository.top or ".", name)) for name in _CONFIGURATIONS[framework])
     return any(re.search(rb"git[ -]clearml hook pre-push", text) for text in texts)
 
 
-def _own_hook(hook: hook_files.HookFile, environment: Mapping[str, str]) -> Check:
+def _own_hook(hook: HookFile, environment: Mapping[str, str]) -> Check:
     if not hook.executable:
         return Check("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
     if not hook.current:
         return Check("hook", "warning", f"{hook.path} is not this version's", "git clearml install")
     if not shutil.which("git-clearml", path=environment.get("PATH", "")):
-        return Check("hook", "failed", "the hook will not find git-clearml on PATH and refuse every push", "mend PATH")
+        return Check("hook", "failed", "the hook will not find git-clearml on PATH and refuse every push", "fix PATH")
     return Check("hook", "ok", f"{hook.path} is installed and effective")
 
 
@@ -101,7 +123,7 @@ def _only_pre_commit(repository: Repository, environment: Mapping[str, str]) -> 
             "hook", "failed", "pre-commit's hook does not run clearml-verify", "add it to .pre-commit-config.yaml"
         )
     both = "git clearml install says how both hooks run"
-    blind = "only pre-commit's hook is installed, which shows one ref of a push and none that the remote has"
+    blind = "only pre-commit's hook is installed: it shows one ref of a push, and none that the remote has"
     if _protects(repository, environment):
         return Check("hook", "failed", f"{blind}; the policy names protected refs", both)
     return Check("hook", "warning", blind, both)
@@ -117,8 +139,8 @@ def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
 
 def _lfs(repository: Repository) -> list[Check]:
     """Does git-lfs, where the repository uses it, still get the lines of a push?"""
-    directory = hook_files.hooks_directory(repository)
-    texts = {name: _content(directory / name) for name in ("pre-push", hook_files.PREVIOUS, hook_files.LEGACY)}
+    directory = hooks_directory(repository)
+    texts = {name: _content(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
     with_lfs = [name for name, content in texts.items() if _LFS.search(content)]
     if not with_lfs:
         if not _uses_lfs(repository):
@@ -127,7 +149,7 @@ def _lfs(repository: Repository) -> list[Check]:
         return [Check("git-lfs", "failed", message, "git lfs install --local")]
     name = with_lfs[0]
     content = texts[name]
-    both = _OURS.search(content) and hook_files.look(directory / name).owner != "ours"
+    both = CALLS_US.search(content) and read_hook(directory / name).owner is not Owner.OURS
     if both and not _SAVES_STDIN.search(content):
         message = f"{directory / name} runs git-lfs and git-clearml; the first of them reads all of stdin"
         hint = "lines=$(cat) first, then: printf '%s\\n' \"$lines\" | each of them"
@@ -142,9 +164,9 @@ def _uses_lfs(repository: Repository) -> bool:
 
 
 def _content(path: Path) -> bytes:
+    """The beginning of a file, nothing where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(65_536)
+        return read_head(path)
     except OSError:
         return b""
 

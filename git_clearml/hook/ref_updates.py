@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from git_clearml.base import globs
 from git_clearml.base.ids import is_hash, is_zero, side_ref_commit
@@ -44,7 +45,9 @@ def parse_lines(text: str) -> list[RefUpdate]:
             continue
         words = line.rsplit(" ", 3)
         if len(words) != 4 or not all(is_hash(word) for word in (words[1], words[3])):
-            raise UsageError(f"not a line of a pre-push hook: {line[:200]!r}", "see githooks(5); was stdin changed?")
+            raise UsageError(
+                f"not a line of a pre-push hook: {line[:200]!r}", "see githooks(5); does another hook read stdin first?"
+            )
         updates.append(RefUpdate(*words))
     return updates
 
@@ -64,11 +67,30 @@ def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:
     return RefUpdate(branch or "HEAD", new, environment.get("PRE_COMMIT_REMOTE_BRANCH", ""), old or "0" * 40)
 
 
-def needs_judging(update: RefUpdate) -> bool:
-    """Could this update share code? Not a deletion, notes, what is there already, or a side ref of our own."""
-    if update.deletes or update.local_hash == update.remote_hash:
-        return False
-    return not update.remote_ref.startswith(_NOTES) and not _is_side_ref(update)
+@dataclass(frozen=True)
+class Push:
+    """What git is about to do. `remote` is a remote's name, or the URL where the push names none.
+
+    `updates` are those that need judging: nothing behind this filters them again. `by_pre_commit`: the remote's
+    hashes are not git's, but ancestors that some remote has.
+    """
+
+    remote: str
+    url: str
+    updates: tuple[RefUpdate, ...]
+    by_pre_commit: bool = False
+
+
+def updates_to_judge(updates: Iterable[RefUpdate]) -> tuple[RefUpdate, ...]:
+    """The updates that could share code: no deletion, no notes, nothing that is there already, no side ref of ours."""
+    return tuple(
+        update
+        for update in updates
+        if not update.deletes
+        and update.local_hash != update.remote_hash
+        and not update.remote_ref.startswith(_NOTES)
+        and not _is_side_ref(update)
+    )
 
 
 def _is_side_ref(update: RefUpdate) -> bool:
@@ -78,7 +100,7 @@ def _is_side_ref(update: RefUpdate) -> bool:
 
 
 def protected(remote_ref: str, policy: Policy) -> bool:
-    """Does the policy gate pushes to this ref? Every branch unless it names some; tags only when named in full."""
+    """Does the policy gate pushes to this ref? Every branch unless it names refs; tags only when named in full."""
     if not remote_ref:
         return True  # pre-commit's manual stage: asked for by hand
     if not policy.protect:
@@ -89,9 +111,12 @@ def protected(remote_ref: str, policy: Policy) -> bool:
     return any(globs.matches(policy.protect, name) for name in names)
 
 
-def by_commit(updates: Sequence[tuple[RefUpdate, str]]) -> dict[str, tuple[str, ...]]:
-    """Commit hash -> the remote refs that it is pushed to, in the order of the push."""
-    refs: dict[str, list[str]] = {}
-    for update, commit in updates:
-        refs.setdefault(commit, []).append(update.remote_ref or update.local_ref)
-    return {commit: tuple(dict.fromkeys(names)) for commit, names in refs.items()}
+Key = TypeVar("Key", bound=Hashable)
+
+
+def refs_by(updates: Iterable[tuple[Key, RefUpdate]]) -> dict[Key, tuple[str, ...]]:
+    """Whatever the updates bring (a commit, a commit and its policy) -> the refs it is pushed to, in their order."""
+    refs: dict[Key, dict[str, None]] = {}
+    for key, update in updates:
+        refs.setdefault(key, {})[update.remote_ref or update.local_ref] = None
+    return {key: tuple(names) for key, names in refs.items()}

@@ -5,14 +5,25 @@ hooks/pre-push answers it itself, with the same table; tests compare the two.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 SKIPS = ("1", "true", "yes")
 DOES_NOT = ("", "0", "false")
 
 
-def asked(value: str) -> tuple[bool, str]:
+class Skip(NamedTuple):
     """Is the check to be skipped, and the line to print about it ("" for none)."""
+
+    skipped: bool
+    line: str
+
+
+def read_skip(value: str) -> Skip:
+    """What the variable's value asks for."""
     if value in SKIPS:
-        return True, f"git clearml: this push is not verified (GIT_CLEARML_SKIP={value})"
+        return Skip(True, f"git clearml: this push is not verified (GIT_CLEARML_SKIP={value})")
     if value in DOES_NOT:
-        return False, ""
-    return False, "git clearml: warning: GIT_CLEARML_SKIP does nothing with this value; 1, true or yes skip the check"
+        return Skip(False, "")
+    return Skip(
+        False, "git clearml: warning: GIT_CLEARML_SKIP has no effect with this value; 1, true or yes skip the check"
+    )

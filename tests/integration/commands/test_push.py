@@ -122,7 +122,7 @@ def test_a_skip_is_loud_here_and_pushes(yard: Yard) -> None:
 def test_a_skip_that_is_none_is_said(yard: Yard) -> None:
     pushed = push(yard, "origin", "main", env={"GIT_CLEARML_SKIP": "maybe"})
     assert (pushed.status, pushed.moved) == (1, {})
-    assert "GIT_CLEARML_SKIP does nothing with this value" in pushed.err
+    assert "GIT_CLEARML_SKIP has no effect with this value" in pushed.err
 
 
 def test_two_push_urls_are_two_questions(yard: Yard, tmp_path: Path) -> None:

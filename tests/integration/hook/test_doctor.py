@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.hook import install as hook_files
+from git_clearml.hook import place, shipped
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import closed_port
 from tests.support.program import inside
@@ -93,7 +93,7 @@ def test_git_clearml_is_not_on_the_path_of_the_hook(yard: Yard) -> None:
     is_so(yard, "hook", "failed", "will not find git-clearml", "PATH", env={"PATH": os.defpath})
 
 
-@pytest.mark.parametrize("text", [OURS, hook_files.MANUAL])
+@pytest.mark.parametrize("text", [OURS, shipped.MANUAL])
 def test_a_hook_that_calls_us(text: str, yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\n" + text)
     is_so(yard, "hook", "ok", "calls git-clearml")
@@ -121,7 +121,7 @@ def test_a_hook_where_git_does_not_look_is_no_hook(yard: Yard) -> None:
 
 def test_pre_commit_runs_ours_first(yard: Yard) -> None:
     yard.install()
-    yard.hook.rename(hooks(yard) / hook_files.LEGACY)
+    yard.hook.rename(hooks(yard) / place.LEGACY)
     write_hook(yard.hook, PRE_COMMIT)
     is_so(yard, "hook", "ok", "pre-push.legacy is installed and effective")
     is_so(yard, "hook order", "ok", "with every ref")
@@ -171,7 +171,7 @@ def test_git_lfs_used_and_never_uploading(yard: Yard) -> None:
 def test_git_lfs_after_ours(yard: Yard) -> None:
     write_hook(yard.hook, LFS)
     yard.install()
-    is_so(yard, "git-lfs", "ok", f"runs in {hook_files.PREVIOUS}")
+    is_so(yard, "git-lfs", "ok", f"runs in {place.PREVIOUS}")
 
 
 @pytest.mark.parametrize(

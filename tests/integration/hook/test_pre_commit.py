@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.hook import install as hook_files
+from git_clearml.hook import owner, place
 from tests.conftest import sealed_environment
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
@@ -247,8 +247,8 @@ def test_the_remote_check_by_hand(yard: Yard) -> None:
 def sees_every_ref(yard: Yard) -> None:
     """Ours runs as pre-push.legacy with all of stdin, pre-commit's after it; each of them can refuse."""
     yard.env.pop("PATH", None)
-    assert hook_files.look(yard.hook).owner == "pre-commit"
-    assert hook_files.look(yard.hook.with_name(hook_files.LEGACY)).owner == "ours"
+    assert owner.read_hook(yard.hook).owner == "pre-commit"
+    assert owner.read_hook(yard.hook.with_name(place.LEGACY)).owner == "ours"
     yard.task()
     yard.repo.git("branch", "good")
     bad = yard.repo.commit("bad")
@@ -274,7 +274,7 @@ def test_ours_was_first(bare_yard: Yard) -> None:
     assert "installed already" in bare_yard.command("install").err
     sees_every_ref(bare_yard)
     pre_commit(bare_yard, "uninstall", "--hook-type", "pre-push")
-    assert hook_files.look(bare_yard.hook).current
+    assert owner.read_hook(bare_yard.hook).current
 
 
 @pytest.mark.slow

@@ -519,7 +519,7 @@ def test_the_way_around_is_one_loud_line_and_starts_nothing(yard: Yard) -> None:
     assert not yard.memory.exists()
     yard.repo.commit("more")
     pushed = yard.refuses("origin", "main", env={"GIT_CLEARML_SKIP": "please"})
-    assert pushed.err.count("GIT_CLEARML_SKIP does nothing with this value") == 1
+    assert pushed.err.count("GIT_CLEARML_SKIP has no effect with this value") == 1
 
 
 def test_porcelain_output_stays_gits(yard: Yard) -> None:

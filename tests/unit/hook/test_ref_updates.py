@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from git_clearml.base.ids import is_zero
 from git_clearml.errors import UsageError
-from git_clearml.hook.ref_updates import RefUpdate, by_commit, from_pre_commit, needs_judging, parse_lines, protected
+from git_clearml.hook.ref_updates import (
+    RefUpdate,
+    from_pre_commit,
+    parse_lines,
+    protected,
+    refs_by,
+    updates_to_judge,
+)
 from git_clearml.settings.policy import Policy
 
 A, B, ZERO = "a" * 40, "b" * 40, "0" * 40
@@ -105,7 +112,7 @@ def test_zeros_are_no_object(size: int) -> None:
     ],
 )
 def test_what_needs_judging(update: RefUpdate, judged: bool) -> None:
-    assert needs_judging(update) is judged
+    assert updates_to_judge([update, update]) == ((update, update) if judged else ())
 
 
 @pytest.mark.parametrize(
@@ -166,5 +173,6 @@ def test_refs_are_gathered_under_their_commit() -> None:
     def update(ref: str) -> RefUpdate:
         return RefUpdate("HEAD", A, ref, ZERO)
 
-    pairs = [(update("refs/heads/x"), A), (update("refs/heads/y"), B), (update("refs/heads/z"), A), (update(""), A)]
-    assert by_commit(pairs) == {A: ("refs/heads/x", "refs/heads/z", "HEAD"), B: ("refs/heads/y",)}
+    pairs = [(A, update("refs/heads/x")), (B, update("refs/heads/y")), (A, update("refs/heads/z")), (A, update(""))]
+    assert refs_by(pairs) == {A: ("refs/heads/x", "refs/heads/z", "HEAD"), B: ("refs/heads/y",)}
+    assert refs_by([*pairs, *pairs]) == refs_by(pairs)

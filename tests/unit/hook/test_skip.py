@@ -20,20 +20,20 @@ WARNS = [
 
 @pytest.mark.parametrize("value", SKIPS)
 def test_a_skip_is_one_loud_line(value: str) -> None:
-    assert skip.asked(value) == (True, f"git clearml: this push is not verified (GIT_CLEARML_SKIP={value})")
+    assert skip.read_skip(value) == (True, f"git clearml: this push is not verified (GIT_CLEARML_SKIP={value})")
 
 
 @pytest.mark.parametrize("value", DOES_NOTHING)
 def test_off_says_nothing(value: str) -> None:
-    assert skip.asked(value) == (False, "")
+    assert skip.read_skip(value) == (False, "")
 
 
 @pytest.mark.parametrize("value", WARNS)
 def test_any_other_value_does_nothing_and_warns(value: str) -> None:
-    skipped, said = skip.asked(value)
+    skipped, line_ = skip.read_skip(value)
     assert not skipped
-    assert said.startswith("git clearml: warning: GIT_CLEARML_SKIP does nothing with this value")
-    assert "\n" not in said
+    assert line_.startswith("git clearml: warning: GIT_CLEARML_SKIP has no effect with this value")
+    assert "\n" not in line_
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -42,8 +42,8 @@ def test_sh_answers_every_value_as_python_does(shell: str, tmp_path: Path) -> No
     for value in SKIPS + DOES_NOTHING + WARNS:
         log.write_text("")
         done = run_hook(shell, HOOK, line(), path=on_path(tmp_path), env={"GIT_CLEARML_SKIP": value})
-        skipped, said = skip.asked(value)
-        assert done.stderr.decode().rstrip("\n") == said, value
+        skipped, line_ = skip.read_skip(value)
+        assert done.stderr.decode().rstrip("\n") == line_, value
         assert (done.returncode, done.stdout) == (0, b"")
         assert (log.read_text() == "") is skipped, value
 

@@ -1,0 +1,41 @@
+"""Where git looks for hooks, and the names under which a pre-push hook may lie there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # printing help must not load GitPython
+    from git_clearml.git.repository import Repository
+
+HOOK = "pre-push"
+
+PREVIOUS = "pre-push.pre-clearml"
+"""The hook that was there before ours; hooks/pre-push runs it after itself."""
+
+REPLACED = "pre-push.replaced-by-clearml"
+"""The hook that `install --force` took out of service; `uninstall` puts it back."""
+
+LEGACY = "pre-push.legacy"
+"""Where pre-commit moves a hook that it finds, and runs it from."""
+
+
+def hooks_directory(repository: Repository) -> Path:
+    """Where git looks for hooks here: `core.hooksPath` (relative to the top, `~` expanded), worktrees, submodules."""
+    base = repository.top or repository.git_dir
+    out = repository.read("-C", base, "rev-parse", "--git-path", "hooks").decode("utf-8", "surrogateescape")
+    return Path(os.path.join(base, out.rstrip("\n")))
+
+
+def shared_hooks_path(repository: Repository) -> str:
+    """The `core.hooksPath` that a global or system setting gives to all repositories here, "" when there is none."""
+    out = repository.run("config", "--show-scope", "--get", "core.hooksPath").stdout.decode("utf-8", "surrogateescape")
+    scope, _, path = out.rstrip("\n").partition("\t")
+    return path if scope in ("global", "system") else ""
+
+
+def own_hooks_command(repository: Repository) -> str:
+    """The command that gives this repository a hooks directory of its own again, quoted for a shell."""
+    return f"git config --local core.hooksPath {shlex.quote(os.path.join(repository.common_dir, 'hooks'))}"

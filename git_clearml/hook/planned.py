@@ -1,0 +1,45 @@
+"""What a `git push` with these arguments would push, as git itself says: a dry run with a hook that writes it down."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_clearml.errors import CannotDecide
+from git_clearml.hook.ref_updates import Push, parse_lines, updates_to_judge
+
+if TYPE_CHECKING:  # the help of `push` must not load GitPython
+    from git_clearml.git.repository import Repository
+
+_CAPTURE = """#!/bin/sh
+printf '%s\\n%s\\n' "$1" "$2" >{place}/remote.$$
+cat >{place}/lines.$$
+"""
+
+
+def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
+    """A Push for each URL of the remote, by git push's own arguments. Raises CannotDecide when git cannot say."""
+    with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
+        hook = Path(place, "pre-push")
+        hook.write_text(_CAPTURE.format(place=shlex.quote(place)))
+        hook.chmod(0o700)
+        result = repository.run("-c", f"core.hooksPath={place}", "push", "--dry-run", *words, remote=True, may_ask=True)
+        captured = sorted(Path(place).glob("remote.*"))
+        if result.status and not captured:
+            raise CannotDecide(f"git push would fail: {result.reason}", "git push")
+        if not captured:  # it runs on every push; not where programs may not be run
+            raise CannotDecide(
+                f"git push --dry-run ran no hook in {tempfile.gettempdir()}", "set TMPDIR to another directory"
+            )
+        return [_read(path) for path in captured]
+
+
+def _read(remote_file: Path) -> Push:
+    """What the hook wrote down: the remote in one file, the lines in the one beside it."""
+    remote, url = remote_file.read_text("utf-8", "surrogateescape").split("\n")[:2]
+    lines_file = remote_file.with_name(remote_file.name.replace("remote", "lines"))
+    lines = parse_lines(lines_file.read_text("utf-8", "surrogateescape"))
+    return Push(remote, url, updates_to_judge(lines))
