@@ -1,4 +1,4 @@
-"""`git clearml doctor`, first part: is the gate what it seems?"""
+"""`git clearml doctor`, first part: the hook, what runs beside it, the server"""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_our_hook_without_its_bit(yard: Yard) -> None:
 
 
 def test_our_hook_of_another_day(yard: Yard) -> None:
-    write_hook(yard.hook, HOOK.read_text().replace("hook: 1", "hook: 0"))
+    write_hook(yard.hook, HOOK.read_text().replace("hook: 2", "hook: 1"))
     is_so(yard, "hook", "warning", "is not this version's", "git clearml install")
 
 
@@ -98,7 +98,7 @@ def test_a_hook_that_calls_us(text: str, yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\n" + text)
     is_so(yard, "hook", "ok", "calls git-clearml")
     yard.hook.chmod(0o644)
-    is_so(yard, "hook", "failed", "calls git-clearml", "chmod +x")
+    is_so(yard, "hook", "failed", "is not executable", "chmod +x")
 
 
 @pytest.mark.parametrize(

@@ -105,12 +105,21 @@ def test_core_hooks_path(kind: str, yard: Yard, tmp_path: Path) -> None:
     assert listing(there) == {}
 
 
-def test_a_hooks_path_for_all_repositories_is_refused(yard: Yard, tmp_path: Path) -> None:
-    yard.repo.git("config", "--global", "core.hooksPath", str(tmp_path / "shared"))
-    said = yard.command("install", status=2).talk()
-    assert "shared by all your repositories" in said[0]
+@pytest.mark.parametrize("scope", ["global", "system"])
+def test_a_hooks_path_for_all_repositories_is_refused(
+    scope: str, yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GIT_CONFIG_NOSYSTEM")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(tmp_path / "gitconfig"))
+    yard.repo.git("config", f"--{scope}", "core.hooksPath", str(tmp_path / "shared"))
+    message, hint = yard.command("install", status=2).talk()
+    assert "shared by all your repositories" in message
     assert not (tmp_path / "shared").exists()
-    advice, _, _ = said[1].partition(", then")
+    diagnosis = inside("doctor", cwd=yard.repo.path, env={"PATH": on_path(), **yard.server.env})
+    assert diagnosis.status == 1
+    assert f"core.hooksPath = {tmp_path / 'shared'}, shared by all your repositories" in diagnosis.out
+    advice, _, _ = hint.removeprefix("hint: ").partition(", then")
+    assert f"hint: {advice} && git clearml install" in diagnosis.out
     subprocess.run(["sh", "-c", advice], cwd=yard.repo.path, check=True)
     yard.command("install")
     assert is_ours(yard.hook)

@@ -507,7 +507,7 @@ def test_a_refusal_says_what_why_what_next_and_the_way_around(yard: Yard) -> Non
     assert any('"dirty one"' in line for line in said)
     assert "next: git clearml run -- python train.py" in said
     assert said.index("next: git clearml run -- python train.py") < said.index(
-        "to push all the same, and answer for it: GIT_CLEARML_SKIP=1 git push ..."
+        "to push anyway: GIT_CLEARML_SKIP=1 git push ..."
     )
     long = [line for line in pushed.lines() if len(line) > 80]
     assert [line for line in long if not line.strip().startswith(("http", "rejected "))] == []
