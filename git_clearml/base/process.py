@@ -17,6 +17,7 @@ from dataclasses import dataclass
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+_STDERR = 2
 _LOOK = 0.5  # seconds after which we look for ourselves whether the command has ended
 _SENT_BY_KERNEL = 128  # SI_KERNEL of siginfo_t.si_code, Linux: include/uapi/asm-generic/siginfo.h
 
@@ -110,6 +111,19 @@ def _in_foreground() -> bool:
         return False
     finally:
         os.close(terminal)
+
+
+def run_shell(command: str, environment: Mapping[str, str]) -> int:
+    """Runs a shell command, its stdout on our stderr. The exit status, -N when signal N ended it; it ends with us."""
+    import subprocess
+
+    child = subprocess.Popen(["sh", "-c", command], env=dict(environment), stdout=_STDERR)
+    try:
+        return child.wait()
+    finally:
+        if child.poll() is None:  # we are being ended
+            child.terminate()
+            child.wait()
 
 
 def here() -> str:

@@ -14,13 +14,13 @@ from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord
-from git_clearml.record.model import RecordOptions
+from git_clearml.record.model import FinishedRun, RecordOptions
 from git_clearml.run import local as runs
 from git_clearml.run.local import RunPlan
 from git_clearml.settings import load as policies
 
 if TYPE_CHECKING:
-    from git_clearml.record.branch import Target
+    from git_clearml.git.remote_branch import RemoteBranch
 
 _SHOWN = 10  # files named in a refusal
 _DESCRIPTION = """\
@@ -78,13 +78,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return _recorded(repository, record, plan, recording, where, console)
 
 
-def _target(repository: Repository, plan: RunPlan, recording: RecordOptions) -> Target | None:
+def _target(repository: Repository, plan: RunPlan, recording: RecordOptions) -> RemoteBranch | None:
     """The branch of a results commit: what is wrong with the flags is said before the run."""
     if recording.kind == "none":
         return None
     from git_clearml.record import record as records
 
-    return records.target(repository, plan.commit, recording)
+    return records.find_target(repository, plan.commit.hash, recording)
 
 
 def _recorded(
@@ -92,7 +92,7 @@ def _recorded(
     record: RunRecord,
     plan: RunPlan,
     recording: RecordOptions,
-    where: Target | None,
+    where: RemoteBranch | None,
     console: Console,
 ) -> int:
     """Records the run's tasks in git where that is wished. The exit status: the command's, else whether it could be."""
@@ -110,11 +110,9 @@ def _recorded(
             raise PublishFailed(f"not recorded: {reason}", "commit first, then run again")
         records.record(
             repository,
-            plan.commit,
-            runs.results(record, plan, os.environ, console),
+            FinishedRun(plan.commit.hash, tuple(runs.results(record, plan, os.environ, console)), status == 0),
             recording,
-            where=where,
-            succeeded=status == 0,
+            target=where,
             environment=os.environ,
             say=lambda line: console.say(f"git clearml: {line}"),
             warn=console.warn,

@@ -103,7 +103,7 @@ def _flags(arguments: argparse.Namespace) -> queue_order.Flags:
 
 
 def _start(call: Call, order: QueueOrder, entry: Entry | None, notes: Sequence[str]) -> int:
-    where = records.target(call.repository, order.commit, call.recording)
+    where = records.find_target(call.repository, order.commit.hash, call.recording)
     launch = QueueRun(call.repository, call.api, order, call.progress)
     started = launch.start()
     for note in () if started.attached else (*notes, *started.notes):

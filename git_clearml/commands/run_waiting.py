@@ -21,11 +21,11 @@ from git_clearml.clearml.client import ClearML
 from git_clearml.commands import run_flags
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed
 from git_clearml.forge import queue_job
+from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.record import record as records
-from git_clearml.record.branch import Target
-from git_clearml.record.model import RecordOptions
+from git_clearml.record.model import FinishedRun, RecordOptions
 from git_clearml.render import queue_run as view
 from git_clearml.report import result as reports
 from git_clearml.settings.policy import Policy
@@ -65,7 +65,7 @@ class Awaited:
 
     task: str
     commit: Commit
-    where: Target | None
+    where: RemoteBranch | None
     settled: Callable[[], None]
     entry: Entry | None = None
 
@@ -85,7 +85,7 @@ def attach(call: Call) -> int:
         )
         call.console.product(sanitize(f"would wait for the task {task}{record}: {tasks.page_of(call.api, task)}"))
         return 0
-    where = records.target(repository, commit, call.recording)
+    where = records.find_target(repository, commit.hash, call.recording)
     call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
     return wait(call, Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner)))
 
@@ -143,11 +143,9 @@ def _record(call: Call, awaited: Awaited, ended: QueueEnd) -> Error | None:
             raise PublishFailed(f"not recorded: {ended.problem.message}", ended.problem.hint)
         records.record(
             call.repository,
-            awaited.commit,
-            [ended.result],
+            FinishedRun(awaited.commit.hash, (ended.result,), ended.end.status == 0),
             call.recording,
-            where=awaited.where,
-            succeeded=ended.end.status == 0,
+            target=awaited.where,
             environment=os.environ,
             say=call.say,
             warn=call.console.warn,

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from git_clearml.base.ids import is_hash
 from git_clearml.base.words import listed
 from git_clearml.errors import Unreachable, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
+from git_clearml.git.remote_branch import HEADS, RemoteBranch, tracked
 from git_clearml.git.repository import Repository
 from git_clearml.git.side_ref_records import SIDE_REFS
 
-HEADS = "refs/heads/"
 _LISTED = 20  # branches named in an error
 _AT_ONCE = 200  # branches fetched by one git process
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
 
 
-@dataclass(frozen=True)
-class Target:
-    """A branch of a remote, without `refs/heads/`, and the commit that it was at when we asked ("": no such branch)."""
-
-    remote: Remote
-    branch: str
-    tip: str
-
-    @property
-    def shown(self) -> str:
-        """What to call it in a message."""
-        return f"{self.branch} of {self.remote.shown}"
-
-
-def find(repository: Repository, commit: str, *, remote: str = "", branch: str = "", timeout: float) -> Target:
+def find(repository: Repository, commit: str, *, remote: str = "", branch: str = "", timeout: float) -> RemoteBranch:
     """Where the results of a commit (full hash) go. Asks the remote, and fetches what is needed to know.
 
     `branch` decides, whether it contains the commit or not; one that the remote lacks has to be a branch of this clone
@@ -51,10 +37,10 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
             raise UsageError(f"not the name of a branch: {branch!r}", "--branch takes a name such as main")
         if name not in heads and not _is_here(repository, name, commit):
             raise _no_such_branch(place, name, heads, commit)
-        return current(repository, Target(place, name, ""), timeout=timeout)
-    tracked = tracked_branch(repository, place)
-    if tracked in heads:
-        target = current(repository, Target(place, tracked, heads[tracked]), timeout=timeout)
+        return current(repository, RemoteBranch(place, name, ""), timeout=timeout)
+    upstream = tracked(repository, place)
+    if upstream in heads:
+        target = current(repository, RemoteBranch(place, upstream, heads[upstream]), timeout=timeout)
         if remotes.contains(repository, [target.tip], commit):
             return target
     here = repository.trees(heads.values())
@@ -66,22 +52,13 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
     )
 
 
-def current(repository: Repository, target: Target, *, timeout: float) -> Target:
+def current(repository: Repository, target: RemoteBranch, *, timeout: float) -> RemoteBranch:
     """The target as it is now, its commit fetched. Raises Unreachable and TimedOut."""
     ref = f"{HEADS}{target.branch}"
     tip = remotes.at(repository, target.remote, ref, timeout=timeout)
     if tip and not repository.trees([tip]):
         _fetch(repository, target.remote, {target.branch: tip}, timeout)
     return replace(target, tip=tip)
-
-
-def tracked_branch(repository: Repository, remote: Remote) -> str:
-    """The remote's branch that the checked-out one tracks, "" for none."""
-    config, here = dict(repository.config()), remotes.branch(repository)
-    if not here or not remote.name or config.get(f"branch.{here}.remote") != remote.name:
-        return ""
-    merge = config.get(f"branch.{here}.merge", "")
-    return merge.removeprefix(HEADS) if merge.startswith(HEADS) else ""
 
 
 def _is_here(repository: Repository, branch: str, commit: str) -> bool:
@@ -131,10 +108,10 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
         )
 
 
-def _only(remote: Remote, found: dict[str, str], commit: str) -> Target:
+def _only(remote: Remote, found: dict[str, str], commit: str) -> RemoteBranch:
     if len(found) == 1:
         [(branch, tip)] = found.items()
-        return Target(remote, branch, tip)
+        return RemoteBranch(remote, branch, tip)
     if not found:
         raise UsageError(
             f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",

@@ -1,8 +1,13 @@
-"""What a task came to, as it gets recorded and shown: metrics, parameters, artifacts. Frozen, and free of I/O."""
+"""Which tasks are on record for a commit, and how the results of a run are to be recorded. Frozen, and free of I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from git_clearml.clearml.model import Result
+
+RecordKind = Literal["none", "notes", "commit"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,28 @@ class CommitWithTasks:
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """What of a run is to be recorded in git: `kind` is none, notes or commit; the rest says how."""
+    """How the results of a run are to be recorded in git: not at all, in a note, or in a results commit.
 
-    kind: str = "none"
+    `push` is for notes; all that follows is for results commits. `add` are files and directories, `remote` a name or a
+    URL ("": where git would push to), `timeout` is for the network, in seconds.
+    """
+
+    kind: RecordKind = "none"
     push: bool = False
     add: tuple[str, ...] = ()
     before_push: str = ""
     branch: str = ""
     skip_ci: bool = False
     committer: str = ""
+    remote: str = ""
+    suffix: str = "-results"
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What has run at a commit (its full hash), the tasks that it made, and whether it succeeded."""
+
+    commit: str
+    results: tuple[Result, ...]
+    succeeded: bool

@@ -5,13 +5,14 @@ from __future__ import annotations
 from git_clearml.errors import PublishFailed
 from git_clearml.git import commit as commits
 from git_clearml.git.repository import Repository
+from git_clearml.git.runner import lines
 
 REFS = "refs/clearml/results/"
 """A kept commit stands here under its short hash."""
 
 
-class Kept(PublishFailed):
-    """The results commit is made, but it is not on the remote. `commit` is its hash."""
+class Unpushed(PublishFailed):
+    """The results commit exists, but it is not on the remote. `commit` is its hash."""
 
     def __init__(self, message: str, hint: str, commit: str) -> None:
         super().__init__(f"{message}; the results commit is kept: {commit}", hint)
@@ -19,25 +20,23 @@ class Kept(PublishFailed):
 
 
 def keep(repository: Repository, commit: str) -> None:
-    """Makes the ref, so that no `git gc` takes the commit. Raises CannotDecide where git cannot."""
+    """Creates the ref, so that no `git gc` takes the commit. Raises CannotDecide where git cannot."""
     repository.read("update-ref", "-m", "git clearml: results", REFS + commit[:12], commit)
 
 
-def before(repository: Repository, tree: str, parent: str, message: str) -> str:
-    """The kept commit that is just this one, made when it could not be pushed; "" for none."""
-    for _, name in every(repository):
-        words = ("show", "-s", "--no-show-signature", "--format=%T %P", name)
-        same = repository.read(*words).decode("ascii").strip() == f"{tree} {parent}"
-        if same and commits.message_of(repository, name) == message.strip():
-            return name
+def same_as(repository: Repository, tree: str, parent: str, message: str) -> str:
+    """The kept commit of this tree, parent and message, from when it could not be pushed; "" for none."""
+    for _, commit in every(repository):
+        shown = repository.run("show", "-s", "--no-show-signature", "--format=%T %P", commit)
+        if shown.text == f"{tree} {parent}" and commits.message_of(repository, commit) == message.strip():
+            return commit
     return ""
 
 
 def every(repository: Repository) -> list[tuple[str, str]]:
     """(ref, commit) of all that is kept."""
-    out = repository.read("for-each-ref", "--format=%(refname) %(objectname)", REFS)
-    lines = out.decode("utf-8", "surrogateescape").splitlines()
-    return [(ref, name) for ref, _, name in (line.rpartition(" ") for line in lines)]
+    listing = lines(repository.read("for-each-ref", "--format=%(refname) %(objectname)", REFS))
+    return [(ref, commit) for ref, _, commit in (line.rpartition(" ") for line in listing)]
 
 
 def forget(repository: Repository, ref: str, commit: str) -> None:

@@ -21,9 +21,11 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile as lock
-from git_clearml.record.commit import Done, Options, Plan, execute, plan
+from git_clearml.record.commit import ResultsPlan, plan
+from git_clearml.record.model import RecordOptions
+from git_clearml.record.push import PushOutcome, execute
 from git_clearml.record.unpushed import REFS as KEPT
-from git_clearml.record.unpushed import Kept
+from git_clearml.record.unpushed import Unpushed
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import process_environment
 from tests.support.pushing import Yard, bare, make_yard, on_path, refs_of, write_hook
@@ -61,15 +63,20 @@ class Desk:
     def repository(self) -> Repository:
         return Repository(str(self.repo.path))
 
-    def plan(self, *results: Result, commit: str = "", **options: Any) -> Plan:
+    def plan(self, *results: Result, commit: str = "", **options: Any) -> ResultsPlan:
         environment = options.pop("environment", os.environ)
         target = options.pop("target", None)
         ran = commit or self.repo.head
         return plan(
-            self.repository, ran, results or (result(),), Options(**options), environment=environment, target=target
+            self.repository,
+            ran,
+            results or (result(),),
+            RecordOptions(**options),
+            environment=environment,
+            target=target,
         )
 
-    def execute(self, planned: Plan, **options: Any) -> Done:
+    def execute(self, planned: ResultsPlan, **options: Any) -> PushOutcome:
         return execute(
             self.repository,
             planned,
@@ -80,7 +87,7 @@ class Desk:
             **options,
         )
 
-    def record(self, *results: Result, **options: Any) -> Done:
+    def record(self, *results: Result, **options: Any) -> PushOutcome:
         return self.execute(self.plan(*results, **options))
 
     def remote(self, branch: str = "main") -> str:
@@ -140,8 +147,8 @@ def test_results_of_the_checked_out_branch(desk: Desk) -> None:
     ran = desk.repo.head
     done = desk.record()
     tip = desk.remote()
-    assert (done.action, done.status, done.commit) == ("pushed", 0, tip)
-    assert done.message == f"the results of {ran[:12]} are on main of origin: {tip[:12]}"
+    assert (done.action.value, done.status, done.commit) == ("pushed", 0, tip)
+    assert done.message == f"the results of {ran[:12]} are on origin/main: {tip[:12]}"
     assert desk.repo.git("rev-parse", f"{tip}^") == ran
     assert desk.repo.git("log", "-1", "--format=%B", tip) == "policy-results"
     assert desk.changed(tip) == ["clearml.lock"]
@@ -161,8 +168,8 @@ def test_recorded_twice_is_recorded_once(desk: Desk) -> None:
     first = desk.record(commit=desk.repo.head)
     ran = desk.repo.git("rev-parse", "HEAD~1")
     again = desk.record(commit=ran)
-    assert (again.action, again.status, again.commit) == ("unchanged", 0, first.commit)
-    assert again.message == f"the results of {ran[:12]} were already on main of origin: {first.commit[:12]}"
+    assert (again.action.value, again.status, again.commit) == ("unchanged", 0, first.commit)
+    assert again.message == f"the results of {ran[:12]} were already on origin/main: {first.commit[:12]}"
     assert (desk.remote(), desk.repo.head, desk.kept()) == (first.commit, first.commit, {})
 
 
@@ -175,7 +182,7 @@ def test_recorded_before_and_the_branch_went_on(desk: Desk, tmp_path: Path) -> N
     desk.repo.git("checkout", "--quiet", ran)
     (desk.repo.path / "dvc.lock").write_text("a")
     again = desk.record(add=("dvc.lock",))
-    assert (again.action, again.commit, desk.remote()) == ("unchanged", first.commit, tip)
+    assert (again.action.value, again.commit, desk.remote()) == ("unchanged", first.commit, tip)
 
 
 def test_message_suffix_and_committer(desk: Desk) -> None:
@@ -213,7 +220,7 @@ def test_a_clone_that_signs_its_commits_signs_this_one(desk: Desk) -> None:
     with pytest.raises(CannotDecide, match="git commit-tree failed"):
         desk.record()
     desk.repo.git("config", "commit.gpgSign", "false")
-    assert desk.record().action == "pushed"
+    assert desk.record().action.value == "pushed"
 
 
 def test_a_commit_without_a_message(desk: Desk) -> None:
@@ -265,7 +272,7 @@ def test_paths_are_seen_from_the_current_directory(desk: Desk) -> None:
     inside = Desk(desk.yard, Repo(desk.repo.path / "metrics"))
     done = inside.record(add=("*.json",))  # a name, no pattern
     assert desk.changed(done.commit) == ["clearml.lock", "metrics/*.json"]
-    assert inside.record(commit=desk.repo.git("rev-parse", "HEAD^"), add=("*.json",)).action == "unchanged"
+    assert inside.record(commit=desk.repo.git("rev-parse", "HEAD^"), add=("*.json",)).action.value == "unchanged"
 
 
 def test_what_is_in_the_index_stays_there(desk: Desk) -> None:
@@ -285,7 +292,7 @@ def test_what_is_in_the_index_stays_there(desk: Desk) -> None:
 )
 def test_files_with_which_it_will_not_verify(desk: Desk, files: dict[str, str], add: str, said: str) -> None:
     desk.repo.write(files)
-    with pytest.raises(Kept, match="does not take the results") as caught:  # our hook
+    with pytest.raises(Unpushed, match="does not take the results") as caught:  # our hook
         desk.record(add=(add,))
     [warning] = desk.warned
     assert said in warning
@@ -307,7 +314,7 @@ def test_a_bare_repository_has_no_files_to_add(desk: Desk, tmp_path: Path) -> No
     other = Desk(desk.yard, Repo(tmp_path / "bare"))
     with pytest.raises(UsageError, match="bare"):
         other.plan(add=("dvc.lock",))
-    assert other.record().action == "pushed"
+    assert other.record().action.value == "pushed"
 
 
 def test_the_lock_itself_is_ours_to_write(desk: Desk) -> None:
@@ -324,7 +331,7 @@ def test_a_detached_head_at_a_tag(desk: Desk) -> None:
     desk.repo.git("checkout", "--quiet", "run-1")
     desk.repo.write({"dvc.lock": "new"})
     done = desk.record(add=("dvc.lock",))
-    assert (done.action, done.commit) == ("pushed", desk.remote())
+    assert (done.action.value, done.commit) == ("pushed", desk.remote())
     assert (desk.repo.head, desk.status()) == (ran, "?? dvc.lock")
     assert refs_of(desk.yard.remote).keys() == {"refs/heads/main"}  # no tag went along
 
@@ -392,7 +399,7 @@ def test_a_branch_that_the_remote_lacks_is_a_typing_error(desk: Desk, branch: st
     ran = desk.repo.head
     desk.repo.git("branch", name)
     desk.repo.git("branch", "other", "HEAD^")
-    assert desk.record(branch=name, commit=ran).action == "pushed"
+    assert desk.record(branch=name, commit=ran).action.value == "pushed"
     with pytest.raises(UsageError, match="no branch other"):  # it does not contain the commit
         desk.record(branch="other", commit=ran)
     assert refs_of(desk.yard.remote).keys() == {"refs/heads/main", f"refs/heads/{name}"}
@@ -431,8 +438,8 @@ def test_a_branch_that_does_not_contain_it(desk: Desk, tmp_path: Path) -> None:
     desk.repo.git("checkout", "--quiet", "--detach")
     done = desk.record(branch="pages")
     assert desk.repo.git("rev-parse", f"{done.commit}^") == tip
-    assert desk.said == [f"pages of origin does not contain {ran[:12]}: the results will stand on other code"]
-    assert desk.record(branch="pages").action == "unchanged"
+    assert desk.said == [f"origin/pages does not contain {ran[:12]}: the results will stand on other code"]
+    assert desk.record(branch="pages").action.value == "unchanged"
 
 
 @pytest.mark.parametrize("branch", ["a..b", "-x y", "a b", "a~1", "/", "refs/heads/"])
@@ -457,7 +464,7 @@ def test_another_remote_by_name_or_url(desk: Desk, tmp_path: Path) -> None:
 def test_no_remote_at_all(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", remote="")
     with pytest.raises(UsageError, match="which remote"):
-        plan(Repository(str(repo.path)), repo.head, [result()], Options(), environment={})
+        plan(Repository(str(repo.path)), repo.head, [result()], RecordOptions(), environment={})
 
 
 def test_a_remote_that_does_not_answer_is_named_without_its_password(desk: Desk) -> None:
@@ -487,10 +494,10 @@ def test_the_branch_moves_during_the_push(desk: Desk, tmp_path: Path) -> None:
     command = f"echo once >>'{log}'; git -C '{clone.path}' push --quiet origin main"
     done = desk.record(before_push=command)
     assert desk.repo.git("rev-parse", f"{done.commit}^", f"{tip}^").splitlines() == [tip, ran]
-    assert (done.action, desk.remote()) == ("pushed", done.commit)
+    assert (done.action.value, desk.remote()) == ("pushed", done.commit)
     assert log.read_text() == "once\n"
     assert (desk.repo.head, desk.status(), desk.kept()) == (done.commit, "", {})
-    assert "somebody else was quicker to push to main of origin; once more" in desk.said
+    assert "origin/main moved before the results were pushed; trying again" in desk.said
 
 
 def test_a_branch_that_never_rests(desk: Desk, tmp_path: Path) -> None:
@@ -499,7 +506,7 @@ def test_a_branch_that_never_rests(desk: Desk, tmp_path: Path) -> None:
         desk.yard.hook,
         f"#!/bin/sh\ncd '{clone.path}' && unset GIT_DIR\ngit commit -q --allow-empty -m again && git push -q\n",
     )
-    with pytest.raises(Kept, match="5 pushes to main of origin came too late: ") as caught:
+    with pytest.raises(Unpushed, match="origin/main moved during each of 5 push attempts") as caught:
         desk.record()
     assert len(desk.waits) == 5
     assert caught.value.commit in desk.kept().values()
@@ -523,14 +530,14 @@ def test_two_tasks_of_one_commit_are_both_kept(desk: Desk) -> None:
     desk.record(result("b" * 32))
     done = desk.record(result("a" * 32), commit=ran)
     assert desk.tasks(done.commit) == {"a" * 32, "b" * 32}
-    assert desk.record(result("b" * 32), commit=ran).action == "unchanged"
+    assert desk.record(result("b" * 32), commit=ran).action.value == "unchanged"
 
 
 @pytest.mark.slow
 def test_a_sweep_over_one_commit(desk: Desk) -> None:
     ran = desk.repo.head
     tasks = [f"{number:032x}" for number in range(12)]
-    assert [desk.record(result(task), commit=ran).action for task in tasks] == ["pushed"] * 12
+    assert [desk.record(result(task), commit=ran).action.value for task in tasks] == ["pushed"] * 12
     assert desk.tasks(desk.remote()) == set(tasks)
 
 
@@ -540,7 +547,7 @@ def test_several_record_at_once(desk: Desk, tmp_path: Path, places: tuple[str, .
     clones = {place: other_clone(desk, tmp_path / f"clone {place}") for place in set(places)}
     desks = [Desk(desk.yard, clones[place]) for place in places]
     start = threading.Barrier(len(desks))
-    found: list[Done] = []
+    found: list[PushOutcome] = []
 
     def record(one: Desk, task: str) -> None:
         planned = one.plan(result(task))
@@ -554,7 +561,7 @@ def test_several_record_at_once(desk: Desk, tmp_path: Path, places: tuple[str, .
         thread.start()
     for thread in threads:
         thread.join()
-    assert [done.action for done in found] == ["pushed"] * 3
+    assert [done.action.value for done in found] == ["pushed"] * 3
     desk.repo.git("fetch", "--quiet")
     assert desk.tasks("origin/main") == {"a" * 32, "b" * 32, "c" * 32}
     assert desk.repo.git("rev-list", "--count", f"{ran}..origin/main") == "3"
@@ -564,7 +571,7 @@ def test_a_file_that_somebody_changed_in_another_way(desk: Desk, tmp_path: Path)
     ran = desk.repo.head
     tip = moves_the_branch(desk, tmp_path / "other", {"dvc.lock": "theirs"})
     desk.repo.write({"dvc.lock": "ours"})
-    with pytest.raises(Kept, match=r"dvc\.lock has been changed on main of origin in another way") as caught:
+    with pytest.raises(Unpushed, match=r"dvc\.lock has been changed on origin/main in another way") as caught:
         desk.record(add=("dvc.lock",))
     made = caught.value.commit
     assert (caught.value.status, made in caught.value.message, made[:12] in caught.value.hint) == (3, True, True)
@@ -588,7 +595,7 @@ def test_a_branch_with_commits_of_its_own_stays(desk: Desk) -> None:
     ran = desk.repo.head
     mine = desk.repo.commit("next", {"next.py": "1"})
     desk.record(commit=ran)
-    assert desk.said == ["main has commits that main of origin lacks: git pull --rebase gets the results"]
+    assert desk.said == ["main has commits that origin/main lacks: git pull --rebase gets the results"]
     assert (desk.repo.head, desk.status()) == (mine, "")
 
 
@@ -596,7 +603,7 @@ def test_a_file_in_the_way_stays(desk: Desk) -> None:
     ran = desk.repo.head
     desk.repo.write({"clearml.lock": "mine"})
     done = desk.record()
-    assert done.action == "pushed"
+    assert done.action.value == "pushed"
     assert desk.said[0].startswith("main does not follow: ")
     assert desk.said[0].endswith("git pull gets the results")
     assert ((desk.repo.path / "clearml.lock").read_text(), desk.repo.head) == ("mine", ran)
@@ -624,7 +631,7 @@ def test_where_the_branch_does_not_follow_the_index_stays(tmp_path: Path, kind: 
         clone.git("push", "--quiet", "origin", "main")
         repo.write({"train.py": "mine, while I wait"})
         before = (desk.status(), repo.git("ls-files", "--stage"))
-        assert desk.execute(planned).action == "pushed"
+        assert desk.execute(planned).action.value == "pushed"
         assert (desk.status(), repo.git("ls-files", "--stage"), repo.head) == (*before, ran)
         assert desk.said == [
             "main does not follow: Your local changes to the following files would be overwritten by merge: train.py; "
@@ -649,15 +656,15 @@ def test_a_task_that_did_not_complete_has_no_results(desk: Desk, status: str) ->
     before = desk.remote()
     planned = desk.plan(result(), result("b" * 32, status=status))
     done = desk.execute(planned)
-    assert (done.action, done.status, done.commit, desk.remote()) == ("refused", 1, "", before)
+    assert (done.action.value, done.status, done.commit, desk.remote()) == ("refused", 1, "", before)
     assert "b" * 32 in done.message
     assert planned.lines() == [f"would commit nothing: {done.message}"]
     assert desk.kept() == {}
 
 
 def test_no_task_at_all(desk: Desk) -> None:
-    done = desk.execute(plan(desk.repository, desk.repo.head, [], Options(), environment={}))
-    assert (done.action, done.message) == ("refused", "there is no task, which is no result")
+    done = desk.execute(plan(desk.repository, desk.repo.head, [], RecordOptions(), environment={}))
+    assert (done.action.value, done.message) == ("refused", "there is no task, which is no result")
 
 
 def test_a_plan_changes_nothing(desk: Desk) -> None:
@@ -667,21 +674,21 @@ def test_a_plan_changes_nothing(desk: Desk) -> None:
     assert planned.lines() == [
         "would commit clearml.lock, dvc.lock as 'policy-results'",
         "would run 'dvc push'",
-        "would push it to main of origin",
+        "would push it to origin/main",
     ]
     assert (refs_of(desk.repo), refs_of(desk.yard.remote), desk.status()) == (*before[:2], "?? dvc.lock")
 
 
 def test_what_is_kept_is_forgotten_when_all_of_it_is_there(desk: Desk) -> None:
     desk.repo.write({"metrics/m.json": "{}"})
-    with pytest.raises(Kept) as caught:
+    with pytest.raises(Unpushed) as caught:
         desk.record(add=("metrics",), before_push="false")
     ran = desk.repo.head
     desk.record(commit=ran)  # the lock alone
     assert list(desk.kept().values()) == [caught.value.commit]
     desk.repo.write({"metrics/m.json": "{}"})
     done = desk.record(result(), result("b" * 32), commit=ran, add=("metrics",))
-    assert (done.action, desk.kept()) == ("pushed", {})
+    assert (done.action.value, desk.kept()) == ("pushed", {})
 
 
 def test_a_push_that_is_refused_keeps_the_commit(desk: Desk) -> None:
@@ -689,25 +696,24 @@ def test_a_push_that_is_refused_keeps_the_commit(desk: Desk) -> None:
     protection = write_hook(
         desk.yard.remote.path / "hooks" / "pre-receive", "#!/bin/sh\necho 'protected \x1b[31mbranch' >&2\nexit 1\n"
     )
-    with pytest.raises(Kept, match=r"does not take the results: .*pre-receive hook declined") as caught:
+    with pytest.raises(Unpushed, match=r"does not take the results: .*pre-receive hook declined") as caught:
         desk.record()
     error = caught.value
     assert (error.status, error.code, error.commit in error.message) == (3, "publish-failed", True)
-    assert error.hint == f"git push origin {error.commit[:12]}:refs/heads/main, once that is mended"
+    assert error.hint == f"fix that, then git push origin {error.commit[:12]}:refs/heads/main"
     assert any("protected" in line for line in desk.said)
-    assert not any("\x1b" in line for line in desk.said)
     assert desk.kept() == {KEPT + error.commit[:12]: error.commit}
     assert (desk.remote(), desk.repo.head, desk.status()) == (ran, ran, "")
     protection.unlink()
     again = desk.record()
-    assert (again.action, again.commit, desk.kept()) == ("pushed", error.commit, {})
+    assert (again.action.value, again.commit, desk.kept()) == ("pushed", error.commit, {})
 
 
 def test_our_own_hook_refuses_results_of_what_never_ran(desk: Desk) -> None:
     desk.repo.commit("never ran", {"train.py": "2"})
     desk.yard.publish()
     before = desk.remote()
-    with pytest.raises(Kept, match="does not take the results"):
+    with pytest.raises(Unpushed, match="does not take the results"):
         desk.record()
     assert desk.remote() == before
 
@@ -721,7 +727,7 @@ def test_the_command_before_the_push(desk: Desk, capfd: pytest.CaptureFixture[st
 
 def test_a_command_that_fails_stops_the_push(desk: Desk) -> None:
     ran = desk.repo.head
-    with pytest.raises(Kept, match="'exit 7' ended with exit status 7") as caught:
+    with pytest.raises(Unpushed, match="'exit 7' ended with exit status 7") as caught:
         desk.record(before_push="exit 7")
     assert (desk.remote(), caught.value.status) == (ran, 3)
     assert desk.kept() == {KEPT + caught.value.commit[:12]: caught.value.commit}
@@ -757,7 +763,7 @@ def test_a_network_that_is_gone_after_the_run(desk: Desk) -> None:
     target = results_branch.find(desk.repository, desk.repo.head, timeout=10)
     desk.repo.git("remote", "set-url", "origin", str(desk.repo.path / "gone"))
     planned = desk.plan(target=replace(target, remote=replace(target.remote, url=str(desk.repo.path / "gone"))))
-    with pytest.raises(Kept, match="origin does not tell what it has") as caught:
+    with pytest.raises(Unpushed, match="origin does not tell what it has") as caught:
         desk.execute(planned)
     assert desk.tasks(caught.value.commit) == {"a" * 32}
 
@@ -765,7 +771,7 @@ def test_a_network_that_is_gone_after_the_run(desk: Desk) -> None:
 def test_a_push_that_takes_too_long(desk: Desk) -> None:
     write_hook(desk.yard.hook, "#!/bin/sh\nexec sleep 60\n")
     times = iter([0.0, 0.0, *[119.9] * 100])
-    with pytest.raises(Kept, match="did not answer within") as caught:
+    with pytest.raises(Unpushed, match="did not answer within") as caught:
         desk.execute(desk.plan(), clock=lambda: next(times))
     assert caught.value.commit in desk.kept().values()
 
@@ -788,7 +794,7 @@ def test_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(name, value)
         desk = Desk(yard, yard.repo)
         done = desk.record()
-        assert (len(done.commit), done.action, desk.status()) == (64, "pushed", "")
+        assert (len(done.commit), done.action.value, desk.status()) == (64, "pushed", "")
 
 
 # --- kills
@@ -797,11 +803,13 @@ RECORDER = """
 import os, sys
 from git_clearml.git.repository import Repository
 from git_clearml.clearml.model import Result
-from git_clearml.record.commit import Options, execute, plan
-repository, options = Repository(), Options(add=("dvc.lock",))
+from git_clearml.record.commit import plan
+from git_clearml.record.model import RecordOptions
+from git_clearml.record.push import execute
+repository, options = Repository(), RecordOptions(add=("dvc.lock",))
 planned = plan(repository, sys.argv[1], [Result("a" * 32, status="completed")], options, environment={})
 done = execute(repository, planned, environment=os.environ, say=print, warn=print)
-print(done.action)
+print(done.action.value)
 """
 
 
