@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pytest
 from tests.support.at_hand import AtHand, Done
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT, Result, assert_no_secrets, inside
-from tests.support.repos import Repo, make_repo
+from tests.support.repos import Repo, made_here, make_repo
 from tests.support.tools import needs
 
 HOOK = ROOT / "hooks" / "pre-push"
@@ -237,6 +238,24 @@ def make_yard(place: Path, server: ClearMLServer, *options: str) -> Yard:
     """A clone with one unpushed commit on main; `options` are for `git init` of both sides."""
     remote = bare(place / "remote.git", *options)
     return Yard(make_repo(place / "repo", remote=str(remote.path), options=options), remote, server)
+
+
+_PUBLISHED: dict[tuple[str, ...], Path] = {}
+"""Yards that a test has had: the next one gets a copy."""
+
+
+def published_yard(place: Path, server: ClearMLServer, *policy: str) -> Yard:
+    """A clone whose main, with this policy, is pushed and tracked."""
+    if policy not in _PUBLISHED:
+        made = Path(tempfile.mkdtemp(dir=made_here()))
+        yard = make_yard(made, server)
+        yard.repo.policy(*policy)
+        yard.publish("--set-upstream", "main")
+        _PUBLISHED[policy] = made
+    shutil.copytree(_PUBLISHED[policy], place, symlinks=True, dirs_exist_ok=True)
+    config = place / "repo" / ".git" / "config"
+    config.write_text(config.read_text().replace(str(_PUBLISHED[policy]), str(place)))
+    return Yard(Repo(place / "repo"), Repo(place / "remote.git"), server)
 
 
 def run_hook(

@@ -90,7 +90,7 @@ def make_repo(
     key = (*sorted(content.items()), remote, *options, config.read_bytes() if config.exists() else b"")
     with _MAKING:
         if key not in _MADE:
-            made = Path(tempfile.mkdtemp(dir=_made_here())) / "repo"
+            made = Path(tempfile.mkdtemp(dir=made_here())) / "repo"
             _make(made, content, remote, options)
             _MADE[key] = made
     shutil.copytree(_MADE[key], path, symlinks=True, dirs_exist_ok=True)
@@ -104,7 +104,8 @@ _MAKING = threading.Lock()
 
 
 @functools.cache
-def _made_here() -> Path:
+def made_here() -> Path:
+    """A directory for what is made once per process; gone at its end."""
     place = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, place)
     return place

@@ -1,0 +1,70 @@
+"""What of a results commit needs no git: which tasks have results, its message, and what is on record already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from git_clearml.clearml.model import Result
+from git_clearml.git.remote import Remote
+from git_clearml.git.remote_branch import RemoteBranch
+from git_clearml.model import Metric
+from git_clearml.record.commit import ResultsPlan, covers, message, no_results
+from git_clearml.record.lockfile import Lock
+from git_clearml.record.model import RecordOptions
+from git_clearml.record.push import PushAction, PushOutcome
+from git_clearml.record.tree import Change
+from tests.support.builders import HASH, OTHER_HASH
+
+RESULT = Result("a" * 32, "train", status="completed", metrics=(Metric("validation", "accuracy", 0.9, 0.5, 0.9),))
+OTHER = replace(RESULT, task="b" * 32)
+
+
+def test_only_tasks_that_ended_well_have_results() -> None:
+    assert no_results([RESULT, replace(OTHER, status="published")]) == ""
+    for status in ("failed", "stopped", "in_progress", "queued", "created", "closed"):
+        assert (
+            no_results([RESULT, replace(OTHER, status=status)]) == f"task {OTHER.task} is {status}, which is no result"
+        )
+    assert no_results([replace(RESULT, status="")]) == f"task {RESULT.task} is in no known state, which is no result"
+    assert no_results([]) == "there is no task, which is no result"
+
+
+def test_the_message() -> None:
+    text = "T\u00e4glich: better\nwrapped\n\nWhy so.\n\nSigned-off-by: A <a@example.com>"
+    options = RecordOptions(suffix="-done", skip_ci=True)
+    wanted = "T\u00e4glich: better\nwrapped-done\n\nWhy so.\n\nSigned-off-by: A <a@example.com>\n\n[skip ci]\n"
+    assert message(HASH, text, options) == wanted
+    assert message(HASH, "", RecordOptions()) == f"{HASH[:12]}-results\n"
+
+
+def test_what_a_lock_says_already() -> None:
+    lock = Lock(HASH, (RESULT, OTHER))
+    assert covers(lock, HASH, [RESULT])
+    assert covers(lock, HASH, [OTHER, RESULT])
+    assert not covers(None, HASH, [RESULT])
+    assert not covers(lock, OTHER_HASH, [RESULT])
+    assert not covers(lock, HASH, [replace(RESULT, status="published")])
+    assert not covers(lock, HASH, [replace(RESULT, task="c" * 32)])
+
+
+def test_a_plan_for_a_dry_run() -> None:
+    target = RemoteBranch(Remote("origin", "https://example.com/project.git"), "main", HASH)
+    options = RecordOptions(before_push="dvc push")
+    change = Change("dvc.lock", ("000000", ""), ("100644", OTHER_HASH))
+    plan = ResultsPlan(HASH, (RESULT,), target, "first-results\n\nWhy.\n", (change,), options)
+    assert plan.lines() == [
+        "would commit clearml.lock, dvc.lock as 'first-results'",
+        "would run 'dvc push'",
+        "would push it to origin/main",
+    ]
+    assert replace(plan, options=RecordOptions()).lines()[1:] == ["would push it to origin/main"]
+    assert ResultsPlan(HASH, refusal="there is no task").lines() == ["would commit nothing: there is no task"]
+
+
+def test_a_branch_of_a_url_is_named_without_its_password() -> None:
+    target = RemoteBranch(Remote("", "https://me:hunter22@example.com/project.git"), "main", HASH)
+    assert target.shown == "main of https://example.com/project.git"
+
+
+def test_only_a_refusal_is_a_status_of_1() -> None:
+    assert [PushOutcome(action, "").status for action in PushAction] == [0, 0, 1]
