@@ -75,6 +75,6 @@ class Bench:
 @contextmanager
 def bench(place: Path, world: World | None = None, *options: str) -> Iterator[Bench]:
     """A bench whose agent, unless the world says otherwise, completes each task at once."""
-    with world or World(ENDS_AT_ONCE) as around, quick(make_yard(place, around.server, *options)) as yard:
-        yard.repo.commit("main", {"main.py": "print('works')\n"})
+    files = {"main.py": "print('works')\n"}
+    with world or World(ENDS_AT_ONCE) as around, quick(make_yard(place, around.server, *options, then=files)) as yard:
         yield Bench(yard, around)

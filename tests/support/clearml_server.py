@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support import clearml_queues
+from tests.support import clearml_queues, serving
 from tests.support.clearml_auth import DEFAULT_LIFE, Authority
 from tests.support.clearml_common import Json, new_id, now, stamp
 from tests.support.clearml_events import add_all, scalar
@@ -46,7 +45,7 @@ class ClearMLServer:
         self._backend = Backend(Authority(access_key, secret_key), latency=latency)
         self._backend.store.new_queue("default")
         self._http = ApiHttpServer(port, self._backend)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
+        self._thread = serving.serve(self._http)
 
     def __enter__(self) -> ClearMLServer:
         self.start()
@@ -62,8 +61,7 @@ class ClearMLServer:
 
     def stop(self) -> None:
         """Stops listening and hangs up on clients that keep a connection."""
-        self._http.shutdown()
-        self._http.server_close()
+        serving.stop(self._http)
         self._http.hang_up()
         self._thread.join()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+
+from tests.support import serving
 
 # What https://git-scm.com/docs/git-http-backend takes over from a request; anybody may push.
 _HEADERS = {
@@ -29,7 +30,7 @@ class GitServer:
         self.requests: list[str] = []
         """Method and path of each request, in order."""
         self._http = _Server(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
+        self._thread = serving.serve(self._http)
 
     def __enter__(self) -> GitServer:
         self._thread.start()
@@ -38,8 +39,7 @@ class GitServer:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        serving.stop(self._http)
         self._thread.join()
 
     def url(self, repository: Path) -> str:

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tests.support import serving
+
 Json = dict[str, Any]
 TOKEN = "ghs_loopbackTokenOfTheTests0001"
 BOT = "github-actions[bot]"
@@ -80,7 +82,7 @@ class GitHubServer:
         self.lock = threading.RLock()
         self._ids = iter(range(1000, 1_000_000))
         self._http = _Http(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.002,), daemon=True)
+        self._thread = serving.serve(self._http)
 
     def __enter__(self) -> GitHubServer:
         self._thread.start()
@@ -90,8 +92,7 @@ class GitHubServer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._http.over.set()
-        self._http.shutdown()
-        self._http.server_close()
+        serving.stop(self._http)
         self._thread.join()
 
     @property

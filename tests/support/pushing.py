@@ -91,9 +91,8 @@ def shim(directory: Path, body: str = "") -> Path:
 
 def bare(path: Path, *options: str) -> Repo:
     """An empty bare repository to push to."""
-    repo = make_repo(path, {}, remote="", options=("--bare", *options))
-    repo.git("config", "receive.denyDeleteCurrent", "ignore")
-    return repo
+    config = "[receive]\n\tdenyDeleteCurrent = ignore\n"
+    return make_repo(path, {}, remote="", options=("--bare", *options), config=config)
 
 
 def refs_of(repo: Repo) -> dict[str, str]:
@@ -234,10 +233,10 @@ def quick(yard: Yard) -> Iterator[Yard]:
         at_hand.close()
 
 
-def make_yard(place: Path, server: ClearMLServer, *options: str) -> Yard:
-    """A clone with one unpushed commit on main; `options` are for `git init` of both sides."""
+def make_yard(place: Path, server: ClearMLServer, *options: str, then: Mapping[str, str] | None = None) -> Yard:
+    """A clone with one unpushed commit on main, and one of the files `then`; `options` are for `git init` of both."""
     remote = bare(place / "remote.git", *options)
-    return Yard(make_repo(place / "repo", remote=str(remote.path), options=options), remote, server)
+    return Yard(make_repo(place / "repo", remote=str(remote.path), options=options, then=then), remote, server)
 
 
 _PUBLISHED: dict[tuple[str, ...], Path] = {}

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,18 +82,36 @@ class Repo:
 
 
 def make_repo(
-    path: Path, files: Mapping[str, str] | None = None, *, remote: str = REPOSITORY, options: tuple[str, ...] = ()
+    path: Path,
+    files: Mapping[str, str] | None = None,
+    *,
+    remote: str = REPOSITORY,
+    options: tuple[str, ...] = (),
+    then: Mapping[str, str] | None = None,
+    config: str = "",
 ) -> Repo:
-    """A repository on branch main with one commit (none when `files` is empty) and a remote `origin`."""
-    content = {"train.py": TRAIN} if files is None else dict(files)
-    config = Path(os.environ.get("GIT_CONFIG_GLOBAL", os.devnull))
-    key = (*sorted(content.items()), remote, *options, config.read_bytes() if config.exists() else b"")
+    """A repository on branch main with one commit (none when `files` is empty) and a remote `origin`.
+
+    `then` are the files of a second commit, whose message is the name of the first of them; `config` is more of
+    .git/config, as text.
+    """
+    commits = [("first", {"train.py": TRAIN} if files is None else dict(files))]
+    if then:
+        commits.append((next(iter(then)).partition(".")[0], dict(then)))
+    configured = Path(os.environ.get("GIT_CONFIG_GLOBAL", os.devnull))
+    names = [(message, *sorted(content.items())) for message, content in commits]
+    key = (*names, *options, configured.read_bytes() if configured.exists() else b"")
     with _MAKING:
         if key not in _MADE:
-            made = Path(tempfile.mkdtemp(dir=made_here())) / "repo"
-            _make(made, content, remote, options)
-            _MADE[key] = made
+            template = Path(tempfile.mkdtemp(dir=made_here())) / "repo"
+            _make(template, commits, options)
+            _MADE[key] = template
     shutil.copytree(_MADE[key], path, symlinks=True, dirs_exist_ok=True)
+    if remote:
+        config += f'[remote "origin"]\n\turl = {_quoted(remote)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
+    if config:
+        with (path / ("config" if "--bare" in options else ".git/config")).open("a", encoding="utf-8") as file:
+            file.write(config)
     return Repo(path)
 
 
@@ -101,6 +119,15 @@ _MADE: dict[tuple[object, ...], Path] = {}
 """Repositories that a test has had: the next one gets a copy, which no git has to make."""
 
 _MAKING = threading.Lock()
+
+# A commit or a push would start another git to look whether there is anything to tidy up.
+_NO_MAINTENANCE = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[receive]\n\tautogc = false\n"
+
+
+def _quoted(value: str) -> str:
+    """A value of git's configuration, quoted as `git config` does, where it has to be."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if set(value) & set("#;") or value != value.strip() else escaped
 
 
 @functools.cache
@@ -111,14 +138,18 @@ def made_here() -> Path:
     return place
 
 
-def _make(path: Path, content: Mapping[str, str], remote: str, options: tuple[str, ...]) -> None:
+def _make(path: Path, commits: Sequence[tuple[str, Mapping[str, str]]], options: tuple[str, ...]) -> None:
     path.mkdir(parents=True)
     repo = Repo(path)
     repo.git("init", "--quiet", "--initial-branch", "main", *options)
-    if remote:
-        repo.git("remote", "add", "origin", remote)
-    if content:
-        repo.commit("first", content)
+    git_dir = path if "--bare" in options else path / ".git"
+    for sample in (git_dir / "hooks").glob("*.sample"):  # a third of what there would be to copy
+        sample.unlink()
+    with (git_dir / "config").open("a", encoding="utf-8") as file:
+        file.write(_NO_MAINTENANCE)
+    for message, content in commits:
+        if content:
+            repo.commit(message, content)
 
 
 def fast_history(repo: Repo, count: int) -> list[str]:

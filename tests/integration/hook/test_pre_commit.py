@@ -18,6 +18,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import BIN, Pushed, Yard, make_yard, recorder, write_hook
 from tests.support.robot import Robot
+from tests.support.tools import require
 
 CONFIG = "repos:\n- repo: {repo}\n  rev: {rev}\n  hooks:\n  - id: clearml-verify\n"
 
@@ -33,6 +34,7 @@ class Published:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """Builds the environment: once, also where several processes run the tests."""
+    require("bash")  # pre-commit's own hooks are scripts of it
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pre-commit"
     place.mkdir(exist_ok=True)
