@@ -14,13 +14,13 @@ from git_clearml.agent.launch import check_launch, find_source, with_source
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
+from git_clearml.base.ids import SIDE_REFS
 from git_clearml.clearml import tasks
 from git_clearml.clearml.connect import connect
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.git.side_ref_records import SIDE_REFS
 from git_clearml.model import Commit, Problem
 from git_clearml.settings.load import Ruling
 from git_clearml.verdict import session as judgement

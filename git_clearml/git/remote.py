@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import SIDE_REFS, is_hash
 from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import NotARepository, TimedOut, Unreachable
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import GitResult, Runner, lines, stdin_lines
-from git_clearml.git.side_ref_records import SIDE_REFS
 
 _LOCAL = re.compile(r"[^:/]*(?:/.*)?", re.DOTALL)  # no colon before the first slash: git's rule for a path
 _TEMPORARY = "git-clearml-remote"  # the name under which git gets to know a remote that has none

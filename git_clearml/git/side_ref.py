@@ -13,20 +13,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from git_clearml.base import process as processes
+from git_clearml.base.ids import SIDE_REFS
 from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import CannotDecide, TimedOut
 from git_clearml.git import remote as remotes
-from git_clearml.git import side_ref_records as records
+from git_clearml.git import side_ref_record as records
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import GitResult
-from git_clearml.git.side_ref_records import SIDE_REFS, SideRef, recorded
+from git_clearml.git.side_ref_record import SideRef, abandoned, recorded
 
 __all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
 
 _ASKING = 20.0  # seconds to ask what became of a push
 _PUSHING = 600.0  # seconds for which a git that outlived us may be pushing
-_LONG_AGO = 86400.0  # seconds after which a process that cannot be told from another counts as gone
 # Whatever is configured for ordinary pushes, nothing but the one ref is sent.
 _ALONE = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
 
@@ -50,7 +50,7 @@ def push(
     *,
     told: Callable[[SideRef | None], None] = lambda _: None,
     timeout: float = 120.0,
-    needed: float = _LONG_AGO,
+    needed: float = records.LONG_AGO,
     clock: Callable[[], float] = time.time,
 ) -> SideRef:
     """Pushes exactly this commit (full hash) to a new side ref, through every pre-push hook.
@@ -62,12 +62,12 @@ def push(
     ref = f"{SIDE_REFS}{commit[:12]}-{secrets.token_hex(4)}"
     leaf = records.leaf_of(ref, commit)
     url, pid = without_credentials(remote.url), os.getpid()
-    born, now = processes.started(pid), float(clock())
-    made = SideRef(
-        ref, remote.name or url, url, commit, "", pid, born, processes.here(), now, now + needed, arriving=True
+    pid_started, now = processes.started(pid), float(clock())
+    side_ref = SideRef(
+        ref, remote.name or url, url, commit, "", pid, pid_started, processes.here(), now, now + needed, arriving=True
     )
-    records.write(repository, made)
-    told(made)
+    records.write(repository, side_ref)
+    told(side_ref)
     command = [*_ALONE, f"--force-with-lease={ref}:"]  # it must be new
     hint = "push the branch; a check does without: git clearml check-runnable --as-diff"
     try:
@@ -76,21 +76,21 @@ def push(
         later = "the next check deletes the side ref if it did arrive"
         raise TimedOut(error.message, f"{hint}; {later}") from None
     except CannotDecide:  # git was not even started
-        records.forget(repository, made)
+        records.forget(repository, side_ref)
         told(None)
         raise
     except BaseException:
-        if _taken_back(repository, remote, made):
+        if _taken_back(repository, remote, side_ref):
             told(None)
         raise
-    made = replace(made, arriving=False)
-    told(made)
+    side_ref = replace(side_ref, arriving=False)
+    told(side_ref)
     if pushed.status:
-        if _taken_back(repository, remote, made):
+        if _taken_back(repository, remote, side_ref):
             told(None)
         raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(pushed)}", hint)
     _forget_tracking(repository, leaf)
-    return made
+    return side_ref
 
 
 def bind(repository: Repository, side_ref: SideRef, task: str, server: str = "") -> SideRef:
@@ -115,7 +115,7 @@ def delete(
     if side_ref.arriving and not there:
         hint = f"look later whether it is on {remote.shown}"
         raise NotDeleted(f"the push of {side_ref.ref} was cut short, and it may still arrive", hint)
-    late = not side_ref.task and not _lives(side_ref, clock()) and clock() - side_ref.created < _PUSHING
+    late = not side_ref.task and not records.is_alive(side_ref, clock()) and clock() - side_ref.created < _PUSHING
     if late and not there:
         return  # we were killed, and the git that we had started may still be pushing
     records.forget(repository, side_ref)
@@ -141,29 +141,6 @@ def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, time
         hint = f"if nobody needs it: git push {remote.shown} --delete {ref}"
         raise NotDeleted(f"{ref} on {remote.shown} was moved to {there[:12]}, and is left alone", hint)
     return False
-
-
-def abandoned(repository: Repository, *, host: str, now: float) -> list[SideRef]:
-    """The recorded side refs that no task needs: past their deadline, or of a process of this host that has ended.
-
-    `host` is `processes.here()`; a process of another host, or of this one before a restart, is not to be seen.
-    """
-    return [one for one in recorded(repository) if not one.task and (_late(one, now) or _died(one, host, now))]
-
-
-def _late(side_ref: SideRef, now: float) -> bool:
-    return 0 < side_ref.deadline < now
-
-
-def _died(side_ref: SideRef, host: str, now: float) -> bool:
-    return side_ref.host == host and not _lives(side_ref, now)
-
-
-def _lives(side_ref: SideRef, now: float) -> bool:
-    started = processes.started(side_ref.pid)
-    if side_ref.pid_started:
-        return started == side_ref.pid_started
-    return bool(started) and now - side_ref.created < _LONG_AGO  # when it started was not to be learned
 
 
 def _taken_back(repository: Repository, remote: Remote, side_ref: SideRef) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from git_clearml.base import globs
-from git_clearml.base.ids import is_hash, is_zero, side_ref_commit
+from git_clearml.base.ids import SIDE_REFS, is_hash, is_zero, side_ref_commit
 from git_clearml.errors import UsageError
-from git_clearml.git.side_ref_records import SIDE_REFS
 from git_clearml.settings.policy import Policy
 
 _NOTES = "refs/notes/"

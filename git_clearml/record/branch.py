@@ -6,14 +6,13 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import SIDE_REFS, is_hash
 from git_clearml.base.words import listed
 from git_clearml.errors import Unreachable, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.remote_branch import HEADS, RemoteBranch, tracked
 from git_clearml.git.repository import Repository
-from git_clearml.git.side_ref_records import SIDE_REFS
 
 _LISTED = 20  # branches named in an error
 _AT_ONCE = 200  # branches fetched by one git process

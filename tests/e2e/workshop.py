@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from git_clearml.git.side_ref_records import SIDE_REFS
+from git_clearml.base.ids import SIDE_REFS
 from tests.support.agent import Agent
 from tests.support.clearml_server import ClearMLServer
 from tests.support.git_http import GitServer

@@ -1,4 +1,4 @@
-"""The records of side refs: a small file each, in `<common git dir>/clearml/side-refs/`."""
+"""The records of side refs: a small file each in `<common git dir>/clearml/side-refs/`; which refs nobody needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from git_clearml.base import jsonvalue
+from git_clearml.base import process as processes
 from git_clearml.base.files import private_directory, read_limited, write_whole
-from git_clearml.base.ids import is_clearml_id, is_hash, side_ref_commit
+from git_clearml.base.ids import SIDE_REFS, is_clearml_id, is_hash, side_ref_commit
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
+
+LONG_AGO = 86400.0
+"""Seconds after which a process that cannot be told from another counts as gone."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MOST = 20_000  # bytes of a record
@@ -45,7 +49,7 @@ class SideRef:
     arriving: bool = field(default=False, compare=False)
 
 
-_KEPT = tuple(one.name for one in fields(SideRef) if one.compare)
+_KEPT = tuple(item.name for item in fields(SideRef) if item.compare)
 
 
 def recorded(repository: Repository) -> list[SideRef]:
@@ -56,8 +60,8 @@ def recorded(repository: Repository) -> list[SideRef]:
     except OSError:
         return []
     leaves = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    found = [_read(os.path.join(directory, f"{leaf}.json"), leaf) for leaf in leaves if side_ref_commit(leaf)]
-    return sorted((one for one in found if one), key=lambda one: (one.created, one.ref))
+    records = [_read(os.path.join(directory, f"{leaf}.json"), leaf) for leaf in leaves if side_ref_commit(leaf)]
+    return sorted((record for record in records if record), key=lambda record: (record.created, record.ref))
 
 
 def leaf_of(ref: str, commit: str) -> str:
@@ -84,7 +88,7 @@ def write(repository: Repository, side_ref: SideRef) -> None:
     except OSError as error:
         raise CannotDecide(
             f"the record of a side ref cannot be written to {directory}: {error.strerror}",
-            "mend that, or push the branch: without its record the side ref would never be deleted",
+            "fix that, or push the branch: without its record the side ref would never be deleted",
         ) from None
 
 
@@ -101,17 +105,26 @@ def _read(path: str, leaf: str) -> SideRef | None:
         return None
     try:
         document = {**_ADDED, **jsonvalue.parse_object(content)}
-        found = SideRef(**{name: document[name] for name in _KEPT})
+        record = SideRef(**{name: document[name] for name in _KEPT})
     except (jsonvalue.Malformed, KeyError):
         return None
-    texts = (found.ref, found.remote, found.url, found.commit, found.task, found.pid_started, found.host, found.server)
+    texts = (
+        record.ref,
+        record.remote,
+        record.url,
+        record.commit,
+        record.task,
+        record.pid_started,
+        record.host,
+        record.server,
+    )
     if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts):
         return None
-    if type(found.pid) is not int or not all(map(_is_time, (found.created, found.deadline))):
+    if type(record.pid) is not int or not all(map(_is_time, (record.created, record.deadline))):
         return None
     try:
-        sound = leaf_of(found.ref, found.commit) == leaf and (not found.task or is_clearml_id(found.task))
-        return found if sound else None
+        sound = leaf_of(record.ref, record.commit) == leaf and (not record.task or is_clearml_id(record.task))
+        return record if sound else None
     except CannotDecide:
         return None
 
@@ -120,5 +133,25 @@ def _is_time(value: Any) -> bool:
     return type(value) is float and math.isfinite(value)
 
 
-SIDE_REFS = "refs/heads/git-clearml/"
-"""Where this tool itself pushes commits that an agent has to fetch."""
+def abandoned(repository: Repository, *, host: str, now: float) -> list[SideRef]:
+    """The recorded side refs that no task needs: past their deadline, or of a process of this host that has ended.
+
+    `host` is `processes.here()`; a process of another host, or of this one before a restart, is not to be seen.
+    """
+    return [
+        record
+        for record in recorded(repository)
+        if not record.task and (_late(record, now) or (record.host == host and not is_alive(record, now)))
+    ]
+
+
+def _late(side_ref: SideRef, now: float) -> bool:
+    return 0 < side_ref.deadline < now
+
+
+def is_alive(side_ref: SideRef, now: float) -> bool:
+    """Does the process that made the side ref still run?"""
+    started = processes.started(side_ref.pid)
+    if side_ref.pid_started:
+        return started == side_ref.pid_started
+    return bool(started) and now - side_ref.created < LONG_AGO  # its start could not be read
