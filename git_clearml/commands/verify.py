@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.commands import verify_report
-from git_clearml.commands.verify_report import Call
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
-from git_clearml.model import Problem
 from git_clearml.report import compose
-from git_clearml.report.model import Comparison, VerifyReport
-from git_clearml.verdict import session as judgement
-from git_clearml.verdict.evidence import TaggableEvidence
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.session import VerifySession
+from git_clearml.verdict.session import Context, VerifyRequest, VerifySession, prepare
 
 if TYPE_CHECKING:
+    from git_clearml.forge.job import Job
     from git_clearml.render.comment import Section
+    from git_clearml.report.model import CommentResult
+    from git_clearml.report.verify_steps import TagOptions
 
 _FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable", "timeout", "wait-timeout")
-_POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the askings of --wait; the last one repeats
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -69,171 +66,183 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, tags, compares, posts, prints. Returns the worst of their statuses."""
     if arguments.add_tag is not None and not arguments.add_tag.strip():
-        raise UsageError("--add-tag wants a tag that is not empty")
+        raise UsageError("--add-tag must not be empty")
     repository = Repository()
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
-    call = Call(repository, context, job, arguments, console)
-    try:
-        report, shown, budget = _judged(call)
-    except Error as error:
-        if call.job is not None:
-            verify_report.tell(call, compose.undecided(error, _heads(call)), (), None)
-        raise
-    result = None
-    if arguments.comment:
+    return _Verify(repository, context, job, arguments, console).run()
+
+
+@dataclass(frozen=True)
+class _Verify:
+    """One call of the command: what was asked for, and where."""
+
+    repository: Repository
+    context: Context
+    job: Job | None
+    arguments: argparse.Namespace
+    console: Console
+
+    def run(self) -> int:
+        """See `run`. A CI job is told of what ends the call, too."""
         try:
-            result = verify_report.publish(call, report, shown, budget)
+            report, sections, budget = self._judged()
         except Error as error:
-            report = compose.with_problem(report, error)
-    report = verify_report.tell(call, report, shown, result)
-    if result is not None:
-        notes = (*report.notes, result.note) if result.note else report.notes
-        report = replace(report, comment=result, notes=notes)
-    verify_report.show(report, arguments.format, console)
-    return report.status
-
-
-def _heads(call: Call) -> list[Verdict]:
-    """The commit of the CI job, undecided, where the command line names no other."""
-    return [Verdict(call.job.head, Outcome.UNDECIDED)] if call.job and call.job.head and not call.arguments.revs else []
-
-
-def _judged(call: Call) -> tuple[VerifyReport, list[Section], float]:
-    """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
-    arguments, console = call.arguments, call.console
-    flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
-    request = judgement.VerifyRequest(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
-    try:
-        session = judgement.prepare(call.repository, request, call.context, passed_check)
-    except CannotDecide as error:
-        if call.job is None:
+            if self.job is not None:
+                self._tell_job(compose.undecided(error, self._heads()), (), None)
             raise
-        return compose.undecided(error, _heads(call)), [], arguments.timeout or 0.0
-    try:
-        _check(session, arguments)
+        result = None
+        if self.arguments.comment:
+            try:
+                result = self._publish(report, sections, budget)
+            except Error as error:
+                report = compose.with_problem(report, error)
+        report = self._tell_job(report, sections, result)
+        if result is not None:
+            notes = (*report.notes, result.note) if result.note else report.notes
+            report = replace(report, comment=result, notes=notes)
+        _show(report, self.arguments.format, self.console)
+        return report.status
+
+    def _heads(self) -> list[Verdict]:
+        """The commit of the CI job, undecided, where the command line names no other."""
+        head = self.job.head if self.job and not self.arguments.revs else ""
+        return [Verdict(head, Outcome.UNDECIDED)] if head else []
+
+    def _judged(self) -> tuple[VerifyReport, list[Section], float]:
+        """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
+        arguments = self.arguments
+        flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
+        request = VerifyRequest(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
+        try:
+            session = prepare(self.repository, request, self.context, passed_check)
+        except CannotDecide as error:
+            if self.job is None:
+                raise
+            return compose.undecided(error, self._heads()), [], arguments.timeout or 0.0
+        try:
+            report, budget = self._report(session)
+            return *self._with_sections(session, report), budget
+        finally:
+            session.close()
+
+    def _report(self, session: VerifySession) -> tuple[VerifyReport, float]:
+        """The verdicts, and what else the flags ask for; the --timeout in seconds."""
+        arguments = self.arguments
         budget = float(session.rulings[0].settings["timeout"].value)
+        if not (arguments.wait or arguments.check_runnable or arguments.add_tag or arguments.tag_best):
+            return compose.verify_report(session), budget
+        from git_clearml.report import verify_steps
+
+        options = self._tag_options()
+        verify_steps.check_possible(session, options, check_runnable=arguments.check_runnable)
         report = compose.verify_report(session)
         if arguments.wait and report.outcome is Outcome.PENDING:
-            verify_report.announce(call, report, budget)
-            report = _wait(session, report, console)
+            self._announce(report, budget)
+            report = verify_steps.wait_while_pending(session, report, self.console.progress)
         if arguments.check_runnable:
-            report = _with_check(session, report, call)
-        if arguments.add_tag and report.outcome is Outcome.VERIFIED and report.status == 0:
-            report = _tag(session, report, arguments, console)
+            report = self._with_check(session, report)
+        report = verify_steps.add_tag(session, report, options)
         if arguments.tag_best:
-            report = compose.with_comparison(report, _settled(session, report, call))
-        return *verify_report.with_sections(session, report, call), budget
-    finally:
-        session.close()
+            comparison = verify_steps.compare_with_best(session, report, options, os.environ)
+            report = compose.with_comparison(report, comparison)
+        return report, budget
 
+    def _tag_options(self) -> TagOptions:
+        from git_clearml.report.verify_steps import TagOptions
 
-def _check(session: VerifySession, arguments: argparse.Namespace) -> None:
-    """Raises UsageError, before any server is asked, for what can never be done."""
-    for one, given in (("--tag-best", arguments.tag_best), ("--check-runnable", arguments.check_runnable)):
-        if given and len(session.commits) != 1:
-            raise UsageError(f"{one} wants one commit", "run it for each of them")
-    flag = "--add-tag" if arguments.add_tag else "--tag-best" if arguments.tag_best else ""
-    if not flag:
-        return
-    if arguments.tag_best:
-        from git_clearml.report import best_tag
-
-        best_tag.check(session.rulings[0].policy)
-    try:
-        _taggable(session, flag)
-    except CannotDecide:
-        return  # the report will say it
-
-
-def _with_check(session: VerifySession, report: VerifyReport, call: Call) -> VerifyReport:
-    """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
-    from git_clearml.agent.model import CheckOutcome
-    from git_clearml.commands import check_runnable
-
-    verdict = report.verdicts[0]
-    if verdict.outcome is not Outcome.VERIFIED and not verdict.needs_check:
-        return replace(
-            report, notes=(*report.notes, f"check-runnable was left out: the commit is {report.outcome.value}")
+        arguments = self.arguments
+        pushes_to_base = self.job.is_push_to_base if self.job else None
+        return TagOptions(
+            arguments.add_tag or "", arguments.tag_best, arguments.tag_unmerged, pushes_to_base, arguments.dry_run
         )
-    if call.arguments.dry_run:
-        return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
-    console, commit, options = call.console, session.commits[0].commit, check_runnable.of_job(call.job)
-    check = check_runnable.checked(session.repository, commit, session.rulings[0], options, console)
-    if check.outcome is CheckOutcome.INTERRUPTED:
-        check_runnable.warn(check, console)
-        raise Interrupted(check.status)
-    if check.status == 0 and verdict.needs_check:
-        session.renew()
-        report = compose.verify_report(session)
-    return compose.with_check(report, check)
 
+    def _with_check(self, session: VerifySession, report: VerifyReport) -> VerifyReport:
+        """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""
+        from git_clearml.agent.model import CheckOutcome
+        from git_clearml.commands import check_runnable
 
-def _taggable(session: VerifySession, flag: str) -> list[TaggableEvidence]:
-    """The evidence sources that the policies name. Raises UsageError where one of them has no tags."""
-    sources = [session.source(kind) for kind in dict.fromkeys(ruling.policy.evidence for ruling in session.rulings)]
-    taggable = [source for source in sources if isinstance(source, TaggableEvidence)]
-    if len(taggable) < len(sources):
-        raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
-    return taggable
-
-
-def _settled(session: VerifySession, report: VerifyReport, call: Call) -> Comparison:
-    """How the model stands; moves the best tag where it may."""
-    from git_clearml.report import best_tag, compare
-
-    verdict, policy = report.verdicts[0], session.rulings[0].policy
-    if verdict.task is None:
-        return replace(compare.without_task(verdict, policy.best), status=report.status)
-    if report.check and report.check.status:
-        note = f"no tag is moved: the remote check is {report.check.outcome.value}"
-        comparison = best_tag.compared(session.source(policy.evidence), verdict, policy)
-        return replace(comparison, notes=(*comparison.notes, note))
-    may_write, why_not = best_tag.may_write(
-        call.job.is_push_to_base if call.job else None, os.environ, unmerged=call.arguments.tag_unmerged
-    )
-    dry_run = call.arguments.dry_run
-    try:
-        source = session.source(policy.evidence)
-        source.renew()
-        return best_tag.move_best_tag(source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=dry_run)
-    except CannotDecide as error:
-        return best_tag.undecided(verdict, policy, error)
-
-
-def _wait(session: VerifySession, report: VerifyReport, console: Console) -> VerifyReport:
-    """Asks again while the answer is pending, for as long as --wait-timeout says."""
-    timeout = float(session.rulings[0].settings["wait-timeout"].value)
-    started = time.monotonic()
-    polls = iter(_POLLS)
-    pause = 0.0
-    while report.outcome is Outcome.PENDING:
-        waited = time.monotonic() - started
-        pause = next(polls, pause)
-        if waited >= timeout:
-            note = f"still pending after {timeout:g} s (--wait-timeout)"
+        verdict = report.verdicts[0]
+        if verdict.outcome is not Outcome.VERIFIED and not verdict.needs_check:
+            note = f"check-runnable was left out: the commit is {report.outcome.value}"
             return replace(report, notes=(*report.notes, note))
-        near = next((one.near_misses[0] for one in report.verdicts if one.outcome is Outcome.PENDING), None)
-        word = near.reasons[0].message if near else "pending"
-        console.progress(f"waiting, {waited:.0f} s: {word}")
-        time.sleep(min(pause, max(0.05, timeout - waited)))
-        session.renew()
-        report = compose.verify_report(session)
-    return report
+        if self.arguments.dry_run:
+            return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
+        options = check_runnable.of_job(self.job)
+        commit = session.commits[0].commit
+        check = check_runnable.checked(session.repository, commit, session.rulings[0], options, self.console)
+        if check.outcome is CheckOutcome.INTERRUPTED:
+            check_runnable.warn(check, self.console)
+            raise Interrupted(check.status)
+        if check.status == 0 and verdict.needs_check:
+            session.renew()
+            report = compose.verify_report(session)
+        return compose.with_check(report, check)
+
+    def _with_sections(self, session: VerifySession, report: VerifyReport) -> tuple[VerifyReport, list[Section]]:
+        """The report and what stands below it on a page; without our secrets where others will read it."""
+        if self.job is None and not self.arguments.comment:
+            return report, []
+        from git_clearml.base import secrets as redaction
+        from git_clearml.render import sections
+
+        report = redaction.struck(report, redaction.secrets_in(os.environ))
+        shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
+        if self.arguments.comment:
+            base = self.job.base if self.job else ""
+            shown += sections.of_metrics(session, report, environment=os.environ, warn=self.console.warn, base=base)
+        return report, shown
+
+    def _announce(self, report: VerifyReport, budget: float) -> None:
+        """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
+        if self.arguments.comment and not self.arguments.dry_run:
+            try:
+                self._publish(report, (), budget)
+            except Error as error:
+                self.console.warn(error.message)
+
+    def _publish(self, report: VerifyReport, sections: Sequence[Section], budget: float) -> CommentResult:
+        """Puts the report on the pull request. Raises UsageError and PublishFailed."""
+        from git_clearml.forge import comment
+        from git_clearml.forge.connect import Workplace
+
+        options = comment.CommentOptions(dry_run=self.arguments.dry_run, budget=budget or comment.BUDGET)
+        workplace = Workplace(self.job, self.repository, os.environ, self.console.log)
+        return comment.publish(workplace, report, sections, options)
+
+    def _tell_job(
+        self, report: VerifyReport, sections: Sequence[Section], comment: CommentResult | None
+    ) -> VerifyReport:
+        """Tells the CI job; the report, with what went wrong meanwhile."""
+        if self.job is None or self.arguments.dry_run:
+            return report
+        from git_clearml.forge import job_report
+
+        result = job_report.VerifyResult(report, tuple(sections), comment)
+        try:
+            job_report.tell(self.job, result, environment=os.environ, command=self.console.command)
+        except PublishFailed as error:
+            return compose.with_problem(report, error)
+        return report
 
 
-def _tag(session: VerifySession, report: VerifyReport, arguments: argparse.Namespace, console: Console) -> VerifyReport:
-    """Tags the accepted tasks in one call, and says so; --dry-run only says it."""
-    tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
-    what = f"tag {arguments.add_tag!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
-    if arguments.dry_run:
-        return replace(report, notes=(*report.notes, f"would put {what}"))
-    try:
-        for source in _taggable(session, "--add-tag"):
-            source.renew()
-            source.tag(tasks, arguments.add_tag)
-    except CannotDecide as error:
-        failure = PublishFailed(f"verified, but not tagged: {error.message}", error.hint)
-        console.log(f"tagging failed: {error.code}")
-        problem = Problem(failure.code, failure.message, failure.hint)
-        return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
-    return replace(report, notes=(*report.notes, f"put {what}"))
+def _show(report: VerifyReport, form: str, console: Console) -> None:
+    """The report in the wanted form on stdout, its problems on stderr."""
+    from git_clearml.render import verify as view
+
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if report.check:
+        from git_clearml.commands import check_runnable
+
+        check_runnable.warn(report.check, console)
+    if report.comment:
+        where = f": {report.comment.url}" if report.comment.url else ""
+        console.say(f"git clearml: comment {report.comment.action}{where}")
+    if form == "json":
+        from git_clearml.render import json as json_view
+
+        console.document(json_view.verify(report))
+    elif form == "markdown":
+        console.product(view.page(report, "markdown"))
+    elif not (console.quiet and view.is_silent(report)):
+        console.product(view.page(report, "text", colour=console.colour))

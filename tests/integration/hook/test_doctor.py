@@ -133,7 +133,7 @@ def test_pre_commit_alone_hides_refs(yard: Yard) -> None:
     yard.repo.write({".pre-commit-config.yaml": "repos: []\n"})
     is_so(yard, "hook", "failed", "does not run clearml-verify")
     yard.repo.write({".pre-commit-config.yaml": CONFIGURED})
-    is_so(yard, "hook", "warning", "one ref of a push and none that the remote has", "git clearml install")
+    is_so(yard, "hook", "warning", "one ref of a push, and none that the remote has", "git clearml install")
     yard.repo.policy('protect = ["main"]')
     is_so(yard, "hook", "failed", "the policy names protected refs", "git clearml install")
 

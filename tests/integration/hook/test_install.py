@@ -171,7 +171,7 @@ def test_hooks_of_a_template(yard: Yard, tmp_path: Path) -> None:
     yard.repo.git("clone", "--quiet", str(yard.remote.path), str(tmp_path / "clone"))
     clone = Repo(tmp_path / "clone")
     clone.commit("more")
-    assert "is installed already" in yard.command("install", cwd=clone.path).err
+    assert "is already installed" in yard.command("install", cwd=clone.path).err
     gates(yard, clone)
 
 
@@ -290,7 +290,7 @@ def test_ours_replaced_by_a_stranger_who_is_not_lost(repo: Repo) -> None:
 def test_twice_changes_nothing(repo: Repo) -> None:
     call(repo, "install")
     before = (hooks(repo) / "pre-push").stat()
-    assert "is installed already" in call(repo, "install").err
+    assert "is already installed" in call(repo, "install").err
     assert (hooks(repo) / "pre-push").stat() == before
     assert call(repo, "install", "--quiet").err == ""
     call(repo, "uninstall")

@@ -273,7 +273,7 @@ def test_pre_commit_was_first_and_the_advice_is_followed(yard: Yard) -> None:
 def test_ours_was_first(bare_yard: Yard) -> None:
     bare_yard.install()
     pre_commit(bare_yard, "install", "--hook-type", "pre-push")
-    assert "installed already" in bare_yard.command("install").err
+    assert "already installed" in bare_yard.command("install").err
     sees_every_ref(bare_yard)
     pre_commit(bare_yard, "uninstall", "--hook-type", "pre-push")
     assert owner.read_hook(bare_yard.hook).current

@@ -1,0 +1,118 @@
+"""What `verify` does besides judging: waits for a verdict, tags the accepted tasks, moves the best tag."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from git_clearml.errors import CannotDecide, PublishFailed, UsageError
+from git_clearml.model import Problem
+from git_clearml.report import best_tag, compare, compose
+from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.verdict.evidence import TaggableEvidence
+from git_clearml.verdict.model import Outcome
+from git_clearml.verdict.session import VerifySession
+
+_POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the questions while waiting; the last one repeats
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """What to tag: `add` is a tag for the accepted tasks ("" for none), `best` gives the best tag to the best.
+
+    `pushes_to_base` is of the CI job, None outside of one; `unmerged` lets a job move the best tag before the merge.
+    """
+
+    add: str = ""
+    best: bool = False
+    unmerged: bool = False
+    pushes_to_base: bool | None = None
+    dry_run: bool = False
+
+
+def check_possible(session: VerifySession, options: TagOptions, *, check_runnable: bool) -> None:
+    """Raises UsageError, before any server is asked, for what can never be done."""
+    for flag, given in (("--tag-best", options.best), ("--check-runnable", check_runnable)):
+        if given and len(session.commits) != 1:
+            raise UsageError(f"{flag} takes one commit", "run it for each of them")
+    flag = "--add-tag" if options.add else "--tag-best" if options.best else ""
+    if not flag:
+        return
+    if options.best:
+        best_tag.check(session.rulings[0].policy)
+    try:
+        _taggable(session, flag)
+    except CannotDecide:
+        return  # the report will say it
+
+
+def wait_while_pending(session: VerifySession, report: VerifyReport, progress: Callable[[str], None]) -> VerifyReport:
+    """Asks again while the answer is pending, for as long as --wait-timeout says."""
+    timeout = float(session.rulings[0].settings["wait-timeout"].value)
+    started = time.monotonic()
+    polls = iter(_POLLS)
+    pause = 0.0
+    while report.outcome is Outcome.PENDING:
+        waited = time.monotonic() - started
+        pause = next(polls, pause)
+        if waited >= timeout:
+            note = f"still pending after {timeout:g} s (--wait-timeout)"
+            return replace(report, notes=(*report.notes, note))
+        pending = [verdict for verdict in report.verdicts if verdict.outcome is Outcome.PENDING]
+        nearest = pending[0].near_misses[0] if pending and pending[0].near_misses else None
+        progress(f"waiting, {waited:.0f} s: {nearest.reasons[0].message if nearest else 'pending'}")
+        time.sleep(min(pause, max(0.05, timeout - waited)))
+        session.renew()
+        report = compose.verify_report(session)
+    return report
+
+
+def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -> VerifyReport:
+    """Tags the accepted tasks in one call, when every commit is verified; a dry run only says so."""
+    if not options.add or report.outcome is not Outcome.VERIFIED or report.status != 0:
+        return report
+    tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
+    what = f"tag {options.add!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
+    if options.dry_run:
+        return replace(report, notes=(*report.notes, f"would put {what}"))
+    try:
+        for source in _taggable(session, "--add-tag"):
+            source.renew()
+            source.tag(tasks, options.add)
+    except CannotDecide as error:
+        failure = PublishFailed(f"verified, but not tagged: {error.message}", error.hint)
+        problem = Problem(failure.code, failure.message, failure.hint)
+        return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
+    return replace(report, notes=(*report.notes, f"put {what}"))
+
+
+def compare_with_best(
+    session: VerifySession, report: VerifyReport, options: TagOptions, environment: Mapping[str, str]
+) -> Comparison:
+    """How the model of the only commit compares with the best one; moves the best tag where it may."""
+    verdict, policy = report.verdicts[0], session.rulings[0].policy
+    if verdict.task is None:
+        return replace(compare.without_task(verdict, policy.best), status=report.status)
+    if report.check and report.check.status:
+        note = f"no tag is moved: the remote check is {report.check.outcome.value}"
+        comparison = best_tag.compared(session.source(policy.evidence), verdict, policy)
+        return replace(comparison, notes=(*comparison.notes, note))
+    may_write, why_not = best_tag.may_write(options.pushes_to_base, environment, unmerged=options.unmerged)
+    try:
+        source = session.source(policy.evidence)
+        source.renew()
+        return best_tag.move_best_tag(
+            source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=options.dry_run
+        )
+    except CannotDecide as error:
+        return best_tag.undecided(verdict, policy, error)
+
+
+def _taggable(session: VerifySession, flag: str) -> list[TaggableEvidence]:
+    """The evidence sources that the policies name. Raises UsageError where one of them has no tags."""
+    sources = [session.source(kind) for kind in dict.fromkeys(ruling.policy.evidence for ruling in session.rulings)]
+    taggable = [source for source in sources if isinstance(source, TaggableEvidence)]
+    if len(taggable) < len(sources):
+        raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
+    return taggable
