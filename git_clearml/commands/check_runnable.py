@@ -17,6 +17,7 @@ from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import SIDE_REFS
 from git_clearml.clearml import tasks
 from git_clearml.clearml.connect import connect
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
@@ -42,10 +43,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Launches the commit on a queue, waits until it reports something, aborts it and cleans up.",
         allow_abbrev=False,
     )
-    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+    options.add_rev(parser)
     add_flags(parser)
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be launched, and launch nothing")
+    options.add_format(parser)
+    options.add_dry_run(parser, "say what would be launched, and launch nothing")
     return parser
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Judges a commit and posts the verdict and the task's metrics on its pull request.",
         allow_abbrev=False,
     )
-    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+    options.add_rev(parser)
     parser.add_argument("--pr", type=int, default=0, metavar="N", help="the pull request (default: the commit's)")
     parser.add_argument("--label", default="verify", metavar="NAME", help="tells several comments apart")
     parser.add_argument(
@@ -36,8 +37,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--mode", choices=("update", "new"), default="update", help="one comment, or one for each report"
     )
     parser.add_argument("--status", action="store_true", help="set a commit status too")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for judging (default: 30) and posting (120)")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be posted, and do not post it")
+    options.add_timeout(parser, "for judging (default: 30) and posting (120)")
+    options.add_dry_run(parser, "say what would be posted, and do not post it")
     return parser
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, joined
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, PublishFailed
 from git_clearml.forge import context as ci_context
 from git_clearml.forge.job import Job
@@ -34,19 +35,17 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Compares a metric of a commit's task with that of the best task, the one that bears the best tag.",
         allow_abbrev=False,
     )
-    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
-    parser.add_argument("--project", metavar="NAME", help="tasks of this project and its sub-projects count")
-    parser.add_argument("--task-name", metavar="NAME", help="tasks of exactly this name count")
+    options.add_rev(parser)
+    options.add_which_tasks(parser)
     parser.add_argument("--metric", metavar="TITLE/SERIES", help="the deciding metric")
     parser.add_argument("--direction", choices=("max", "min"), help="which way is better")
     parser.add_argument("--value", choices=("last", "min", "max"), help="which of the metric's values")
     parser.add_argument("--tolerance", metavar="N", help="how much worse still passes: a number, or N%% of the best")
     parser.add_argument("--tag", metavar="NAME", help="the tag that the best task bears")
-    parser.add_argument("--tag-best", action="store_true", help="give this task the best tag if it is the best")
-    parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what --tag-best would do, and do not do it")
+    options.add_best_tag(parser)
+    options.add_timeout(parser)
+    options.add_format(parser)
+    options.add_dry_run(parser, "say what --tag-best would do, and do not do it")
     return parser
 
 

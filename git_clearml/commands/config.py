@@ -8,6 +8,7 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.clearml import config as clearml_conf
+from git_clearml.commands import options
 from git_clearml.errors import Error, NotARepository, UnknownRevision
 from git_clearml.git.repository import Repository
 from git_clearml.render import config as view
@@ -24,7 +25,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Prints every setting with its value and origin. Policy is read from HEAD's pyproject.toml.",
         allow_abbrev=False,
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    options.add_format(parser, "text", "json")
     return parser
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.commands import options
 from git_clearml.errors import Error
 
 _BUDGET = 10.0  # seconds for the server's answer
@@ -22,7 +23,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Looks at the hook, at what runs beside it, and at the server. Changes nothing.",
         allow_abbrev=False,
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    options.add_format(parser, "text", "json")
     return parser
 
 

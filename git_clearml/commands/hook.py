@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from git_clearml.base.console import Console
+from git_clearml.commands import options
 from git_clearml.errors import Error, UsageError
 from git_clearml.hook.ref_updates import Push, RefUpdate, from_pre_commit, parse_lines, updates_to_judge
 from git_clearml.hook.skip import read_skip
@@ -30,7 +31,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("name", choices=("pre-push",), help="which hook")
     parser.add_argument("remote", nargs="?", default="", help="the remote's name, or its URL")
     parser.add_argument("url", nargs="?", default="", help="the remote's URL")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 10)")
+    options.add_timeout(parser, "for all network calls (default: 10)")
     return parser
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as plans
 from git_clearml.hook import shipped, steps
@@ -22,7 +23,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--force", action="store_true", help="replace what is there instead of running it too")
     parser.add_argument("--manual", action="store_true", help="print what to paste into a hook of your own")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
+    options.add_dry_run(parser, "say what would be done")
     return parser
 
 
@@ -34,7 +35,7 @@ def add_uninstall_parser(commands: Any) -> argparse.ArgumentParser:
         description="Removes our pre-push hook and puts back what was there. Other hooks are not touched.",
         allow_abbrev=False,
     )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done")
+    options.add_dry_run(parser, "say what would be done")
     return parser
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.clearml.connect import connect
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
 from git_clearml.git import log as history
 from git_clearml.git.log import LogEntry
@@ -44,8 +45,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--sort", default="", metavar="TITLE/SERIES", help="order the commits by it, the best first")
     parser.add_argument("-n", "--max-count", type=int, metavar="N", help="show so many commits at most")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for each query (default: 30)")
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    options.add_timeout(parser, "for each query (default: 30)")
+    options.add_format(parser)
     parser.set_defaults(paths=[])  # what stands after `--`; the command line is cut there before it is parsed
     return parser
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import sanitize
-from git_clearml.commands import report
+from git_clearml.commands import options, report
 from git_clearml.errors import CannotDecide, Error, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
@@ -58,8 +58,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
     )
     parser.add_argument("--print", action="store_true", help="only print the address")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text; json opens nothing")
+    options.add_timeout(parser)
+    options.add_format(parser, "text", "json", note="; json opens nothing")
     return parser
 
 

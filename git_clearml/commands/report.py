@@ -10,6 +10,7 @@ from typing import Any
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import is_hash
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, UnknownRevision
 from git_clearml.forge import context as ci_context
 from git_clearml.forge.job import Job
@@ -43,8 +44,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--against", default=reports.BEST, metavar="best|<rev>|<task id>", help="compare with this (default: best)"
     )
     parser.add_argument("--all", action="store_true", help="show the :monitor: metrics too")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for all network calls (default: 30)")
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
+    options.add_timeout(parser)
+    options.add_format(parser)
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.record.model import RecordOptions
 
@@ -11,7 +12,7 @@ from git_clearml.record.model import RecordOptions
 def add(parser: argparse.ArgumentParser) -> None:
     """All flags but the command itself."""
     parser.add_argument("--allow-dirty", action="store_true", help="run with uncommitted changes; never verifies")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would run, and run nothing")
+    options.add_dry_run(parser, "say what would run, and run nothing")
     _of_queues(parser)
     _of_recording(parser)
 

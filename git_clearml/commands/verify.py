@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
+from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
@@ -36,8 +37,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits to judge (default: the CI job's, else HEAD)")
-    parser.add_argument("--project", metavar="NAME", help="tasks of this project and its sub-projects count")
-    parser.add_argument("--task-name", metavar="NAME", help="tasks of exactly this name count")
+    options.add_which_tasks(parser)
     parser.add_argument("--task", metavar="ID", help="only this task may count")
     parser.add_argument("--evidence", choices=("auto", "server", "offline"), help="where to look tasks up")
     parser.add_argument("--equivalence", choices=("commit", "tree", "paths"), help="which other commits' tasks count")
@@ -46,13 +46,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--on-unreachable", choices=("block", "warn"), help="when the server cannot be reached")
     parser.add_argument("--policy-from", metavar="<rev>", help="judge by the policy in this commit")
     parser.add_argument("--add-tag", metavar="TAG", help="tag the accepted tasks, when every commit is verified")
-    parser.add_argument("--tag-best", action="store_true", help="give the task the best tag if it is the best")
-    parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
+    options.add_best_tag(parser)
     parser.add_argument("--check-runnable", action="store_true", help="prove that it runs on an agent, if none has yet")
     parser.add_argument("--comment", action="store_true", help="put the report on the pull request")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for judging (default: 30) and posting (120)")
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default: text")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be written, and do not write it")
+    options.add_timeout(parser, "for judging (default: 30) and posting (120)")
+    options.add_format(parser)
+    options.add_dry_run(parser, "say what would be written, and do not write it")
     return parser
 
 

@@ -1,0 +1,38 @@
+"""The flags that several commands have, each worded once."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_rev(parser: argparse.ArgumentParser) -> None:
+    """The commit to judge, "" for the one that applies."""
+    parser.add_argument("rev", nargs="?", default="", metavar="<rev>", help="commit (default: the CI job's, else HEAD)")
+
+
+def add_which_tasks(parser: argparse.ArgumentParser) -> None:
+    """Which tasks count."""
+    parser.add_argument("--project", metavar="NAME", help="tasks of this project and its sub-projects count")
+    parser.add_argument("--task-name", metavar="NAME", help="tasks of exactly this name count")
+
+
+def add_best_tag(parser: argparse.ArgumentParser) -> None:
+    """Whether the best tag may move."""
+    parser.add_argument("--tag-best", action="store_true", help="give the task the best tag if it is the best")
+    parser.add_argument("--tag-unmerged", action="store_true", help="let --tag-best do so in CI before the merge")
+
+
+def add_timeout(parser: argparse.ArgumentParser, help_text: str = "for all network calls (default: 30)") -> None:
+    """The budget of the network, in seconds; None where the setting or the default applies."""
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help=help_text)
+
+
+def add_format(parser: argparse.ArgumentParser, *forms: str, note: str = "") -> None:
+    """How to print, by default as text; without `forms`: text, markdown or json."""
+    choices = forms or ("text", "markdown", "json")
+    parser.add_argument("--format", choices=choices, default="text", help=f"default: text{note}")
+
+
+def add_dry_run(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Only say what would be done."""
+    parser.add_argument("-n", "--dry-run", action="store_true", help=help_text)
