@@ -169,15 +169,14 @@ def _heed_termination() -> None:
 
 
 def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
-    """One line, and the path of a log with the traceback; what looks like a secret is struck from it."""
+    """One line, and the path of a log with the traceback; without the secrets."""
     import platform
     import tempfile
     import traceback
 
-    text = "".join(traceback.format_exception(bug))
-    for name, value in os.environ.items():
-        if any(word in name.upper() for word in ("KEY", "SECRET", "TOKEN", "PASSWORD")) and len(value) >= 4:
-            text = text.replace(value, "***")
+    from git_clearml.clearml.secrets import known_secrets
+
+    text = known_secrets(os.environ).redact("".join(traceback.format_exception(bug)))
     with tempfile.NamedTemporaryFile("w", prefix="git-clearml-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         log.write(f"command: {words[:1]}\n\n{text}")

@@ -46,7 +46,7 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
     except CannotDecide as error:
         return _hinted(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
-        message, reason = api.server.redact(watch.seen.message), api.server.redact(watch.seen.reason)
+        message, reason = api.server.secrets.redact(watch.seen.message), api.server.secrets.redact(watch.seen.reason)
         cause = log.classify(lines, status_message=message, status_reason=reason)
         sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
         check = replace(check, cause=cause.code, sentence=sentence)
@@ -61,7 +61,7 @@ def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str
         waited += _EVERY
         api.renew()
         lines = tasks.console(api, check.task)
-    return [api.server.redact(line) for line in lines]
+    return [api.server.secrets.redact(line) for line in lines]
 
 
 def _hinted(check: Check) -> Check:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from git_clearml.base.sanitize import sanitize
+from git_clearml.base.secrets import without_users
 
 _LONGEST = 4000  # characters of a line that are looked at
 _QUOTED = 160  # characters of a log line in a sentence
@@ -244,7 +245,6 @@ def _exceptions(lines: Sequence[str]) -> Iterator[str]:
 
 # Lines, as they come and as they are shown.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s/]+@")
 _CONFIGURATION = ("Using custom configuration file from ", "Current configuration (clearml_agent")
 _AFTER_CONFIGURATION = ("Executing task id [", "clearml_agent: ", "Task failed: ", "INFO: ")
 _SETTING = re.compile(r"(?:agent|api|sdk|environment|files)\.\S+ =")
@@ -285,11 +285,11 @@ def _bar(line: str) -> str:
 def _shown(line: str, width: int) -> str:
     text = line.expandtabs(4)
     indent = min(len(text) - len(text.lstrip()), width // 4)
-    return (" " * indent + sanitize(_USER.sub(r"\1", text.strip()), max(width - indent, 1))).rstrip()
+    return (" " * indent + sanitize(without_users(text.strip()), max(width - indent, 1))).rstrip()
 
 
 def _quoted(line: str) -> str:
-    return sanitize(_USER.sub(r"\1", line.strip()), _QUOTED)
+    return sanitize(without_users(line.strip()), _QUOTED)
 
 
 def _and(sentence: str, detail: str) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from git_clearml.agent import log
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.watch import RunEnd
-from git_clearml.base import secrets
+from git_clearml.base.secrets import Secrets
 from git_clearml.clearml import results, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Result
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import CannotDecide
 
 _SUMMARY = re.compile(r"=+ (.*\b(?:passed|failed|errors?|skipped|no tests ran)\b.*) =+")
@@ -64,12 +65,13 @@ def _console(api: ClearML, task: str, environment: Mapping[str, str]) -> list[st
         lines = tasks.console(api, task)
     except CannotDecide:
         return []
-    return [without_secrets(line, api, environment) for line in lines]
+    secrets = secrets_of(api, environment)
+    return [secrets.redact(line) for line in lines]
 
 
-def without_secrets(text: str, api: ClearML, environment: Mapping[str, str]) -> str:
-    """Text of a log without our credentials, wherever they come from, and the secrets of our environment."""
-    return secrets.struck(api.server.redact(text), secrets.secrets_in(environment))
+def secrets_of(api: ClearML, environment: Mapping[str, str]) -> Secrets:
+    """What must not be shown of a task's log: our credentials, wherever they come from, and all other secrets here."""
+    return api.server.secrets | known_secrets(environment)
 
 
 def test_summary(lines: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ class ClearML:
         meta = document.get("meta") if isinstance(document, dict) else None
         meta = meta if isinstance(meta, dict) else {}
         code = meta.get("result_code") if isinstance(meta.get("result_code"), int) else reply.status
-        reason = self.server.redact(str(meta.get("result_msg", "")))[:200]
+        reason = self.server.secrets.redact(str(meta.get("result_msg", "")))[:200]
         if reply.status == 401 or code == 401:
             raise Unauthorized(f"{api} does not accept the credentials", _CHECK_KEYS)
         if reply.status == 403 or code == 403:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadSetting, NotConfigured
 
 LOGIN_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
@@ -32,19 +33,9 @@ class Server:
     origin: str = "environment"
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must stand in no output, longest first: the credentials, base64 of HTTP Basic included."""
-        from base64 import b64encode
-
-        pair = b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
-        found = [one for one in (self.access_key, self.secret_key, pair.rstrip("=")) if len(one) >= 4]
-        return tuple(sorted(found, key=len, reverse=True))
-
-    def redact(self, text: str) -> str:
-        """The text without the credentials, should they stand in it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+    def secrets(self) -> Secrets:
+        """The credentials, base64 of HTTP Basic included."""
+        return Secrets.of_credentials(self.access_key, self.secret_key)
 
 
 def read_server(environment: Mapping[str, str]) -> Server | None:

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from git_clearml.base import secrets as redaction
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.base.secrets import without_credentials
+from git_clearml.base.secrets import redact_parameters, without_credentials
 from git_clearml.clearml import query
 from git_clearml.clearml import response as answers
 from git_clearml.clearml.client import ClearML
@@ -89,11 +88,11 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
         url=f"{api.server.web}/projects/{where}/experiments/{identity}/output/log",
         commit=answers.text(answers.part(document, "script"), "version_num"),
         completed=answers.text(document, "completed"),
-        parameters=_parameters(answers.part(document, "hyperparams")),
+        parameters=redact_parameters(_parameters(answers.part(document, "hyperparams"))),
         metrics=answers.metrics(document),
         artifacts=tuple(sorted(artifacts, key=lambda one: (one.kind, one.name, one.uri))),
     )
-    return replace(redaction.struck(found, api.server.secrets), task=found.task, commit=found.commit)
+    return replace(api.server.secrets.redact(found), task=found.task, commit=found.commit)
 
 
 def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -112,10 +112,10 @@ def _check(
 
 def _told(job: Job, check: Check, console: Console) -> Check:
     """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
-    from git_clearml.base import secrets as redaction
+    from git_clearml.clearml.secrets import known_secrets
     from git_clearml.forge import job_report
 
-    check = redaction.struck(check, redaction.secrets_in(os.environ))
+    check = known_secrets(os.environ).redact(check)
     try:
         job_report.tell(job, check, environment=os.environ, command=console.command)
     except PublishFailed as error:

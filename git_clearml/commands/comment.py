@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
-    from git_clearml.base import secrets as redaction
+    from git_clearml.clearml.secrets import known_secrets
     from git_clearml.forge import comment, current_job, job_report
     from git_clearml.forge.connect import Workplace
     from git_clearml.git.repository import Repository
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     workplace = Workplace(current_job.detect(os.environ), repository, os.environ, console.log)
     report, sections, timeout = _judged(workplace, arguments, console)
     options = replace(options, budget=timeout or comment.BUDGET)
-    report = redaction.struck(report, redaction.secrets_in(os.environ))
+    report = known_secrets(os.environ).redact(report)
     _print(report, sections, options, console)
     result, failure = None, None
     try:
@@ -126,11 +126,11 @@ def _judged(
 def _print(report: VerifyReport, sections: list[Section], options: CommentOptions, console: Console) -> None:
     """The verdict on stdout, what kept us from it on stderr; with --dry-run the comment's body."""
     if options.dry_run:
-        from git_clearml.base import secrets as redaction
+        from git_clearml.clearml.secrets import known_secrets
         from git_clearml.render.comment import Page, comment
 
         page = Page(report, options.label, tuple(sections), apart=options.apart)
-        console.product(Safe(redaction.struck_markdown(comment(page), redaction.secrets_in(os.environ))))
+        console.product(Safe(known_secrets(os.environ).redact_markdown(comment(page))))
         return
     from git_clearml.render import text
 

@@ -96,11 +96,11 @@ def _told(
     job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
 ) -> tuple[Comparison, VerifyReport]:
     """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
-    from git_clearml.base import secrets as redaction
+    from git_clearml.clearml.secrets import known_secrets
     from git_clearml.forge import job_report
 
-    secrets = redaction.secrets_in(os.environ)
-    comparison, report = redaction.struck(comparison, secrets), redaction.struck(report, secrets)
+    secrets = known_secrets(os.environ)
+    comparison, report = secrets.redact(comparison), secrets.redact(report)
     if dry_run:
         return comparison, report
     try:

@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     finally:
         session.close()
     if job is not None:
-        from git_clearml.base import secrets as redaction
+        from git_clearml.clearml.secrets import known_secrets
 
-        secrets = redaction.secrets_in(os.environ)
-        report, verdict = redaction.struck(report, secrets), redaction.struck(verdict, secrets)
+        secrets = known_secrets(os.environ)
+        report, verdict = secrets.redact(report), secrets.redact(verdict)
     hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
     told = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
     _print(report, told, arguments.format, console)

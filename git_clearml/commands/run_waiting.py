@@ -173,7 +173,7 @@ def _print_log(call: Call, tail: Tail) -> None:
     except CannotDecide:
         return  # the next poll tells whether the server is unavailable
     if lines:
-        call.console.product(Safe(queue_end.without_secrets(view.log_lines(lines), call.api, os.environ)))
+        call.console.product(Safe(queue_end.secrets_of(call.api, os.environ).redact(view.log_lines(lines))))
 
 
 def _interrupted(call: Call, awaited: Awaited) -> None:

@@ -181,10 +181,10 @@ class _Verify:
         """The report and what stands below it on a page; without our secrets where others will read it."""
         if self.job is None and not self.arguments.comment:
             return report, []
-        from git_clearml.base import secrets as redaction
+        from git_clearml.clearml.secrets import known_secrets
         from git_clearml.render import sections
 
-        report = redaction.struck(report, redaction.secrets_in(os.environ))
+        report = known_secrets(os.environ).redact(report)
         shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
         if self.arguments.comment:
             base = self.job.base if self.job else ""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from git_clearml.base import secrets as redaction
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
 from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
@@ -99,14 +99,14 @@ class _CommentPublisher:
     ) -> None:
         self._forge, self._job, self._options = forge, workplace.job, options
         self._by_hand = workplace.job is None and not sources.in_ci(workplace.environment)
-        self._secrets = redaction.secrets_in(workplace.environment)
-        self._report = redaction.struck(report, self._secrets)
+        self._secrets = known_secrets(workplace.environment)
+        self._report = self._secrets.redact(report)
         self._sections = tuple(self._without_secrets(section) for section in sections)
         head = workplace.job.head if workplace.job else ""
         self._commit = report.verdicts[0].commit if report.verdicts else head
 
     def _without_secrets(self, section: Section) -> Section:
-        return lambda limit: redaction.struck_markdown(section(limit), self._secrets)
+        return lambda limit: self._secrets.redact_markdown(section(limit))
 
     def run(self) -> CommentResult:
         """What became of the comment. Raises CannotDecide and UsageError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from git_clearml.base import secrets as redaction
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.forge.api import FileAt, Forge
 from git_clearml.forge.github import GitHub
@@ -41,7 +41,7 @@ def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
     token = next((environment[key] for key in TOKENS if environment.get(key)), "")
     if not token:
         raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
-    secrets = redaction.secrets_in(environment)
+    secrets = known_secrets(environment)
     return GitHub(
         name, token, api=api, budget=budget, secrets=secrets, log=workplace.log, clock=workplace.clock or Clock()
     )

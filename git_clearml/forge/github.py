@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
 from git_clearml.forge.github_errors import CHECK_API, READ_SECONDS, Explainer, NoSuchCommit, Operation
@@ -40,7 +41,7 @@ class GitHub:
         *,
         api: str,
         budget: float,
-        secrets: Sequence[str] = (),
+        secrets: Secrets | None = None,
         log: Callable[[str], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
@@ -50,7 +51,9 @@ class GitHub:
             raise NotConfigured(
                 f"invalid GITHUB_API_URL: not a URL: {api[:80]!r}", "for instance https://api.github.com"
             )
-        self._calls = GitHubCalls(Explainer(api, (*secrets, token)), budget, clock or Clock(), log)
+        self._calls = GitHubCalls(
+            Explainer(api, (secrets or Secrets()) | Secrets([token])), budget, clock or Clock(), log
+        )
         self._github = Github(
             auth=Auth.Token(token),
             base_url=api.rstrip("/"),

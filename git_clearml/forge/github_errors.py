@@ -5,11 +5,10 @@ Rate limits: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.base import secrets as redaction
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, TimedOut, Unauthorized, Unreachable
 from git_clearml.forge.api import NotFound
 
@@ -49,7 +48,7 @@ class Explainer:
     """Explains errors of one API. None of the `secrets` gets into an explanation, should GitHub repeat one."""
 
     api: str
-    secrets: Sequence[str]
+    secrets: Secrets
 
     def explain(self, error: Exception, operation: Operation) -> CannotDecide:
         """What went wrong. What neither GitHub nor the network can have caused is a bug: raised as it is.
@@ -98,7 +97,7 @@ class Explainer:
         """GitHub's own words."""
         message = data.get("message") if isinstance(data, dict) else None
         text = message if isinstance(message, str) and message else "no reason given"
-        return " ".join(redaction.struck(text, self.secrets).split())[:200]
+        return " ".join(self.secrets.redact(text).split())[:200]
 
 
 def _limited(seconds: float | None) -> CannotDecide:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import Check
-from git_clearml.base import secrets as redaction
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem, Task
@@ -68,8 +68,8 @@ def tell(
     """
     if job is None or job.provider is not Provider.GITHUB:
         return
-    secrets = redaction.secrets_in(environment)
-    result = redaction.struck(result, secrets)  # before any text is cut
+    secrets = known_secrets(environment)
+    result = secrets.redact(result)  # before any text is cut
     if isinstance(result, VerifyResult):
         report = _of_verify(job, result)
     elif isinstance(result, ComparisonResult):
@@ -83,7 +83,7 @@ def tell(
     try:
         outputs.write_outputs(environment, report.outputs)
     finally:
-        outputs.write_summary(environment, redaction.struck_markdown(report.summary, secrets))
+        outputs.write_summary(environment, secrets.redact_markdown(report.summary))
 
 
 def _of_verify(job: Job, result: VerifyResult) -> JobReport:

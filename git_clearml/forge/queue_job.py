@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from git_clearml.agent.queue_end import QueueEnd
-from git_clearml.base import secrets
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.render import queue_run
 from git_clearml.report.model import MetricsReport
@@ -31,4 +31,4 @@ def tell_end(ended: QueueEnd, report: MetricsReport, environment: Mapping[str, s
     }
     outputs.write_outputs(environment, values)
     summary = queue_run.markdown(ended, report)
-    outputs.write_summary(environment, secrets.struck_markdown(summary, secrets.secrets_in(environment)))
+    outputs.write_summary(environment, known_secrets(environment).redact_markdown(summary))

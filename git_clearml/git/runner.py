@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -21,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from git_clearml.base.secrets import without_users
 from git_clearml.errors import CannotDecide, NotARepository, TimedOut
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ DAMAGED = "git fsck tells whether the repository is sound"
 _BLOCK = 65_536  # bytes read at once
 _PAUSE = 0.05  # seconds between two looks whether git has ended, where a process that it left behind holds its pipes
 _GRACE = 1.0  # seconds that git has to end by itself, and to remove its lock files
-_PASSWORD = re.compile(r"//[^/\s'\"]*@")
 _NOISE = ("To ", "hint:", "error: failed to push some refs", "warning: lazy fetching disabled")
 
 # What gets pushed is the real object, whatever `git replace` says; and reading takes no lock from the user's git.
@@ -105,7 +104,7 @@ def reason(stderr: str, status: int) -> str:
     errors = [line for line in telling or spoken if line.startswith(("fatal:", "error:"))]
     first = "".join((errors or telling)[:1])
     plain = first.removeprefix("fatal: ").removeprefix("error: ")
-    return _PASSWORD.sub("//", plain) or f"exit status {status}"
+    return without_users(plain) or f"exit status {status}"
 
 
 class Runner:
@@ -205,7 +204,7 @@ class GitStream:
     @property
     def stderr(self) -> str:
         """What git has said on stderr so far, without the credentials of any URL."""
-        return _PASSWORD.sub("//", decode(b"".join(self._stderr)))
+        return without_users(decode(b"".join(self._stderr)))
 
     def __iter__(self) -> Iterator[bytes]:
         stdout, stderr = self._process.stdout, self._process.stderr

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from git_clearml.base import secrets as redaction
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import Result
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.git import commit as commits
 from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.git.repository import Repository
@@ -75,10 +75,10 @@ def plan(
     destination = target or results_branch.find(
         repository, commit, remote=options.remote, branch=options.branch, timeout=options.timeout
     )
-    secrets = redaction.secrets_in(environment)
+    secrets = known_secrets(environment)
     return ResultsPlan(
         commit,
-        tuple(replace(redaction.struck(result, secrets), task=result.task, commit=result.commit) for result in results),
+        tuple(replace(secrets.redact(result), task=result.task, commit=result.commit) for result in results),
         destination,
         message(commit, commits.message_of(repository, commit), options),
         changes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from git_clearml.base import secrets as redaction
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import Interrupted, UsageError
 from git_clearml.git import commit as commits
 from git_clearml.git import remote as remotes
@@ -60,7 +60,7 @@ def record(
             _name_unpushed(repository, run.commit, target, warn)
             raise
         return
-    results = redaction.struck(run.results, redaction.secrets_in(environment))
+    results = known_secrets(environment).redact(run.results)
     is_new = notes.record(repository, run.commit, results)
     short = run.commit[:12]
     say(f"recorded in the note of {short}" if is_new else f"already recorded in the note of {short}")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from git_clearml.agent.model import Check
-from git_clearml.base import secrets as redaction
 from git_clearml.base.markdown import escape
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import CannotDecide
 from git_clearml.render import metrics
 from git_clearml.render.comment import Section
@@ -43,7 +43,7 @@ def of_metrics(
         warn(f"the metrics are left out: {error.message}")
         note = f"The metrics could not be read: {escape(error.message, 300)}"
         return [lambda _: note]
-    shown = redaction.struck(measured, redaction.secrets_in(environment))  # before names are cut to their limits
+    shown = known_secrets(environment).redact(measured)  # before names are cut to their limits
     return [lambda limit: metrics.report_markdown(shown, limit, fold=True)]
 
 

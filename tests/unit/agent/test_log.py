@@ -235,7 +235,7 @@ def test_neither_the_agents_configuration_nor_passwords_are_shown() -> None:
     shown = "\n".join(tail(sample("auth").lines, 500))
     assert "(repository='http://127.0.0.1:8090/project.git'" in shown
     assert tail(["see https://me:to/ken@host/x and ssh://git@host/y"]) == (
-        "see https://me:to/ken@host/x and ssh://host/y",
+        "see https://me:to/ken@host/x and ssh://git@host/y",
     )
     for text in ("https://me:secret@example.com/x", "ftp://secret@a@example.com"):
         for line in (f"clearml_agent: ERROR: {text}", f"cloning: {text}"):

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from git_clearml.base.sanitize import without_commands
-from git_clearml.base.secrets import secrets_in, struck, struck_markdown
 from git_clearml.errors import BadAnswer, Error, PublishFailed, UsageError
 from git_clearml.forge import outputs as ci_outputs
 from git_clearml.forge.current_job import detect
@@ -313,11 +312,3 @@ def test_nor_the_old_form_within_a_line(text: str) -> None:
 def test_other_text_is_left_alone() -> None:
     for text in ("https://a::b", "a::b", "## [x]", "# heading\n\n\n" * 5, ": a", "#[derive]"):
         assert without_commands(text) == text
-
-
-def test_secrets_are_struck_wherever_they_stand() -> None:
-    env = {"MY_TOKEN": "tok-123_456", "DB_PASSWORD": "short", "PATH": "/usr/bin/longer", "A_KEY": "tok-123_456789"}
-    secrets = secrets_in(env)
-    assert secrets == ("tok-123_456789", "tok-123_456")
-    assert struck(("a tok-123_456789 b", 3), secrets) == ("a [secret] b", 3)
-    assert struck_markdown(r"a tok\-123\_456 tok-123_456 b", secrets) == r"a \[secret\] \[secret\] b"

@@ -1,0 +1,148 @@
+"""One object knows the secrets; wherever one stands it is taken out, and what is none stays."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_clearml.base.secrets import Secrets, is_secret_parameter, redact_parameters, without_credentials, without_users
+
+HASH = "0123456789abcdef" * 2 + "01234567"
+CONF = """
+# api.secret_key: "in-a-comment-1"
+api {
+    api_server: https://api.example.com
+    credentials { "access_key" = "ACCESS1234", "secret_key": "s3cr3t-5678" }
+}
+agent { git_user = "robot", git_pass = 'p4ssw0rd-9'
+    worker_name: trainer-number-one, ssh_key_path = /home/me/.ssh/id }
+sdk.aws.s3 { key: AKIA12345678, secret = ${AWS_SECRET}, region: eu-central-1 }
+sdk.development.task_key: short
+"""
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner
+    number: float = 1.5
+
+
+def test_what_variables_that_are_called_like_secrets_hold() -> None:
+    environment = {
+        "MY_TOKEN": "tok-123_456", "DB_PASSWORD": "short", "PATH": "/usr/bin/longer", "A_KEY": "tok-123_456789",
+        "CLEARML_API_ACCESS_KEY": "ACCESS1234", "CLEARML_API_SECRET_KEY": "s3cr3t-5678",
+    }  # fmt: skip
+    secrets = Secrets.of_environment(environment)
+    assert secrets.redact("a tok-123_456789 b tok-123_456 c short /usr/bin/longer") == (
+        "a [secret] b [secret] c short /usr/bin/longer"
+    )
+    basic = base64.b64encode(b"ACCESS1234:s3cr3t-5678").decode()
+    assert "ACCESS1234" not in secrets.redact(f"ACCESS1234 {basic}")
+    assert basic.rstrip("=") not in secrets.redact(f"ACCESS1234 {basic}")
+    assert secrets.redact_markdown(r"a tok\-123\_456 tok-123_456 b") == r"a \[secret\] \[secret\] b"
+
+
+@pytest.mark.parametrize("public", [HASH, HASH + HASH[:24], HASH[:32], f"offline-{HASH[:32]}", "refs/heads/main"])
+def test_hashes_refs_and_task_ids_are_never_taken_out(public: str) -> None:
+    secrets = Secrets.of_environment({"CACHE_KEY": public, "GITHUB_TOKEN": public, "CI_SECRET": public})
+    assert secrets.redact(f"at {public}") == f"at {public}"
+    assert Secrets.of_configuration(f"key: {public}").redact(public) == public
+
+
+def test_what_a_configuration_holds() -> None:
+    secrets = Secrets.of_configuration(CONF)
+    hidden = ["ACCESS1234", "s3cr3t-5678", "p4ssw0rd-9", "AKIA12345678"]
+    shown = [
+        "api.example.com",
+        "trainer-number-one",
+        "/home/me/.ssh/id",
+        "robot",
+        "eu-central-1",
+        "short",
+        "in-a-comment-1",
+    ]
+    text = secrets.redact(" ".join([*hidden, *shown]))
+    assert [word for word in hidden if word in text] == []
+    assert [word for word in shown if word not in text] == []
+    basic = base64.b64encode(b"ACCESS1234:s3cr3t-5678").decode().rstrip("=")
+    assert secrets.redact(basic) == "[secret]"
+
+
+@given(st.text())
+def test_no_configuration_is_too_odd(text: str) -> None:
+    Secrets.of_configuration(text).redact(text)
+
+
+def test_values_of_values_lose_their_secrets_too() -> None:
+    secrets = Secrets(["tok-123_456"])
+    value = Outer(Inner("a tok-123_456", (("x", "tok-123_456"),)))
+    assert secrets.redact((value, None, 3)) == (
+        replace(value, inner=Inner("a [secret]", (("x", "[secret]"),))),
+        None,
+        3,
+    )
+    assert "tok" not in repr(secrets)
+
+
+def test_two_know_more_than_one_and_none_knows_nothing() -> None:
+    both = Secrets(["first-secret"]) | Secrets(["second-secret"])
+    assert both.redact("first-secret second-secret") == "[secret] [secret]"
+    assert Secrets().redact("first-secret") == "first-secret"
+    assert Secrets([""]).redact("abc") == "abc"
+    assert Secrets(["[secret]", "secret]x"]).redact("[secret]x") == "[secret]x"  # no secret is made of what is left
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("clone of https://robot:pa%20ss@example.com/a failed", "clone of https://example.com/a failed"),
+        ("'https://tok3n@example.com/a.git/'", "'https://example.com/a.git/'"),
+        ("https://a:b@c@example.com", "https://example.com"),
+        ("ssh://git@example.com/a ssh://me@example.com", "ssh://git@example.com/a ssh://example.com"),
+        ("ext::https://u:p@example.com", "ext::https://example.com"),
+        ("git@example.com:a/b and me@example.com", "git@example.com:a/b and me@example.com"),
+        ("https://example.com/@team/a", "https://example.com/@team/a"),
+        ("no//thing here@all", "no//thing here@all"),
+    ],
+)
+def test_a_text_loses_the_users_of_its_urls(text: str, shown: str) -> None:
+    assert without_users(text) == shown
+    assert Secrets().redact(text) == shown
+    assert Secrets().redact_markdown(text) == shown
+
+
+@given(st.from_regex(r"[a-z]{1,9}://[^/\s'\"<>]{0,9}:S3CRET@[a-z]{1,9}(/[a-z@]{0,9})?", fullmatch=True))
+def test_no_spelling_of_a_url_keeps_its_password(url: str) -> None:
+    assert "S3CRET" not in without_users(f"see {url}, then")
+    assert "S3CRET" not in without_credentials(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("Args/hf_token", "hf_abc", True),
+        ("General/db-password", "x", True),
+        ("Args/API_KEY", "x", True),
+        ("Args/api-key", "x", True),
+        ("Args/client_secret", "x", True),
+        ("Args/passwd", "x", True),
+        ("Args/max_tokens", "512", False),
+        ("Args/token", "", False),
+        ("Args/use_secrets", "True", False),
+        ("Args/lr", "0.1", False),
+        ("Args/key", "value", False),
+    ],
+)
+def test_parameters_whose_name_says_so(name: str, value: str, secret: bool) -> None:
+    assert is_secret_parameter(name, value) is secret
+    assert redact_parameters([(name, value)]) == ((name, "[secret]" if secret else value),)
