@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from git_clearml.errors import Error
+
 
 class DiffKind(str, Enum):
     """What the recorded uncommitted changes of a task amount to."""
@@ -134,6 +136,11 @@ class Problem:
     code: str
     message: str
     hint: str = ""
+
+    @classmethod
+    def of(cls, error: Error) -> Problem:
+        """The error as a value."""
+        return cls(error.code, error.message, error.hint)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class RunnableCheck:
         except (KeyboardInterrupt, Interrupted) as interruption:
             return interrupt.interrupted(check, interrupt.status_of(interruption))
         except CannotDecide as error:
-            problem = Problem(error.code, error.message, error.hint)
+            problem = Problem.of(error)
             return replace(check, problems=(problem,), sentence=error.message, hint=error.hint)
 
     def _checked(self, check: Check) -> Check:

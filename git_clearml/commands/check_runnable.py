@@ -73,7 +73,7 @@ def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to check."""
     from git_clearml.render import json as json_view
 
-    problem = Problem(error.code, error.message, error.hint)
+    problem = Problem.of(error)
     return json_view.check(Check(CheckOutcome.UNDECIDED, error.status, problems=(problem,), hint=error.hint))
 
 
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _check(repository, context, job, arguments, console)
     except Error as error:
         if job is not None and not arguments.dry_run:
-            problem = Problem(error.code, error.message, error.hint)
+            problem = Problem.of(error)
             ended = Check(CheckOutcome.UNDECIDED, error.status, sentence=error.message, problems=(problem,))
             _told(job, replace(ended, hint=error.hint), console)
         raise
@@ -119,7 +119,7 @@ def _told(job: Job, check: Check, console: Console) -> Check:
     try:
         job_report.tell(job, check, environment=os.environ, command=console.command)
     except PublishFailed as error:
-        problem = Problem(error.code, error.message, error.hint)
+        problem = Problem.of(error)
         check = replace(check, status=check.status or error.status, problems=(*check.problems, problem))
     return check
 
@@ -177,7 +177,7 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Che
     try:
         api = connect(os.environ, judgement.BUDGET, log=console.log)
     except CannotDecide as error:
-        problem = Problem(error.code, error.message, error.hint)
+        problem = Problem.of(error)
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
     check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = float(ruling.settings["remember"].value)

@@ -133,7 +133,7 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
 
 
 def _problem(error: Error) -> Problem:
-    return Problem(error.code, error.message, error.hint)
+    return Problem.of(error)
 
 
 def _print(comparison: Comparison, report: VerifyReport, form: str, console: Console) -> None:

@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     Returns git push's status, or that of whatever kept us from pushing.
     """
-    from git_clearml.base.process import Signals
     from git_clearml.git.repository import Repository
+    from git_clearml.run.child import Signals
 
     words: list[str] = arguments.arguments
     if any("--no-verify".startswith(word) and len(word) > len("--no-ver") for word in words):  # git takes it shortened

@@ -113,7 +113,7 @@ def _report(
 
 
 def _problem(error: Error) -> Problem:
-    return Problem(error.code, error.message, error.hint)
+    return Problem.of(error)
 
 
 def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Console) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from git_clearml.base import process
+from git_clearml.base import shell
 from git_clearml.errors import CannotDecide, Interrupted, PublishFailed
 from git_clearml.git import fast_forward
 from git_clearml.git import remote as remotes
@@ -155,7 +155,7 @@ class _ResultsPush:
             return
         started = self._clock()
         self._say(f"before the push: {self._before_push[:200]}")
-        status = process.run_shell(self._before_push, self._environment)
+        status = shell.run_shell(self._before_push, self._environment)
         self._deadline += self._clock() - started
         if -status in (signal.SIGINT, signal.SIGTERM):
             raise Interrupted(128 - status)

@@ -65,7 +65,7 @@ def compared(source: Evidence, verdict: Verdict, policy: Policy) -> Comparison:
 def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
     """The comparison that an error ended."""
     comparison = compare.without_task(replace(verdict, outcome=Outcome.UNDECIDED), policy.best)
-    return replace(comparison, status=error.status, problems=(Problem(error.code, error.message, error.hint),))
+    return replace(comparison, status=error.status, problems=(Problem.of(error),))
 
 
 def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
@@ -110,7 +110,7 @@ def move_best_tag(
             f"could not finish moving the tag {policy.best.tag!r}: {error.message}",
             error.hint or "the next --tag-best repairs what is left",
         )
-        problem = Problem(failure.code, failure.message, failure.hint)
+        problem = Problem.of(failure)
         status = comparison.status or failure.status
         return replace(comparison, status=status, problems=(*comparison.problems, problem))
     bears_tag = any(task.id == current.id for task in tagged)

@@ -51,7 +51,7 @@ def undecided(
         origin,
         tuple(dict.fromkeys(verdicts)),
         error.hint,
-        (Problem(error.code, error.message, error.hint),),
+        (Problem.of(error),),
         notes,
     )
 
@@ -59,7 +59,7 @@ def undecided(
 def with_problem(report: VerifyReport, error: Error) -> VerifyReport:
     """The report with something that went wrong after it: a rejection stays one, all else fails by it."""
     status = 1 if report.status == 1 else error.status
-    problem = Problem(error.code, error.message, error.hint)
+    problem = Problem.of(error)
     return replace(report, status=status, problems=(*report.problems, problem), hint=report.hint or error.hint)
 
 

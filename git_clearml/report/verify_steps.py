@@ -82,7 +82,7 @@ def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -
             source.tag(tasks, options.add)
     except CannotDecide as error:
         failure = PublishFailed(f"verified, but not tagged: {error.message}", error.hint)
-        problem = Problem(failure.code, failure.message, failure.hint)
+        problem = Problem.of(failure)
         return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
     return replace(report, notes=(*report.notes, f"put {what}"))
 

@@ -24,6 +24,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Session
 from git_clearml.run import environment as run_environment
 from git_clearml.run import tasks as run_tasks
+from git_clearml.run.child import Signals
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
 
@@ -95,7 +96,7 @@ def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str
     """
     store, offline_dir = RunStore(repository.common_dir), offline_sessions.offline_dir(environment)
     record = _opened(plan, offline_dir)
-    with processes.Signals() as signals:
+    with Signals() as signals:
         _write(store, record, console)
         ended = signals.run(plan.command, run_environment.of_child(environment, plan.added))
         if ended.problem:

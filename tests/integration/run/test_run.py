@@ -555,7 +555,7 @@ def test_a_thread_that_lives_on_does_not_hide_the_end_of_the_command() -> None:
     """A signal to a process goes to any thread that does not block it, if the command ends before we wait for it."""
     script = """
 import sys, threading, time
-from git_clearml.base.process import Signals
+from git_clearml.run.child import Signals
 
 class Late(Signals):
     def _start(self, *arguments):
