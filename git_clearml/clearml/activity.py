@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import response
 from git_clearml.clearml.model import MONITOR
 
 
@@ -18,11 +18,11 @@ def has_reported(document: Mapping[str, Any]) -> bool:
     The resource monitor's metrics do not count, nor, once it has reported, the iteration: that may be its seconds.
     `metric_stats` is that of the last batch of events alone [20]: what it lacks may have been reported before.
     """
-    titles = [answers.text(entry, "metric") for entry in _scalars(document)]
-    stats = answers.part(document, "metric_stats")
-    for entry in (answers.part(stats, key) for key in stats):
-        if set(answers.part(entry, "event_stats_by_type")) - {"log"}:
-            titles.append(answers.text(entry, "metric"))
+    titles = [response.text(entry, "metric") for entry in _scalars(document)]
+    stats = response.part(document, "metric_stats")
+    for entry in (response.part(stats, key) for key in stats):
+        if set(response.part(entry, "event_stats_by_type")) - {"log"}:
+            titles.append(response.text(entry, "metric"))
     if any(is_own(title) for title in titles):
         return True
     iteration = document.get("last_iteration")
@@ -35,6 +35,6 @@ def is_own(title: str) -> bool:
 
 
 def _scalars(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    metrics = answers.part(document, "last_metrics")
-    variants = (answers.part(metrics, key) for key in metrics)
-    return [answers.part(one, key) for one in variants for key in one]
+    metrics = response.part(document, "last_metrics")
+    variants = (response.part(metrics, key) for key in metrics)
+    return [response.part(variant, key) for variant in variants for key in variant]

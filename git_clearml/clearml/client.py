@@ -105,7 +105,7 @@ class ClearML:
             subcode = meta.get("result_subcode")
             raise Refused(
                 f"{api} refused {name} ({code}): {reason or 'no reason given'}",
-                "git clearml --version and the server's version belong into a report of this",
+                "to report this, add `git clearml --version` and the server's version",
                 result_code=int(code or 0),
                 subcode=subcode if isinstance(subcode, int) else 0,
             )

@@ -96,9 +96,9 @@ def api_url(host: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise BadSetting("the ClearML API host is no URL", "write it like https://api.clear.ml") from None
+        raise BadSetting("invalid ClearML API host: not a URL", "write it like https://api.clear.ml") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadSetting("the ClearML API host is no http(s) URL", "write it like https://api.clear.ml")
+        raise BadSetting("invalid ClearML API host: not an http(s) URL", "write it like https://api.clear.ml")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     if name.startswith("app."):
         name = "api." + name.removeprefix("app.")
@@ -112,7 +112,7 @@ def web_url(web: str, api: str) -> str:
         try:
             parts = urlsplit(web if "://" in web else "https://" + web)
         except ValueError:
-            raise BadSetting("the ClearML web host is no URL", "write it like https://app.clear.ml") from None
+            raise BadSetting("invalid ClearML web host: not a URL", "write it like https://app.clear.ml") from None
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
     parts = urlsplit(api)
     host = parts.netloc
@@ -130,7 +130,7 @@ def _verification(value: Any) -> bool | str:
     path = os.path.expanduser(text)
     if not os.path.exists(path):
         raise BadSetting(
-            f"CLEARML_API_HOST_VERIFY_CERT names no file: {text}", "give true, false or the path of a CA file"
+            f"CLEARML_API_HOST_VERIFY_CERT: no such file: {text}", "give true, false or the path of a CA file"
         )
     return path
 
@@ -170,7 +170,7 @@ def _content(path: str) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadSetting(f"{path} cannot be read: {reason}", "mend the file, or set CLEARML_CONFIG_FILE") from None
+        raise BadSetting(f"{path} cannot be read: {reason}", "fix the file, or set CLEARML_CONFIG_FILE") from None
 
 
 def _parse(content: str, path: str) -> Any:
@@ -191,7 +191,7 @@ def _parse(content: str, path: str) -> Any:
         where = f", line {error.lineno}" if content.count("\n") >= error.lineno else ""
     except (ConfigException, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, OSError):
         where = ""
-    raise BadSetting(f"{path} is not a valid clearml.conf{where}", "mend the file, or set CLEARML_CONFIG_FILE")
+    raise BadSetting(f"{path} is not a valid clearml.conf{where}", "fix the file, or set CLEARML_CONFIG_FILE")
 
 
 _TOKEN = re.compile(r'"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|[{}\[\]]|[^\s{}\[\]"#/]+|/|\s+')

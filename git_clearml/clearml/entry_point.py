@@ -29,8 +29,8 @@ def entry_paths(entry_point: str, working_dir: str) -> tuple[str, ...]:
         names = [words[-1], *_module_files(words[-1])] if len(words) > 2 else []
     else:
         names = _module_files(words[1])
-    found = (_inside(working_dir, name) for name in names if name)
-    return tuple(dict.fromkeys(path for path in found if path))
+    paths = (_inside(working_dir, name) for name in names if name)
+    return tuple(dict.fromkeys(path for path in paths if path))
 
 
 def _words(entry_point: str) -> list[str]:

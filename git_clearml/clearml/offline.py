@@ -45,14 +45,14 @@ def of_run(directory: str, run: str, since: float) -> tuple[list[Session], list[
 
     A session is recognised by what it says, never by having appeared: two runs at once share the directory.
     """
-    found, unreadable = [], []
+    sessions, unreadable = [], []
     for path in _places(directory, since - 86400):
         session = read(path, directory)
         if session.run == run:
-            found.append(session)
+            sessions.append(session)
         elif session.damage and _touched(path) >= since:
             unreadable.append(session)
-    return found, unreadable
+    return sessions, unreadable
 
 
 def _places(directory: str, since: float) -> list[str]:
@@ -68,9 +68,9 @@ def _places(directory: str, since: float) -> list[str]:
 def _touched(path: str) -> float:
     """When the session was last written to, seconds since 1970."""
     times = [0.0]
-    for one in (path, os.path.join(path, "task.json"), path + ".zip"):
+    for file in (path, os.path.join(path, "task.json"), path + ".zip"):
         try:
-            times.append(os.lstat(one).st_mtime)
+            times.append(os.lstat(file).st_mtime)
         except OSError:
             continue
     return max(times)
@@ -100,9 +100,9 @@ def read(path: str, directory: str) -> Session:
 
 def value_of(metrics: Iterable[Metric], name: str, which: str) -> float | None:
     """The `last`, `min` or `max` of the metric TITLE/SERIES, None when it was not reported."""
-    for one in metrics:
-        if f"{one.metric}/{one.variant}" == name:
-            return {"last": one.last, "min": one.min, "max": one.max}.get(which)
+    for metric in metrics:
+        if f"{metric.metric}/{metric.variant}" == name:
+            return {"last": metric.last, "min": metric.min, "max": metric.max}.get(which)
     return None
 
 
@@ -152,11 +152,11 @@ def _session(path: str, task: bytes | str, metrics: bytes | str) -> Session:
     if isinstance(task, str):
         return _damaged(path, f"cannot be used, task.json: {task}")
     if not task.strip():
-        return _damaged(path, "has an empty task.json: ClearML was stopped while writing it, or is still at it")
+        return _damaged(path, "has an empty task.json: ClearML was stopped while writing it, or is still writing")
     try:
         document = json.loads(task)
     except (ValueError, RecursionError):
-        return _damaged(path, "has a task.json that is cut off or no JSON")
+        return _damaged(path, "has a task.json that is cut off or not JSON")
     session = _described(path, document)
     if session.damage:
         return session
@@ -172,20 +172,20 @@ def _described(path: str, document: Any) -> Session:
     """What task.json says, or a damaged session when something that the verdict needs is of the wrong type."""
     name = os.path.basename(path)
     if not isinstance(document, Mapping):
-        return _damaged(path, "has a task.json that is no object")
+        return _damaged(path, "has a task.json that is not an object")
     script = document.get("script") or {}
     texts = {"id": document.get("id"), "name": document.get("name"), "project": document.get("project_name")}
     if isinstance(script, Mapping):
         texts |= {key: script.get(key) for key in ("repository", "entry_point", "working_dir", "diff")}
         texts["commit"] = script.get("version_num")
-    if not isinstance(script, Mapping) or not all(one is None or isinstance(one, str) for one in texts.values()):
+    if not isinstance(script, Mapping) or not all(value is None or isinstance(value, str) for value in texts.values()):
         return _damaged(path, "has a task.json with values of the wrong type")
     if texts["id"] != name:
         return _damaged(path, "has the task.json of another session")
     diff = diffs.classify(texts.pop("diff"))
     session = Session(name, path, diff=diff, run=_marker(document))
-    known: dict[str, Any] = {key: value or "" for key, value in texts.items()}
-    return replace(session, **known)
+    fields: dict[str, Any] = {key: value or "" for key, value in texts.items()}
+    return replace(session, **fields)
 
 
 def _marker(document: Mapping[str, Any]) -> str:

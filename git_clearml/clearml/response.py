@@ -46,13 +46,13 @@ def metrics(document: Mapping[str, Any]) -> tuple[Metric, ...]:
 
     What is no number is NaN. Raises BadAnswer for what is no such map.
     """
-    found = []
-    variants = part(document, "last_metrics")
-    for entry in (part(part(variants, one), other) for one in variants for other in part(variants, one)):
-        last, low, high = (_number(entry.get(key)) for key in _VALUES.values())
-        known = [math.nan if value is None else value for value in (last, low, high)]
-        found.append(Metric(text(entry, "metric"), text(entry, "variant"), *known))
-    return tuple(sorted(found, key=lambda one: (one.metric, one.variant)))
+    reported = []
+    titles = part(document, "last_metrics")
+    for entry in (part(part(titles, title), series) for title in titles for series in part(titles, title)):
+        values = [_number(entry.get(key)) for key in _VALUES.values()]
+        last, low, high = (math.nan if value is None else value for value in values)
+        reported.append(Metric(text(entry, "metric"), text(entry, "variant"), last, low, high))
+    return tuple(sorted(reported, key=lambda metric: (metric.metric, metric.variant)))
 
 
 def _number(value: Any) -> float | None:
@@ -82,7 +82,7 @@ def identity(document: Mapping[str, Any]) -> str:
     """The document's id, which may stand in a query or a URL."""
     identity = document.get("id")
     if not isinstance(identity, str) or not is_clearml_id(identity):
-        raise BadAnswer("the server sent a task without a proper id", WHICH)
+        raise BadAnswer("the server sent a task without a valid id", WHICH)
     return identity
 
 
@@ -92,7 +92,7 @@ def part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if part is None:
         return {}
     if not isinstance(part, dict):
-        raise BadAnswer(f"the server sent a {key} that is no object", WHICH)
+        raise BadAnswer(f"the server sent a {key} that is not an object", WHICH)
     return part
 
 
@@ -102,7 +102,7 @@ def text(document: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadAnswer(f"the server sent a {key} that is no text", WHICH)
+        raise BadAnswer(f"the server sent a {key} that is not a string", WHICH)
     return value
 
 
@@ -110,7 +110,7 @@ def texts(document: Mapping[str, Any], key: str) -> list[str]:
     """A list of texts; [] where there is none."""
     values = document.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise BadAnswer(f"the server sent {key} that are no list of texts", WHICH)
+        raise BadAnswer(f"the server sent {key} that are not a list of strings", WHICH)
     return values
 
 

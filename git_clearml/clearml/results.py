@@ -14,8 +14,7 @@ from typing import Any
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.secrets import redact_parameters, without_credentials
-from git_clearml.clearml import query
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact, Result
 from git_clearml.clearml.properties import PROPERTY
@@ -35,13 +34,18 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     Raises BadAnswer for ids that the server does not know, and the errors of ClearML.call.
     """
     wanted = list(dict.fromkeys(ids))
-    found = query.by_ids(api, wanted, _WHOLE, limit=_LIMIT)
-    if unknown := [one for one in wanted if one not in found]:
+    documents = query.by_ids(api, wanted, _WHOLE, limit=_LIMIT)
+    if unknown := [identity for identity in wanted if identity not in documents]:
         many = "tasks" if len(unknown) > 1 else "task"
-        raise BadAnswer(f"the server knows no {many} {', '.join(unknown[:10])}", "were they deleted? see their pages")
-    models = {one: [_reference(item) for item in _models(found[one])] for one in wanted}
+        raise BadAnswer(
+            f"the server does not know the {many} {', '.join(unknown[:10])}", "were they deleted? see their pages"
+        )
+    models = {task: [_reference(item) for item in _models(document)] for task, document in documents.items()}
     uris = _uris(api, [model for references in models.values() for _, model in references])
-    return [_result(api, found[one], [(name, uris.get(model, "")) for name, model in models[one]]) for one in wanted]
+    return [
+        _result(api, document, [(name, uris.get(model, "")) for name, model in models[task]])
+        for task, document in documents.items()
+    ]
 
 
 def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] = ()) -> dict[str, list[Result]]:
@@ -50,17 +54,17 @@ def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] =
     One query for up to 500 commits. Commits without a task are left out, archived tasks too. `metrics` are the
     TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
     """
-    fields = [f"last_metrics.{title}.{series}" for one in metrics for title, series in answers.metric_keys(one)]
+    fields = [f"last_metrics.{title}.{series}" for metric in metrics for title, series in response.metric_keys(metric)]
     wanted = set(commits)
-    found: dict[str, Result] = {}
+    results: dict[str, Result] = {}
     for pattern in query.patterns(commits):
         body = {**query.of_commits(pattern), "system_tags": ["-archived"]}
         for document in query.every(api, body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
             result = _result(api, document, [])
             if result.commit in wanted:
-                found[result.task] = result
+                results[result.task] = result
     by_commit: dict[str, list[Result]] = {}
-    for result in sorted(found.values(), key=lambda one: (one.completed, one.task)):
+    for result in sorted(results.values(), key=lambda result: (result.completed, result.task)):
         by_commit.setdefault(result.commit, []).append(result)
     return by_commit
 
@@ -75,24 +79,26 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
 
     Raises BadAnswer.
     """
-    project = answers.part(document, "project")
-    identity, project_id = answers.identity(document), answers.text(project, "id")
+    project = response.part(document, "project")
+    identity, project_id = response.identity(document), response.text(project, "id")
     where = project_id if is_clearml_id(project_id) else "*"
-    made = [_artifact(one) for one in _objects(answers.part(document, "execution"), "artifacts")]
-    artifacts = [one for one in made if one] + [Artifact(name, "model", _shown(uri)) for name, uri in models]
-    found = Result(
+    outputs = [_artifact(entry) for entry in _objects(response.part(document, "execution"), "artifacts")]
+    artifacts = [artifact for artifact in outputs if artifact] + [
+        Artifact(name, "model", _shown(uri)) for name, uri in models
+    ]
+    result = Result(
         task=identity,
-        name=answers.text(document, "name"),
-        project=answers.text(project, "name"),
-        status=answers.text(document, "status"),
+        name=response.text(document, "name"),
+        project=response.text(project, "name"),
+        status=response.text(document, "status"),
         url=f"{api.server.web}/projects/{where}/experiments/{identity}/output/log",
-        commit=answers.text(answers.part(document, "script"), "version_num"),
-        completed=answers.text(document, "completed"),
-        parameters=redact_parameters(_parameters(answers.part(document, "hyperparams"))),
-        metrics=answers.metrics(document),
-        artifacts=tuple(sorted(artifacts, key=lambda one: (one.kind, one.name, one.uri))),
+        commit=response.text(response.part(document, "script"), "version_num"),
+        completed=response.text(document, "completed"),
+        parameters=redact_parameters(_parameters(response.part(document, "hyperparams"))),
+        metrics=response.metrics(document),
+        artifacts=tuple(sorted(artifacts, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri))),
     )
-    return replace(api.server.secrets.redact(found), task=found.task, commit=found.commit)
+    return replace(api.server.secrets.redact(result), task=result.task, commit=result.commit)
 
 
 def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -100,14 +106,14 @@ def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
     The names stand in the entries: those of the map are escaped where they have a dot.
     """
-    found = {}
+    parameters = {}
     for section in sections:
-        for key, entry in answers.part(sections, section).items():
+        for key, entry in response.part(sections, section).items():
             if section == _PRIVATE or (section, key) == _OURS or not isinstance(entry, dict):
                 continue
-            names = answers.text(entry, "section") or section, answers.text(entry, "name") or key
-            found["/".join(names)] = answers.text(entry, "value")
-    return tuple(sorted(found.items()))
+            names = response.text(entry, "section") or section, response.text(entry, "name") or key
+            parameters["/".join(names)] = response.text(entry, "value")
+    return tuple(sorted(parameters.items()))
 
 
 def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
@@ -116,10 +122,10 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
         return None
     size = entry.get("content_size")
     return Artifact(
-        answers.text(entry, "key"),
+        response.text(entry, "key"),
         "artifact",
-        _shown(answers.text(entry, "uri")),
-        answers.text(entry, "hash"),
+        _shown(response.text(entry, "uri")),
+        response.text(entry, "hash"),
         size if isinstance(size, int) and not isinstance(size, bool) else None,
     )
 
@@ -129,27 +135,27 @@ def _shown(uri: str) -> str:
 
 
 def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return _objects(answers.part(document, "models"), "output")
+    return _objects(response.part(document, "models"), "output")
 
 
 def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
     """Name and id of an output model; `get_all_ex` makes an object of the id, `get_all` does not [13]."""
     model = item.get("model")
-    identity = answers.text(model, "id") if isinstance(model, dict) else answers.text(item, "model")
-    return answers.text(item, "name"), identity
+    identity = response.text(model, "id") if isinstance(model, dict) else response.text(item, "model")
+    return response.text(item, "name"), identity
 
 
 def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:
     """Where each model lies, as far as the server tells: that is not worth the record of its training."""
     uris: dict[str, str] = {}
-    for some in _parts([one for one in dict.fromkeys(models) if is_clearml_id(one)]):
-        body = {"id": some, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
+    for part in _parts([model for model in dict.fromkeys(models) if is_clearml_id(model)]):
+        body = {"id": part, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
         try:
-            found = _objects(api.call("models.get_all", body), "models")
+            documents = _objects(api.call("models.get_all", body), "models")
         except CannotDecide:
             continue
-        for document in found:
-            uris[answers.text(document, "id")] = answers.text(document, "uri")
+        for document in documents:
+            uris[response.text(document, "id")] = response.text(document, "uri")
     return uris
 
 
@@ -157,5 +163,5 @@ def _objects(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """A list of objects, [] where there is none. Raises BadAnswer for anything else."""
     values = document.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise BadAnswer(f"the server sent {key} that are no list of objects", answers.WHICH)
+        raise BadAnswer(f"the server sent {key} that are not a list of objects", response.WHICH)
     return values

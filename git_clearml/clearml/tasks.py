@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.clearml import activity, query
-from git_clearml.clearml import response as answers
+from git_clearml.clearml import activity, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Launch, TaskState
 from git_clearml.errors import BadAnswer, CannotDecide, Refused, UsageError
@@ -62,16 +61,16 @@ def body(launch: Launch, project_id: str, properties: Sequence[Mapping[str, Any]
 def create(api: ClearML, document: Mapping[str, Any]) -> str:
     """Makes the task, a draft as yet, and returns its id. Asked once: a second asking might make a second task."""
     api.close()  # a connection that has idled may be dead, and that would be found out only by asking
-    return answers.identity(api.call("tasks.create", document, repeat=False))
+    return response.identity(api.call("tasks.create", document, repeat=False))
 
 
 def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> str:
     """A draft made from a task, with nothing but this tag; its id. Asked once. Raises UsageError for no such task."""
-    asked = {"task": _checked(template), "new_task_tags": [tag]}
-    asked |= {"new_task_name": name} if name else {}
-    asked |= {"new_task_project": project_id} if project_id else {}
+    request = {"task": _checked(template), "new_task_tags": [tag]}
+    request |= {"new_task_name": name} if name else {}
+    request |= {"new_task_project": project_id} if project_id else {}
     try:
-        return answers.identity(api.call("tasks.clone", asked, repeat=False))
+        return response.identity(api.call("tasks.clone", request, repeat=False))
     except Refused as refusal:
         if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
             raise
@@ -80,8 +79,8 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
 
 def draft_with(api: ClearML, tag: str) -> str:
     """The id of the draft that bears this tag, "" for none. One request."""
-    found = query.first(api, {"tags": [tag], "status": ["created"]}, ["id", "tags"], 1)
-    return next((answers.identity(one) for one in found if tag in answers.texts(one, "tags")), "")
+    drafts = query.first(api, {"tags": [tag], "status": ["created"]}, ["id", "tags"], 1)
+    return next((response.identity(draft) for draft in drafts if tag in response.texts(draft, "tags")), "")
 
 
 def edit(api: ClearML, task: str, changes: Mapping[str, Any]) -> None:
@@ -106,15 +105,15 @@ def enqueue(api: ClearML, task: str, queue_id: str) -> None:
     Raises the errors of ClearML.call; where the answer was lost, or somebody else was quicker, only if the task is not
     on its way.
     """
-    asked = {"task": _checked(task), "queue": _checked(queue_id), "verify_watched_queue": True}
+    request = {"task": _checked(task), "queue": _checked(queue_id), "verify_watched_queue": True}
     try:
-        _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
+        _done(api.call("tasks.enqueue", request, repeat=False), "queued")
     except CannotDecide as error:
         status = _status_after(api, task)
         if status == "" or (status == "created" and isinstance(error, Refused)):
             raise
         if status == "created":  # it never got there
-            _done(api.call("tasks.enqueue", asked, repeat=False), "queued")
+            _done(api.call("tasks.enqueue", request, repeat=False), "queued")
 
 
 def _status_after(api: ClearML, task: str) -> str:
@@ -131,19 +130,19 @@ def poll_task(api: ClearML, task: str) -> TaskState:
     document = document_of(api, task, _FIELDS)
     if document is None:
         return TaskState("")
-    status, iteration = answers.text(document, "status"), document.get("last_iteration")
+    status, iteration = response.text(document, "status"), document.get("last_iteration")
     alive = activity.has_reported(document) or (status in _WITH_PLOTS and _has_plots(api, task))
-    where = answers.part(document, "execution").get("queue")
+    where = response.part(document, "execution").get("queue")
     queue = where if isinstance(where, dict) else {"id": where}
     return TaskState(
         status=status,
-        queue=answers.text(queue, "id"),
-        queue_name=answers.text(queue, "name"),
-        worker=answers.text(document, "last_worker"),
-        message=answers.text(document, "status_message"),
-        reason=answers.text(document, "status_reason"),
-        started=answers.text(document, "started"),
-        metrics=answers.metrics(document),
+        queue=response.text(queue, "id"),
+        queue_name=response.text(queue, "name"),
+        worker=response.text(document, "last_worker"),
+        message=response.text(document, "status_message"),
+        reason=response.text(document, "status_reason"),
+        started=response.text(document, "started"),
+        metrics=response.metrics(document),
         iteration=iteration if isinstance(iteration, int) else None,
         alive=alive,
     )
@@ -157,24 +156,24 @@ def document_of(api: ClearML, task: str, fields: Sequence[str]) -> Mapping[str, 
 def _has_plots(api: ClearML, task: str) -> bool:
     """Has the task's own code reported a plot? The task's document does not tell for long. One request."""
     try:
-        plots = answers.objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
+        plots = response.objects(api.call("events.get_task_plots", {"task": task, "iters": 1}), "plots")
     except BadAnswer:  # a server that cannot tell of plots
         return False
-    return any(activity.is_own(str(one.get("metric") or "")) for one in plots)
+    return any(activity.is_own(str(plot.get("metric") or "")) for plot in plots)
 
 
 def console(api: ClearML, task: str, most: int = _MOST_LINES) -> list[str]:
     """The last lines of the task's console log, oldest first. One request."""
-    asked = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
-    events = answers.objects(api.call("events.get_task_log", asked), "events")
+    request = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
+    events = response.objects(api.call("events.get_task_log", request), "events")
     return [line for event in reversed(events) for line in str(event.get("msg") or "").split("\n")]
 
 
 def stop(api: ClearML, task: str) -> None:
     """Aborts the task: at once in a queue, by its agent while it runs [28]. One that has ended is left alone."""
     try:
-        asked = {"task": _checked(task), "status_reason": "aborted by git clearml"}
-        _done(api.call("tasks.stop", asked), "updated")
+        request = {"task": _checked(task), "status_reason": "aborted by git clearml"}
+        _done(api.call("tasks.stop", request), "updated")
     except Refused as refusal:
         if poll_task(api, task).status in ("queued", "in_progress"):
             raise refusal
@@ -186,10 +185,10 @@ def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
     `stopping`: its agent may not have seen yet that it is to abort it. That stands in the status's message, which an
     archive call replaces (clearml-server, bll/task/task_operations.py, archive_task).
     """
-    asked: dict[str, Any] = {"tasks": [_checked(task)], "status_reason": "archived by git clearml"}
-    asked |= {"status_message": STOPPING} if stopping else {}
+    request: dict[str, Any] = {"tasks": [_checked(task)], "status_reason": "archived by git clearml"}
+    request |= {"status_message": STOPPING} if stopping else {}
     try:
-        _done(api.call("tasks.archive", asked), "archived")
+        _done(api.call("tasks.archive", request), "archived")
     except Refused as refusal:
         if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
             raise
@@ -197,8 +196,8 @@ def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
 
 def add_tags(api: ClearML, tasks: Sequence[str], tags: Sequence[str]) -> None:
     """Adds tags to these tasks, atomically: other tags stay. One unknown task refuses the whole call [21]."""
-    asked = {"ids": [_checked(task) for task in tasks], "add_tags": list(tags)}
-    _done(api.call("tasks.update_tags", asked), "updated")
+    request = {"ids": [_checked(task) for task in tasks], "add_tags": list(tags)}
+    _done(api.call("tasks.update_tags", request), "updated")
 
 
 def page_of(api: ClearML, task: str) -> str:
@@ -209,11 +208,11 @@ def page_of(api: ClearML, task: str) -> str:
 def _checked(identity: str) -> str:
     """The id, if it is one. Raises BadAnswer: an empty id means every task, or none that we know."""
     if not is_clearml_id(identity):
-        raise BadAnswer("no proper id to ask the server about", answers.WHICH)
+        raise BadAnswer("not a valid id to ask the server about", response.WHICH)
     return identity
 
 
 def _done(data: Mapping[str, Any], key: str) -> None:
-    """Raises BadAnswer where the server does not say that it did what it was asked to [13, 15, 16, 17]."""
+    """Raises BadAnswer where the server did not confirm what it was request to do [13, 15, 16, 17]."""
     if not isinstance(data.get(key), int):
-        raise BadAnswer("the server does not say that it did what it was asked to", answers.WHICH)
+        raise BadAnswer("the server did not confirm what it was request to do", response.WHICH)

@@ -168,7 +168,7 @@ def _hindrance(record: RunRecord, plan: RunPlan) -> str:
         (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),
         (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
         (record.edited, f"code changed during the run: {listed(record.edited)}"),
-        (not record.tasks and runs.tasks_are_known(record), "the command made no ClearML task"),
+        (not record.tasks and runs.tasks_are_known(record), "the command created no ClearML task"),
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
         (elsewhere, "its task names another commit"),
     )

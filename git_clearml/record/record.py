@@ -50,7 +50,7 @@ def record(
     if options.kind == "none":
         return
     if not run.results:
-        say("nothing to record: the run made no ClearML task")
+        say("nothing to record: the run created no ClearML task")
         return
     if options.kind == "commit" and run.succeeded:
         plan = results_commit.plan(repository, run.commit, run.results, options, environment=environment, target=target)

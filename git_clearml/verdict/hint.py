@@ -19,7 +19,7 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     Nothing that a server said stands in it but paths that exist in the commit, quoted for a shell.
     """
     worst = Outcome.worst([verdict.outcome for verdict in verdicts])
-    verdict = next((one for one in verdicts if one.outcome is worst), None)
+    verdict = next((verdict for verdict in verdicts if verdict.outcome is worst), None)
     if verdict is None or worst is Outcome.VERIFIED:
         return ""
     head = repository.run("rev-parse", "--verify", "--quiet", "HEAD")[1].decode("ascii", "replace").strip()
@@ -36,6 +36,6 @@ def _script(repository: Repository, verdict: Verdict, policy: Policy) -> str:
     tasks = [finding.task for finding in verdict.near_misses]
     paths = [path for task in tasks for path in entry_paths(task.entry_point, task.working_dir)]
     paths += [path for path in (policy.runnable.entry_point, *_USUAL) if path]
-    there = repository.existing_files((verdict.commit, path) for path in paths)
-    found = next((path for path in paths if (verdict.commit, path) in there), "")
-    return shlex.quote(found) if found else "<your training script>"
+    files = repository.existing_files((verdict.commit, path) for path in paths)
+    script = next((path for path in paths if (verdict.commit, path) in files), "")
+    return shlex.quote(script) if script else "<your training script>"

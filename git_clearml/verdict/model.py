@@ -27,7 +27,7 @@ class Outcome(str, Enum):
     @staticmethod
     def worst(outcomes: list[Outcome]) -> Outcome:
         """1 beats 3 beats 4 beats 0. Nothing to judge is verified."""
-        return next((one for one in Outcome if one in outcomes), Outcome.VERIFIED)
+        return next((outcome for outcome in Outcome if outcome in outcomes), Outcome.VERIFIED)
 
 
 @dataclass(frozen=True)

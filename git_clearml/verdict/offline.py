@@ -67,8 +67,8 @@ def _tasks(records: Iterable[RunRecord | Damaged], policy: Policy) -> list[Task]
 def _of_record(record: RunRecord | Damaged, policy: Policy) -> list[Task]:
     """The tasks of a run. One that made none, or cannot be read, still gives a task: the verdict has to say so."""
     if isinstance(record, Damaged):
-        said = f"the run record {record.where} is damaged: {record.why}"
-        return [Task("", "offline", name="run record", commit=record.commit, damage=said)]
+        damage = f"the run record {record.where} is damaged: {record.why}"
+        return [Task("", "offline", name="run record", commit=record.commit, damage=damage)]
     plain = Task(
         "",
         "offline",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from git_clearml.errors import BadSetting, CannotDecide
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
-from git_clearml.settings import code_paths as code
+from git_clearml.settings import code_paths
 from git_clearml.settings import table as settings
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Verdict
@@ -33,7 +33,8 @@ class Lineage:
     def note(self, verdict: Verdict) -> str:
         """What a reader of a verdict that rests on the ancestors has to know."""
         ran = verdict.task.commit if verdict.task else ""
-        place = next((number for number, one in enumerate(self.ancestors) if one.hash == ran), -1)
+        hashes = [ancestor.hash for ancestor in self.ancestors]
+        place = hashes.index(ran) if ran in hashes else -1
         if place == 0:
             return f"a results commit: its parent {ran[:12]} has run"
         if place > 0:
@@ -53,9 +54,9 @@ def of(repository: Repository, commits: Sequence[Commit], policy: Policy) -> dic
         writers = _writers(repository, sorted(front - links.keys()))
         if not writers:
             break
-        found = _links(repository, writers, policy)
-        links |= found
-        front = {one.hash for one in found.values() if isinstance(one, Commit)}
+        more = _links(repository, writers, policy)
+        links |= more
+        front = {parent.hash for parent in more.values() if isinstance(parent, Commit)}
     return {commit.hash: _walk(commit.hash, links) for commit in commits if commit.hash in links}
 
 
@@ -66,10 +67,10 @@ def missing(repository: Repository, commits: Sequence[Commit]) -> list[str]:
     """
     front = [commit.hash for commit in commits]
     for _ in range(MOST):
-        parents = [found for found in repository.parents(_writers(repository, front)).values() if len(found) == 1]
-        names = list(dict.fromkeys(name for [name] in parents))
-        here = repository.trees(names)
-        if absent := [name for name in names if name not in here]:
+        parents = repository.parents(_writers(repository, front)).values()
+        names = list(dict.fromkeys(names[0] for names in parents if len(names) == 1))
+        trees = repository.trees(names)
+        if absent := [name for name in names if name not in trees]:
             return absent
         front = names
     return []
@@ -82,37 +83,38 @@ def _walk(name: str, links: dict[str, Commit | str]) -> Lineage:
         ancestors.append(end)
         end = links.get(end.hash, "")
     if isinstance(end, Commit):
-        return Lineage(tuple(ancestors), f"it stands on more than {MOST} of them, and no more are looked at")
+        return Lineage(tuple(ancestors), f"it stands on more than {MOST} of them, and no more are checked")
     return Lineage(tuple(ancestors), "" if ancestors else end)
 
 
 def _writers(repository: Repository, names: Sequence[str]) -> list[str]:
     """Those that have another clearml.lock than their (first) parent. Quick, and only good for leaving commits out."""
-    found = repository.names_of(f"{one}:{code.LOCK}" for name in names for one in (name, f"{name}^")) if names else []
-    return [name for name, own, before in zip(names, found[0::2], found[1::2], strict=True) if own and own != before]
+    revs = (f"{rev}:{code_paths.LOCK}" for name in names for rev in (name, f"{name}^"))
+    locks = repository.names_of(revs) if names else []
+    return [name for name, own, before in zip(names, locks[0::2], locks[1::2], strict=True) if own and own != before]
 
 
 def _links(repository: Repository, names: Sequence[str], policy: Policy) -> dict[str, Commit | str]:
     """For each commit its parent when it is a results commit, else why not; "" where that needs no words."""
     parents = repository.parents(names)
-    only = {name: found[0] for name, found in parents.items() if len(found) == 1}  # neither a root nor a merge
+    only = {name: of_name[0] for name, of_name in parents.items() if len(of_name) == 1}  # neither a root nor a merge
     peeled = dict(zip(only.values(), repository.peel(list(only.values())), strict=True))
-    rules = policies(repository, [one for one in peeled.values() if isinstance(one, Resolved)])
+    rules = policies(repository, [resolved for resolved in peeled.values() if isinstance(resolved, Resolved)])
     links: dict[str, Commit | str] = dict.fromkeys(names, "")
     for name, parent in only.items():
-        found, own = peeled[parent], rules.get(parent)
-        if not isinstance(found, Resolved) or found.commit.hash != parent:
+        resolved, own = peeled[parent], rules.get(parent)
+        if not isinstance(resolved, Resolved) or resolved.commit.hash != parent:
             links[name] = f"its parent {parent[:12]} is not in this clone (git fetch --deepen=1)"
         elif own is None:
             links[name] = f"the policy of its parent {parent[:12]} cannot be read"
         else:
-            links[name] = _why_not(repository, name, parent, (own, policy)) or found.commit
+            links[name] = _why_not(repository, name, parent, (own, policy)) or resolved.commit
     return links
 
 
 def _why_not(repository: Repository, name: str, parent: str, rules: Iterable[Policy]) -> str:
     try:
-        return code.not_results(repository.changed_modes(parent, name), rules)
+        return code_paths.not_results(repository.changed_modes(parent, name), rules)
     except CannotDecide:  # a tree is missing: a partial clone, or a damaged one
         return f"its files cannot be compared with those of its parent {parent[:12]}"
 
@@ -120,16 +122,17 @@ def _why_not(repository: Repository, name: str, parent: str, rules: Iterable[Pol
 def policies(repository: Repository, commits: Sequence[Resolved]) -> dict[str, Policy]:
     """The policy in each commit's own pyproject.toml. One that cannot be read is left out."""
     try:
-        contents = repository.blobs(one.policy_blob for one in commits)
+        contents = repository.blobs(commit.policy_blob for commit in commits)
     except CannotDecide:
         return {}
-    found = {}
-    for one in commits:
+    readable = {}
+    for resolved in commits:
+        blob = resolved.policy_blob
         try:
-            where = f"pyproject.toml at {one.commit.hash[:12]}"
-            table = settings.pyproject_table(contents[one.policy_blob], where) if one.policy_blob else {}
+            where = f"pyproject.toml at {resolved.commit.hash[:12]}"
+            table = settings.pyproject_table(contents[blob], where) if blob else {}
             values, _ = settings.merge(flags={}, environment={}, git_config=[], pyproject=table)
-            found[one.commit.hash] = settings.policy_of(values)
+            readable[resolved.commit.hash] = settings.policy_of(values)
         except BadSetting:
             continue
-    return found
+    return readable

@@ -93,7 +93,7 @@ def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivale
         return []
     if equivalence is Equivalence.TREE:
         short = task.commit[:12]
-        return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would take it')]
+        return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would accept it')]
     return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
 
 
@@ -176,9 +176,9 @@ def _run_record(task: Task, policy: Policy, notes: list[str]) -> list[Reason]:
         return []
     if record.alive and record.exit_status is None:  # what speaks against it already will not go away
         return [Reason("running", "its run is still in progress"), *record_reasons(record, policy)]
-    reasons = [] if task.id or task.damage else [Reason("no-task", "the run made no ClearML task")]
+    reasons = [] if task.id or task.damage else [Reason("no-task", "the run created no ClearML task")]
     if record.exit_status is None:
-        reasons.append(Reason("run-failed", "the run was killed before its end"))
+        reasons.append(Reason("run-failed", "the run was killed before it ended"))
     elif record.exit_status != 0:
         reasons.append(Reason("run-failed", f"the command ended with exit status {record.exit_status}"))
     reasons += record_reasons(record, policy)

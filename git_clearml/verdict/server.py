@@ -104,7 +104,7 @@ class ServerEvidence:
         """Every scalar and single value that the task reported, by name. One request."""
         document = query.task(self.api, task.id, ["id", "last_metrics"])
         if document is None:
-            raise BadAnswer(f"the server has no task {task.id} any more", "was it deleted?")
+            raise BadAnswer(f"the server no longer has the task {task.id}", "was it deleted?")
         return response.metrics(document)
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
@@ -146,13 +146,13 @@ class ServerEvidence:
 
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
         wanted = set(commits)
-        found: dict[str, Task] = {}
+        tasks: dict[str, Task] = {}
         for pattern in query.patterns(commits):
             for document in query.every(self.api, {**body, **query.of_commits(pattern)}, _fields(policy)):
                 task = self._task(document, policy)
                 if task.commit in wanted:
-                    found[task.id] = task
-        return list(found.values())
+                    tasks[task.id] = task
+        return list(tasks.values())
 
     def _with_diffs(self, tasks: list[Task]) -> list[Task]:
         """Fetches the diffs of few tasks whole, of many only the short ones.
@@ -161,8 +161,8 @@ class ServerEvidence:
         """
         commits = sorted({task.commit for task in tasks})
         few = len(tasks) <= _FEW
-        known = self._diffs(commits, "" if few else f"^[\\s\\S]{{0,{_SHORT_DIFF}}}$")
-        others = [task for task in tasks if task.id not in known]
+        diffs = self._diffs(commits, "" if few else f"^[\\s\\S]{{0,{_SHORT_DIFF}}}$")
+        others = [task for task in tasks if task.id not in diffs]
         long = f"a diff of more than {_SHORT_DIFF:,} characters"
         if few or not others:
             unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT))
@@ -173,13 +173,13 @@ class ServerEvidence:
             }
         else:
             unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT, f"no diff on record, or {long}"))
-        known |= unseen
-        return [replace(task, diff=known[task.id]) for task in tasks]
+        diffs |= unseen
+        return [replace(task, diff=diffs[task.id]) for task in tasks]
 
     def _diffs(self, commits: Sequence[str], pattern: str, *, content: bool = True) -> dict[str, Diff]:
         """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""
         fields = ["id", "script.diff"] if content else ["id"]
-        found: dict[str, Diff] = {}
+        diffs: dict[str, Diff] = {}
         for hashes in query.patterns(commits):
             body = query.of_commits(hashes)
             if pattern:
@@ -187,10 +187,10 @@ class ServerEvidence:
             for document in query.every(self.api, body, fields, limit=64 * MEGABYTE):
                 text = response.part(document, "script").get("diff") if content else ""
                 if isinstance(text, str):
-                    found[response.identity(document)] = diff.classify(text)
+                    diffs[response.identity(document)] = diff.classify(text)
                 elif text is not None:
-                    raise BadAnswer("the server sent a diff that is no text", response.WHICH)
-        return found
+                    raise BadAnswer("the server sent a diff that is not a string", response.WHICH)
+        return diffs
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
         """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""

@@ -40,7 +40,7 @@ def reasons(task: Task, policy: Policy, now: datetime, notes: list[str]) -> list
         "queued": ("queued", "still queued"),
         "created": ("created", "created, but never run"),
         "failed": ("failed", f"failed {when}".rstrip()),
-        "stopped": ("stopped", f"was stopped before its end {when}".rstrip()),
+        "stopped": ("stopped", f"was stopped {when}".rstrip()),
         "closed": ("closed", "closed, which says nothing about success"),
     }.get(task.status, ("closed", f"has the unknown status {task.status!r}"))
     return [Reason(code, message)]

@@ -218,7 +218,7 @@ def test_a_server_that_is_away_after_the_run_hides_its_tasks(yard: Yard) -> None
     words = ("run", "--record", "notes", "--", sys.executable, "-c", "pass")
     done = inside(*words, cwd=yard.repo.path, env=yard.server.env)
     assert done.status == 3
-    assert "made no ClearML task" not in done.err
+    assert "created no ClearML task" not in done.err
     assert "which tasks it made is not known" in done.err
     assert "not recorded: the server did not tell which tasks the run made" in done.err
     (record,) = (yard.repo.path / ".git" / "clearml" / "runs").rglob("*.json")
@@ -230,7 +230,7 @@ def test_a_run_without_a_task_has_nothing_to_record(yard: Yard) -> None:
     yard.publish()
     done = here(yard, "--record", "commit")
     assert done.status == 0
-    assert "nothing to record: the run made no ClearML task" in done.err
+    assert "nothing to record: the run created no ClearML task" in done.err
 
 
 def test_a_record_that_cannot_be_written_is_a_failure(yard: Yard) -> None:

@@ -134,7 +134,7 @@ def test_a_script_outside_the_repository_proves_nothing(repo: Repo, tmp_path: Pa
 def test_a_run_without_a_task_is_said_to_be_one(repo: Repo) -> None:
     result = run(repo, "true")
     assert result.status == 0
-    assert "it will not verify: the command made no ClearML task" in result.err
+    assert "it will not verify: the command created no ClearML task" in result.err
     assert verify(repo).codes == ["no-task"]
 
 

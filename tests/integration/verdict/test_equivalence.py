@@ -43,7 +43,7 @@ def test_another_commit_with_the_same_tree(gate: Gate, change: Callable[[Repo], 
     change(gate.repo)
     assert gate.repo.head != ran
     assert gate.refuses("other-commit").messages == [
-        f'same code, but commit {ran[:12]}: equivalence = "tree" would take it'
+        f'same code, but commit {ran[:12]}: equivalence = "tree" would accept it'
     ]
     commit = gate.verify(*TREE).commit
     assert (commit["outcome"], commit["equivalence"], commit["evidence_commit"]) == ("verified", "tree", ran)

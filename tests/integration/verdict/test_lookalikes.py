@@ -101,7 +101,7 @@ def test_dirty(gate: Gate) -> None:
     ("status", "code", "message"),
     [
         ("failed", "failed", "failed 12 minutes ago"),
-        ("stopped", "stopped", "was stopped before its end"),
+        ("stopped", "stopped", "was stopped"),
         ("created", "created", "created, but never run"),
         ("closed", "closed", "closed, which says nothing about success"),
         ("quantum", "closed", "has the unknown status 'quantum'"),

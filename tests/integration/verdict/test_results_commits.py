@@ -372,7 +372,7 @@ def test_a_parent_that_has_run_before_its_amendment(gate: Gate) -> None:
     gate.repo.git("commit", "--quiet", "--amend", "-m", "said better")
     gate.repo.commit("results", LOCK)
     assert gate.refuses("other-commit").messages == [
-        f'same code, but commit {short(task_of)}: equivalence = "tree" would take it'
+        f'same code, but commit {short(task_of)}: equivalence = "tree" would accept it'
     ]
     commit = gate.verify("--equivalence", "tree").commit
     assert (commit["outcome"], commit["equivalence"], commit["evidence_commit"]) == ("verified", "results", task_of)
@@ -429,7 +429,7 @@ def test_the_chain_has_an_end(gate: Gate, ran: str) -> None:
     gate.repo.commit("results", {"clearml.lock": "one more"})
     result = gate.refuses()
     assert result.commit["notes"] == [
-        f"not a results commit: it stands on more than {MOST} of them, and no more are looked at"
+        f"not a results commit: it stands on more than {MOST} of them, and no more are checked"
     ]
 
 
@@ -474,10 +474,11 @@ def test_a_shallow_clone_guesses_nothing(gate: Gate, ran: str, tmp_path: Path) -
 def test_what_a_shallow_clone_lacks(gate: Gate, ran: str, tmp_path: Path) -> None:
     between = gate.repo.commit("results", LOCK)
     head = gate.repo.commit("results", {"clearml.lock": "{}"})
-    repository = Repository(str(gate.repo.clone(tmp_path / "shallow", "--depth", "1").path))
+    shallow = gate.repo.clone(tmp_path / "shallow", "--depth", "1")
+    repository = Repository(str(shallow.path))
     for absent in (between, ran):
         assert lineage.missing(repository, [repository.resolve([head])[0].commit]) == [absent]
-        repository.read("fetch", "--quiet", "--depth=1", f"file://{gate.repo.path}", absent)
+        shallow.git("fetch", "--quiet", "--depth=1", f"file://{gate.repo.path}", absent)
     assert lineage.missing(repository, [repository.resolve([head])[0].commit]) == []
     chain = Repository(str(gate.repo.path))
     assert lineage.missing(chain, [chain.resolve([head])[0].commit]) == []

@@ -83,7 +83,7 @@ LOOKALIKES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"diff": None}, {}, "diff-unknown", "no diff on record"),
     ({"diff": None, "by_agent": True}, {}, "diff-unknown", "unknown"),  # nobody asked: that is no absent field
     ({"status": "failed"}, {}, "failed", "failed 1 hour ago"),
-    ({"status": "stopped", "completed": "2026-01-02T11:48:00+00:00"}, {}, "stopped", "before its end 12 minutes ago"),
+    ({"status": "stopped", "completed": "2026-01-02T11:48:00+00:00"}, {}, "stopped", "was stopped 12 minutes ago"),
     ({"status": "created", "completed": ""}, {}, "created", "never run"),
     ({"status": "closed"}, {}, "closed", "nothing about success"),
     ({"status": "publishing"}, {}, "closed", "unknown status 'publishing'"),
