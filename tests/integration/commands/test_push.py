@@ -156,7 +156,7 @@ def test_what_git_cannot_push_is_said_in_gits_words(words: tuple[str, ...], yard
     )
     pushed = push(yard, *words)
     assert (pushed.status, pushed.moved, pushed.calls) == (3, {}, ())
-    assert plain.stderr.splitlines()[0] in pushed.err
+    assert plain.stderr.splitlines()[0].partition(": ")[2] in pushed.err
 
 
 def test_gits_exit_status_is_ours(yard: Yard) -> None:

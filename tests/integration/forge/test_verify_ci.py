@@ -30,7 +30,7 @@ def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Pull request 7 of HEAD; its base names the metric, and the project Vision."""
     monkeypatch.setattr(github_retry, "TRIES", 2)
     monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr("git_clearml.commands.verify._POLLS", (0.01, 0.02))
+    monkeypatch.setattr("git_clearml.report.verify_steps._POLLS", (0.01, 0.02))
     base = gate.repo.policy('project = "Vision"', *POLICY)
     head = gate.repo.commit("change", {"train.py": "print('better')\n"})
     with GitHubServer() as github:

@@ -18,7 +18,7 @@ BY_SERVER = "tasks.get_all_ex"
 
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("git_clearml.commands.verify._POLLS", (0.01, 0.02))
+    monkeypatch.setattr("git_clearml.report.verify_steps._POLLS", (0.01, 0.02))
 
 
 def after(asked: int, change: Callable[[], None]) -> Callable[[str, Any], None]:
