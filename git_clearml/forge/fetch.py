@@ -72,7 +72,7 @@ def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) 
     if not head:
         raise NotFetched("this CI job does not say which commit it is about", "set COMMIT_ID to its full hash")
     ensure(repository, [head], timeout=timeout)
-    return repository.resolve([head])[0]
+    return _with_policy(repository, head, timeout)
 
 
 def accepted(
@@ -94,7 +94,15 @@ def accepted(
         content = file_at(base, POLICY_FILE)
         blob = "" if content is None else _written(repository, content)
         return Resolved(base, Commit(base, ""), blob)
-    return repository.resolve([base])[0]
+    return _with_policy(repository, base, timeout)
+
+
+def _with_policy(repository: Repository, commit: str, timeout: float) -> Resolved:
+    """The commit; in a partial clone the content of its policy is fetched, where that is missing."""
+    (resolved,) = repository.resolve([commit])
+    if resolved.policy_blob and repository.is_partial:  # where that fails, whoever reads the policy says so
+        repository.run("cat-file", "-e", resolved.policy_blob, timeout=timeout, remote=True)
+    return resolved
 
 
 def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> None:

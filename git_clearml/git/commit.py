@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git.output import decode
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import decode
 
 _NOBODY = ("git-clearml", "git-clearml@users.invalid")  # no mail ever goes to .invalid (RFC 2606)
 _COMMITTER = re.compile(r"\s*([^<>\x00-\x1f]*[^<>\x00-\x1f\s])\s*<([^<>\x00-\x20]+)>\s*")

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from git_clearml.errors import CannotDecide
-from git_clearml.git.runner import DAMAGED, GitResult, Runner
+from git_clearml.git.output import GitResult
+from git_clearml.git.runner import DAMAGED, Runner
 
 # Settings under which git would write beside the index, or ask somebody else what is in the working tree.
 _SETTINGS = ("core.fsmonitor=false", "core.untrackedCache=false", "core.splitIndex=false", "index.sparse=false")

@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
+from git_clearml.git.output import reason
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import DAMAGED, reason
+from git_clearml.git.runner import DAMAGED
 
 _FIELDS = "%H%x00%h%x00%s"
 

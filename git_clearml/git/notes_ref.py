@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, PublishFailed
+from git_clearml.git.output import stdin_lines
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import DAMAGED, stdin_lines
+from git_clearml.git.runner import DAMAGED
 
 REF = "refs/notes/clearml"
 _TRIES = 30  # of a write that others are quicker than
@@ -134,10 +135,10 @@ def write(
     who = _committer(repository)
     for attempt in range(_TRIES):
         tip = tip_of(repository)
-        made = changes(tip)
-        if not made and not merged:
+        new = changes(tip)
+        if not new and not merged:
             return False
-        stream = b"".join(_stream(who, message, tip, merged, made))
+        stream = b"".join(_stream(who, message, tip, merged, new))
         result = repository.run("fast-import", "--quiet", "--done", stdin=stream)
         if not result.status:
             return True

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
-from git_clearml.git.runner import DAMAGED, GitResult, Runner, entries, lines, stdin_lines
+from git_clearml.git.output import PROMISED, GitResult, entries, lines, stdin_lines
+from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
 _NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
 _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
-_PROMISED = "from promisor remote"
 
 
 class ObjectStore(Runner):
@@ -34,7 +34,7 @@ class ObjectStore(Runner):
         answers = result.lines
         if not result.status and len(answers) == len(names):
             return [(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
-        if result.status and _PROMISED in result.stderr:
+        if result.status and PROMISED in result.stderr:
             return self._promised(names)
         return result
 
@@ -71,31 +71,28 @@ class ObjectStore(Runner):
 
     def existing_files(self, places: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those (commit hash, path) that are files there. One git process for all; unknown commits have none."""
-        asked = [place for place in dict.fromkeys(places) if is_hash(place[0]) and not _NO_PATH.search(place[1])]
-        if not asked:
+        places = [place for place in dict.fromkeys(places) if is_hash(place[0]) and not _NO_PATH.search(place[1])]
+        if not places:
             return set()
-        found = self._batch_check([f"{commit}:{path}" for commit, path in asked])
-        return {place for place, (_, kind) in zip(asked, found, strict=True) if kind == "blob"}
+        types = self._batch_check([f"{commit}:{path}" for commit, path in places])
+        return {place for place, (_, kind) in zip(places, types, strict=True) if kind == "blob"}
 
     def trees(self, commits: Iterable[str]) -> dict[str, str]:
         """Commit hash -> tree hash, for those that are in this object store."""
-        asked = [name for name in dict.fromkeys(commits) if is_hash(name)]
-        if not asked:
+        names = [name for name in dict.fromkeys(commits) if is_hash(name)]
+        if not names:
             return {}
-        found = self._batch_check([f"{name}^{{tree}}" for name in asked])
-        return {name: tree for name, (tree, kind) in zip(asked, found, strict=True) if kind == "tree"}
+        types = self._batch_check([f"{name}^{{tree}}" for name in names])
+        return {name: tree for name, (tree, kind) in zip(names, types, strict=True) if kind == "tree"}
 
     def blobs(self, names: Iterable[str]) -> dict[str, bytes]:
         """The content of each blob (or other object). One git process for all. Raises CannotDecide when one is gone."""
-        asked = [name for name in dict.fromkeys(names) if name]
-        if not asked:
+        names = [name for name in dict.fromkeys(names) if name]
+        if not names:
             return {}
-        result = self.run("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(asked))
-        if result.status:
-            raise self._unread(result)
-        out = result.stdout
+        out = self.read("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(names))
         contents = {}
-        for name in asked:
+        for name in names:
             header, _, rest = out.partition(b"\n")
             if not header.isdigit():
                 raise CannotDecide(f"object {name} is missing from this clone", DAMAGED)
@@ -105,45 +102,39 @@ class ObjectStore(Runner):
     def history(self, commits: Sequence[str]) -> list[Commit]:
         """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them."""
         form = [f"--max-count={_HISTORY}", "--no-show-signature", "--format=%H %T"]
-        status, out, _ = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=stdin_lines(commits))
-        if status:  # a reflog may name commits that are no longer there
-            out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=stdin_lines(commits))
+        stdin = stdin_lines(commits)
+        result = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=stdin)
+        out = result.stdout
+        if result.status:  # a reflog may name commits that are no longer there
+            out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=stdin)
         return [Commit(*line.split()) for line in lines(out)]
 
     def names_of(self, expressions: Iterable[str]) -> list[str]:
         """The object that each expression (`<commit>:<path>`) names, "" for none. One git process for all."""
-        found = self._batch_check(list(expressions))
-        return [name if is_hash(name) else "" for name, _ in found]
+        return [name if is_hash(name) else "" for name, _ in self._batch_check(list(expressions))]
 
     def parents(self, commits: Iterable[str]) -> dict[str, list[str]]:
         """The parents that each commit object names, wherever a shallow clone or a graft says that history ends.
 
         Raises CannotDecide when a commit is missing.
         """
-        found: dict[str, list[str]] = {}
+        parents: dict[str, list[str]] = {}
         for name, content in self.blobs(commits).items():
-            lines = content.decode("utf-8", "replace").split("\n")[1:]  # the first one names the tree
-            found[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), lines)]
-        return found
+            header = lines(content)[1:]  # the first line names the tree
+            parents[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]
+        return parents
 
-    def changed_modes(self, one: str, other: str) -> list[tuple[str, str, str]]:
+    def changed_modes(self, before: str, after: str) -> list[tuple[str, str, str]]:
         """(path, mode before, mode after) of all that differs between two commits; `000000` is no such file."""
-        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", one, other)
+        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", before, after)
         fields = entries(out)
         modes = [raw.lstrip(":").split(" ") for raw in fields[0::2]]
         return [(path, mode[0], mode[1]) for path, mode in zip(fields[1::2], modes, strict=True)]
 
-    def changed_paths(self, one: str, other: str) -> list[tuple[str, bool]]:
+    def changed_paths(self, before: str, after: str) -> list[tuple[str, bool]]:
         """(path, is it a submodule) of all that differs between two commits; a rename is two paths."""
-        return [(path, "160000" in modes) for path, *modes in self.changed_modes(one, other)]
+        return [(path, "160000" in modes) for path, *modes in self.changed_modes(before, after)]
 
     def paths(self, tree: str) -> list[str]:
         """Every file (and submodule) of a tree."""
         return entries(self.read("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree))
-
-    def _unread(self, result: GitResult) -> CannotDecide:
-        lacking = re.search(rf"could not fetch ([0-9a-f]+) {_PROMISED}", result.stderr)
-        if not lacking:
-            return CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
-        hint = f"fetch it: git cat-file -e {lacking[1]}"
-        return CannotDecide(f"this partial clone has not fetched the object {lacking[1][:12]} yet", hint)

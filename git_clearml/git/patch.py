@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.index import temporary_index
+from git_clearml.git.output import entries, lines, reason, stdin_lines
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import DAMAGED, entries, lines, reason, stdin_lines
+from git_clearml.git.runner import DAMAGED
 
 LIMIT = 500_000
 """Characters of a diff; the SDK's own limit for what it stores with a task (max_diff_size_bytes)."""
@@ -116,14 +117,15 @@ def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Cha
 
 def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
     """What among the changes no diff can do, "" for nothing."""
-    links = [one.path for one in changes if one.modes[0] == _LINK]
-    for one in changes:
-        if _SUBMODULE in one.modes:
-            return f"the submodule {one.path} was moved, which a diff cannot do"
-        if any(small.get(blob, b"").startswith(_LFS) for blob in one.blobs):
-            return f"{one.path} is in git-lfs, which a diff leaves out"
-        if any(one.path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
-            return f"the link above {one.path} became a folder, which git apply fails at"
+    links = [change.path for change in changes if change.modes[0] == _LINK]
+    for change in changes:
+        path = change.path
+        if _SUBMODULE in change.modes:
+            return f"the submodule {path} was moved, which a diff cannot do"
+        if any(small.get(blob, b"").startswith(_LFS) for blob in change.blobs):
+            return f"{path} is in git-lfs, which a diff leaves out"
+        if any(path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
+            return f"the link above {path} became a folder, which git apply fails at"
     return ""
 
 
@@ -161,20 +163,20 @@ def _spoilt(
     repository: Repository, base: str, changes: Sequence[_Change], small: Mapping[str, bytes], text: str
 ) -> str:
     """A new file that the agent would make before git does, "" for none; see the top of this module."""
-    links = {one.path: small.get(one.blobs[0], b"") for one in changes if one.modes[0] == _LINK}
-    new = [one.path for one in changes if one.modes[0] == "000000"]
-    made = set()
-    for found in filter(None, map(_MADE_BY_AGENT.match, text.splitlines())):
-        path = posixpath.normpath(found["path"])
+    links = {change.path: small.get(change.blobs[0], b"") for change in changes if change.modes[0] == _LINK}
+    new = [change.path for change in changes if change.modes[0] == "000000"]
+    touched = set()
+    for match in filter(None, map(_MADE_BY_AGENT.match, text.splitlines())):  # the agent cuts lines like this
+        path = posixpath.normpath(match["path"])
         if path in links:  # one that leads nowhere: the file is made where it leads
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(links[path])))
-        made.add(path)
-    at_risk = ((path, one) for one in made for path in new if path == one or path.startswith(f"{one}/"))
-    return next((path for path, one in at_risk if repository.run("cat-file", "-e", f"{base}:{one}")[0]), "")
+        touched.add(path)
+    at_risk = ((path, made) for made in touched for path in new if path == made or path.startswith(f"{made}/"))
+    return next((path for path, made in at_risk if repository.run("cat-file", "-e", f"{base}:{made}").status), "")
 
 
 def _proved(repository: Repository, base: str, commit: str, content: bytes) -> bool:
-    """Does the difference, applied to the base in an index of our own, make the commit's tree?"""
+    """Does the difference, applied to the base in a temporary index, make the commit's tree?"""
     place = repository.top or repository.git_dir
     with temporary_index(repository, base, directory=place, settings=_PLAIN) as index:
         if index.run(*_APPLY.split(), stdin=content + b"\n").status:

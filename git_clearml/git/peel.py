@@ -9,7 +9,7 @@ from enum import Enum
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import UnknownRevision
 from git_clearml.git.objects import ObjectStore
-from git_clearml.git.runner import GitResult
+from git_clearml.git.output import GitResult
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
 

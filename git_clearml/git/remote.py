@@ -11,8 +11,9 @@ from urllib.parse import quote
 from git_clearml.base.ids import SIDE_REFS, is_hash
 from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import NotARepository, TimedOut, Unreachable
+from git_clearml.git.output import GitResult, lines, stdin_lines
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import GitResult, Runner, lines, stdin_lines
+from git_clearml.git.runner import Runner
 
 _LOCAL = re.compile(r"[^:/]*(?:/.*)?", re.DOTALL)  # no colon before the first slash: git's rule for a path
 _TEMPORARY = "git-clearml-remote"  # the name under which git gets to know a remote that has none

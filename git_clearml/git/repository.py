@@ -9,8 +9,8 @@ from git_clearml.errors import NotARepository
 from git_clearml.git import peel as peeling
 from git_clearml.git import url as repository_urls
 from git_clearml.git.objects import ObjectStore
+from git_clearml.git.output import GitResult, decode
 from git_clearml.git.peel import NoCommit
-from git_clearml.git.runner import GitResult, decode
 from git_clearml.model import Resolved
 
 
@@ -24,16 +24,16 @@ class Repository(ObjectStore):
 
     def __init__(self, directory: str = "") -> None:
         try:
-            here = directory or os.getcwd()
+            directory = directory or os.getcwd()
         except OSError:
             raise NotARepository("the current directory does not exist any more", "cd into the clone first") from None
-        super().__init__(here)
+        super().__init__(directory)
         result = self.run("rev-parse", "--git-dir", "--git-common-dir", "--show-toplevel")
         places = result.lines
         if len(places) < 2:
             raise _not_a_repository(result)
-        self.git_dir = os.path.realpath(os.path.join(here, places[0]))
-        self.common_dir = os.path.realpath(os.path.join(here, places[1]))
+        self.git_dir = os.path.realpath(os.path.join(directory, places[0]))
+        self.common_dir = os.path.realpath(os.path.join(directory, places[1]))
         self.top = places[2] if not result.status and len(places) > 2 else ""
         self._config: list[tuple[str, str]] | None = None
 
@@ -52,6 +52,11 @@ class Repository(ObjectStore):
             pairs = (entry.partition("\n") for entry in out.split("\0") if entry)
             self._config = [(key, value) for key, _, value in pairs]
         return self._config
+
+    @property
+    def is_partial(self) -> bool:
+        """Is this a partial clone, which lacks objects that its remote has promised?"""
+        return any(key.startswith("remote.") and key.endswith(".promisor") for key, _ in self.config())
 
     def remote_urls(self) -> list[str]:
         """The remotes' URLs, as configured and as `url.<base>.insteadOf` rewrites them."""
@@ -78,8 +83,9 @@ class Repository(ObjectStore):
 
 
 def _not_a_repository(result: GitResult) -> NotARepository:
-    said = result.reason
-    if "not a git repository" in said or not result.stderr:
+    if "not a git repository" in result.stderr or not result.stderr:
         return NotARepository("not a git repository (or any of the parent directories)", "cd into the clone first")
     hint = "git config --global --add safe.directory <this directory>, if you trust its owner"
-    return NotARepository(f"git refuses this directory: {said}", hint if "ownership" in said else "see git status")
+    return NotARepository(
+        f"git refuses this directory: {result.reason}", hint if "ownership" in result.reason else "see git status"
+    )

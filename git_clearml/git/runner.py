@@ -3,14 +3,14 @@
 Every git has a deadline, a session of its own, in which it is ended with all that it has started, English messages, and
 no reach beyond this machine unless it is to speak to a remote. GitPython's own `kill_after_timeout` is not used: it
 looks for a process's children with `pgrep` or `ps`, and where those are missing (slim images) the children live on,
-hold git's pipes, and the timeout lasts as long as they do. Output is bytes, cut at line feeds or NUL only:
-`str.splitlines` cuts at a dozen characters that a path may hold.
+hold git's pipes, and the timeout lasts as long as they do.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -18,10 +18,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.secrets import without_users
 from git_clearml.errors import CannotDecide, NotARepository, TimedOut
+from git_clearml.git.output import PROMISED, GitResult, decode
 
 if TYPE_CHECKING:
     from git.cmd import Git
@@ -35,7 +36,6 @@ DAMAGED = "git fsck tells whether the repository is sound"
 _BLOCK = 65_536  # bytes read at once
 _PAUSE = 0.05  # seconds between two looks whether git has ended, where a process that it left behind holds its pipes
 _GRACE = 1.0  # seconds that git has to end by itself, and to remove its lock files
-_NOISE = ("To ", "hint:", "error: failed to push some refs", "warning: lazy fetching disabled")
 
 # What gets pushed is the real object, whatever `git replace` says; and reading takes no lock from the user's git.
 _LOCAL = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
@@ -43,68 +43,6 @@ _LOCAL = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
 # the last releases of 2.39 to 2.44; any older git does start its `git fetch`, which may then use no protocol and ends
 # before it opens a connection. No setting turns a promisor remote off: `-c` only adds to those of the clone.
 _NO_FETCH = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
-
-
-class GitResult(NamedTuple):
-    """How a git ended. stderr is text, without the credentials of any URL."""
-
-    status: int
-    stdout: bytes
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        """stdout as text, without white space at its ends; bytes that are not UTF-8 become surrogates."""
-        return decode(self.stdout).strip()
-
-    @property
-    def lines(self) -> list[str]:
-        """stdout cut at line feeds."""
-        return lines(self.stdout)
-
-    @property
-    def entries(self) -> list[str]:
-        """stdout cut at NUL, for what was called with `-z`."""
-        return entries(self.stdout)
-
-    @property
-    def reason(self) -> str:
-        """The line of stderr in which git, or a hook, says why it failed."""
-        return reason(self.stderr, self.status)
-
-
-def decode(content: bytes) -> str:
-    """git's output as text; bytes that are not UTF-8 become surrogates, as in `os.fsdecode`."""
-    return content.decode("utf-8", "surrogateescape")
-
-
-def lines(content: bytes) -> list[str]:
-    """git's output cut at line feeds; the one at the end ends the last line."""
-    parts = decode(content).split("\n")
-    return parts[:-1] if not parts[-1] else parts
-
-
-def entries(content: bytes) -> list[str]:
-    """git's output cut at NUL, without empty entries."""
-    return [entry for entry in decode(content).split("\0") if entry]
-
-
-def stdin_lines(texts: Iterable[str]) -> bytes:
-    """The texts as lines for git's stdin."""
-    return "".join(text + "\n" for text in texts).encode("utf-8", "surrogateescape")
-
-
-def reason(stderr: str, status: int) -> str:
-    """The line in which git, or a hook, says why: the first fatal error or error, else the first line.
-
-    Without the credentials of any URL. "exit status N" where nothing was said.
-    """
-    spoken = [line.strip() for line in stderr.split("\n") if line.strip()]
-    telling = [line for line in spoken if not line.startswith(_NOISE)]
-    errors = [line for line in telling or spoken if line.startswith(("fatal:", "error:"))]
-    first = "".join((errors or telling)[:1])
-    plain = first.removeprefix("fatal: ").removeprefix("error: ")
-    return without_users(plain) or f"exit status {status}"
 
 
 class Runner:
@@ -132,7 +70,7 @@ class Runner:
         """stdout of a git that has to succeed. Raises CannotDecide with git's own words when it does not."""
         result = self.run(*arguments, stdin=stdin, env=env)
         if result.status:
-            raise CannotDecide(f"git {_subcommand(arguments)} failed: {result.reason}", DAMAGED)
+            raise _failure(_subcommand(arguments), result)
         return result.stdout
 
     @contextlib.contextmanager
@@ -259,6 +197,15 @@ class GitStream:
                     self._process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE)
+
+
+def _failure(command: str, result: GitResult) -> CannotDecide:
+    """Why a git that has to succeed did not."""
+    lacking = re.search(rf"could not fetch ([0-9a-f]+) {PROMISED}", result.stderr)
+    if lacking:
+        message = f"this partial clone has not fetched the object {lacking[1][:12]} yet"
+        return CannotDecide(message, f"git cat-file -e {lacking[1]}")
+    return CannotDecide(f"git {command} failed: {result.reason}", DAMAGED)
 
 
 @contextlib.contextmanager

@@ -18,9 +18,9 @@ from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import CannotDecide, TimedOut
 from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref_record as records
+from git_clearml.git.output import GitResult
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import GitResult
 from git_clearml.git.side_ref_record import SideRef, abandoned, recorded
 
 __all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]

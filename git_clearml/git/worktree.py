@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
 from git_clearml.git.index import TemporaryIndex, temporary_index
+from git_clearml.git.output import GitResult, entries
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import GitResult, entries
 from git_clearml.model import Commit
 from git_clearml.settings.code_paths import NEVER_OK, is_code, untracked_ok
 from git_clearml.settings.policy import Policy

@@ -13,9 +13,9 @@ from git_clearml.base.words import listed
 from git_clearml.clearml.model import Result
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.git import commit as commits
+from git_clearml.git.output import lines
 from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import lines
 from git_clearml.record import branch as results_branch
 from git_clearml.record import lockfile, tree, unpushed
 from git_clearml.record.model import RecordOptions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from git_clearml.errors import PublishFailed
 from git_clearml.git import commit as commits
+from git_clearml.git.output import lines
 from git_clearml.git.repository import Repository
-from git_clearml.git.runner import lines
 
 REFS = "refs/clearml/results/"
 """A kept commit stands here under its short hash."""

@@ -32,7 +32,7 @@ EDGES = {
 PURE = (
     "model errors settings.table settings.stricter settings.tolerance base.globs base.secrets clearml.diff "
     "clearml.entry_point run.record "
-    "clearml.properties git.url verdict.rules verdict.statuses "
+    "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
     "hook.ref_updates "

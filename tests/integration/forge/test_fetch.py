@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml.errors import CannotDecide
 from git_clearml.forge import fetch as checkout
 from git_clearml.forge.fetch import NotFetched
 from git_clearml.forge.job import Job as CIJob
@@ -80,6 +81,19 @@ def test_head_and_base_are_fetched_by_hash(places: Places) -> None:
     assert b"Vision" in repository.blobs([base.policy_blob])[base.policy_blob]
     assert places.clone.git("rev-list", "--count", places.head) == "1"  # one level, no history
     assert places.clone.head == places.merge
+
+
+def test_a_partial_clone_gets_the_accepted_policy(places: Places, tmp_path: Path) -> None:
+    """It has every commit, and of the accepted one's files no content."""
+    places.remote.git("config", "uploadpack.allowFilter", "true")
+    options = ("--quiet", "--filter=blob:none", "--no-checkout")
+    places.remote.git("clone", *options, f"file://{places.remote.path}", str(tmp_path / "partial"))
+    repository = Repository(str(tmp_path / "partial"))
+    with pytest.raises(CannotDecide, match="has not fetched"):
+        repository.blobs([repository.resolve([places.base])[0].policy_blob])
+    base = checkout.accepted(repository, places.context)
+    assert base is not None
+    assert b"Vision" in repository.blobs([base.policy_blob])[base.policy_blob]
 
 
 def test_what_is_there_is_not_fetched(places: Places) -> None:

@@ -253,7 +253,7 @@ def test_files_that_were_not_fetched_are_there(
     with pytest.raises(CannotDecide, match=f"has not fetched the object {blob[:12]}") as error:
         repository.blobs([blob])
     assert partial.fetches == 0
-    partial.repo.git(*error.value.hint.partition(": git ")[2].split())  # it works as typed
+    partial.repo.git(*error.value.hint.removeprefix("git ").split())  # it works as typed
     assert repository.blobs([blob]) == {blob: b"[tool.git-clearml]\n"}
 
 

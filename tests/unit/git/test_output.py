@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from git_clearml.git import runner
+from git_clearml.git import output
 
 NO_LINE_ENDS = "a\rb\x0bc\x0cd\x1ce\x1df\x1eg\x85h\u2028i\u2029j"
 
 
 def test_output_is_cut_at_line_feeds_only() -> None:
-    assert runner.lines(f"{NO_LINE_ENDS}\nsecond\n".encode()) == [NO_LINE_ENDS, "second"]
-    assert runner.lines(b"no line feed at the end") == ["no line feed at the end"]
-    assert runner.lines(b"first\n\n third\r\n") == ["first", "", " third\r"]
-    assert runner.lines(b"") == []
+    assert output.lines(f"{NO_LINE_ENDS}\nsecond\n".encode()) == [NO_LINE_ENDS, "second"]
+    assert output.lines(b"no line feed at the end") == ["no line feed at the end"]
+    assert output.lines(b"first\n\n third\r\n") == ["first", "", " third\r"]
+    assert output.lines(b"") == []
 
 
 def test_entries_are_cut_at_nul_only() -> None:
-    assert runner.entries(f"{NO_LINE_ENDS}\n\0second\0".encode()) == [f"{NO_LINE_ENDS}\n", "second"]
-    assert runner.entries(b"") == []
+    assert output.entries(f"{NO_LINE_ENDS}\n\0second\0".encode()) == [f"{NO_LINE_ENDS}\n", "second"]
+    assert output.entries(b"") == []
 
 
 def test_bytes_that_are_not_utf8_go_in_and_out_unchanged() -> None:
-    (text,) = runner.lines(b"caf\xe9\n")
-    assert runner.stdin_lines([text]) == b"caf\xe9\n"
+    (text,) = output.lines(b"caf\xe9\n")
+    assert output.stdin_lines([text]) == b"caf\xe9\n"
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_bytes_that_are_not_utf8_go_in_and_out_unchanged() -> None:
     ],
 )  # fmt: skip
 def test_the_line_that_says_why(stderr: str, expected: str) -> None:
-    assert runner.reason(stderr, 128) == expected
+    assert output.reason(stderr, 128) == expected
