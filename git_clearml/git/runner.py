@@ -83,7 +83,7 @@ class Runner:
         remote: bool = False,
         may_ask: bool = False,
     ) -> Iterator[GitStream]:
-        """Starts git; the stream is its stdout. Leaving the context before that ends does end git, and its children.
+        """Starts git; the stream is its stdout. Leaving the context ends git if it still runs, and what it has started.
 
         `env` is added to the environment; `timeout` is in seconds. `remote`: it speaks to a remote, so it may fetch and
         use the network. `may_ask`: at a terminal it may ask for a passphrase, for which it has to stay in the

@@ -128,6 +128,12 @@ def test_nothing_but_the_known_third_parties() -> None:
     assert [str(one) for one in imports() if one.name.partition(".")[0] not in ours] == []
 
 
+def test_processes_are_started_in_three_places() -> None:
+    """git in one, a shell command in another; the third asks ps where there is no /proc."""
+    places = {imported.unit for imported in imports() if imported.name.partition(".")[0] == "subprocess"}
+    assert places == {"base.process", "base.shell", "git.runner"}
+
+
 def test_heavy_packages_are_imported_where_they_are_used() -> None:
     assert [str(one) for one in imports() if one.name.partition(".")[0] in HEAVY and not one.late] == []
 
