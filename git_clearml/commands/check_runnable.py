@@ -23,7 +23,7 @@ from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Problem
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import session as judgement
 from git_clearml.verdict import sources
 from git_clearml.verdict.session import Context, VerifySession
@@ -164,7 +164,9 @@ def _packages(text: str) -> tuple[str, ...]:
     return _split(text, "--packages", "torch==2.4 pandas")
 
 
-def checked(repository: Repository, commit: Commit, ruling: Ruling, options: CheckOptions, console: Console) -> Check:
+def checked(
+    repository: Repository, commit: Commit, ruling: ResolvedPolicy, options: CheckOptions, console: Console
+) -> Check:
     """The check of a commit, by the policy that judges it and the flags over that.
 
     Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
@@ -180,7 +182,7 @@ def checked(repository: Repository, commit: Commit, ruling: Ruling, options: Che
         problem = Problem.of(error)
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
     check = RunnableCheck(repository, api, order, Progress(console)).run()
-    lifetime = float(ruling.settings["remember"].value)
+    lifetime = ruling.personal.remember
     if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
         memory = passes.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
         memory.keep(commit.tree, passes.digest(rules, packages))

@@ -118,7 +118,7 @@ def _judged(
         report = compose.verify_report(session)
         base = job.base if job else ""
         shown = sections.of_metrics(session, report, environment=os.environ, warn=console.warn, base=base)
-        return report, shown, float(session.rulings[0].settings["timeout"].value)
+        return report, shown, session.rulings[0].personal.timeout
     finally:
         session.close()
 

@@ -90,7 +90,7 @@ def _settings(repository: Repository, arguments: argparse.Namespace, console: Co
     (ruling,) = policies.rulings(repository, head, flags={"timeout": arguments.timeout}, environment=os.environ)
     for warning in ruling.warnings:
         console.warn(warning)
-    return ruling.policy.best, float(ruling.settings["timeout"].value) or _SECONDS
+    return ruling.policy.best, ruling.personal.timeout or _SECONDS
 
 
 class _Source:

@@ -19,7 +19,7 @@ from git_clearml.model import Problem
 from git_clearml.report import report as reports
 from git_clearml.report.model import MetricsReport, VerifyReport
 from git_clearml.report.rows import Selection
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
 from git_clearml.verdict.evidence import Evidence
@@ -101,7 +101,11 @@ def subject(repository: Repository, name: str, job: Job | None) -> tuple[tuple[s
 
 
 def _report(
-    repository: Repository, source: Evidence, subject: Verdict | str, ruling: Ruling, arguments: argparse.Namespace
+    repository: Repository,
+    source: Evidence,
+    subject: Verdict | str,
+    ruling: ResolvedPolicy,
+    arguments: argparse.Namespace,
 ) -> MetricsReport:
     """The report on a verdict's task, or on the task of an id."""
     selection = Selection(tuple(arguments.metric), arguments.all)

@@ -92,7 +92,7 @@ def attach(call: Call) -> int:
 
 def wait(call: Call, awaited: Awaited) -> int:
     """Waits for the end, tells it, records it. Returns the exit status."""
-    task, timeout = awaited.task, float(call.judging.rulings[0].settings["wait-timeout"].value)
+    task, timeout = awaited.task, call.judging.rulings[0].personal.wait_timeout
     tail = Tail(call.api, task) if call.arguments.follow else None
     try:
         waited = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))

@@ -127,7 +127,7 @@ class _Verify:
     def _report(self, session: VerifySession) -> tuple[VerifyReport, float]:
         """The verdicts, and what else the flags ask for; the --timeout in seconds."""
         arguments = self.arguments
-        budget = float(session.rulings[0].settings["timeout"].value)
+        budget = session.rulings[0].personal.timeout
         if not (arguments.wait or arguments.check_runnable or arguments.add_tag or arguments.tag_best):
             return compose.verify_report(session), budget
         from git_clearml.report import verify_steps

@@ -23,7 +23,7 @@ class GatedUpdate:
 
     update: RefUpdate
     commit: Commit
-    ruling: policies.Ruling
+    ruling: policies.ResolvedPolicy
 
 
 def gated_updates(

@@ -15,7 +15,7 @@ from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
 from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve, sources
 from git_clearml.verdict.cache import Circumstances, Remembered
@@ -39,7 +39,7 @@ class JudgedPush:
         """Is this no pass, but would be one if the remote checks that the policy wants had passed?"""
         return _lacks_only_checks(self.report)
 
-    def missing_checks(self) -> list[tuple[Commit, Ruling]]:
+    def missing_checks(self) -> list[tuple[Commit, ResolvedPolicy]]:
         """The commits that lack nothing but a passed remote check, each with the ruling that wants it."""
         lacking = {verdict.commit for verdict in self.report.verdicts if verdict.needs_check}
         wanted = {
@@ -90,9 +90,9 @@ class PushJudge:
     def _verdicts(self, push: Push, gated: Sequence[GatedUpdate]) -> list[Verdict]:
         """A verdict per commit and policy, with the refs it is pushed to; what is remembered is not asked again."""
         refs = refs_by(((update.commit, update.ruling.policy), update.update) for update in gated)
-        settings = gated[0].ruling.settings
-        budget = float(settings["timeout"].value) or BUDGET
-        lifetime = 0.0 if sources.in_ci(self._environment) else float(settings["remember"].value)
+        personal = gated[0].ruling.personal
+        budget = personal.timeout or BUDGET
+        lifetime = 0.0 if sources.in_ci(self._environment) else personal.remember
         verdicts: dict[_Question, Verdict] = {}
         evidence: dict[str, Evidence] = {}
         with contextlib.ExitStack() as after:

@@ -10,7 +10,7 @@ from git_clearml.errors import CannotDecide, Error
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report.model import Comparison, VerifyReport
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import rules
@@ -29,7 +29,7 @@ def verify_report(session: VerifySession) -> VerifyReport:
     return of_verdicts(session.repository, verdicts, session.rulings[0])
 
 
-def of_verdicts(repository: Repository, verdicts: Sequence[Verdict], ruling: Ruling) -> VerifyReport:
+def of_verdicts(repository: Repository, verdicts: Sequence[Verdict], ruling: ResolvedPolicy) -> VerifyReport:
     """The report of verdicts, with the one command to run next by the policy of this ruling."""
     outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
     hint = hints.next_command(repository, verdicts, ruling.policy)

@@ -49,7 +49,7 @@ def check_possible(session: VerifySession, options: TagOptions, *, check_runnabl
 
 def wait_while_pending(session: VerifySession, report: VerifyReport, progress: Callable[[str], None]) -> VerifyReport:
     """Asks again while the answer is pending, for as long as --wait-timeout says."""
-    timeout = float(session.rulings[0].settings["wait-timeout"].value)
+    timeout = session.rulings[0].personal.wait_timeout
     started = time.monotonic()
     polls = iter(_POLLS)
     pause = 0.0

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from git_clearml.model import Resolved
 from git_clearml.settings import table as settings
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Personal, Policy
 
 
 class PolicyFiles(Protocol):
@@ -20,7 +20,7 @@ class PolicyFiles(Protocol):
 
 
 @dataclass(frozen=True)
-class Ruling:
+class ResolvedPolicy:
     """A policy and where it is from: a commit's hash, `flags` or `defaults`."""
 
     policy: Policy
@@ -28,10 +28,15 @@ class Ruling:
     origin: str
     warnings: tuple[str, ...] = ()
 
+    @property
+    def personal(self) -> Personal:
+        """The settings that are no policy."""
+        return settings.personal_of(self.settings)
+
 
 def rulings(
     repository: PolicyFiles, commits: Sequence[Resolved], *, flags: Mapping[str, Any], environment: Mapping[str, str]
-) -> list[Ruling]:
+) -> list[ResolvedPolicy]:
     """For each commit the policy in its own pyproject.toml, with the flags over it.
 
     One git process however many commits; equal files are read once. Raises BadSetting for what cannot be
@@ -52,7 +57,7 @@ def rulings(
             merged[blob] = values, tuple(warnings), bool(table)
         values, notes, has_table = merged[blob]
         origin = "flags" if settings.policy_flags(values) else resolved.commit.hash if has_table else "defaults"
-        result.append(Ruling(settings.policy_of(values), values, origin, notes))
+        result.append(ResolvedPolicy(settings.policy_of(values), values, origin, notes))
     return result
 
 

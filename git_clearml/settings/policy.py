@@ -69,3 +69,12 @@ class Policy:
     on_unreachable: str = "block"
     best: Best = field(default_factory=Best)
     runnable: Runnable = field(default_factory=Runnable)
+
+
+@dataclass(frozen=True)
+class Personal:
+    """The settings that change no verdict, and so are each person's own. All in seconds."""
+
+    timeout: float = 0.0  # for all network calls; 0: the command's own
+    wait_timeout: float = 3600.0  # that `verify --wait` and `run --queue --wait` wait
+    remember: float = 86400.0  # that the hook remembers a verified commit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.settings.table import Settings, Value
 from git_clearml.settings.tolerance import parse_tolerance
@@ -20,7 +20,7 @@ def without_policy(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flags.items() if key not in _POLICY_FLAGS and not key.startswith(_BEST)}
 
 
-def stricter_flags(flags: Mapping[str, Any], rulings: Sequence[Ruling]) -> tuple[dict[str, Any], list[str]]:
+def stricter_flags(flags: Mapping[str, Any], rulings: Sequence[ResolvedPolicy]) -> tuple[dict[str, Any], list[str]]:
     """The flags that count under each of these rulings (made without policy flags), and a warning for every other one.
 
     `flags` maps a setting's key to what was given, None for a flag that was not.

@@ -8,15 +8,13 @@ whom the policy judges.
 from __future__ import annotations
 
 import importlib
-import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from git_clearml.base import globs
 from git_clearml.errors import BadSetting
-from git_clearml.settings.policy import Best, Equivalence, Policy, Runnable
+from git_clearml.settings.checks import Setting, checked, read_text
+from git_clearml.settings.policy import Best, Equivalence, Personal, Policy, Runnable
 
 MARKER = "GIT_CLEARML_RUN"
 """The variable by which a task tells which run made it."""
@@ -25,29 +23,6 @@ SKIP = "GIT_CLEARML_SKIP"
 """The way around the hook. Read by the hook alone."""
 
 _NOT_SETTINGS = {MARKER, SKIP}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One row of the table. `kind` is text, flag, number, choice, texts or tolerance."""
-
-    key: str
-    kind: str
-    default: Any
-    help: str
-    policy: bool = True
-    choices: tuple[str, ...] = ()
-
-    @property
-    def variable(self) -> str:
-        """`best.zero-is-a-value` -> `GIT_CLEARML_BEST_ZERO_IS_A_VALUE`."""
-        return "GIT_CLEARML_" + re.sub(r"[.-]", "_", self.key).upper()
-
-    @property
-    def git_key(self) -> str:
-        """`wait-timeout` -> `clearml.waitTimeout`, as a person writes it; git compares without case."""
-        first, *rest = re.split(r"[.-]", self.key)
-        return "clearml." + first + "".join(word.capitalize() for word in rest)
 
 
 @dataclass(frozen=True)
@@ -123,7 +98,7 @@ def merge(
     settings = {setting.key: Value(setting.default, "default") for setting in TABLE}
     warnings: list[str] = []
     for key, raw in _flatten(pyproject):
-        settings[key] = Value(_checked(_BY_KEY[key], raw, f"{key} in pyproject.toml"), pyproject_origin)
+        settings[key] = Value(checked(_BY_KEY[key], raw, f"{key} in pyproject.toml"), pyproject_origin)
     for layer in (_from_git_config(git_config), _from_environment(environment)):
         for setting, raw, name, origin in layer:
             if setting.policy:
@@ -131,11 +106,11 @@ def merge(
                     f"{name} is ignored: {setting.key} is policy and comes from the committed pyproject.toml"
                 )
             else:
-                settings[setting.key] = Value(_checked(setting, _read(setting, raw), name), origin)
-    for key, given in flags.items():
-        if given is not None:
+                settings[setting.key] = Value(checked(setting, read_text(setting, raw), name), origin)
+    for key, value in flags.items():
+        if value is not None:
             flag = "--" + key.rpartition(".")[2]  # --metric for best.metric
-            settings[key] = Value(_checked(_BY_KEY[key], given, flag), f"flag {flag}")
+            settings[key] = Value(checked(_BY_KEY[key], value, flag), f"flag {flag}")
     return settings, warnings
 
 
@@ -156,6 +131,11 @@ def policy_of(settings: Settings) -> Policy:
             'name them in pyproject.toml, for instance code-paths = ["src/**"]',
         )
     return policy
+
+
+def personal_of(settings: Settings) -> Personal:
+    """The settings that are no policy, as one value."""
+    return Personal(**{field.name: settings[field.name.replace("_", "-")].value for field in fields(Personal)})
 
 
 def policy_flags(settings: Settings) -> tuple[str, ...]:
@@ -181,7 +161,7 @@ def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
     try:
         document = toml.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number of 5000 digits
-        raise BadSetting(f"{where} cannot be read: {error}", "mend the file; the policy is in it") from None
+        raise BadSetting(f"{where} cannot be read: {error}", "fix the file: it contains the policy") from None
     table = document.get("tool", {})
     table = table.get("git-clearml", {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
@@ -205,26 +185,26 @@ def _flatten(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _from_git_config(pairs: Iterable[tuple[str, str]]) -> list[tuple[Setting, str, str, str]]:
     by_name = {setting.git_key.lower(): setting for setting in TABLE}
-    found = []
+    rows = []
     for name, raw in pairs:
         setting = by_name.get(name.lower())
         if setting is None:
-            raise _unknown(f"git config {name}", name, [one.git_key for one in TABLE])
-        found.append((setting, raw, f"git config {setting.git_key}", "git config"))
-    return found
+            raise _unknown(f"git config {name}", name, [setting.git_key for setting in TABLE])
+        rows.append((setting, raw, f"git config {setting.git_key}", "git config"))
+    return rows
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[tuple[Setting, str, str, str]]:
     by_name = {setting.variable: setting for setting in TABLE}
-    found = []
+    rows = []
     for name, raw in environment.items():
         if not name.startswith("GIT_CLEARML_") or name in _NOT_SETTINGS or not raw:
             continue
         setting = by_name.get(name)
         if setting is None:
             raise _unknown(f"the variable {name}", name, [*by_name, SKIP])
-        found.append((setting, raw, name, name))
-    return found
+        rows.append((setting, raw, name, name))
+    return rows
 
 
 def _unknown(what: str, key: str, known: list[str]) -> BadSetting:
@@ -237,102 +217,3 @@ def _unknown(what: str, key: str, known: list[str]) -> BadSetting:
     close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
     hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(known)
     return BadSetting(f"unknown setting: {what}", hint)
-
-
-def _read(setting: Setting, raw: str) -> Any:
-    """A text of the environment or of git config as the setting's kind; what cannot be read stays text."""
-    if setting.kind == "number":
-        try:
-            return float(raw)
-        except ValueError:
-            return raw
-    return raw
-
-
-def _checked(setting: Setting, value: Any, name: str) -> Any:
-    """The value in its final type. Raises BadSetting."""
-    problem = _CHECKS[setting.kind](setting, value)
-    if problem:
-        raise BadSetting(f"{name} = {_shown(value)}: {problem}", _ADVICE.get(setting.key, setting.help))
-    if setting.kind == "texts":
-        value = tuple(value)
-        for pattern in value if setting.key == "untracked-ok" else ():
-            if _names_code(pattern):
-                raise BadSetting(f"{name}: {pattern!r} would let untracked code pass", _ADVICE["untracked-ok"])
-        return value
-    if setting.kind == "number":
-        return float(value)
-    return str(value) if setting.kind == "tolerance" else value
-
-
-_MOST_SECONDS = 10.0**9
-
-_ADVICE = {
-    "untracked-ok": "name a directory of outputs, for instance outputs/**; untracked *.py files never pass",
-    "protect": "leave the key out to protect every branch",
-    "best.metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
-}
-
-
-def _names_code(pattern: str) -> bool:
-    """Would the pattern's last segment pick Python files out, or the whole pattern match everywhere?"""
-    last = pattern.rpartition("/")[2]
-    end = last.rpartition("*")[2]  # what a name must end in
-    return (
-        not pattern.strip("*/.")
-        or ("/" not in pattern.rstrip("/") and globs.matches([pattern], "x.py"))
-        or (last.strip("*") != "" and any(globs.matches([last], name) for name in ("x.py", "code.py", "__init__.py")))
-        or last.endswith(".py")
-        or (end != last and end != "" and any(globs.matches([end], suffix) for suffix in (".py", "py", "y")))
-    )
-
-
-def _check_text(_: Setting, value: Any) -> str:
-    return "" if isinstance(value, str) else "a text is wanted"
-
-
-def _check_flag(_: Setting, value: Any) -> str:
-    return "" if isinstance(value, bool) else "true or false is wanted"
-
-
-def _check_number(_: Setting, value: Any) -> str:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
-    return "" if good else "a number of seconds is wanted, 0 or more"
-
-
-def _check_choice(setting: Setting, value: Any) -> str:
-    return "" if value in setting.choices else "one of these is wanted: " + ", ".join(setting.choices)
-
-
-def _check_texts(setting: Setting, value: Any) -> str:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) and one for one in value):
-        return "a list of texts is wanted"
-    if setting.key == "protect" and not value:
-        return "an empty list would protect nothing"
-    return ""
-
-
-def _check_tolerance(_: Setting, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return "a number or a percentage is wanted"
-    text = str(value).strip().removesuffix("%")
-    try:
-        number = float(text)
-    except ValueError:
-        return "a number or a percentage is wanted"
-    return "" if math.isfinite(number) and number >= 0 else "0 or more is wanted"
-
-
-_CHECKS = {
-    "text": _check_text,
-    "flag": _check_flag,
-    "number": _check_number,
-    "choice": _check_choice,
-    "texts": _check_texts,
-    "tolerance": _check_tolerance,
-}
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -10,7 +10,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
 from git_clearml.settings import load as policies
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.settings.stricter import stricter_flags, without_policy
 from git_clearml.verdict import resolve, results_commits, sources
@@ -73,7 +73,7 @@ class VerifySession:
         self,
         repository: Repository,
         commits: Sequence[Resolved],
-        rulings: Sequence[Ruling],
+        rulings: Sequence[ResolvedPolicy],
         request: VerifyRequest,
         context: Context,
         requirement: Requirement,
@@ -85,7 +85,7 @@ class VerifySession:
     def source(self, kind: str) -> Evidence:
         """The evidence source of this kind, each made once, with one budget for the network."""
         if kind not in self._sources:
-            budget = float(self.rulings[0].settings["timeout"].value) or BUDGET
+            budget = self.rulings[0].personal.timeout or BUDGET
             self._sources[kind] = sources.choose(
                 kind, self.repository, budget=budget, environment=self._context.environment, log=self._context.log
             )
@@ -131,7 +131,7 @@ def prepare(
     """
     commits = _commits(repository, request, context.checkout)
     judges = _judges(repository, request, context, commits)
-    flags, without_flags = dict(request.flags), list[Ruling]()
+    flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
     if context.checkout is not None or sources.in_ci(context.environment):
         without_flags = policies.rulings(
             repository, judges, flags=without_policy(flags), environment=context.environment
@@ -147,7 +147,7 @@ def prepare(
     return VerifySession(repository, commits, rulings, request, context, requirement)
 
 
-def _measured_by(policy: Policy, ruling: Ruling) -> Ruling:
+def _measured_by(policy: Policy, ruling: ResolvedPolicy) -> ResolvedPolicy:
     """The ruling, whose best task is looked up where the policy without flags says."""
     best = replace(ruling.policy.best, project=policy.project)
     return replace(ruling, policy=replace(ruling.policy, best=best))

@@ -30,7 +30,8 @@ EDGES = {
 }
 # What decides and renders does nothing to the world.
 PURE = (
-    "model errors settings.table settings.stricter settings.tolerance base.globs base.secrets clearml.diff "
+    "model errors settings.table settings.checks settings.policy settings.stricter settings.tolerance base.globs "
+    "base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
     "clearml.entry_point run.record "
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "

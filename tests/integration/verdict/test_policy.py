@@ -84,7 +84,7 @@ def test_uncommitted_edits_do_not_count(gate: Gate) -> None:
         ("require-run-record = 'yes'", "require-run-record", ""),
         ("protect = []", "protect", "leave the key out"),
         ('untracked-ok = ["*.py"]', "untracked-ok", "untracked *.py files never pass"),
-        ("project = ", "pyproject.toml at", "mend the file"),
+        ("project = ", "pyproject.toml at", "fix the file"),
     ],
 )
 def test_a_policy_that_cannot_be_read_is_no_pass(gate: Gate, line: str, message: str, hint: str) -> None:

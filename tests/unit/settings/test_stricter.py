@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from git_clearml.settings.load import Ruling
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.stricter import stricter_flags, without_policy
 from git_clearml.settings.table import merge, policy_of
 from git_clearml.settings.tolerance import parse_tolerance
 
 
-def ruling(**table: Any) -> Ruling:
+def ruling(**table: Any) -> ResolvedPolicy:
     """What a commit with this `[tool.git-clearml]` table is judged by; underscores in the names are hyphens."""
     pyproject = {key.replace("_", "-"): value for key, value in table.items()}
     settings, _ = merge(flags={}, environment={}, git_config=(), pyproject=pyproject)
-    return Ruling(policy_of(settings), settings, "0" * 40)
+    return ResolvedPolicy(policy_of(settings), settings, "0" * 40)
 
 
 def test_flags_cannot_loosen_the_policy() -> None:

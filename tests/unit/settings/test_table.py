@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting
-from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.settings.policy import Equivalence, Personal, Policy
 from git_clearml.settings.table import (
     SKIP,
     TABLE,
     Setting,
     Settings,
     merge,
+    personal_of,
     policy_flags,
     policy_of,
     pyproject_table,
@@ -381,3 +382,9 @@ def test_any_file_is_read_or_refused(tail: bytes) -> None:
     except BadSetting as error:
         refused = error
     assert refused is None or refused.message.startswith("pyproject.toml")
+
+
+def test_personal_settings_are_one_value_of_seconds() -> None:
+    assert personal_of(merged()[0]) == Personal()
+    settings, _ = merged(flags={"timeout": 3}, environment={"GIT_CLEARML_REMEMBER": "60"})
+    assert personal_of(settings) == Personal(timeout=3.0, remember=60.0)

@@ -1,0 +1,135 @@
+"""What a value may be: the kinds of settings and their checks. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from git_clearml.base import globs
+from git_clearml.errors import BadSetting
+
+Kind = Literal["text", "flag", "number", "choice", "texts", "tolerance"]
+
+_MOST_SECONDS = 10.0**9
+
+_ADVICE = {
+    "untracked-ok": "name a directory of outputs, for instance outputs/**; untracked *.py files never pass",
+    "protect": "leave the key out to protect every branch",
+    "best.metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    policy: bool = True
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """`best.zero-is-a-value` -> `GIT_CLEARML_BEST_ZERO_IS_A_VALUE`."""
+        return "GIT_CLEARML_" + re.sub(r"[.-]", "_", self.key).upper()
+
+    @property
+    def git_key(self) -> str:
+        """`wait-timeout` -> `clearml.waitTimeout`, as a person writes it; git compares without case."""
+        first, *rest = re.split(r"[.-]", self.key)
+        return "clearml." + first + "".join(word.capitalize() for word in rest)
+
+
+def read_text(setting: Setting, raw: str) -> Any:
+    """A text of the environment or of git config as the setting's kind; what cannot be read stays text."""
+    if setting.kind == "number":
+        try:
+            return float(raw)
+        except ValueError:
+            return raw
+    return raw
+
+
+def checked(setting: Setting, value: Any, name: str) -> Any:
+    """The value in its final type. Raises BadSetting."""
+    problem = _CHECKS[setting.kind](setting, value)
+    if problem:
+        raise BadSetting(f"{name} = {_short(value)}: {problem}", _ADVICE.get(setting.key, setting.help))
+    if setting.kind == "texts":
+        value = tuple(value)
+        for pattern in value if setting.key == "untracked-ok" else ():
+            if _names_code(pattern):
+                raise BadSetting(f"{name}: {pattern!r} would let untracked code pass", _ADVICE["untracked-ok"])
+        return value
+    if setting.kind == "number":
+        return float(value)
+    return str(value) if setting.kind == "tolerance" else value
+
+
+def _names_code(pattern: str) -> bool:
+    """Would the pattern's last segment pick Python files out, or the whole pattern match everywhere?"""
+    last = pattern.rpartition("/")[2]
+    end = last.rpartition("*")[2]  # what a name must end in
+    return (
+        not pattern.strip("*/.")
+        or ("/" not in pattern.rstrip("/") and globs.matches([pattern], "x.py"))
+        or (last.strip("*") != "" and any(globs.matches([last], name) for name in ("x.py", "code.py", "__init__.py")))
+        or last.endswith(".py")
+        or (end != last and end != "" and any(globs.matches([end], suffix) for suffix in (".py", "py", "y")))
+    )
+
+
+def _check_text(_: Setting, value: Any) -> str:
+    return "" if isinstance(value, str) else "expected a string"
+
+
+def _check_flag(_: Setting, value: Any) -> str:
+    return "" if isinstance(value, bool) else "must be true or false"
+
+
+def _check_number(_: Setting, value: Any) -> str:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
+    return "" if good else "expected a number of seconds, 0 or more"
+
+
+def _check_choice(setting: Setting, value: Any) -> str:
+    return "" if value in setting.choices else "must be one of: " + ", ".join(setting.choices)
+
+
+def _check_texts(setting: Setting, value: Any) -> str:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) and text for text in value):
+        return "expected a list of strings"
+    if setting.key == "protect" and not value:
+        return "an empty list would protect nothing"
+    return ""
+
+
+def _check_tolerance(_: Setting, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return "expected a number or a percentage"
+    text = str(value).strip().removesuffix("%")
+    try:
+        number = float(text)
+    except ValueError:
+        return "expected a number or a percentage"
+    return "" if math.isfinite(number) and number >= 0 else "must be 0 or more"
+
+
+_CHECKS: dict[Kind, Callable[[Setting, Any], str]] = {
+    "text": _check_text,
+    "flag": _check_flag,
+    "number": _check_number,
+    "choice": _check_choice,
+    "texts": _check_texts,
+    "tolerance": _check_tolerance,
+}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
