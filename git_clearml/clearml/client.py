@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from git_clearml.base import jsonvalue
 from git_clearml.base.connection import basic
 from git_clearml.base.exchange import MEGABYTE, Reply, Request, Site
 from git_clearml.base.http import HttpClient
@@ -118,6 +119,6 @@ class ClearML:
 def _document(body: bytes) -> Any:
     """The JSON document, None for what is none."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return jsonvalue.parse(body)
+    except jsonvalue.Malformed:
         return None

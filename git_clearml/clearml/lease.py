@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.base.jsonvalue import finite
+from git_clearml.base import jsonvalue
 from git_clearml.clearml.properties import LAUNCH
 from git_clearml.settings.policy import Runnable
 
@@ -62,16 +61,14 @@ def from_property(value: Any) -> Owner | None:
     if not isinstance(value, str) or len(value) > _MOST:
         return None
     try:
-        document = json.loads(value)
-    except (ValueError, RecursionError):
+        document = jsonvalue.parse_object(value)
+        if document.get("schema") != 1:
+            return None
+        texts = {key: jsonvalue.text(document.get(key), key) for key in _TEXTS}
+        deadline = jsonvalue.number(document.get("deadline"), "deadline")
+        return Owner(pid=jsonvalue.integer(document.get("pid"), "pid"), deadline=deadline, **texts)
+    except jsonvalue.Malformed:
         return None
-    if not isinstance(document, Mapping) or document.get("schema") != 1:
-        return None
-    texts = {key: document.get(key) for key in _TEXTS}
-    deadline, pid = finite(document.get("deadline")), document.get("pid")
-    if not all(isinstance(one, str) for one in texts.values()) or deadline is None or type(pid) is not int:
-        return None
-    return Owner(pid=pid, deadline=deadline, **{key: str(one) for key, one in texts.items()})
 
 
 _TEXTS = ("host", "pid_started", "nonce", "tree", "what", "side_ref", "task")

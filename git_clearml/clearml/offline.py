@@ -7,7 +7,6 @@ write there and a killed process leaves halves, so everything that is wrong with
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from git_clearml.base import jsonvalue
 from git_clearml.base.files import read_limited
 from git_clearml.base.ids import is_offline_id
 from git_clearml.base.jsonvalue import finite
@@ -154,8 +154,8 @@ def _session(path: str, task: bytes | str, metrics: bytes | str) -> Session:
     if not task.strip():
         return _damaged(path, "has an empty task.json: ClearML was stopped while writing it, or is still writing")
     try:
-        document = json.loads(task)
-    except (ValueError, RecursionError):
+        document = jsonvalue.parse(task)
+    except jsonvalue.Malformed:
         return _damaged(path, "has a task.json that is cut off or not JSON")
     session = _described(path, document)
     if session.damage:
@@ -207,11 +207,8 @@ def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:
         if not line.strip():
             continue
         try:
-            events = json.loads(line)
-        except (ValueError, RecursionError):
-            unreadable += 1
-            continue
-        if not isinstance(events, list):
+            events = jsonvalue.items(jsonvalue.parse(line), "the line")
+        except jsonvalue.Malformed:
             unreadable += 1
             continue
         for event in events:

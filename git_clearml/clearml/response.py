@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml.properties import LAUNCH
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 from git_clearml.settings.policy import Policy
 
+Value = TypeVar("Value")
 WHICH = "is it a ClearML API server?"
 _VALUES = {"last": "value", "min": "min_value", "max": "max_value"}
 
@@ -88,30 +90,26 @@ def identity(document: Mapping[str, Any]) -> str:
 
 def part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """The object under a key, {} where there is none."""
-    part = document.get(key)
-    if part is None:
-        return {}
-    if not isinstance(part, dict):
-        raise BadAnswer(f"the server sent a {key} that is not an object", WHICH)
-    return part
+    value = document.get(key)
+    return {} if value is None else _checked(jsonvalue.mapping, value, key)
 
 
 def text(document: Mapping[str, Any], key: str) -> str:
     """The text under a key, "" where there is none."""
     value = document.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadAnswer(f"the server sent a {key} that is not a string", WHICH)
-    return value
+    return "" if value is None else _checked(jsonvalue.text, value, key)
 
 
 def texts(document: Mapping[str, Any], key: str) -> list[str]:
     """A list of texts; [] where there is none."""
-    values = document.get(key) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise BadAnswer(f"the server sent {key} that are not a list of strings", WHICH)
-    return values
+    return list(_checked(jsonvalue.texts, document.get(key) or [], key))
+
+
+def _checked(read: Callable[[Any, str], Value], value: Any, key: str) -> Value:
+    try:
+        return read(value, key)
+    except jsonvalue.Malformed as error:
+        raise BadAnswer(f"the server's answer cannot be used: {error}", WHICH) from None
 
 
 def launched(document: Mapping[str, Any], task: str) -> bool:

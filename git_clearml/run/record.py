@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_uuid
-from git_clearml.base.jsonvalue import finite
+from git_clearml.base.jsonvalue import Malformed
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
 
@@ -32,10 +33,6 @@ class Damaged:
     commit: str = ""
 
 
-class _MalformedError(Exception):
-    """A value of the wrong type or a missing key; its text says which."""
-
-
 def to_json(record: RunRecord) -> dict[str, Any]:
     """The record as a JSON object. `alive` is not part of it: it is looked up whenever a record is read."""
     document: dict[str, Any] = {"schema": SCHEMA}
@@ -51,18 +48,17 @@ def from_json(document: Any, where: str = "") -> RunRecord | Damaged:
     commit = document.get("commit") if isinstance(document, Mapping) else ""
     commit = commit if isinstance(commit, str) and is_hash(commit) else ""
     try:
-        return _record(_mapping(document, "the record"))
-    except _MalformedError as error:
+        return _record(jsonvalue.mapping(document, "the record"))
+    except Malformed as error:
         return Damaged(where, str(error), commit)
 
 
 def parse(text: bytes | str, where: str = "") -> RunRecord | Damaged:
     """The record of a JSON text, or why it is none. Raises nothing."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        return Damaged(where, "it is empty" if not text else "it is not JSON")
-    return from_json(document, where)
+        return from_json(jsonvalue.parse(text), where)
+    except Malformed as error:
+        return Damaged(where, str(error))
 
 
 def to_property(record: RunRecord) -> str:
@@ -110,97 +106,69 @@ def _session_to_json(session: Session) -> dict[str, Any]:
 
 
 def _record(document: Mapping[str, Any]) -> RunRecord:
-    """Raises _MalformedError."""
+    """Raises Malformed."""
     if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
-        raise _MalformedError(f"it has schema {str(document.get('schema'))[:20]}, and {SCHEMA} is the one known here")
+        raise Malformed(f"it has schema {str(document.get('schema'))[:20]}, and {SCHEMA} is the one known here")
     values: dict[str, Any] = {}
     for field in fields(RunRecord):
         if field.name in _READERS and (field.name in document or field.name in _REQUIRED):
             values[field.name] = _READERS[field.name](document.get(field.name), field.name)
     record = RunRecord(**values)
     if not is_uuid(record.id):
-        raise _MalformedError("its id is not a run's")
+        raise Malformed("its id is not a run's")
     if not is_hash(record.commit):
-        raise _MalformedError("its commit is not a full hash")
+        raise Malformed("its commit is not a full hash")
     if bool(record.ended) != (record.exit_status is not None):
-        raise _MalformedError("it has an end without an exit status, or the other way round")
+        raise Malformed("it has an end without an exit status, or the other way round")
     return record
 
 
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _MalformedError(f"{name} is not an object")
-    return value
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise _MalformedError(f"{name} is not a text")
-    return value
-
-
-def _number(value: Any, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _MalformedError(f"{name} is not a whole number")
-    return value
-
-
 def _status(value: Any, name: str) -> int | None:
-    return None if value is None else _number(value, name)
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, (list, tuple)):
-        raise _MalformedError(f"{name} is not a list")
-    return list(value)
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    return tuple(_text(one, name) for one in _list(value, name))
+    return None if value is None else jsonvalue.integer(value, name)
 
 
 def _pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
-    pairs = [_texts(one, name) for one in _list(value, name)]
+    pairs = [jsonvalue.texts(pair, name) for pair in jsonvalue.items(value, name)]
     if any(len(pair) != 2 for pair in pairs):
-        raise _MalformedError(f"{name} is not a list of pairs")
+        raise Malformed(f"{name} is not a list of pairs")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
 def _sessions(value: Any, name: str) -> tuple[Session, ...]:
-    return tuple(_session(_mapping(one, name)) for one in _list(value, name))
+    return tuple(_session(jsonvalue.mapping(session, name)) for session in jsonvalue.items(value, name))
 
 
 def _session(document: Mapping[str, Any]) -> Session:
-    texts = {name: _text(document.get(name, ""), name) for name in _SESSION_TEXTS}
-    diff = _mapping(document.get("diff"), "diff")
+    texts = {name: jsonvalue.text(document.get(name, ""), name) for name in _SESSION_TEXTS}
+    diff = jsonvalue.mapping(document.get("diff"), "diff")
     try:
         kind = DiffKind(diff.get("kind"))
     except ValueError:
-        raise _MalformedError("diff is of no known kind") from None
+        raise Malformed("diff is of no known kind") from None
     return Session(
         **texts,
-        diff=Diff(kind, _text(diff.get("summary", ""), "summary")),
-        metrics=tuple(_metric(_list(one, "metric")) for one in _list(document.get("metrics", []), "metrics")),
-        notes=_texts(document.get("notes", []), "notes"),
+        diff=Diff(kind, jsonvalue.text(diff.get("summary", ""), "summary")),
+        metrics=tuple(_metric(metric) for metric in jsonvalue.items(document.get("metrics", []), "metrics")),
+        notes=jsonvalue.texts(document.get("notes", []), "notes"),
     )
 
 
-def _metric(values: list[Any]) -> Metric:
-    if len(values) != 5 or not all(isinstance(one, str) for one in values[:2]):
-        raise _MalformedError("a metric is not two names and three numbers")
-    last, smallest, largest = (finite(one) for one in values[2:])
-    if last is None or smallest is None or largest is None:
-        raise _MalformedError("a metric's value is not a number")
-    return Metric(values[0], values[1], last, smallest, largest)
+def _metric(value: Any) -> Metric:
+    metric = jsonvalue.items(value, "metric")
+    if len(metric) != 5:
+        raise Malformed("a metric is not two names and three numbers")
+    title, series = jsonvalue.texts(metric[:2], "a metric's names")
+    last, smallest, largest = (jsonvalue.number(number, "a metric's value") for number in metric[2:])
+    return Metric(title, series, last, smallest, largest)
 
 
 _SESSION_TEXTS = "id path name project commit repository entry_point working_dir run damage".split()
 _READERS: dict[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), _text),
-    **dict.fromkeys(("offline_dir",), _text),
-    **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes"), _texts),
+    **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), jsonvalue.text),
+    **dict.fromkeys(("offline_dir",), jsonvalue.text),
+    **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes"), jsonvalue.texts),
     **dict.fromkeys(("submodules", "tasks"), _pairs),
-    "pid": _number,
+    "pid": jsonvalue.integer,
     "exit_status": _status,
     "sessions": _sessions,
 }
