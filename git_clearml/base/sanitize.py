@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -46,6 +45,8 @@ def sanitize_lines(text: str) -> Safe:
 
 def json_text(document: Mapping[str, Any]) -> Safe:
     """The document as JSON of several lines, in ASCII without control characters."""
+    import json
+
     return Safe(HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(document, indent=2)))
 
 

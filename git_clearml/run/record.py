@@ -101,7 +101,9 @@ def _shortened(value: Any, limit: int) -> Any:
 def _session_to_json(session: Session) -> dict[str, Any]:
     document = {field.name: getattr(session, field.name) for field in fields(Session)}
     document["diff"] = {"kind": session.diff.kind.value, "summary": session.diff.summary}
-    document["metrics"] = [[one.metric, one.variant, one.last, one.min, one.max] for one in session.metrics]
+    document["metrics"] = [
+        [metric.metric, metric.variant, metric.last, metric.min, metric.max] for metric in session.metrics
+    ]
     return document
 
 

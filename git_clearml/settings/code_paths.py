@@ -70,7 +70,7 @@ def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Poli
         return f"{listed(odd)} is or was no plain file"
     rules = list(policies)
     paths = [path for path, _, _ in changed if path != LOCK]
-    others = [path for path in paths if not all(_named_by_results_paths(path, one) for one in rules)]
+    others = [path for path in paths if not all(_named_by_results_paths(path, policy) for policy in rules)]
     return f"it also changes {listed(others)}, which results-paths do not name" if others else ""
 
 

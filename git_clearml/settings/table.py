@@ -207,13 +207,13 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[Setting, str
     return rows
 
 
-def _unknown(what: str, key: str, known: list[str]) -> BadSetting:
+def _unknown(what: str, key: str, names: list[str]) -> BadSetting:
     import difflib
 
     def bare(name: str) -> str:  # what all names have in common says nothing about which is meant
         return name.lower().removeprefix("git_clearml_").removeprefix("clearml.")
 
-    by_bare = {bare(name): name for name in known}
+    by_bare = {bare(name): name for name in names}
     close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
-    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(known)
+    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(names)
     return BadSetting(f"unknown setting: {what}", hint)
