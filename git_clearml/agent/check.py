@@ -19,7 +19,7 @@ from git_clearml.base import process
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import Launch, Queue
 from git_clearml.errors import BadAnswer, CannotDecide, Interrupted
 from git_clearml.git import side_ref as side_refs
@@ -154,7 +154,7 @@ class RunnableCheck:
         self._progress.event(f"task {launched.task} is on the queue {queue.name!r}")
         self._progress.event(tasks.page_of(api, launched.task))
 
-    def _create(self, document: Mapping[str, Any], owner: Owner) -> str:
+    def _create(self, document: Mapping[str, Any], owner: Lease) -> str:
         """The id of the task made from this document, which is ours for certain: it bears our nonce."""
         api = self._api
         try:
@@ -170,9 +170,9 @@ class RunnableCheck:
                 raise
             return created
 
-    def _owner(self) -> Owner:
+    def _owner(self) -> Lease:
         order, limits, side_ref = self._order, self._limits, self._launched.side_ref
-        return Owner(
+        return Lease(
             host=process.here(),
             pid=os.getpid(),
             pid_started=process.started(os.getpid()),

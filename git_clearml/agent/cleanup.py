@@ -14,7 +14,7 @@ from git_clearml.agent import leased_tasks, passes
 from git_clearml.agent.interrupt import status_of
 from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import TaskState
 from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorized
 from git_clearml.git import side_ref as side_refs
@@ -38,7 +38,7 @@ class Launched:
     """
 
     kind: str = lease.RUN
-    owner: Owner | None = None
+    owner: Lease | None = None
     commit: str = ""  # that the task runs
     asked: bool = False
     task: str = ""

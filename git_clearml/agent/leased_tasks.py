@@ -11,7 +11,7 @@ from git_clearml.base import process
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.errors import BadAnswer
 
 _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num")
@@ -25,7 +25,7 @@ class LeasedTask:
     status: str
     repository: str
     commit: str
-    owner: Owner
+    owner: Lease
     archived: bool = False
     done: bool = False  # nobody is to touch it any more
 
@@ -44,7 +44,7 @@ def expired(api: ClearML, *, host: str, now: float) -> list[LeasedTask]:
     tags = ["__$all", lease.TAG, "__$not", lease.DONE]
     checks = _query(api, lease.CHECK, {"tags": tags, "order_by": ["last_update"]}, (*lease.ACTIVE, *lease.ENDED))
     left = [task for task in checks if not task.done and not (task.archived and task.status == "created")]
-    return [task for task in left if lease.abandoned(task.owner, host=host, alive=lives(task.owner), now=now)]
+    return [task for task in left if lease.expired(task.owner, host=host, alive=lives(task.owner), now=now)]
 
 
 def of_commit(api: ClearML, name: str, commit: str) -> list[LeasedTask]:
@@ -55,14 +55,14 @@ def of_commit(api: ClearML, name: str, commit: str) -> list[LeasedTask]:
     return [task for task in tasks if task.commit == commit]
 
 
-def bears(api: ClearML, name: str, task: str, owner: Owner) -> bool:
+def bears(api: ClearML, name: str, task: str, owner: Lease) -> bool:
     """Does the task of this id carry this very owner's nonce? One request. An id may be that of another task."""
     document = query.task(api, task, ["id", property_of(name)])
     bearer = owner_in(document, name) if document else None
     return bearer is not None and bearer.nonce == owner.nonce
 
 
-def named(api: ClearML, name: str, commit: str, owner: Owner) -> str:
+def named(api: ClearML, name: str, commit: str, owner: Lease) -> str:
     """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
     return next((task.task for task in of_commit(api, name, commit) if task.owner.nonce == owner.nonce), "")
 
@@ -91,13 +91,13 @@ def _leased(document: Mapping[str, Any], name: str) -> LeasedTask | None:
     return LeasedTask(identity, status, url, commit, owner, "archived" in response.texts(document, "system_tags"), done)
 
 
-def owner_in(document: Mapping[str, Any], name: str) -> Owner | None:
+def owner_in(document: Mapping[str, Any], name: str) -> Lease | None:
     """The owner that a task's document carries under this property."""
     properties = response.part(response.part(document, "hyperparams"), "properties")
     return lease.from_property(response.part(properties, name).get("value"))
 
 
-def lives(owner: Owner) -> bool:
+def lives(owner: Lease) -> bool:
     """Does the owner's process still run, on this very host? Where that cannot be told, it does."""
     if not owner.pid_started:
         return True

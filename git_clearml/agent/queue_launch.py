@@ -23,7 +23,7 @@ from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_hex
 from git_clearml.clearml import lease, projects, queues, response, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import Launch, Queue
 from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.git import side_ref as side_refs
@@ -113,7 +113,7 @@ class QueueRun:
             if draft is None:
                 return ""
             alive, now = leased_tasks.lives(draft.owner), time.time()
-            if lease.abandoned(draft.owner, host=process.here(), alive=alive, now=now):
+            if lease.expired(draft.owner, host=process.here(), alive=alive, now=now):
                 return self._resumed(draft)
             self._progress.state("waiting", f"for another call that is launching {draft.task}")
             self._sleep(_POLL)
@@ -160,13 +160,13 @@ class QueueRun:
         tasks.enqueue(api, launched.task, queue.id)
         launched.status = "queued"
 
-    def _owner(self) -> Owner:
+    def _owner(self) -> Lease:
         ref = self._launched.side_ref.ref if self._launched.side_ref else ""
         pid, tree = os.getpid(), self._order.commit.tree
         started, nonce = process.started(pid), secrets.token_hex(8)
-        return Owner(process.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
+        return Lease(process.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
 
-    def _create(self, launch: Launch, owner: Owner, project: str) -> None:
+    def _create(self, launch: Launch, owner: Lease, project: str) -> None:
         api, launched = self._api, self._launched
         document = tasks.body(launch, project, [lease.to_property(owner, lease.RUN)])
         try:
@@ -179,7 +179,7 @@ class QueueRun:
         item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
         tasks.set_property(api, launched.task, document, item)
 
-    def _clone(self, launch: Launch, source: Source, owner: Owner, project: str) -> None:
+    def _clone(self, launch: Launch, source: Source, owner: Lease, project: str) -> None:
         """A copy of the template at our commit, without its diff, its tags, and the records of its runs."""
         api, launched = self._api, self._launched
         tag = _DRAFT + self._order.digest
@@ -216,7 +216,7 @@ class QueueRun:
             return True  # not known: nothing of it is taken away
 
 
-def recorded(repository: Repository, task: str, owner: Owner | None) -> None:
+def recorded(repository: Repository, task: str, owner: Lease | None) -> None:
     """The task, of this owner, is on record: the call that launched it owes nothing any more."""
     launches = OpenLaunches(repository.common_dir)
     if owner and is_hex(owner.what, 32, 32) and launches.task(owner.what) == task:

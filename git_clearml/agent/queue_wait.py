@@ -13,7 +13,7 @@ from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.errors import UsageError
 from git_clearml.git import side_ref
 from git_clearml.git.repository import Repository
@@ -71,7 +71,7 @@ def unknown_task(api: ClearML, task: str) -> UsageError:
     return UsageError(f"there is no task {task} on {api.server.api}", "see its id on its page: INFO, or the address")
 
 
-def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[Commit, Owner | None]:
+def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[Commit, Lease | None]:
     """The commit that the task ran, which must be here and all that it ran; and who launched it, if we did.
 
     Raises UsageError for a task that the server does not know, or that cannot be recorded.

@@ -117,7 +117,7 @@ def launched(document: Mapping[str, Any], task: str) -> bool:
     value = part(part(part(document, "hyperparams"), "properties"), LAUNCH).get("value")
     if not value:
         return False
-    from git_clearml.clearml import lease as owners
+    from git_clearml.clearml.lease import from_property
 
-    owner = owners.from_property(value)
-    return owner is not None and owner.task == task
+    lease = from_property(value)
+    return lease is not None and lease.task == task

@@ -21,7 +21,7 @@ from git_clearml.base.console import Console, Progress
 from git_clearml.clearml import lease
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.errors import Interrupted
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Runnable
@@ -405,7 +405,7 @@ _ACTIONS: dict[str, Callable[[World, Json | None], bool]] = {
 ACTIONS = frozenset(_ACTIONS)
 
 
-def owner(**changes: Any) -> Owner:
+def owner(**changes: Any) -> Lease:
     """Of a check on another host that is alive for another hour."""
     values: dict[str, Any] = {
         "host": "elsewhere/boot/pid:[1]",
@@ -416,14 +416,14 @@ def owner(**changes: Any) -> Owner:
         "tree": "4" * 40,
         "what": "a" * 16,
     }
-    return Owner(**{**values, **changes})
+    return Lease(**{**values, **changes})
 
 
-def owned(server: ClearMLServer, whose: Owner, *, names_itself: bool = True, **fields: Any) -> str:
+def owned(server: ClearMLServer, whose: Lease, *, names_itself: bool = True, **fields: Any) -> str:
     """A check's task with this owner on it, running unless `fields` say otherwise."""
     values = {"name": "cicd_test_task", "project": "Github CICD", "status": "in_progress", "commit": "c" * 40}
     task = server.add_task(**{**values, "tags": [lease.TAG], **fields})
-    named = Owner(**{**vars(whose), "task": task}) if names_itself else whose
+    named = Lease(**{**vars(whose), "task": task}) if names_itself else whose
     server.tasks[task]["hyperparams"] = {"properties": {lease.CHECK: lease.to_property(named, lease.CHECK)}}
     return task
 

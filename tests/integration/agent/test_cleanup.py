@@ -12,7 +12,7 @@ import pytest
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.lease import CHECK, RUN, Owner, to_property
+from git_clearml.clearml.lease import CHECK, RUN, Lease, to_property
 from git_clearml.errors import Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
@@ -22,7 +22,7 @@ from tests.support.program import inside
 from tests.support.pushing import Yard, make_yard, refs_of
 
 REFUSAL = b'{"meta": {"result_code": 400, "result_subcode": 1, "result_msg": "no"}, "data": {}}'
-OWNER = Owner("host", 1, "boot/1", "0123456789abcdef", 0.0)
+OWNER = Lease("host", 1, "boot/1", "0123456789abcdef", 0.0)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from git_clearml.base import process
 from git_clearml.clearml import lease
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
@@ -40,12 +40,12 @@ def work(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-def alive(**changes: Any) -> Owner:
+def alive(**changes: Any) -> Lease:
     """Of a check elsewhere that has an hour to go."""
     return owner(deadline=time.time() + HOUR, **changes)
 
 
-def late(**changes: Any) -> Owner:
+def late(**changes: Any) -> Lease:
     return owner(deadline=time.time() - 1.0, **changes)
 
 
@@ -58,7 +58,7 @@ def dead_process() -> tuple[int, str]:
     return child.pid, started
 
 
-def dead(**changes: Any) -> Owner:
+def dead(**changes: Any) -> Lease:
     """Of a check on this host whose process has ended."""
     pid, started = dead_process()
     return alive(**{"host": process.here(), "pid": pid, "pid_started": started, **changes})
@@ -71,7 +71,7 @@ def swept(work: Bench, *words: str) -> set[str]:
     return {name for name, task in before.items() if work.world.server.tasks[name] != task}
 
 
-def running(work: Bench, whose: Owner, **fields: Any) -> str:
+def running(work: Bench, whose: Lease, **fields: Any) -> str:
     """A check's task that a live agent is at work on."""
     task = owned(work.world.server, whose, last_worker="w9", **fields)
     work.world.server.add_worker("w9", ["elsewhere"], task=task)
@@ -344,7 +344,7 @@ def test_the_side_ref_of_a_swept_task(work: Bench) -> None:
     assert set(refs_of(work.yard.remote)) == {"refs/heads/main"}
 
 
-def lost_ref(work: Bench, whose: Owner, **fields: Any) -> tuple[side_refs.SideRef, str]:
+def lost_ref(work: Bench, whose: Lease, **fields: Any) -> tuple[side_refs.SideRef, str]:
     """A side ref of which this clone has no record, and its task."""
     work.yard.repo.commit("new")
     ref = side_ref(work)

@@ -12,7 +12,7 @@ import pytest
 
 from git_clearml.agent import passes as proofs
 from git_clearml.clearml import lease as owners
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.git.repository import Repository
 from git_clearml.settings.code_paths import is_code
 from git_clearml.settings.policy import Policy, Runnable
@@ -546,7 +546,7 @@ def test_where_a_remote_check_is_required_that_of_the_parent_counts(gate: Gate) 
     assert gate.verify().status == 1
     tree = gate.repo.git("rev-parse", f"{ran}^{{tree}}")
     check = "c" * 32
-    owner = Owner("h", 1, "s", "n", 0.0, tree, proofs.digest(rules), "", check)
+    owner = Lease("h", 1, "s", "n", 0.0, tree, proofs.digest(rules), "", check)
     item = owners.to_property(owner, owners.CHECK)
     tags = [owners.TAG, owners.passed_tag(tree)]
     gate.server.add_task(id=check, status="stopped", tags=tags, hyperparams={"properties": {owners.CHECK: item}})

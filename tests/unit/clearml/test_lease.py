@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.clearml import lease as owners
-from git_clearml.clearml.lease import Owner
+from git_clearml.clearml.lease import Lease
 from git_clearml.settings.policy import Runnable
 
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 TASK = "d0f159060c6e45a6be0352171ce82cfa"
-OWNER = Owner(
+OWNER = Lease(
     host="build/9f7e/pid:[4026531836]",
     pid=4321,
     pid_started="9f7e/191778",
@@ -38,7 +38,7 @@ def value(**changes: Any) -> str:
 
 TEXTS = st.text(max_size=40)
 ANY = st.builds(
-    Owner,
+    Lease,
     host=TEXTS,
     pid=st.integers(0, 2**40),
     pid_started=TEXTS,
@@ -52,7 +52,7 @@ ANY = st.builds(
 
 
 @given(ANY)
-def test_what_is_written_comes_back(owner: Owner) -> None:
+def test_what_is_written_comes_back(owner: Lease) -> None:
     item = owners.to_property(owner, owners.CHECK)
     assert (item["section"], item["name"], item["type"]) == ("properties", owners.CHECK, "str")
     assert owners.from_property(item["value"]) == owner
@@ -130,13 +130,13 @@ def test_a_draft_may_not_name_itself_yet() -> None:
 )
 def test_what_may_be_swept(host: str, alive: bool, late: bool, expected: bool) -> None:
     now = OWNER.deadline + (1 if late else -1)
-    assert owners.abandoned(OWNER, host=host, alive=alive, now=now) == expected
+    assert owners.expired(OWNER, host=host, alive=alive, now=now) == expected
 
 
 def test_without_a_host_only_the_deadline_counts() -> None:
     nowhere = replace(OWNER, host="")
-    assert not owners.abandoned(nowhere, host="", alive=False, now=OWNER.deadline)
-    assert owners.abandoned(nowhere, host="", alive=False, now=OWNER.deadline + 1)
+    assert not owners.expired(nowhere, host="", alive=False, now=OWNER.deadline)
+    assert owners.expired(nowhere, host="", alive=False, now=OWNER.deadline + 1)
 
 
 CHANGES: list[dict[str, Any]] = [
