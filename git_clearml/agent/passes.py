@@ -17,7 +17,7 @@ from git_clearml.errors import NotConfigured
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Equivalence, Runnable
 from git_clearml.verdict import results_commits as lineage
-from git_clearml.verdict.cache import Remembered
+from git_clearml.verdict.cache import Cache
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.resolve import Question
@@ -75,7 +75,7 @@ def remember(api: ClearML, task: str, tree: str, *more: str) -> None:
 class Memory:
     """Passes that this clone remembers, so that a hook need not ask for them again."""
 
-    remembered: Remembered
+    remembered: Cache
     identity: str
 
     def key(self, tree: str, what: str) -> str:
@@ -94,7 +94,7 @@ class Memory:
 
 def memory(repository: Repository, identity: str, lifetime: float) -> Memory:
     """This clone's passes on the server of that identity; a lifetime of 0 seconds remembers nothing."""
-    return Memory(Remembered(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime), identity)
+    return Memory(Cache(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime), identity)
 
 
 def required(

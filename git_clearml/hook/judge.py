@@ -18,7 +18,7 @@ from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve, sources
-from git_clearml.verdict.cache import Circumstances, Remembered
+from git_clearml.verdict.cache import Cache, Circumstances
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -111,7 +111,7 @@ class PushJudge:
         self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
-        memory = Remembered(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
+        memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
         urls = [push.url] if push.url else []
         names = self._repository.names(urls)
         keys = {
@@ -119,7 +119,7 @@ class PushJudge:
             for commit, policy in questions
         }
         verdicts = {
-            question: Verdict(question[0].hash, Outcome.VERIFIED, notes=("remembered",))
+            question: Verdict(question[0].hash, Outcome.VERIFIED, notes=("cached",))
             for question, key in keys.items()
             if source.identity and memory.recall(key)
         }

@@ -42,6 +42,8 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
 
 
 def _because(verdict: Verdict) -> str:
+    if verdict.outcome is Outcome.VERIFIED and verdict.task is None:  # which task it was is not cached
+        return ""
     if verdict.outcome is Outcome.VERIFIED:
         more = f" (of {verdict.accepted} that count)" if verdict.accepted > 1 else ""
         return f" by this task{more}:"

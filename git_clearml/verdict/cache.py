@@ -37,7 +37,7 @@ class Circumstances:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class Remembered:
+class Cache:
     """Remembers for `lifetime` seconds; 0 is never. `directory` need not exist."""
 
     def __init__(self, directory: str, lifetime: float, *, now: Callable[[], float] = time.time) -> None:

@@ -1,4 +1,4 @@
-"""Remembered verdicts: a push may be spared the question, never the judgement; and kills leave nothing behind."""
+"""Cached verdicts: a push may be spared the question, never the judgement; and kills leave nothing behind."""
 
 from __future__ import annotations
 

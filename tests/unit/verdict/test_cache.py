@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.cache import Circumstances, Remembered
+from git_clearml.verdict.cache import Cache, Circumstances
 
 DAY = 86_400.0
 KEY = "e" * 64
 NOW = 1_800_000_000.0
 
 
-def memory(place: Path, lifetime: float = DAY, now: float = NOW) -> Remembered:
-    return Remembered(str(place / "clearml" / "verified"), lifetime, now=lambda: now)
+def memory(place: Path, lifetime: float = DAY, now: float = NOW) -> Cache:
+    return Cache(str(place / "clearml" / "verified"), lifetime, now=lambda: now)
 
 
 def file_of(place: Path, key: str = KEY) -> Path:
