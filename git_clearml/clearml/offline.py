@@ -17,11 +17,10 @@ from typing import Any
 from git_clearml.base import jsonvalue
 from git_clearml.base.files import read_limited
 from git_clearml.base.ids import is_offline_id
-from git_clearml.base.jsonvalue import finite
-from git_clearml.clearml import config as clearml_conf
-from git_clearml.clearml import diff as diffs
+from git_clearml.clearml.config import sdk_value
+from git_clearml.clearml.diff import classify
 from git_clearml.model import Metric, Session
-from git_clearml.settings import table as settings
+from git_clearml.settings.table import MARKER
 
 TASK_BYTES = 20_000_000
 METRICS_BYTES = 64_000_000
@@ -35,7 +34,7 @@ def offline_dir(environment: Mapping[str, str]) -> str:
     Raises BadSetting when clearml.conf cannot be read.
     """
     named = next((environment[name] for name in ("CLEARML_CACHE_DIR", "TRAINS_CACHE_DIR") if name in environment), "")
-    configured = "" if named else clearml_conf.sdk_value(environment, "storage", "cache", "default_base_dir")
+    configured = "" if named else sdk_value(environment, "storage", "cache", "default_base_dir")
     cache = named or (configured if isinstance(configured, str) and configured else "~/.clearml/cache")
     return os.path.abspath(os.path.join(os.path.expandvars(os.path.expanduser(cache)), "offline"))
 
@@ -182,7 +181,7 @@ def _described(path: str, document: Any) -> Session:
         return _damaged(path, "has a task.json with values of the wrong type")
     if texts["id"] != name:
         return _damaged(path, "has the task.json of another session")
-    diff = diffs.classify(texts.pop("diff"))
+    diff = classify(texts.pop("diff"))
     session = Session(name, path, diff=diff, run=_marker(document))
     fields: dict[str, Any] = {key: value or "" for key, value in texts.items()}
     return replace(session, **fields)
@@ -191,7 +190,7 @@ def _described(path: str, document: Any) -> Session:
 def _marker(document: Mapping[str, Any]) -> str:
     """The run's id, as the SDK logs the environment (clearml 2.1, binding/environ_bind.py); "" for none."""
     place: Any = document
-    for key in ("hyperparams", "Environment", settings.MARKER, "value"):
+    for key in ("hyperparams", "Environment", MARKER, "value"):
         place = place.get(key) if isinstance(place, Mapping) else None
     return place if isinstance(place, str) else ""
 
@@ -222,7 +221,7 @@ def _take(event: Any, series: dict[tuple[str, str], tuple[int, float, float, flo
     if not isinstance(event, Mapping) or event.get("type") != "training_stats_scalar":
         return
     metric, variant, iteration, value = (event.get(key) for key in ("metric", "variant", "iter", "value"))
-    number = finite(value)
+    number = jsonvalue.finite(value)
     if not isinstance(metric, str) or not isinstance(variant, str) or not isinstance(iteration, int) or number is None:
         return
     at, last, low, high = series.get((metric, variant), (iteration, number, number, number))

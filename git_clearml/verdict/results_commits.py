@@ -12,8 +12,8 @@ from git_clearml.errors import BadSetting, CannotDecide
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import code_paths
-from git_clearml.settings import table as settings
 from git_clearml.settings.policy import Policy
+from git_clearml.settings.table import merge, policy_of, pyproject_table
 from git_clearml.verdict.model import Verdict
 
 MOST = 100  # results commits, one on top of the other
@@ -130,9 +130,9 @@ def policies(repository: Repository, commits: Sequence[Resolved]) -> dict[str, P
         blob = resolved.policy_blob
         try:
             where = f"pyproject.toml at {resolved.commit.hash[:12]}"
-            table = settings.pyproject_table(contents[blob], where) if blob else {}
-            values, _ = settings.merge(flags={}, environment={}, git_config=[], pyproject=table)
-            readable[resolved.commit.hash] = settings.policy_of(values)
+            table = pyproject_table(contents[blob], where) if blob else {}
+            values, _ = merge(flags={}, environment={}, git_config=[], pyproject=table)
+            readable[resolved.commit.hash] = policy_of(values)
         except BadSetting:
             continue
     return readable

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from git_clearml.base.ids import is_hash
 from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
-from git_clearml.settings import load as policies
+from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.settings.stricter import stricter_flags, without_policy
@@ -133,13 +133,11 @@ def prepare(
     judges = _judges(repository, request, context, commits)
     flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
     if context.checkout is not None or sources.in_ci(context.environment):
-        without_flags = policies.rulings(
-            repository, judges, flags=without_policy(flags), environment=context.environment
-        )
+        without_flags = load.rulings(repository, judges, flags=without_policy(flags), environment=context.environment)
         flags, warnings = stricter_flags(flags, without_flags)
         for warning in warnings:
             context.warn(warning)
-    rulings = policies.rulings(repository, judges, flags=flags, environment=context.environment)
+    rulings = load.rulings(repository, judges, flags=flags, environment=context.environment)
     if without_flags:
         rulings = [_measured_by(own.policy, ruling) for own, ruling in zip(without_flags, rulings, strict=True)]
     for warning in dict.fromkeys(warning for ruling in rulings for warning in ruling.warnings):
