@@ -89,7 +89,7 @@ def tell(
 def _of_verify(job: Job, result: VerifyResult) -> JobReport:
     report, comment = result.report, result.comment
     commit = report.verdicts[0].commit if report.verdicts else job.head
-    values = _outputs(report.outcome.value, commit, next((one.task for one in report.verdicts if one.task), None))
+    values = _outputs(report.outcome.value, commit, next((each.task for each in report.verdicts if each.task), None))
     if report.check:
         values |= {"check-runnable": report.check.outcome.value, "check-url": report.check.url}
     if report.comparison:

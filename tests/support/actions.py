@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,10 @@ class Job:
         self.directory.mkdir(parents=True, exist_ok=True)
         for file in ("summary.md", "output"):
             (self.directory / file).touch()
+
+    def again(self, name: str) -> Job:
+        """The same job, run anew: what it writes lies apart."""
+        return replace(self, directory=self.directory.parent / f"job {name}")
 
     @property
     def env(self) -> dict[str, str | None]:
