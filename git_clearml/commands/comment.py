@@ -132,9 +132,9 @@ def _print(report: VerifyReport, sections: list[Section], options: CommentOption
         page = Page(report, options.label, tuple(sections), apart=options.apart)
         console.product(Safe(known_secrets(os.environ).redact_markdown(comment(page))))
         return
-    from git_clearml.render import text
+    from git_clearml.render import verify as view
 
     for problem in report.problems:
         console.fail(Error(problem.message, problem.hint))
     if not console.quiet:
-        console.product(text.verify(report, colour=console.colour))
+        console.product(view.page(report, "text", colour=console.colour))

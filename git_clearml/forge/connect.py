@@ -16,7 +16,7 @@ from git_clearml.git.repository import Repository
 
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 _POLICY_BUDGET = 30.0  # seconds for reading a policy from GitHub, where git cannot fetch it
-_SET_TOKEN = "env: GITHUB_TOKEN: ${{ github.token }} on the step, and permissions: pull-requests: write on the job"  # noqa: S105
+_SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -47,6 +48,7 @@ class GitHub:
     ) -> None:
         from github import Auth, Github
 
+        logging.getLogger("github").setLevel(logging.CRITICAL)  # it has a handler that prints each refusal on stderr
         if not api.startswith(("https://", "http://")):
             raise NotConfigured(
                 f"invalid GITHUB_API_URL: not a URL: {api[:80]!r}", "for instance https://api.github.com"

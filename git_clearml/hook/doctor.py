@@ -88,7 +88,9 @@ def _no_hook(repository: Repository, hook: HookFile) -> Check:
     """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
     whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
-    hint = "git clearml install"
+    hint = "git clearml install" + (
+        " --manual prints what to add to its configuration" if hook.owner.is_framework else ""
+    )
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
         hint = f"{own_hooks_command(repository)} && git clearml install"
@@ -105,9 +107,11 @@ def _own_hook(hook: HookFile, environment: Mapping[str, str]) -> Check:
     if not hook.executable:
         return Check("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
     if not hook.current:
-        return Check("hook", "warning", f"{hook.path} is not this version's", "git clearml install")
+        return Check("hook", "warning", f"{hook.path} is from another version of git-clearml", "git clearml install")
     if not shutil.which("git-clearml", path=environment.get("PATH", "")):
-        return Check("hook", "failed", "the hook will not find git-clearml on PATH and refuse every push", "fix PATH")
+        return Check(
+            "hook", "failed", "the hook will not find git-clearml on PATH, and will refuse every push", "fix PATH"
+        )
     return Check("hook", "ok", f"{hook.path} is installed and effective")
 
 
@@ -151,7 +155,7 @@ def _lfs(repository: Repository) -> list[Check]:
     content = texts[name]
     both = CALLS_US.search(content) and read_hook(directory / name).owner is not Owner.OURS
     if both and not _SAVES_STDIN.search(content):
-        message = f"{directory / name} runs git-lfs and git-clearml; the first of them reads all of stdin"
+        message = f"{directory / name} runs git-lfs and git-clearml: whichever comes first reads all of stdin"
         hint = "lines=$(cat) first, then: printf '%s\\n' \"$lines\" | each of them"
         return [Check("git-lfs", "failed", message, hint)]
     return [Check("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]

@@ -74,8 +74,10 @@ def _plan_renewal(hook: HookFile, force: bool) -> InstallPlan:
     if hook.version < shipped.version() or hook.current or force:
         return InstallPlan((Write(hook.path),), f"renewed {hook.path}")
     if hook.version > shipped.version():
-        raise UsageError(f"{hook.path} is of a newer git-clearml", "upgrade git-clearml, or install --force")
-    raise UsageError(f"{hook.path} has been edited", "install --force replaces it; the edits are lost")
+        raise UsageError(
+            f"{hook.path} was installed by a newer git-clearml", "upgrade git-clearml, or: git clearml install --force"
+        )
+    raise UsageError(f"{hook.path} has been edited", "to lose the edits: git clearml install --force")
 
 
 def _plan_beside(hook: HookFile, legacy: HookFile) -> InstallPlan:

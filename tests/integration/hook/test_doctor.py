@@ -83,7 +83,7 @@ def test_our_hook_without_its_bit(yard: Yard) -> None:
 
 def test_our_hook_of_another_day(yard: Yard) -> None:
     write_hook(yard.hook, HOOK.read_text().replace("hook: 2", "hook: 1"))
-    is_so(yard, "hook", "warning", "is not this version's", "git clearml install")
+    is_so(yard, "hook", "warning", "is from another version of git-clearml", "git clearml install")
 
 
 def test_git_clearml_is_not_on_the_path_of_the_hook(yard: Yard) -> None:
@@ -187,7 +187,7 @@ def test_git_lfs_and_ours_in_one_hook(text: str, state: str | None, yard: Yard) 
     checks = examine(yard)
     assert checks.get("git-lfs", {}).get("state") == state
     if state == "failed":
-        assert "the first of them reads all of stdin" in checks["git-lfs"]["message"]
+        assert "whichever comes first reads all of stdin" in checks["git-lfs"]["message"]
 
 
 # The server
