@@ -109,7 +109,7 @@ class RunnableCheck:
             earlier = passes.passed(api, [order.commit.tree], rules, order.packages).get(order.commit.tree)
             if earlier:
                 words = "a check of the same files has passed before (--force checks again)"
-                passed = _ended(check, Ending(CheckOutcome.RUNNABLE, words))
+                passed = ended_check(check, Ending(CheckOutcome.RUNNABLE, words))
                 return replace(passed, task=earlier, url=tasks.page_of(api, earlier), earlier=True)
         api.renew()
         queue = queues.queue(api, rules.queue)
@@ -199,7 +199,7 @@ class RunnableCheck:
             sleep=self._sleep,
             clock=self._clock,
         )
-        return failure.explained(self._api, _ended(check, ending), watch, sleep=self._sleep)
+        return failure.explained(self._api, ended_check(check, ending), watch, sleep=self._sleep)
 
     def _closed(self, check: Check) -> Check:
         """The check after cleaning up, with all that is known."""
@@ -234,6 +234,7 @@ class RunnableCheck:
             self._api.close()
 
 
-def _ended(check: Check, ending: Ending) -> Check:
+def ended_check(check: Check, ending: Ending) -> Check:
+    """The check with the outcome, the sentence and the cause of its end. Pure."""
     outcome = ending.outcome
     return replace(check, outcome=outcome, status=outcome.status, sentence=ending.sentence, cause=ending.cause)

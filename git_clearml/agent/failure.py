@@ -38,19 +38,19 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
         return check
     api.renew()
     if check.cause == "queue-timeout":
-        return _hinted(_unserved(api, check))
+        return with_hint(_unserved(api, check))
     if check.cause in _SILENT:
-        return _hinted(check)
+        return with_hint(check)
     try:
         lines = _log(api, check, sleep)
     except CannotDecide as error:
-        return _hinted(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
+        return with_hint(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
         message, reason = api.server.secrets.redact(watch.seen.message), api.server.secrets.redact(watch.seen.reason)
         cause = log.classify(lines, status_message=message, status_reason=reason)
         sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
         check = replace(check, cause=cause.code, sentence=sentence)
-    return _hinted(replace(check, log_tail=log.tail(lines, _TAIL)))
+    return with_hint(replace(check, log_tail=log.tail(lines, _TAIL)))
 
 
 def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str]:
@@ -64,7 +64,8 @@ def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str
     return [api.server.secrets.redact(line) for line in lines]
 
 
-def _hinted(check: Check) -> Check:
+def with_hint(check: Check) -> Check:
+    """The check with the next thing to do for its cause. Pure."""
     return check if check.hint else replace(check, hint=_HINTS.get(check.cause, _AGAIN))
 
 
