@@ -160,7 +160,8 @@ def _split(text: str, flag: str = "--args", example: str = "epochs=1 lr=0.1") ->
         raise UsageError(f"{flag} {text!r} cannot be read: {error}", f'for instance: {flag} "{example}"') from None
 
 
-def _packages(text: str) -> tuple[str, ...]:
+def packages_of(text: str) -> tuple[str, ...]:
+    """The words of --packages. Raises UsageError where the quotes do not match."""
     return _split(text, "--packages", "torch==2.4 pandas")
 
 
@@ -172,7 +173,7 @@ def checked(
     Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
     """
     rules = ruling.policy.runnable
-    packages = _packages(options.packages)
+    packages = packages_of(options.packages)
     order = CheckOrder(
         commit, rules, options.repository, packages, options.as_diff, options.force, remote=options.remote
     )
@@ -196,7 +197,7 @@ def _show_plan(session: VerifySession, options: CheckOptions, console: Console) 
     if refused := refused_check(repository, commit, rules):
         show(refused, "text", console)
         return refused.status
-    launch, notes = check_launch(repository, commit, rules, _packages(options.packages))
+    launch, notes = check_launch(repository, commit, rules, packages_of(options.packages))
     source = find_source(repository, commit.hash, override=options.repository, as_diff=options.as_diff)
     for note in (*source.notes, *notes):
         console.say(note)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent.launch import NO_PACKAGES
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 from tests.support.check_bench import Bench, bench
@@ -237,9 +236,9 @@ def test_a_missing_queue(work: Bench) -> None:
     nothing_was_made(work)
 
 
-@pytest.mark.parametrize("name", ["defaul", "Default", "default ", "def.*", "", "^default$"])
-def test_a_queue_is_meant_by_its_exact_name(name: str, work: Bench) -> None:
-    work.check("--queue", name, status=2)
+def test_a_queue_is_meant_by_its_exact_name(work: Bench) -> None:
+    for name in ("defaul", "Default", "default ", "def.*", "", "^default$"):
+        work.check("--queue", name, status=2)
     nothing_was_made(work)
 
 
@@ -261,13 +260,14 @@ def test_a_worker_that_has_not_been_seen_for_long_is_none(work: Bench) -> None:
     nothing_was_made(work)
 
 
-@pytest.mark.parametrize("call", ["projects.get_all", "projects.create", "queues.get_all", "tasks.get_all_ex"])
-def test_no_rights(call: str, work: Bench) -> None:
-    for _ in range(4):
-        work.world.server.fail_next(**forbidden(call))
-    document = work.check(status=3).json
-    assert (document["outcome"], document["task"]) == ("undecided", None)
-    assert [one["code"] for one in document["errors"]] == ["forbidden"]
+def test_no_rights(work: Bench) -> None:
+    """The latest question first: what is left of its refusals is not reached by the next one."""
+    for call in ("projects.create", "projects.get_all", "queues.get_all", "tasks.get_all_ex"):
+        for _ in range(4):
+            work.world.server.fail_next(**forbidden(call))
+        document = work.check(status=3).json
+        assert (call, document["outcome"], document["task"]) == (call, "undecided", None)
+        assert [error["code"] for error in document["errors"]] == ["forbidden"], call
     nothing_was_made(work)
 
 
@@ -280,9 +280,9 @@ def test_no_right_to_make_tasks(work: Bench) -> None:
     assert refs_of(work.yard.remote) == {}
 
 
-@pytest.mark.parametrize(
-    ("entry_point", "folder"),
-    [
+def test_an_entry_point_that_the_commit_lacks(work: Bench) -> None:
+    work.yard.repo.write({"untracked.py": "print()\n"})
+    for entry_point, folder in (
         ("nosuch.py", "."),
         ("main.py", "src"),
         ("/main.py", "."),
@@ -295,14 +295,11 @@ def test_no_right_to_make_tasks(work: Bench) -> None:
         ("-m nosuch.module", "."),
         ("main.py\n", "a/../.."),
         ("untracked.py", "."),
-    ],
-)
-def test_an_entry_point_that_the_commit_lacks(entry_point: str, folder: str, work: Bench) -> None:
-    work.yard.repo.write({"untracked.py": "print()\n"})
-    result = work.check(f"--entry-point={entry_point}", "--folder", folder, status=1)
-    assert (result.json["outcome"], result.json["cause"]) == ("failed", "entry-point-missing")
-    assert (result.json["task"], result.json["errors"], result.calls) == (None, [], ())
-    assert "--entry-point" in result.json["hint"]
+    ):
+        result = work.check(f"--entry-point={entry_point}", "--folder", folder, status=1)
+        assert (result.json["outcome"], result.json["cause"]) == ("failed", "entry-point-missing"), entry_point
+        assert (result.json["task"], result.json["errors"], result.calls) == (None, [], ())
+        assert "--entry-point" in result.json["hint"]
     nothing_was_made(work)
 
 
@@ -313,9 +310,9 @@ def test_an_entry_point_of_another_commit(work: Bench) -> None:
     assert work.check("HEAD~1").json["commit"] == work.yard.repo.git("rev-parse", "HEAD~1")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_what_can_never_be_checked(work: Bench) -> None:
+    words: tuple[str, ...]
+    for words in (
         ("--args", "epochs"),
         ("--args", "--epochs 1"),
         ("--args", "=1"),
@@ -337,12 +334,10 @@ def test_an_entry_point_of_another_commit(work: Bench) -> None:
         ("nosuchrev",),
         ("HEAD", "HEAD~1"),
         ("HEAD~1..HEAD",),
-    ],
-)
-def test_what_can_never_be_checked(words: tuple[str, ...], work: Bench) -> None:
-    result = work.check(*words, status=2)
-    assert (result.json["outcome"], len(result.json["errors"])) == ("undecided", 1)
-    assert "hint: " in result.err
+    ):
+        result = work.check(*words, status=2)
+        assert (result.json["outcome"], len(result.json["errors"])) == ("undecided", 1), words
+        assert "hint: " in result.err, words
     nothing_was_made(work)
 
 
@@ -431,9 +426,8 @@ def answering(work: Bench, call: str, data: Any) -> None:
     work.world.server._backend.answer = answer  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize(
-    ("call", "data"),
-    [
+def test_an_answer_that_is_none_is_undecided(work: Bench) -> None:
+    answers: tuple[tuple[str, Any], ...] = (
         ("queues.get_all", {}),
         ("queues.get_all", {"queues": None}),
         ("queues.get_all", {"queues": ["default"]}),
@@ -449,32 +443,33 @@ def answering(work: Bench, call: str, data: Any) -> None:
         ("projects.create", {}),
         ("projects.create", {"id": ""}),
         ("projects.create", {"id": "a b"}),
-    ],
-)
-def test_an_answer_that_is_none_is_undecided(call: str, data: Any, work: Bench) -> None:
-    answering(work, call, data)
-    document = work.check(status=3).json
-    assert (document["outcome"], [one["code"] for one in document["errors"]]) == ("undecided", ["bad-answer"])
+    )
+    for call, data in answers:
+        answering(work, call, data)
+        document = work.check(status=3).json
+        assert (document["outcome"], [error["code"] for error in document["errors"]]) == ("undecided", ["bad-answer"])
     nothing_was_made(work)
 
 
-@pytest.mark.parametrize("workers", [[], [{"id": "w1", "queues": []}], [{"id": "w1", "queues": None}, {}]])
-def test_workers_of_no_queue_are_none_of_ours(workers: list[Any], work: Bench) -> None:
-    answering(work, "workers.get_all", {"workers": workers})
-    assert work.check(status=3).json["outcome"] == "no-worker"
+def test_workers_of_no_queue_are_none_of_ours(work: Bench) -> None:
+    workers: list[Any]
+    for workers in ([], [{"id": "w1", "queues": []}], [{"id": "w1", "queues": None}, {}]):
+        answering(work, "workers.get_all", {"workers": workers})
+        assert work.check(status=3).json["outcome"] == "no-worker"
     nothing_was_made(work)
 
 
-@pytest.mark.parametrize("identity", [..., "", None, 7, ["x"], "a/b", "x" * 65])
-def test_a_task_without_an_id_is_none(identity: Any, work: Bench) -> None:
+def test_a_task_without_an_id_is_none(work: Bench) -> None:
     """Nothing is asked about it, and nothing about any other: only what has to do with one's own id or nonce."""
     others = [work.world.server.add_task(status="in_progress"), work.world.server.add_task(status="queued")]
-    answering(work, "tasks.create", {} if identity is ... else {"id": identity})
-    result = work.check(status=3)
-    assert (result.json["outcome"], result.json["task"]) == ("undecided", None)
-    assert set(work.world.server.tasks) == set(others)
-    assert not set(result.calls) & {"tasks.stop", "tasks.archive", "tasks.edit", "tasks.enqueue", "tasks.update_tags"}
-    assert refs_of(work.yard.remote) == {}
+    changing = {"tasks.stop", "tasks.archive", "tasks.edit", "tasks.enqueue", "tasks.update_tags"}
+    for answer in ({}, *({"id": identity} for identity in ("", None, 7, ["x"], "a/b", "x" * 65))):
+        answering(work, "tasks.create", answer)
+        result = work.check(status=3)
+        assert (result.json["outcome"], result.json["task"]) == ("undecided", None), answer
+        assert set(work.world.server.tasks) == set(others)
+        assert not set(result.calls) & changing, answer
+        assert refs_of(work.yard.remote) == {}
 
 
 def test_a_server_that_knows_no_single_properties_is_asked_for_all(work: Bench) -> None:
@@ -613,68 +608,6 @@ def test_every_input_has_its_setting(work: Bench) -> None:
     assert "archived" in task["system_tags"]
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ((), {}),
-        (("--args", ""), {}),
-        (("--args", "epochs=1"), {"epochs": "1"}),
-        (("--args", "--batch-size=8 -x=2 a=b=c"), {"batch_size": "8", "x": "2", "a": "b=c"}),
-        (("--args", "'note=two words' path=\"a b\""), {"note": "two words", "path": "a b"}),
-        (("--args", "empty="), {"empty": ""}),
-        (("--args", "quote='it'\"'\"'s'"), {"quote": "it's"}),
-        (("--args", "lines='a\nb'"), {"lines": "a\nb"}),
-        (("--args", "'end=blank '"), {"end": "blank "}),
-        (("--args", "größe=ü"), {"größe": "ü"}),
-        (("--args", "a=1", "--args", "b=2 a=3"), {"a": "3", "b": "2"}),
-        (("--args", "hack=empty_string_doesnt_work"), {}),  # the old action's word for nothing
-    ],
-)
-def test_arguments(given: tuple[str, ...], expected: dict[str, str], work: Bench) -> None:
-    found = work.launched(*given)["hyperparams"].get("Args", {})
-    assert {name: item["value"] for name, item in found.items()} == expected
-    assert all(item == {"section": "Args", "name": name, "value": item["value"]} for name, item in found.items())
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ((), "root\n"),
-        (("--folder", "src"), "root\n"),  # from the root first
-        (("--folder", "src", "--requirements", "only.txt"), "folder\n"),
-        (("--requirements", "src/only.txt"), "folder\n"),
-        (("--requirements", "a link.txt"), "folder\n"),
-        (("--requirements", "none"), ""),
-        (("--requirements", ""), ""),
-        (("--requirements", "bom.txt"), "marked\n"),
-        (("--requirements", "empty.txt"), ""),
-        (("--requirements", "blank.txt"), ""),
-        (("--packages", "torch==2.4 'pandas>=2'"), "torch==2.4\npandas>=2\n"),
-        (("--packages", "torch", "--requirements", "src/only.txt"), "torch\n"),
-    ],
-)
-def test_requirements(words: tuple[str, ...], expected: str, work: Bench) -> None:
-    files = {"requirements.txt": "root\n", "src/requirements.txt": "src\n", "src/only.txt": "folder\n"}
-    work.yard.repo.write(
-        {**files, "src/main.py": "", "bom.txt": "\ufeffmarked\n", "empty.txt": "", "blank.txt": "\n \n"}
-    )
-    (work.yard.repo.path / "a link.txt").symlink_to("src/only.txt")
-    work.yard.repo.commit("files")
-    result = work.check("--archive", "never", *words)
-    assert work.world.task["script"]["requirements"] == {"pip": expected or NO_PACKAGES}
-    assert not any("installs no packages" in note for note in result.json["notes"])
-
-
-@pytest.mark.parametrize("name", ["nosuch.txt", "src", "/etc/passwd", "../outside.txt", "a\nb", "dangling.txt"])
-def test_requirements_that_are_not_there_are_said(name: str, work: Bench) -> None:
-    work.yard.repo.write({"src/main.py": "", "../outside.txt": "evil\n"})
-    (work.yard.repo.path / "dangling.txt").symlink_to("nosuch")
-    work.yard.repo.commit("files")
-    result = work.check("--archive", "never", "--requirements", name)
-    assert work.world.task["script"]["requirements"] == {"pip": NO_PACKAGES}
-    assert any("the agent installs no packages" in note for note in result.json["notes"])
-
-
 # --- where the agent gets it from -------------------------------------------------------------------------------------
 
 
@@ -720,21 +653,20 @@ def test_as_a_diff_needs_an_ancestor_on_the_remote(work: Bench) -> None:
     nothing_was_made(work)
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
+def test_the_agent_gets_a_url_without_credentials(work: Bench) -> None:
+    """Another URL for the agent than ours; what cannot be asked from here is asked by ours."""
+    seen: set[str] = set()
+    for url, expected in (
         ("https://me:hunter22@example.com/team/project.git", "https://example.com/team/project.git"),
         ("https://hunter22@example.com/team/project.git", "https://example.com/team/project.git"),
         ("ssh://git@example.com:2222/team/project.git", "ssh://git@example.com:2222/team/project.git"),
         ("git@example.com:team/project.git", "git@example.com:team/project.git"),
-    ],
-)
-def test_the_agent_gets_a_url_without_credentials(url: str, expected: str, work: Bench) -> None:
-    """Another URL for the agent than ours; what cannot be asked from here is asked by ours."""
-    result = work.check("--archive", "never", "--repository", url)
-    task = work.world.task
-    assert task["script"]["repository"] == expected
-    assert "hunter22" not in result.out + result.err + json.dumps(work.world.server.tasks)
+    ):
+        result = work.check("--archive", "never", "--force", "--repository", url)
+        [task] = [task for name, task in work.world.server.tasks.items() if name not in seen]
+        seen.add(task["id"])
+        assert task["script"]["repository"] == expected
+        assert "hunter22" not in result.out + result.err + json.dumps(work.world.server.tasks)
 
 
 def test_credentials_of_the_remote_stay_here(work: Bench) -> None:
