@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from tests.support.check_bench import ENDS_AT_ONCE, Bench, bench
-from tests.support.check_world import owned, owner
+from tests.support.check_world import World, owned, owner
 from tests.support.clearml_common import Json
 from tests.support.clearml_http import CALLS
 from tests.support.pushing import make_yard, refs_of
+from tests.support.repos import make_repo
 
 HOUR = 3600.0
 
@@ -64,21 +65,50 @@ def dead(**changes: Any) -> Lease:
     return alive(**{"host": process.here(), "pid": pid, "pid_started": started, **changes})
 
 
-def swept(work: Bench, *words: str) -> set[str]:
-    """The tasks that a check changes, its own left out; the check itself has to go as ever."""
+@dataclass
+class Desk:
+    """A server, and a clone without a remote that is shared by all tests: a sweep alone needs no more."""
+
+    world: World
+    repository: Repository
+
+    def sweep(self, archive: bool = True) -> None:
+        server = self.world.server
+        keys = Server(server.url, server.url, server.access_key, server.secret_key)
+        api = ClearML(keys, 30.0, environment={})
+        sweeping.sweep(self.repository, api, archive=archive, say=lambda _: None)
+        api.close()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(str(make_repo(tmp_path_factory.mktemp("sweep") / "repo").path))
+
+
+@pytest.fixture
+def desk(clone: Repository) -> Iterator[Desk]:
+    with World(()) as world:
+        yield Desk(world, clone)
+
+
+def swept(work: Bench | Desk, *words: str) -> set[str]:
+    """The tasks that a sweep changes; that of a check, which has to go as ever, leaves its own out."""
     before = copy.deepcopy(work.world.server.tasks)
-    work.check("--force", *words)
+    if isinstance(work, Desk):
+        work.sweep(archive=words != ("--archive", "never"))
+    else:
+        work.check("--force", *words)
     return {name for name, task in before.items() if work.world.server.tasks[name] != task}
 
 
-def running(work: Bench, whose: Lease, **fields: Any) -> str:
+def running(work: Bench | Desk, whose: Lease, **fields: Any) -> str:
     """A check's task that a live agent is at work on."""
     task = owned(work.world.server, whose, last_worker="w9", **fields)
     work.world.server.add_worker("w9", ["elsewhere"], task=task)
     return task
 
 
-def state(work: Bench, task: str) -> Json:
+def state(work: Bench | Desk, task: str) -> Json:
     return work.world.server.tasks[task]
 
 
@@ -97,78 +127,78 @@ def test_it_says_what_it_swept(work: Bench) -> None:
     assert f"swept an abandoned check: task {over}" in work.check().err
 
 
-def test_a_dead_process_of_this_host(work: Bench) -> None:
-    left = owned(work.world.server, dead())
-    assert swept(work) == {left}
+def test_a_dead_process_of_this_host(desk: Desk) -> None:
+    left = owned(desk.world.server, dead())
+    assert swept(desk) == {left}
 
 
-def test_a_process_id_that_was_used_again(work: Bench) -> None:
+def test_a_process_id_that_was_used_again(desk: Desk) -> None:
     """Ours has that number now, but was started at another time."""
-    left = owned(work.world.server, dead(pid=os.getpid()))
-    assert swept(work) == {left}
+    left = owned(desk.world.server, dead(pid=os.getpid()))
+    assert swept(desk) == {left}
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", "created"])
-def test_whatever_it_waits_for(status: str, work: Bench) -> None:
+def test_whatever_it_waits_for(status: str, desk: Desk) -> None:
     queued = {"queue": "other"} if status == "queued" else {}
-    left = owned(work.world.server, dead(), status=status, **queued)
-    assert swept(work) == {left}
-    assert state(work, left)["status"] == ("created" if status == "created" else "stopped")
-    assert "archived" in state(work, left)["system_tags"]
-    assert all(one["entries"] == [] for one in work.world.server.store.queues.values())
+    left = owned(desk.world.server, dead(), status=status, **queued)
+    assert swept(desk) == {left}
+    assert state(desk, left)["status"] == ("created" if status == "created" else "stopped")
+    assert "archived" in state(desk, left)["system_tags"]
+    assert all(one["entries"] == [] for one in desk.world.server.store.queues.values())
 
 
-def test_a_draft_that_does_not_name_itself_yet(work: Bench) -> None:
-    left = owned(work.world.server, dead(), status="created", names_itself=False)
-    assert swept(work) == {left}
-    assert swept(work) == set()  # and not again
+def test_a_draft_that_does_not_name_itself_yet(desk: Desk) -> None:
+    left = owned(desk.world.server, dead(), status="created", names_itself=False)
+    assert swept(desk) == {left}
+    assert swept(desk) == set()  # and not again
 
 
-def test_its_agent_still_learns_that_it_is_to_stop(work: Bench) -> None:
+def test_its_agent_still_learns_that_it_is_to_stop(desk: Desk) -> None:
     """A server replaces the status's message when a task is archived: "stopping" has to stay."""
-    left = running(work, dead())
-    assert swept(work) == {left}
-    assert (state(work, left)["status"], state(work, left)["status_message"]) == ("in_progress", "stopping")
+    left = running(desk, dead())
+    assert swept(desk) == {left}
+    assert (state(desk, left)["status"], state(desk, left)["status_message"]) == ("in_progress", "stopping")
     (request,) = [
-        one for one in work.world.server.requests if one.call == "tasks.archive" and one.body["tasks"] == [left]
+        one for one in desk.world.server.requests if one.call == "tasks.archive" and one.body["tasks"] == [left]
     ]
     assert request.body["status_message"] == "stopping"
 
 
-def test_one_that_was_swept_and_runs_on_is_swept_again(work: Bench) -> None:
-    left = owned(work.world.server, dead(), system_tags=["archived"])
-    assert swept(work) == {left}
-    assert state(work, left)["status"] == "stopped"
+def test_one_that_was_swept_and_runs_on_is_swept_again(desk: Desk) -> None:
+    left = owned(desk.world.server, dead(), system_tags=["archived"])
+    assert swept(desk) == {left}
+    assert state(desk, left)["status"] == "stopped"
 
 
-def test_with_archive_never_it_is_only_ended(work: Bench) -> None:
-    left = owned(work.world.server, dead())
-    assert swept(work, "--archive", "never") == {left}
-    assert (state(work, left)["status"], state(work, left)["system_tags"]) == ("stopped", [])
+def test_with_archive_never_it_is_only_ended(desk: Desk) -> None:
+    left = owned(desk.world.server, dead())
+    assert swept(desk, "--archive", "never") == {left}
+    assert (state(desk, left)["status"], state(desk, left)["system_tags"]) == ("stopped", [])
 
 
 # --- what is not swept ------------------------------------------------------------------------------------------------
 
 
-def test_another_container_of_a_host_of_the_same_name(work: Bench) -> None:
+def test_another_container_of_a_host_of_the_same_name(desk: Desk) -> None:
     """Another namespace of process ids: that ours has no such process says nothing."""
     host, boot, _ = process.here().split("/")
-    owned(work.world.server, dead(host=f"{host}/{boot}/pid:[4026539999]"))
-    assert swept(work) == set()
+    owned(desk.world.server, dead(host=f"{host}/{boot}/pid:[4026539999]"))
+    assert swept(desk) == set()
 
 
-def test_the_same_host_after_a_restart(work: Bench) -> None:
+def test_the_same_host_after_a_restart(desk: Desk) -> None:
     host, _, space = process.here().split("/")
-    owned(work.world.server, dead(host=f"{host}/another-boot/{space}"))
-    assert swept(work) == set()
+    owned(desk.world.server, dead(host=f"{host}/another-boot/{space}"))
+    assert swept(desk) == set()
 
 
-def test_a_process_that_nobody_could_look_at(work: Bench) -> None:
-    owned(work.world.server, dead(pid_started=""))
-    assert swept(work) == set()
+def test_a_process_that_nobody_could_look_at(desk: Desk) -> None:
+    owned(desk.world.server, dead(pid_started=""))
+    assert swept(desk) == set()
 
 
-def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
+def test_a_process_of_somebody_else_that_proc_hides(desk: Desk) -> None:
     """With the mount option hidepid another user's process is not to be seen, but signals tell that it is there."""
     from git_clearml.agent import leased_tasks
 
@@ -188,24 +218,23 @@ def test_a_process_of_somebody_else_that_proc_hides(work: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "stopped", "published", "closed"])
-def test_one_that_has_ended(status: str, work: Bench) -> None:
+def test_one_that_has_ended(status: str, desk: Desk) -> None:
     """It is marked as done, and no more: what becomes of it is not for us to say."""
-    ended = owned(work.world.server, late(), status=status)
-    before = copy.deepcopy(state(work, ended))
-    assert swept(work) == {ended}
-    assert state(work, ended)["tags"] == [lease.TAG, lease.DONE]
-    assert {**state(work, ended), "tags": before["tags"], "last_change": 0, "last_changed_by": 0} == {
+    ended = owned(desk.world.server, late(), status=status)
+    before = copy.deepcopy(state(desk, ended))
+    assert swept(desk) == {ended}
+    assert state(desk, ended)["tags"] == [lease.TAG, lease.DONE]
+    assert {**state(desk, ended), "tags": before["tags"], "last_change": 0, "last_changed_by": 0} == {
         **before,
         "last_change": 0,
         "last_changed_by": 0,
     }
-    state(work, ended)["status"] = "in_progress"
-    assert swept(work) == set()
+    state(desk, ended)["status"] = "in_progress"
+    assert swept(desk) == set()
 
 
-@pytest.mark.parametrize("what", ["enqueues", "resets", "runs"])
 @pytest.mark.parametrize("how", ["fail", "complete", "pull"])
-def test_what_a_person_starts_again(how: str, what: str, work: Bench) -> None:
+def test_what_a_person_starts_again(how: str, work: Bench) -> None:
     """What did not pass "stays for you to look at": then it is theirs, though it carries our owner, long dead."""
     server = work.world.server
     work.world.story = [(0.0, "pull"), *([(0.0, how)] if how != "pull" else [])]
@@ -215,30 +244,32 @@ def test_what_a_person_starts_again(how: str, what: str, work: Bench) -> None:
     assert lease.DONE in state(work, task)["tags"]
     item = state(work, task)["hyperparams"]["properties"][lease.CHECK]
     item["value"] = json.dumps({**json.loads(item["value"]), **vars(dead(task=task))})
+    desk = Desk(work.world, Repository(str(work.yard.repo.path)))
     CALLS["tasks.reset"](server.store, {"task": task})
-    if what != "resets":
-        CALLS["tasks.enqueue"](server.store, {"task": task, "queue": server.add_queue("debug")})
-    if what == "runs":
-        CALLS["tasks.started"](server.store, {"task": task, "force": True})
+    assert swept(desk) == set()
+    CALLS["tasks.enqueue"](server.store, {"task": task, "queue": server.add_queue("debug")})
+    assert swept(desk) == set()
+    CALLS["tasks.started"](server.store, {"task": task, "force": True})
+    assert swept(desk) == set()
     work.world.story = list(ENDS_AT_ONCE)
     assert swept(work) == set()
 
 
-def test_one_that_was_swept_is_marked_once_it_has_ended(work: Bench) -> None:
+def test_one_that_was_swept_is_marked_once_it_has_ended(desk: Desk) -> None:
     """Not before: its agent may not have seen yet that it is to stop."""
-    left = running(work, dead())
-    assert swept(work) == {left}
-    assert lease.DONE not in state(work, left)["tags"]
-    CALLS["tasks.stopped"](work.world.server.store, {"task": left})
-    assert swept(work) == {left}
-    assert lease.DONE in state(work, left)["tags"]
-    assert swept(work) == set()
+    left = running(desk, dead())
+    assert swept(desk) == {left}
+    assert lease.DONE not in state(desk, left)["tags"]
+    CALLS["tasks.stopped"](desk.world.server.store, {"task": left})
+    assert swept(desk) == {left}
+    assert lease.DONE in state(desk, left)["tags"]
+    assert swept(desk) == set()
 
 
-def test_a_mark_that_a_server_did_not_look_for(work: Bench) -> None:
+def test_a_mark_that_a_server_did_not_look_for(desk: Desk) -> None:
     """One that does not know how to leave tags out sends such a task all the same."""
-    owned(work.world.server, late(), tags=[lease.TAG, lease.DONE])
-    own, sent = work.world.server._answer, []
+    owned(desk.world.server, late(), tags=[lease.TAG, lease.DONE])
+    own, sent = desk.world.server._answer, []
 
     def answer(path: str, authorization: str | None, body: Any, lines: bool) -> tuple[int, Json]:
         status, document = own(path, authorization, body.replace(b'"__$not"', b'"__$any"'), lines)
@@ -246,36 +277,36 @@ def test_a_mark_that_a_server_did_not_look_for(work: Bench) -> None:
             sent.append(len(document["data"]["tasks"]))
         return status, document
 
-    work.world.server._backend.answer = answer  # type: ignore[method-assign]
-    assert swept(work) == set()
+    desk.world.server._backend.answer = answer  # type: ignore[method-assign]
+    assert swept(desk) == set()
     assert sent == [1]
 
 
-def test_more_than_one_page(work: Bench) -> None:
+def test_more_than_one_page(desk: Desk) -> None:
     """Drafts of killed checks were archived; what still runs comes after them all."""
     for _ in range(500):
-        owned(work.world.server, late(), status="created", system_tags=["archived"])
-    over = owned(work.world.server, late())
-    assert swept(work) == {over}
+        owned(desk.world.server, late(), status="created", system_tags=["archived"])
+    over = owned(desk.world.server, late())
+    assert swept(desk) == {over}
 
 
 @pytest.mark.parametrize("status", ["created", "queued", "in_progress"])
-def test_a_clone_of_a_checks_task(status: str, work: Bench) -> None:
+def test_a_clone_of_a_checks_task(status: str, desk: Desk) -> None:
     """Made by hand from one that is swept, with its tag and its property; also when its parent is gone."""
-    store = work.world.server.store
-    left = owned(work.world.server, late())
+    store = desk.world.server.store
+    left = owned(desk.world.server, late())
     copies = [str(CALLS["tasks.clone"](store, {"task": left})["id"]) for _ in range(2)]
     for one in copies:
         store.tasks[one]["status"] = status
     del store.tasks[copies[1]]["parent"]
-    assert swept(work) == {left}
+    assert swept(desk) == {left}
 
 
-def test_a_clone_of_a_draft(work: Bench) -> None:
-    store = work.world.server.store
-    left = owned(work.world.server, late(), status="created", names_itself=False)
+def test_a_clone_of_a_draft(desk: Desk) -> None:
+    store = desk.world.server.store
+    left = owned(desk.world.server, late(), status="created", names_itself=False)
     CALLS["tasks.clone"](store, {"task": left})
-    assert swept(work) == {left}
+    assert swept(desk) == {left}
 
 
 DAMAGE: dict[str, Any] = {
@@ -289,35 +320,35 @@ DAMAGE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_tag_without_a_proper_owner(name: str, work: Bench) -> None:
-    work.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE[name])
-    assert swept(work) == set()
+def test_a_tag_without_a_proper_owner(name: str, desk: Desk) -> None:
+    desk.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE[name])
+    assert swept(desk) == set()
 
 
-def test_an_owner_that_names_another_task(work: Bench) -> None:
-    other = work.world.server.add_task(status="in_progress")
-    owned(work.world.server, late(task=other), names_itself=False)
-    assert swept(work) == set()
+def test_an_owner_that_names_another_task(desk: Desk) -> None:
+    other = desk.world.server.add_task(status="in_progress")
+    owned(desk.world.server, late(task=other), names_itself=False)
+    assert swept(desk) == set()
 
 
-def test_an_owner_without_the_tag(work: Bench) -> None:
-    owned(work.world.server, late(), tags=["mine"])
-    assert swept(work) == set()
+def test_an_owner_without_the_tag(desk: Desk) -> None:
+    owned(desk.world.server, late(), tags=["mine"])
+    assert swept(desk) == set()
 
 
-def test_damage_does_not_keep_others_from_being_swept(work: Bench) -> None:
-    work.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE["no JSON"])
-    left = owned(work.world.server, late())
-    assert swept(work) == {left}
+def test_damage_does_not_keep_others_from_being_swept(desk: Desk) -> None:
+    desk.world.server.add_task(status="in_progress", tags=[lease.TAG], hyperparams=DAMAGE["no JSON"])
+    left = owned(desk.world.server, late())
+    assert swept(desk) == {left}
 
 
-def test_a_training_that_was_put_on_a_queue(work: Bench) -> None:
+def test_a_training_that_was_put_on_a_queue(desk: Desk) -> None:
     """`run --queue` writes an owner too; those are swept by nobody."""
-    task = work.world.server.add_task(status="in_progress", tags=[lease.TAG])
+    task = desk.world.server.add_task(status="in_progress", tags=[lease.TAG])
     named = replace(late(), task=task)
     item = lease.to_property(named, lease.RUN)
-    work.world.server.tasks[task]["hyperparams"] = {"properties": {lease.RUN: item}}
-    assert swept(work) == set()
+    desk.world.server.tasks[task]["hyperparams"] = {"properties": {lease.RUN: item}}
+    assert swept(desk) == set()
 
 
 # --- side refs --------------------------------------------------------------------------------------------------------
