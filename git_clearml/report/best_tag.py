@@ -99,10 +99,9 @@ def move_best_tag(
     current = comparison.current
     if not move or current is None:
         return comparison
-    action = _describe(move, policy.best.tag)
     if dry_run or not may_write:
         reason = f" ({why_not})" if why_not and not may_write else ""
-        return _with_note(comparison, f"would {action}{reason}")
+        return _with_note(comparison, f"would {_describe(move, policy.best.tag, 'take')}{reason}")
     try:
         tagged = _move(source, move, policy, current.project, pause)
     except CannotDecide as error:
@@ -114,7 +113,7 @@ def move_best_tag(
         status = comparison.status or failure.status
         return replace(comparison, status=status, problems=(*comparison.problems, problem))
     bears_tag = any(task.id == current.id for task in tagged)
-    comparison = _with_note(replace(comparison, tagged=bears_tag), action)
+    comparison = _with_note(replace(comparison, tagged=bears_tag), _describe(move, policy.best.tag, "took"))
     if current.id in move.add_to and not bears_tag:
         winner = listed([task.id for task in tagged]) or "no task"
         return _with_note(comparison, f"the tag is on {winner} now: another --tag-best ran at the same time")
@@ -188,11 +187,11 @@ def _move(
     raise PublishFailed(f"others moved it too, {len(_PAUSES)} times in a row", "run it again")
 
 
-def _describe(move: compare.TagMove, tag: str) -> str:
-    """The plan as a sentence: `put the tag 'x' on a and take it from b`."""
+def _describe(move: compare.TagMove, tag: str, take: str) -> str:
+    """The plan as a sentence: `put the tag 'x' on a and take it from b`; `take` is that verb in the right tense."""
     parts = [f"put the tag {tag!r} on {listed(move.add_to)}"] if move.add_to else []
     if move.remove_from:
-        parts.append(f"take {'it' if parts else f'the tag {tag!r}'} from {listed(move.remove_from)}")
+        parts.append(f"{take} {'it' if parts else f'the tag {tag!r}'} from {listed(move.remove_from)}")
     return " and ".join(parts)
 
 

@@ -119,8 +119,8 @@ def best_of(tagged: Iterable[Task], rules: Best) -> Task | None:
 def plan(comparison: Comparison, tagged: Sequence[Task], rules: Best) -> TagMove:
     """Who gets the best tag and who loses it, so that exactly one of the tagged tasks and this one bears it.
 
-    Only a better, an equal or the first task can get it, and it must also be the first in the total order. A task
-    whose value is missing changes nothing: the metric's name may be the mistake.
+    Only the first in the total order can get it, which a worse task never is. A task whose value is missing changes
+    nothing: the metric's name may be the mistake.
     """
     current = comparison.current
     if current is None or comparison.outcome in (
@@ -129,10 +129,7 @@ def plan(comparison: Comparison, tagged: Sequence[Task], rules: Best) -> TagMove
         ComparisonOutcome.PENDING,
     ):
         return TagMove()
-    contender = [] if comparison.outcome is ComparisonOutcome.WORSE else [current]
-    keeper = holder({task.id: task for task in (*tagged, *contender)}.values(), rules)
-    if keeper is None:
-        return TagMove()
+    keeper = max({task.id: task for task in (*tagged, current)}.values(), key=lambda task: rank(task, rules))
     bearers = {task.id for task in tagged}
     losing = tuple(sorted(bearers - {keeper.id}))
     return TagMove(() if keeper.id in bearers else (keeper.id,), losing)

@@ -42,7 +42,7 @@ def test_what_a_lock_says_already() -> None:
     assert covers(lock, HASH, [RESULT])
     assert covers(lock, HASH, [OTHER, RESULT])
     assert not covers(None, HASH, [RESULT])
-    assert not covers(lock, OTHER_HASH, [RESULT])
+    assert not covers(Lock(HASH, (RESULT,)), OTHER_HASH, [RESULT])
     assert not covers(lock, HASH, [replace(RESULT, status="published")])
     assert not covers(lock, HASH, [replace(RESULT, task="c" * 32)])
 

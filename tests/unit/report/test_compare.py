@@ -235,6 +235,18 @@ def settled(
     return best_tag.move_best_tag(shelf, verdict, policy, may_write=may_write, dry_run=dry_run, pause=lambda _: None)
 
 
+def test_a_worse_task_repairs_the_others_tags_and_is_told_only_that() -> None:
+    shelf = Shelf()
+    for name, value in (("a", 0.2), ("b", 0.3)):
+        shelf.put(task(name, value), TAG)
+    result = settled(shelf, shelf.put(task("new", 0.4)))
+    assert (result.outcome, result.status, shelf.bearers()) == (ComparisonOutcome.WORSE, 1, ["a"])
+    assert result.notes == (
+        "2 tasks bear the tag 'Best Performance'; only one should: --tag-best repairs it",
+        "took the tag 'Best Performance' from b",
+    )
+
+
 @given(st.lists(finite, min_size=1, max_size=12), directions, st.sampled_from(["0", "3%", "1e9"]))
 def test_best_cannot_drift_down(values: list[float], rules: Best, tolerance: str) -> None:
     """However many models come by, each within the tolerance of the last: the best value ever stays the best."""
@@ -278,6 +290,30 @@ def test_somebody_better_at_the_same_time_wins_and_it_is_said() -> None:
     assert "is on other now" in result.notes[-1]
 
 
+def test_all_that_lose_in_a_round_lose_the_tag_at_once() -> None:
+    """More of them than there are rounds."""
+
+    class Raced(Shelf):
+        def __init__(self) -> None:
+            super().__init__()
+            self.moves: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+
+        def move_tag(self, add_to: Sequence[str], remove_from: Sequence[str], tag: str) -> None:
+            super().move_tag(add_to, remove_from, tag)
+            if not self.moves:
+                super().move_tag([f"rival {number}" for number in range(7)], (), tag)
+            self.moves.append((tuple(add_to), tuple(remove_from)))
+
+    shelf = Raced()
+    shelf.put(task("old", 0.5), TAG)
+    for number in range(7):
+        shelf.put(task(f"rival {number}", 0.5 + number / 10))
+    result = settled(shelf, shelf.put(task("new", 0.4)))
+    assert (result.outcome, result.status, result.tagged) == (ComparisonOutcome.BETTER, 0, True)
+    assert shelf.bearers() == ["new"]
+    assert shelf.moves == [(("new",), ("old",)), ((), tuple(f"rival {number}" for number in range(7)))]
+
+
 @pytest.mark.parametrize(("value", "status"), [(0.4, 3), (0.9, 1)])
 def test_when_others_never_stop_it_ends_after_five_rounds(value: float, status: int) -> None:
     """A worse model stays status 1: trouble with the tag does not hide it."""
@@ -312,7 +348,10 @@ def test_only_tasks_of_the_project() -> None:
     assert best_tag.compared(shelf, verdict, Policy(best=RULES)).outcome is ComparisonOutcome.FIRST
     best_tag.compared(shelf, replace(verdict, task=task("x", 1.0)), Policy(best=RULES))
     best_tag.compared(shelf, verdict, Policy(project="Ours", best=RULES))
-    assert asked == ["", "P", "Ours"]
+    best_tag.compared(shelf, verdict, Policy(project="Ours", best=replace(RULES, project="The best")))
+    assert asked == ["", "P", "Ours", "The best"]
+    result = settled(shelf, homeless)
+    assert (result.outcome, shelf.bearers()) == (ComparisonOutcome.FIRST, ["new", "old"])  # theirs keeps its tag
 
 
 @pytest.mark.parametrize(
