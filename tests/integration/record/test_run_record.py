@@ -13,7 +13,7 @@ import pytest
 
 from git_clearml.agent import poll as following
 from tests.support.clearml_server import ClearMLServer
-from tests.support.program import Result, inside, outside, process_environment
+from tests.support.program import Result, inside, process_environment
 from tests.support.program import command as program
 from tests.support.pushing import Yard, make_yard, on_path, refs_of, write_hook
 from tests.support.robot import Robot
@@ -39,7 +39,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
 
 def here(yard: Yard, *words: str, script: str = "train.py") -> Result:
     """A run on this machine, offline."""
-    return outside("run", *words, "--", sys.executable, script, cwd=yard.repo.path)
+    return inside("run", *words, "--", sys.executable, script, cwd=yard.repo.path)
 
 
 def queued(yard: Yard, *words: str) -> Result:
@@ -68,7 +68,8 @@ def test_a_note_leaves_head_and_its_evidence_as_they_are(yard: Yard) -> None:
 
 
 def test_notes_are_pushed(yard: Yard) -> None:
-    done = here(yard, "--record", "notes", "--push-record")
+    Robot(yard.server, "take", "complete")
+    done = queued(yard, "--record", "notes", "--push-record")
     assert done.status == 0, done.err
     assert note(yard)["task"] in yard.remote.git("notes", "--ref=clearml", "show", yard.repo.head)
 
@@ -105,7 +106,8 @@ def test_what_the_run_writes_goes_along(yard: Yard) -> None:
 
 def test_a_command_before_the_push_that_fails_stops_it(yard: Yard) -> None:
     before = yard.remote.git("rev-parse", "main")
-    done = here(yard, "--record", "commit", "--before-push", "exit 7")
+    Robot(yard.server, "take", "complete")
+    done = queued(yard, "--record", "commit", "--before-push", "exit 7")
     assert done.status == 3
     assert "the results commit is kept" in done.err
     assert yard.remote.git("rev-parse", "main") == before
