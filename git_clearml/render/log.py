@@ -5,6 +5,7 @@ Text and Markdown are made for some commits at a time, because the first are pri
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ _SHOWN = 2  # metrics of a task, where none are named
 _GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")
 _YELLOW, _GREEN, _RED, _DIM = "33", "32", "31", "2"
 _RECORDED = "recorded"
+_HEADERS = ("commit", "subject", "status", "task", "metrics")
 
 _Parts = list[tuple[str, str]]  # texts, each with its colour ("" for none)
 
@@ -77,13 +79,16 @@ def _columns(words: str) -> int:
 
 
 def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: bool = True) -> Safe:
-    """A table with a row for each task, and one for each commit without any; without `head` its rows alone."""
+    """A table with a row for each task, and one for each commit without any; without `head` its rows alone.
+
+    The columns are as narrow as can be: those of the next block of commits would be of other widths.
+    """
     rows = []
     for commit in commits:
         front = [commit.short, escape(commit.subject)]
         rows += [[*front, *_cells(task, names)] for task in commit.tasks] or [[*front, "", "", ""]]
-    table = draw(["commit", "subject", "status", "task", "metrics"], rows, TableForm.MARKDOWN)
-    return table if head else Safe(table.split("\n", 2)[2])
+    body = draw(_HEADERS, rows, TableForm.MARKDOWN).split("\n", 2)[2]
+    return Safe((draw(_HEADERS, [], TableForm.MARKDOWN) if head else "") + re.sub(" {2,}", " ", body))
 
 
 def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:
