@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "log",
         help="commits with their tasks, their status and metrics",
-        description="Prints commits as git log --oneline does, each with the tasks that are on record for it.",
+        description="Prints commits as git log --oneline does, each with the tasks recorded for it.",
         epilog="What stands after -- are paths, as for git log.",
         allow_abbrev=False,
     )
@@ -71,11 +71,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         contextlib.closing(source),
         contextlib.closing(history.walk(repository, arguments.ranges, arguments.paths, most=most)) as blocks,
     ):
-        decorated = source.decorated(blocks)
+        commits_with_tasks = source.with_tasks(blocks)
         if arguments.sort:
-            ordered = _ordered([commit for block in decorated for commit in block], arguments.sort, best)
-            decorated = iter([ordered[: arguments.max_count]])
-        _print(decorated, arguments.format, names, source, console)
+            ordered = _ordered([commit for block in commits_with_tasks for commit in block], arguments.sort, best)
+            commits_with_tasks = iter([ordered[: arguments.max_count]])
+        _print(commits_with_tasks, arguments.format, names, source, console)
     for name in source.missing(set(arguments.metric) | ({arguments.sort} - {""})):
         console.warn(f"no task shown has the metric {name}")
     return source.error.status if source.error else 0
@@ -115,17 +115,17 @@ class _Source:
         """Those of the metrics that no task had."""
         return sorted(set(names) - self._seen)
 
-    def decorated(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[CommitWithTasks]]:
+    def with_tasks(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[CommitWithTasks]]:
         """The commits with their tasks: the server's, then those on record that the server did not tell of."""
         for commits in blocks if self._timeout is None else _grouped(blocks):
-            names = [one.commit for one in commits]
+            names = [entry.commit for entry in commits]
             recorded, fetched = self._notes.of(names), self._fetched(names)
-            made = [
-                CommitWithTasks(one.commit, one.short, one.subject, _both(fetched, recorded, one.commit))
-                for one in commits
+            with_tasks = [
+                CommitWithTasks(entry.commit, entry.short, entry.subject, _both(fetched, recorded, entry.commit))
+                for entry in commits
             ]
-            self._seen |= {name for one in made for task in one.tasks for name, _ in task.metrics}
-            yield made
+            self._seen |= {name for commit in with_tasks for task in commit.tasks for name, _ in task.metrics}
+            yield with_tasks
 
     def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[RecordedTask, ...]]:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
@@ -136,20 +136,20 @@ class _Source:
         try:
             self._api = self._api or connect(os.environ, self._timeout, log=self._console.log)
             self._api.renew()
-            found = task_results.of_commits(self._api, commits, metrics=self._metrics)
+            results = task_results.of_commits(self._api, commits, metrics=self._metrics)
         except CannotDecide as error:
             self.error = error
             self._console.fail(error)
-            self._console.say("git clearml: what follows is what is on record here")
+            self._console.say("git clearml: what follows is recorded in this clone")
             return {}
-        return {commit: tuple(map(note_lines.recorded_task, reversed(results))) for commit, results in found.items()}
+        return {commit: tuple(map(note_lines.recorded_task, reversed(tasks))) for commit, tasks in results.items()}
 
 
 def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
     """The same commits, as many at a time as one query takes."""
     waiting: list[LogEntry] = []
-    for some in blocks:
-        waiting += some
+    for block in blocks:
+        waiting += block
         while len(waiting) >= _ONE_QUERY:
             yield waiting[:_ONE_QUERY]
             waiting = waiting[_ONE_QUERY:]
@@ -160,9 +160,10 @@ def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
 def _both(
     fetched: Mapping[str, tuple[RecordedTask, ...]], recorded: Mapping[str, tuple[RecordedTask, ...]], commit: str
 ) -> tuple[RecordedTask, ...]:
-    known = fetched.get(commit, ())
-    ids = {one.task for one in known}
-    return (*known, *(one for one in recorded.get(commit, ()) if one.task not in ids))
+    """The tasks of a commit, those that the server told of first."""
+    tasks = fetched.get(commit, ())
+    ids = {task.task for task in tasks}
+    return (*tasks, *(task for task in recorded.get(commit, ()) if task.task not in ids))
 
 
 def _ordered(commits: Sequence[CommitWithTasks], metric: str, best: Best) -> list[CommitWithTasks]:
@@ -180,19 +181,23 @@ def _ordered(commits: Sequence[CommitWithTasks], metric: str, best: Best) -> lis
 
 
 def _print(
-    decorated: Iterator[list[CommitWithTasks]], form: str, names: Sequence[str], source: _Source, console: Console
+    commits_with_tasks: Iterator[list[CommitWithTasks]],
+    form: str,
+    names: Sequence[str],
+    source: _Source,
+    console: Console,
 ) -> None:
     """Prints the commits as they come; JSON is one document, and comes at the end."""
     if form == "json":
-        commits = [commit for block in decorated for commit in block]
+        commits = [commit for block in commits_with_tasks for commit in block]
         problems = [_problem(source.error)] if source.error else []
         status = source.error.status if source.error else 0
         console.document(view.document(commits, names, status=status, errors=problems))
         return
     width = shutil.get_terminal_size().columns if console.out.isatty() else 0
     if form == "markdown":
-        console.product(view.markdown(next(decorated, []), names))
-    for commits in decorated:
+        console.product(view.markdown(next(commits_with_tasks, []), names))
+    for commits in commits_with_tasks:
         if form == "markdown":
             console.product(view.markdown(commits, names, head=False))
         else:

@@ -33,7 +33,7 @@ _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Subject:
     """The task whose page is wanted (None for no task), what a reader should know about it, and what to do without.
 
     `problem` is what kept the server from telling; the task is then the one on record, if any.
@@ -66,7 +66,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before anything was looked for."""
     problem = {"code": error.code, "message": error.message}
-    return _document(_Found(hint=error.hint), "", "undecided", error.status, [problem])
+    return _document(_Subject(hint=error.hint), "", "undecided", error.status, [problem])
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -77,17 +77,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
     session = judgement.prepare(repository, request, context, passed_check)
     try:
-        found = _find(session, identity)
+        subject = _find(session, identity)
     finally:
         session.close()
-    url = _page(found.task)
+    url = _page(subject.task)
     outcome, status = ("printed", 0) if url else ("missing", 1)
-    if found.problem and not url:
-        outcome, status = "undecided", found.problem.status
-    _talk(found, url, console)
-    problems = [{"code": found.problem.code, "message": found.problem.message}] if found.problem else []
+    if subject.problem and not url:
+        outcome, status = "undecided", subject.problem.status
+    _talk(subject, url, console)
+    problems = [{"code": subject.problem.code, "message": subject.problem.message}] if subject.problem else []
     if arguments.format == "json":
-        console.document(_document(found, url, outcome, status, problems))
+        console.document(_document(subject, url, outcome, status, problems))
     elif url:
         console.product(sanitize(url))
         terminal = console.out.isatty() and not arguments.print
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def _find(session: VerifySession, identity: str) -> _Found:
+def _find(session: VerifySession, identity: str) -> _Subject:
     """The accepted task of the commit, else the nearest one, or the task of an id. Where no server tells, the note's.
 
     Raises UsageError for an id that nobody knows.
@@ -104,44 +104,46 @@ def _find(session: VerifySession, identity: str) -> _Found:
     rules, commit = session.rulings[0].policy, "" if identity else session.commits[0].commit.hash
     try:
         source = session.source(rules.evidence)
-        found = _of_task(session, identity) if identity else _of_verdict(session, session.verdicts()[0])
+        subject = _of_task(session, identity) if identity else _of_verdict(session, session.verdicts()[0])
     except CannotDecide as error:
-        return _Found(commit, _recorded(session.repository, commit, identity), problem=error)
-    if not isinstance(source, OfflineEvidence) or _page(found.task):
-        return found
+        return _Subject(commit, _recorded(session.repository, commit, identity), problem=error)
+    if not isinstance(source, OfflineEvidence) or _page(subject.task):
+        return subject
     recorded = _recorded(session.repository, commit, identity)
-    if recorded is None and found.task is None and identity:
-        raise UsageError(f"there is no task {identity}", "see its id on its page: INFO, or the address")
-    return replace(found, task=recorded or found.task)
+    if recorded is None and subject.task is None and identity:
+        raise UsageError(f"there is no task {identity}", "its id is on its page: INFO, or the address")
+    return replace(subject, task=recorded or subject.task)
 
 
-def _of_task(session: VerifySession, identity: str) -> _Found:
+def _of_task(session: VerifySession, identity: str) -> _Subject:
     rules = session.rulings[0].policy
     source = session.source(rules.evidence)
     if isinstance(source, OfflineEvidence):  # a note may know more
-        return _Found(task=source.find(identity, rules))
-    return _Found(task=reports.find_task(source, identity, rules))
+        return _Subject(task=source.find(identity, rules))
+    return _Subject(task=reports.find_task(source, identity, rules))
 
 
-def _of_verdict(session: VerifySession, verdict: Verdict) -> _Found:
+def _of_verdict(session: VerifySession, verdict: Verdict) -> _Subject:
     """The verdict's task, else the nearest miss that bears a commit: the others are guesses."""
     hint = hints.next_command(session.repository, [verdict], session.rulings[0].policy)
     if verdict.task:
-        return _Found(verdict.commit, verdict.task)
-    miss = next((one for one in verdict.near_misses if one.task.commit), None)
+        return _Subject(verdict.commit, verdict.task)
+    miss = next((finding for finding in verdict.near_misses if finding.task.commit), None)
     if miss is None:
-        return _Found(verdict.commit, hint=hint)
-    return _Found(verdict.commit, miss.task, f"the nearest task, which does not count: {miss.reasons[0].message}", hint)
+        return _Subject(verdict.commit, hint=hint)
+    return _Subject(
+        verdict.commit, miss.task, f"the nearest task, which does not count: {miss.reasons[0].message}", hint
+    )
 
 
 def _recorded(repository: Repository, commit: str, identity: str) -> Task | None:
     """The task that a note names for the commit, one that completed before others, or the task of this id."""
-    known = notes.Notes(repository)
+    recorded = notes.Notes(repository)
     if identity:
-        commit, entry = known.task(identity) or ("", None)
+        commit, entry = recorded.task(identity) or ("", None)
     else:
-        entries = [one for one in known.of([commit]).get(commit, ()) if _is_page(one.url)]
-        entry = next(iter(sorted(entries, key=lambda one: one.status not in ("completed", "published"))), None)
+        entries = [task for task in recorded.of([commit]).get(commit, ()) if _is_page(task.url)]
+        entry = next(iter(sorted(entries, key=lambda task: task.status not in ("completed", "published"))), None)
     if entry is None:
         return None
     return Task(entry.task, "recorded", entry.name, entry.project, status=entry.status, commit=commit, url=entry.url)
@@ -159,20 +161,20 @@ def _is_page(url: str) -> bool:
         return False
 
 
-def _talk(found: _Found, url: str, console: Console) -> None:
+def _talk(subject: _Subject, url: str, console: Console) -> None:
     """What a reader should know besides the address, or why there is none."""
-    name = found.commit[:12] or (found.task.id if found.task else "")
-    if found.problem and url:
-        console.warn(f"{found.problem.message}; this is the page on record")
-    elif found.problem:
-        console.fail(found.problem)
-    elif found.task is None:
-        console.fail(Error(f"no ClearML task has run {name}", found.hint))
+    name = subject.commit[:12] or (subject.task.id if subject.task else "")
+    if subject.problem and url:
+        console.warn(f"{subject.problem.message}; this is the page on record")
+    elif subject.problem:
+        console.fail(subject.problem)
+    elif subject.task is None:
+        console.fail(Error(f"no ClearML task has run {name}", subject.hint))
     elif not url:
         report_it = f"git clearml report {name} tells what it measured"
         console.fail(Error(f"the task of {name} has no page: it ran offline", report_it))
-    elif found.note:
-        console.say(f"git clearml: {found.note[:300]}")
+    elif subject.note:
+        console.say(f"git clearml: {subject.note[:300]}")
 
 
 def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:
@@ -196,7 +198,7 @@ def _open(url: str, console: Console) -> None:
         console.say("git clearml: no browser could be started")
 
 
-def _document(found: _Found, url: str, outcome: str, status: int, problems: list[dict[str, str]]) -> dict[str, Any]:
+def _document(subject: _Subject, url: str, outcome: str, status: int, problems: list[dict[str, str]]) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
     return {
@@ -204,10 +206,10 @@ def _document(found: _Found, url: str, outcome: str, status: int, problems: list
         "command": "open",
         "outcome": outcome,
         "exit_code": status,
-        "commit": found.commit or None,
+        "commit": subject.commit or None,
         "url": url or None,
-        "task": json_view.task_object(found.task) if found.task else None,
-        "note": found.note or None,
-        "hint": found.hint or None,
+        "task": json_view.task_object(subject.task) if subject.task else None,
+        "note": subject.note or None,
+        "hint": subject.hint or None,
         "errors": problems,
     }

@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         secrets = known_secrets(os.environ)
         report, verdict = secrets.redact(report), secrets.redact(verdict)
     hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
-    told = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
-    _print(report, told, arguments.format, console)
+    verdict_report = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
+    _print(report, verdict_report, arguments.format, console)
     return report.status
 
 

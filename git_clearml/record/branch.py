@@ -42,8 +42,8 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
         target = current(repository, RemoteBranch(place, upstream, heads[upstream]), timeout=timeout)
         if remotes.contains(repository, [target.tip], commit):
             return target
-    here = repository.trees(heads.values())
-    missing = sorted(name for name, tip in heads.items() if tip not in here)
+    present = repository.trees(heads.values())
+    missing = sorted(name for name, tip in heads.items() if tip not in present)
     for start in range(0, len(missing), _AT_ONCE):
         _fetch(repository, place, {name: heads[name] for name in missing[start : start + _AT_ONCE]}, timeout)
     return _only(
@@ -75,10 +75,10 @@ def _no_such_branch(remote: Remote, branch: str, heads: Iterable[str], commit: s
 
 
 def _remote(repository: Repository, wanted: str) -> Remote:
-    found = remotes.named(repository, wanted) or Remote("", wanted) if wanted else remotes.pushed_to(repository)
-    if found is None:
-        raise UsageError("which remote are the results to be pushed to?", "name it: --remote <name>")
-    return found
+    remote = remotes.named(repository, wanted) or Remote("", wanted) if wanted else remotes.pushed_to(repository)
+    if remote is None:
+        raise UsageError("no remote to push the results to", "name it: --remote <name>")
+    return remote
 
 
 def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, str]:
@@ -107,16 +107,16 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
         )
 
 
-def _only(remote: Remote, found: dict[str, str], commit: str) -> RemoteBranch:
-    if len(found) == 1:
-        [(branch, tip)] = found.items()
+def _only(remote: Remote, containing: dict[str, str], commit: str) -> RemoteBranch:
+    if len(containing) == 1:
+        [(branch, tip)] = containing.items()
         return RemoteBranch(remote, branch, tip)
-    if not found:
+    if not containing:
         raise UsageError(
             f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",
             "push it first, or name a branch: --branch <name>",
         )
     raise UsageError(
-        f"{len(found)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(found), _LISTED)}",
+        f"{len(containing)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(containing), _LISTED)}",
         "say which one the results go to: --branch <name>",
     )

@@ -73,8 +73,8 @@ def same(one: str, other: str) -> bool:
 def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> Safe:
     """The comment's body, never over the limit (of at least 16,384); `old` is the body that it replaces."""
     current = history.current(page.report)
-    told = history.rows_of(old)
-    earlier = [entry for entry in told if current is None or entry.commit != current.commit][: history.MOST_ROWS]
+    rows = history.rows_of(old)
+    earlier = [row for row in rows if current is None or row.commit != current.commit][: history.MOST_ROWS]
     kept = [] if page.apart else [*([current] if current else []), *earlier]
     head = [marker(page.label, apart=page.apart), history.line(kept)]
     tail = [*_history(page, () if page.apart else earlier, limit // 8), _footer(page)]
@@ -89,14 +89,14 @@ def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIM
 def headline(report: VerifyReport) -> str:
     """The verdict in a line, for a status or an annotation. Text of a server may stand in it: untrusted."""
     if report.outcome is Outcome.VERIFIED and report.status == 0:
-        task = next((one.task for one in report.verdicts if one.task), None)
+        task = next((verdict.task for verdict in report.verdicts if verdict.task), None)
         return f"verified by the task {task.name!r}" if task and task.name else "verified"
     if tells_first_problem(report):
         joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
         return f"{report.outcome.value}{joint}{report.problems[0].message}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
-        if any(one.needs_check for one in report.verdicts)
+        if any(verdict.needs_check for verdict in report.verdicts)
         else "rejected: no clean, completed ClearML task has run this commit",
         Outcome.PENDING: "pending: the right ClearML task has not ended yet",
         Outcome.VERIFIED: f"verified, but {_wrong_after(report)}",

@@ -44,7 +44,7 @@ def rows_of(body: str) -> tuple[HistoryRow, ...]:
 
 def current(report: VerifyReport) -> HistoryRow | None:
     """What the history will say of this report: its first commit."""
-    verdict = next((one for one in report.verdicts if is_hash(one.commit)), None)
+    verdict = next((verdict for verdict in report.verdicts if is_hash(verdict.commit)), None)
     if verdict is None:
         return None
     task = verdict.task
@@ -54,7 +54,7 @@ def current(report: VerifyReport) -> HistoryRow | None:
 def line(kept: Sequence[HistoryRow]) -> str:
     """The second line of a comment."""
     rows = [
-        [one.commit, one.outcome.value, sanitize(one.task, 60), one.url if len(one.url) <= 300 else ""] for one in kept
+        [row.commit, row.outcome.value, sanitize(row.task, 60), row.url if len(row.url) <= 300 else ""] for row in kept
     ]
     packed = base64.b64encode(json.dumps(rows, separators=(",", ":")).encode()).decode()
     return f"<!-- git-clearml history: {packed} -->"
@@ -65,6 +65,6 @@ def _row(document: object) -> HistoryRow | None:
     if not isinstance(document, list) or len(document) != 4 or not all(isinstance(cell, str) for cell in document):
         return None
     commit, outcome, task, url = document
-    if not is_hash(commit) or outcome not in {one.value for one in Outcome}:
+    if not is_hash(commit) or outcome not in {member.value for member in Outcome}:
         return None
     return HistoryRow(commit, Outcome(outcome), sanitize(task, 60), url if len(url) <= 300 else "")

@@ -27,8 +27,8 @@ _Parts = list[tuple[str, str]]  # texts, each with its colour ("" for none)
 
 def chosen(task: RecordedTask, names: Sequence[str]) -> list[tuple[str, float]]:
     """The task's metrics of these names (TITLE/SERIES), in their order; where none are named its first two."""
-    known = dict(task.metrics)
-    return [(name, known[name]) for name in names if name in known] if names else list(task.metrics[:_SHOWN])
+    values = dict(task.metrics)
+    return [(name, values[name]) for name in names if name in values] if names else list(task.metrics[:_SHOWN])
 
 
 def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int = 0, colour: bool = False) -> Safe:
@@ -75,7 +75,10 @@ def _columns(words: str) -> int:
     """How many columns of a terminal the text takes: two for a wide character, none for one that combines."""
     if words.isascii():
         return len(words)
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in words)
+    return sum(
+        2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character)
+        for character in words
+    )
 
 
 def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: bool = True) -> Safe:

@@ -164,14 +164,14 @@ def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:
     noted = any(row.note for row in rows)
     headers = ["metric", "variant", "last", "min", "max"]
     headers += ([column, "delta", ""] if compared else []) + (["note"] if noted else [])
-    made = []
+    table = []
     for row in rows:
-        cells = [cell(row.metric, 60), cell(row.variant, 60), *(number(one) for one in (row.last, row.min, row.max))]
+        cells = [cell(row.metric, 60), cell(row.variant, 60), *map(number, (row.last, row.min, row.max))]
         cells += (
             [number(row.best), number(row.delta, signed=True), _trend(row.delta, row.direction)] if compared else []
         )
-        made.append(cells + ([cell(row.note, 60)] if noted else []))
-    return headers, made
+        table.append(cells + ([cell(row.note, 60)] if noted else []))
+    return headers, table
 
 
 def _comparison_table(comparison: Comparison, cell: Cell) -> Table:

@@ -23,7 +23,7 @@ def verify_report(session: VerifySession) -> VerifyReport:
     try:
         verdicts = session.verdicts()
     except CannotDecide as error:
-        open_ = [Verdict(one.commit.hash, Outcome.UNDECIDED, rev=one.rev) for one in session.commits]
+        open_ = [Verdict(resolved.commit.hash, Outcome.UNDECIDED, rev=resolved.rev) for resolved in session.commits]
         policies = [ruling.policy for ruling in session.rulings]
         return undecided(error, open_, origin=session.rulings[0].origin, policies=policies)
     return of_verdicts(session.repository, verdicts, session.rulings[0])

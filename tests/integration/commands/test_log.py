@@ -408,7 +408,7 @@ def test_without_credentials(gate: Gate, wrong: Mapping[str, str] | None) -> Non
     result = gate.call("log", "--fetch", env=dict(wrong) if wrong else none)
     assert result.status == 3
     assert "(recorded)" in result.out
-    assert result.err.splitlines()[-1] == "git clearml: what follows is what is on record here"
+    assert result.err.splitlines()[-1] == "git clearml: what follows is recorded in this clone"
 
 
 # Streams, pipes and terminals.
