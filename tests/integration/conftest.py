@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
+from tests.support.pushing import BIN
 from tests.support.repos import make_repo
 
 
@@ -17,6 +19,14 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     """A clone with one commit (`train.py`), and a server without tasks."""
     with ClearMLServer() as server:
         yield Gate(make_repo(tmp_path / "repo"), server)
+
+
+@pytest.fixture(scope="session")
+def apart() -> Iterator[Apart]:
+    """Answers the hooks of pushes that our own program makes."""
+    answering = Apart(BIN / "git-clearml")
+    yield answering
+    answering.close()
 
 
 @pytest.fixture(autouse=True)

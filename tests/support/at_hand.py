@@ -49,6 +49,9 @@ class Done:
 class AtHand:
     """The directory `path`, to be the first of PATH, and whoever answers the `git-clearml` in it."""
 
+    always = False
+    """Does it answer what others than `run` start?"""
+
     def __init__(self, program: Path) -> None:
         self._place = Path(tempfile.mkdtemp())
         self.path = self._place / "bin"
@@ -89,7 +92,7 @@ class AtHand:
                 while over not in (ready := select.select([self._calls, over], [], [])[0]):
                     for call in os.read(ready[0], 65536).splitlines():
                         self._make_ready()
-                        _answer(Path(os.fsdecode(call)))
+                        answer(Path(os.fsdecode(call)))
             finally:
                 alarm.cancel()
                 waiting.join()
@@ -97,7 +100,8 @@ class AtHand:
             return Done(process.returncode, _all(out), _all(err))
 
 
-def _answer(call: Path) -> None:
+def answer(call: Path) -> None:
+    """Runs the program here for the call that the shim has written down."""
     given = [os.fsdecode(pair).partition("=") for pair in (call / "environment").read_bytes().split(b"\0") if pair]
     environment: dict[str, str | None] = dict.fromkeys(os.environ)
     environment.update({name: value for name, _, value in given})

@@ -153,7 +153,8 @@ class Yard:
         )
 
     def environment(self, more: Mapping[str, str | None] | None = None) -> dict[str, str]:
-        merged = {**os.environ, "PATH": on_path(), **self.server.env, **self.env, **(more or {})}
+        first = [self.at_hand.path] if self.at_hand and self.at_hand.always else []
+        merged = {**os.environ, "PATH": on_path(*first), **self.server.env, **self.env, **(more or {})}
         return {name: value for name, value in merged.items() if value is not None}
 
     def push(

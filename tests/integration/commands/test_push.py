@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import silent
 from tests.support.pushing import NULL, Pushed, Yard, bare, descendants, make_yard, recorder, refs_of, write_hook
@@ -20,10 +21,12 @@ PUSH = ("git", "clearml", "push")
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path, apart: Apart) -> Iterator[Yard]:
     """Without our hook: what is refused, the command itself refuses."""
     with ClearMLServer() as server:
-        yield make_yard(tmp_path, server)
+        yard = make_yard(tmp_path, server)
+        yard.at_hand = apart
+        yield yard
 
 
 def push(yard: Yard, *words: str, **options: Any) -> Pushed:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.pushing import NULL, Yard, make_yard, recorder, write_hook
 from tests.support.tools import needs, require
@@ -17,9 +18,11 @@ MANUAL_AFTER = '\nlines=$(cat)\nprintf \'%s\\n\' "$lines" | git-clearml hook pre
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path, apart: Apart) -> Iterator[Yard]:
     with ClearMLServer() as server:
-        yield make_yard(tmp_path, server)
+        yard = make_yard(tmp_path, server)
+        yard.at_hand = apart
+        yield yard
 
 
 def with_lfs(yard: Yard) -> str:
