@@ -243,6 +243,22 @@ def test_what_is_a_best_task(model: Gate, fields: dict[str, Any]) -> None:
     assert compare(model).json["best"]["task"]["id"] == other
 
 
+def test_several_that_come_at_once_lose_the_tag_in_one_round(model: Gate) -> None:
+    """More of them than there are rounds of reading back."""
+    ours = model.task(metrics=loss(0.1))
+
+    def rivals_come(call: str, body: object) -> None:
+        if call == "tasks.update_tags":
+            model.server.hook = None
+            for _ in range(7):
+                best_task(model, 0.5)
+
+    model.server.hook = rivals_come
+    result = compare(model, "--tag-best")
+    assert (result.status, result.json["errors"]) == (0, [])
+    assert bearers(model.server) == [ours]
+
+
 def test_a_best_task_deleted_while_the_tag_moves(model: Gate) -> None:
     other = best_task(model, 0.2)
     mine = model.task(metrics=loss(0.1))
@@ -261,6 +277,14 @@ def test_without_a_project_in_the_policy_others_best_tasks_are_left_alone(gate: 
     gate.repo.policy(*POLICY)
     theirs = best_task(gate, 0.1, project="Elsewhere")
     mine = gate.task(metrics=loss(0.3))
+    assert compare(gate, "--tag-best").json["outcome"] == "first"
+    assert bearers(gate.server) == sorted([theirs, mine])
+
+
+def test_a_task_without_a_project_has_no_rivals_in_the_projects_of_others(gate: Gate) -> None:
+    gate.repo.policy(*POLICY)
+    theirs = best_task(gate, 0.1, project="Elsewhere")
+    mine = gate.task(metrics=loss(0.3), project="")
     assert compare(gate, "--tag-best").json["outcome"] == "first"
     assert bearers(gate.server) == sorted([theirs, mine])
 
