@@ -13,6 +13,7 @@ import pytest
 
 from git_clearml.git.repository import Repository
 from git_clearml.hook import install, place, shipped, steps
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside
 from tests.support.pushing import (
@@ -36,9 +37,11 @@ EDITED = HOOK.read_text() + "echo mine\n"
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path, apart: Apart) -> Iterator[Yard]:
     with ClearMLServer() as server:
-        yield make_yard(tmp_path, server)
+        yard = make_yard(tmp_path, server)
+        yard.at_hand = apart
+        yield yard
 
 
 @pytest.fixture
