@@ -310,7 +310,7 @@ def test_an_older_one_is_renewed(repo: Repo) -> None:
     assert (hooks(repo) / "pre-push").read_text() == "#!/bin/sh\n# kept by the older one\n"
 
 
-@pytest.mark.parametrize(("text", "why"), [(EDITED, "has been edited"), (NEWER, "is of a newer git-clearml")])
+@pytest.mark.parametrize(("text", "why"), [(EDITED, "has been edited"), (NEWER, "installed by a newer git-clearml")])
 def test_an_edited_or_newer_one_only_by_force(text: str, why: str, repo: Repo) -> None:
     write_hook(hooks(repo) / "pre-push", text)
     before = listing(hooks(repo))
