@@ -12,7 +12,6 @@ from git_clearml.model import Resolved
 from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
-from git_clearml.settings.stricter import stricter_flags, without_policy
 from git_clearml.verdict import resolve, results_commits, sources
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
@@ -133,8 +132,12 @@ def prepare(
     judges = _judges(repository, request, context, commits)
     flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
     if context.checkout is not None or sources.in_ci(context.environment):
-        without_flags = load.rulings(repository, judges, flags=without_policy(flags), environment=context.environment)
-        flags, warnings = stricter_flags(flags, without_flags)
+        from git_clearml.settings import stricter  # late: its exact numbers take time to load
+
+        without_flags = load.rulings(
+            repository, judges, flags=stricter.without_policy(flags), environment=context.environment
+        )
+        flags, warnings = stricter.stricter_flags(flags, without_flags)
         for warning in warnings:
             context.warn(warning)
     rulings = load.rulings(repository, judges, flags=flags, environment=context.environment)
