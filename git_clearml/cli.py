@@ -95,13 +95,13 @@ def _run(words: list[str]) -> int:
 
 def _parse(words: list[str]) -> argparse.Namespace:
     first = next((word for word in words if not word.startswith("-")), "")
-    known = first in _COMMANDS and words[0] == first
-    if first == "push" and known and not {"-h", "--help"} & set(words):
+    is_command = first in _COMMANDS and words[0] == first
+    if first == "push" and is_command and not {"-h", "--help"} & set(words):
         from git_clearml.commands import push
 
         return push.parse(words[1:])
-    parser, commands = build_parser(first if known else "")
-    if not known:
+    parser, commands = build_parser(first if is_command else "")
+    if not is_command:
         return parser.parse_args(words)
     end = words.index("--") if "--" in words else len(words)
     parsed = _parse_command(commands[first], words[1:end], words[end:])

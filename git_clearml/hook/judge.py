@@ -104,10 +104,10 @@ class PushJudge:
                 evidence[kind] = source
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
-                verdicts |= self._asked(source, questions, push, lifetime)
+                verdicts |= self._ask(source, questions, push, lifetime)
         return [replace(verdicts[question], refs=names) for question, names in refs.items()]
 
-    def _asked(
+    def _ask(
         self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
@@ -126,8 +126,8 @@ class PushJudge:
         open_questions = [question for question in keys if question not in verdicts]
         if not open_questions:
             return verdicts
-        asked = [resolve.Question(*question) for question in open_questions]
-        answers = resolve.verify(self._repository, source, asked, remembered_for(lifetime), urls=urls)
+        to_ask = [resolve.Question(*question) for question in open_questions]
+        answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), urls=urls)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             memory.remember(keys[question] for question, answer in new.items() if answer.outcome is Outcome.VERIFIED)
