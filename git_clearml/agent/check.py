@@ -143,7 +143,7 @@ class RunnableCheck:
         launched.commit = task.commit
         launched.owner = owner = self._owner()
         document = tasks.body(task, project, [lease.to_property(owner, lease.CHECK)])
-        launched.asked = launched.draft = True
+        launched.requested = launched.draft = True
         launched.task = self._create(document, owner)
         api.renew()
         named = lease.to_property(replace(owner, task=launched.task), lease.CHECK)

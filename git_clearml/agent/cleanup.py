@@ -31,7 +31,7 @@ _UNTOUCHED, _TAKEN = 2.0, 15.0  # seconds for which a task that the server ended
 
 @dataclass
 class Launched:
-    """What is in the world because of us. `asked`: a task was asked for, and there may be one whose id is not known.
+    """What is in the world because of us. `requested`: there may be a task whose id is not known.
 
     `draft`: it was never to be put on a queue yet. `status` is the task's as last seen. `kind` is the property that the
     owner stands under, lease.CHECK or lease.RUN.
@@ -40,7 +40,7 @@ class Launched:
     kind: str = lease.RUN
     owner: Lease | None = None
     commit: str = ""  # that the task runs
-    asked: bool = False
+    requested: bool = False
     task: str = ""
     draft: bool = False
     status: str = ""
@@ -153,7 +153,7 @@ class _Cleanup:
         there = bool(launched.task)
         self._at_work = there and not launched.draft and launched.status not in lease.ENDED
         page = tasks.page_of(self._api, launched.task) if there else ""
-        if launched.asked and not launched.task:
+        if launched.requested and not launched.task:
             which = f"with the tag {lease.TAG}" if launched.kind == lease.CHECK else f"of {launched.commit[:12]}"
             steps.append(_Step(f"a draft {which} may exist: archive it", self._archive_lost))
         if self._at_work:

@@ -29,12 +29,11 @@ def follow(
     limits: Limits,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311  not for secrets
 ) -> tuple[Watch, End]:
     """What was seen last and how it ended: the first thing that `decide` returns.
 
     `tick` is called after every poll that ended nothing. A server that does not answer is asked again, and `decide` is
-    told since when. Raises Unauthorized and Forbidden, which no waiting helps.
+    told since when. Raises Unauthorized and Forbidden: waiting would not help.
     """
     watch = Watch(clock(), TaskState("queued"))
     while True:
@@ -51,7 +50,7 @@ def follow(
         if end is not None:
             return watch, end
         tick(watch)
-        sleep(pause(watch, limits) * jitter())
+        sleep(pause(watch, limits) * random.uniform(0.8, 1.2))  # noqa: S311  not for secrets
 
 
 def pause(watch: Watch, limits: Limits) -> float:

@@ -149,7 +149,7 @@ class QueueRun:
         launched.commit = order.commit.hash
         launched.owner = owner = self._owner()
         api.renew()
-        launched.asked = True
+        launched.requested = True
         if order.template:
             self._clone(launch, source, owner, project)
         else:

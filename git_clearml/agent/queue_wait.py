@@ -94,5 +94,5 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
 def abort(repository: Repository, api: ClearML, task: str) -> list[str]:
     """Aborts the task and deletes its side ref. What could not be done, each with the thing to do by hand."""
     ref = next((record for record in side_ref.recorded(repository) if record.task == task), None)
-    launched = Launched(asked=True, task=task, status="in_progress", side_ref=ref)
+    launched = Launched(requested=True, task=task, status="in_progress", side_ref=ref)
     return cleanup(repository, api, launched, CleanupOptions()).left

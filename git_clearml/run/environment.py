@@ -73,7 +73,7 @@ def _logged(environment: Mapping[str, str], configured: Any) -> str:
     """Which variables ClearML is to log: the user's choice and our marker. The environment's list hides the file's."""
     names = ("CLEARML_LOG_ENVIRONMENT", "TRAINS_LOG_ENVIRONMENT")
     chosen: Any = next((environment[name] for name in names if name in environment), "").strip() or configured or ""
-    listed_names = chosen.split(",") if isinstance(chosen, str) else [str(one) for one in chosen]
+    listed_names = chosen.split(",") if isinstance(chosen, str) else [str(name) for name in chosen]
     stripped = [name.strip() for name in listed_names if name.strip()]
     return ",".join(dict.fromkeys([*stripped, MARKER]))
 

@@ -40,9 +40,9 @@ def find(
     """
     deadline = clock() + _SETTLING
     while True:
-        found = [_described(document) for document in _of_commit(api, record) if _marker(document) == record.id]
-        if clock() >= deadline or not any(status in _AT_WORK for _, status in found):
-            return found
+        tasks = [_described(document) for document in _of_commit(api, record) if _marker(document) == record.id]
+        if clock() >= deadline or not any(status in _AT_WORK for _, status in tasks):
+            return tasks
         sleep(1.0)
 
 

@@ -60,7 +60,7 @@ def everything(yard: Yard) -> Launched:
     """A task on its queue, and a side ref."""
     ref = side_refs.push(Repository(str(yard.repo.path)), Remote("origin", str(yard.remote.path)), yard.repo.head)
     task = yard.server.add_task(status="in_progress")
-    return Launched(CHECK, OWNER, yard.repo.head, asked=True, task=task, status="in_progress", side_ref=ref)
+    return Launched(CHECK, OWNER, yard.repo.head, requested=True, task=task, status="in_progress", side_ref=ref)
 
 
 @pytest.mark.parametrize("where", ["server", "close"])
@@ -96,7 +96,7 @@ def test_a_lost_draft_is_found_by_its_owner(kind: str, known: bool, yard: Yard) 
     yard.server.tasks[draft]["hyperparams"] = {"properties": {kind: to_property(OWNER, kind)}}
     if not known:
         yard.server.fail_next(400, REFUSAL, {}, call="tasks.get_all_ex", count=2)
-    left, _ = cleaning(yard, Launched(kind, OWNER, commit, asked=True), 1)
+    left, _ = cleaning(yard, Launched(kind, OWNER, commit, requested=True), 1)
     which = "with the tag git-clearml-check" if kind == CHECK else f"of {commit[:12]}"
     assert [line.partition(" (")[0] for line in left] == ([] if known else [f"a draft {which} may exist: archive it"])
     assert yard.server.tasks[draft]["system_tags"] == (["archived"] if known else [])
