@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from git_clearml.clearml.model import Result
@@ -11,15 +11,25 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
 from tests.support.faults import closed_port
-from tests.support.gate_transcript import Transcript
 from tests.support.program import Gate
+from tests.support.transcript import Transcript
 
-SNAPSHOTS = Path(__file__).parent / "snapshots"
 TAG = "Best Performance"
 BEST_POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 DIFF = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
 FORBIDDEN = b'{"meta": {"result_code": 403, "result_msg": "no"}, "data": {}}'
+
+
+class Says:
+    """Calls one command again and again, and writes down what it says."""
+
+    def __init__(self, gate: Gate, command: str) -> None:
+        self._gate, self._command = gate, command
+        self.transcript = Transcript(command, {"REPOSITORY": gate.repo.path, "http://server": gate.server.url})
+
+    def __call__(self, title: str, *words: str, env: Mapping[str, str | None] | None = None) -> None:
+        self.transcript.add(title, (self._command, *words), self._gate.call(self._command, *words, env=env))
 
 
 def unreachable() -> dict[str, str]:
@@ -39,72 +49,72 @@ def again(gate: Gate, **fields: Any) -> str:
 
 def test_compare(gate: Gate) -> None:
     gate.repo.policy('project = "Vision"', *BEST_POLICY)
-    transcript = Transcript(gate)
+    says = Says(gate, "compare")
     again(gate, metrics=loss(0.1))
-    transcript.call("better", "compare")
-    transcript.call("better, as Markdown", "compare", "--format", "markdown")
-    transcript.call("what --tag-best would do", "compare", "--tag-best", "--dry-run")
-    transcript.call("--tag-best in a CI job before the merge", "compare", "--tag-best", env={"CI": "true"})
+    says("better")
+    says("better, as Markdown", "--format", "markdown")
+    says("what --tag-best would do", "--tag-best", "--dry-run")
+    says("--tag-best in a CI job before the merge", "--tag-best", env={"CI": "true"})
     gate.server.fail_next(403, FORBIDDEN, call="tasks.update_tags")
-    transcript.call("the tag could not be moved", "compare", "--tag-best")
-    transcript.call("the tag moves", "compare", "--tag-best")
-    transcript.call("it is the best one already", "compare")
+    says("the tag could not be moved", "--tag-best")
+    says("the tag moves", "--tag-best")
+    says("it is the best one already")
     again(gate, metrics=loss(0.2))
-    transcript.call("equal", "compare")
+    says("equal")
     again(gate, metrics=loss(0.3))
-    transcript.call("worse", "compare")
-    transcript.call("worse, but within the tolerance of a flag", "compare", "--tolerance", "50%")
+    says("worse")
+    says("worse, but within the tolerance of a flag", "--tolerance", "50%")
     gate.server.add_task(name="another best", commit="c" * 40, tags=[TAG], metrics=loss(0.25))
-    transcript.call("several tasks bear the tag", "compare")
+    says("several tasks bear the tag")
     again(gate, metrics=loss(0.0))
-    transcript.call("a 0 that may have been NaN", "compare")
+    says("a 0 that may have been NaN")
     again(gate, metrics={"loss": {"training": 0.1}})
-    transcript.call("the metric was not reported", "compare")
+    says("the metric was not reported")
     gate.server.store.tasks.clear()
     gate.task(metrics=loss(0.3))
-    transcript.call("the first task ever", "compare")
+    says("the first task ever")
     again(gate, metrics=loss(0.1), diff=DIFF)
-    transcript.call("rejected", "compare")
+    says("rejected")
     again(gate, status="in_progress")
-    transcript.call("pending", "compare")
-    transcript.call("the server does not answer", "compare", env=unreachable())
-    transcript.call("without a server", "compare", "--tag-best", env=dict.fromkeys(gate.server.env))
-    transcript.call("a metric without a series", "compare", "--metric", "loss")
-    transcript.call("an unknown revision", "compare", "nosuch")
+    says("pending")
+    says("the server does not answer", env=unreachable())
+    says("without a server", "--tag-best", env=dict.fromkeys(gate.server.env))
+    says("a metric without a series", "--metric", "loss")
+    says("an unknown revision", "nosuch")
     gate.repo.policy('project = "Vision"')
-    transcript.call("no metric", "compare")
-    transcript.same_as(SNAPSHOTS / "compare.txt")
+    says("no metric")
+    says.transcript.compare()
 
 
 def test_report(gate: Gate) -> None:
     first = gate.repo.head
     gate.task(name="older", metrics=loss(0.5))
     gate.repo.commit("second")
-    transcript = Transcript(gate)
-    transcript.call("no task has run the commit", "report")
+    says = Says(gate, "report")
+    says("no task has run the commit")
     task = gate.task(metrics={**loss(0.3), "lr": {"lr": 3e-05}, ":monitor:gpu": {"gpu_0": 97.5}})
-    transcript.call("no best task yet", "report")
+    says("no best task yet")
     gate.server.add_task(name="the best", commit="b" * 40, tags=[TAG], metrics={**loss(0.2), "test": {"f1": 0.8}})
-    transcript.call("next to the best task", "report")
-    transcript.call("as Markdown", "report", "--format", "markdown")
-    transcript.call("next to another commit", "report", "--against", first)
-    transcript.call("next to none", "report", "--against", "")
-    transcript.call("some metrics only, and one that there is not", "report", "--metric", "lr", "--metric", "no/such")
-    transcript.call("with those of the resource monitor", "report", "--all", "--against", "")
-    transcript.call("any task by its id", "report", task, "--against", "")
+    says("next to the best task")
+    says("as Markdown", "--format", "markdown")
+    says("next to another commit", "--against", first)
+    says("next to none", "--against", "")
+    says("some metrics only, and one that there is not", "--metric", "lr", "--metric", "no/such")
+    says("with those of the resource monitor", "--all", "--against", "")
+    says("any task by its id", task, "--against", "")
     gate.repo.commit("third")
     gate.task()
-    transcript.call("a task without metrics", "report", "--against", "")
+    says("a task without metrics", "--against", "")
     gate.repo.commit("fourth")
     gate.task(diff=DIFF, metrics=loss(0.1))
-    transcript.call("rejected", "report")
+    says("rejected")
     gate.repo.commit("fifth")
     gate.task(status="in_progress")
-    transcript.call("pending", "report")
-    transcript.call("the server does not answer", "report", env=unreachable())
-    transcript.call("an unknown revision", "report", "nosuch")
-    transcript.call("an unknown task", "report", "f" * 32)
-    transcript.same_as(SNAPSHOTS / "report.txt")
+    says("pending")
+    says("the server does not answer", env=unreachable())
+    says("an unknown revision", "nosuch")
+    says("an unknown task", "f" * 32)
+    says.transcript.compare()
 
 
 def note(gate: Gate, task: str, status: str = "completed", url: str = "https://app.example.com/1", **m: float) -> None:
@@ -120,36 +130,36 @@ def test_log(gate: Gate) -> None:
     gate.repo.commit("second")
     note(gate, "3", accuracy=0.95)
     gate.repo.commit("third")
-    transcript = Transcript(gate)
-    transcript.call("from notes", "log")
-    transcript.call("as Markdown", "log", "--format", "markdown")
-    transcript.call("one metric, by which commits are sorted", "log", "--sort", "m/accuracy")
-    transcript.call("a metric that no task has", "log", "-n", "1", "--metric", "m/typo")
-    transcript.call("paths", "log", "--", "train.py")
+    says = Says(gate, "log")
+    says("from notes")
+    says("as Markdown", "--format", "markdown")
+    says("one metric, by which commits are sorted", "--sort", "m/accuracy")
+    says("a metric that no task has", "-n", "1", "--metric", "m/typo")
+    says("paths", "--", "train.py")
     gate.task(metrics=loss(0.3), name="train")
-    transcript.call("from the server too", "log", "--fetch")
-    transcript.call("the server does not answer", "log", "--fetch", "-n", "2", env=unreachable())
-    transcript.call("without a server", "log", "--fetch", "-n", "1", env=dict.fromkeys(gate.server.env))
-    transcript.call("an unknown revision", "log", "nosuch")
-    transcript.call("a path outside of the repository", "log", "--", "/etc/passwd")
-    transcript.call("a negative count", "log", "-n", "-1")
-    transcript.same_as(SNAPSHOTS / "log.txt")
+    says("from the server too", "--fetch")
+    says("the server does not answer", "--fetch", "-n", "2", env=unreachable())
+    says("without a server", "--fetch", "-n", "1", env=dict.fromkeys(gate.server.env))
+    says("an unknown revision", "nosuch")
+    says("a path outside of the repository", "--", "/etc/passwd")
+    says("a negative count", "-n", "-1")
+    says.transcript.compare()
 
 
 def test_open(gate: Gate) -> None:
-    transcript = Transcript(gate)
-    transcript.call("no task has run the commit", "open")
+    says = Says(gate, "open")
+    says("no task has run the commit")
     gate.task(diff=DIFF, name="dirty")
-    transcript.call("the nearest task", "open")
+    says("the nearest task")
     task = gate.task(name="train")
-    transcript.call("the task", "open")
-    transcript.call("the task of an id", "open", task)
-    transcript.call("the server does not answer", "open", env=unreachable())
+    says("the task")
+    says("the task of an id", task)
+    says("the server does not answer", env=unreachable())
     note(gate, "1")
-    transcript.call("the server does not answer, and a task is on record", "open", env=unreachable())
+    says("the server does not answer, and a task is on record", env=unreachable())
     note(gate, "2" * 32)
     gone = dict.fromkeys(gate.server.env)
-    transcript.call("without a server, by the id of a task on record", "open", "2" * 32, env=gone)
-    transcript.call("an unknown revision", "open", "nosuch")
-    transcript.call("an unknown task", "open", "f" * 32)
-    transcript.same_as(SNAPSHOTS / "open.txt")
+    says("without a server, by the id of a task on record", "2" * 32, env=gone)
+    says("an unknown revision", "nosuch")
+    says("an unknown task", "f" * 32)
+    says.transcript.compare()
