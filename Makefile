@@ -10,7 +10,7 @@ help:
 	@echo "make test   the test suite; make test T=tests/unit/git only what is there, in seconds"
 	@echo "make slow   the tests that take seconds each: kills at every point, thousands of commits"
 	@echo "make fuzz   the property tests with new examples, many of them"
-	@echo "make check  ruff and mypy --strict"
+	@echo "make check  ruff, mypy --strict, and the directions of imports"
 	@echo "make bench  how fast, against what (prints ratios)"
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
 	@echo "make live   the tests against the ClearML server in your environment"
@@ -36,6 +36,7 @@ check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/verify.py

@@ -1,9 +1,14 @@
-"""The house of design 4: imports point down, third parties stay behind their edge module, and are loaded late."""
+"""The house of docs/architecture.md: small files in rooms, one place for each act, third parties behind their edge.
+
+That imports point down and make no circles is held by import-linter (pyproject.toml, `make check`).
+"""
 
 from __future__ import annotations
 
 import ast
 import os
+import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from docs import architecture
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import process_environment
 from tests.support.repos import make_repo
 
-PACKAGE = Path(__file__).resolve().parents[2] / "git_clearml"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "git_clearml"
 # Who alone may import a third-party package.
 EDGES = {
     "git": {"git.runner"},
@@ -137,6 +144,81 @@ def test_processes_are_started_in_three_places() -> None:
 
 def test_heavy_packages_are_imported_where_they_are_used() -> None:
     assert [str(one) for one in imports() if one.name.partition(".")[0] in HEAVY and not one.late] == []
+
+
+ONE_PLACE = {
+    "subprocess": 3,
+    "mkstemp": 2,
+    "os.replace": 2,
+    "get_all_ex": 1,
+}
+"""How many files may name what has one implementation."""
+
+
+@pytest.mark.parametrize("name", ONE_PLACE)
+def test_one_implementation(name: str) -> None:
+    files = [str(file.relative_to(PACKAGE)) for file in modules() if _names(file, name)]
+    assert 0 < len(files) <= ONE_PLACE[name], files
+
+
+def _names(file: Path, name: str) -> bool:
+    """Does the code, and not only a comment or a docstring, name this?"""
+    words = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import():
+                words |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                words |= {node.module or "", *(alias.name for alias in node.names)}
+            case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+                words |= {attribute, f"{owner}.{attribute}"}
+            case ast.Constant(value=str(text)) if not text.count(" "):
+                words |= set(text.split("."))
+    return name in words
+
+
+def test_the_package_root_is_small() -> None:
+    names = {file.name for file in PACKAGE.glob("*.py")}
+    assert names == {"__init__.py", "__main__.py", "cli.py", "errors.py", "model.py"}
+
+
+def test_files_and_functions_are_small() -> None:
+    """A file is under 300 lines, half of them under 110; a function is under 50, and takes 7 parameters at most."""
+    lines = {str(file.relative_to(PACKAGE)): file.read_text(encoding="utf-8").count("\n") for file in modules()}
+    assert {file: count for file, count in lines.items() if count >= 300} == {}
+    assert statistics.median(count for count in lines.values() if count) < 110
+    assert [words for file in modules() for words in _large_functions(file)] == []
+
+
+def _large_functions(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            count = len([name for name in names if name not in ("self", "cls")])
+            if length >= 50 or count > 7:
+                yield f"{file.relative_to(PACKAGE)}:{node.lineno} {node.name}: {length} lines, {count} parameters"
+
+
+def test_the_picture_is_what_the_imports_are() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert architecture.drawn(page, architecture.picture(PACKAGE)) == page, "python docs/architecture.py"
+
+
+def test_the_pages_name_files_that_exist() -> None:
+    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml))`", text)
+        places = [
+            name if name.startswith(("tests/", "docs/", ".ci/", "hooks/", "benchmarks/")) else f"git_clearml/{name}"
+            for name in named
+        ]
+        assert named
+        assert [
+            place
+            for place in places
+            if not (ROOT / place).exists() and not (ROOT / place.removeprefix("git_clearml/")).exists()
+        ] == []
 
 
 def loaded(*words: str, cwd: Path, env: dict[str, str] | None = None) -> set[str]:
