@@ -47,8 +47,8 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
             module = _module(name)
             command = getattr(module, _ADDERS.get(name, ("", "add_parser"))[1])(commands)
             command.set_defaults(run=module.run)
-            command.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result")
-            command.add_argument("-v", "--verbose", action="store_true", help="say what is asked and how long it took")
+            command.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+            command.add_argument("-v", "--verbose", action="store_true", help="show each request and how long it took")
     return parser, commands.choices
 
 

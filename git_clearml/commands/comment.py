@@ -79,7 +79,7 @@ def _options(arguments: argparse.Namespace) -> CommentOptions:
     from git_clearml.forge import comment
 
     if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
-        raise UsageError("--pr and --timeout must be numbers above 0")
+        raise UsageError("--pr and --timeout must be greater than 0")
     options = comment.CommentOptions(
         arguments.label,
         arguments.mode == "new",

@@ -121,11 +121,11 @@ def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
     name = _remote(repository)
     where = remotes.fetched_from(repository, name)
     if where is None:
-        raise NotFetched(f"where {ref} is cannot be asked: this clone has no remote", _HINT)
+        raise NotFetched(f"cannot look up {ref}: this clone has no remote", _HINT)
     try:
         commit = remotes.at(repository, where, ref, timeout=timeout)
     except CannotDecide as error:
-        raise NotFetched(f"where {ref} is at {name} could not be determined: {error.message}", _HINT) from None
+        raise NotFetched(f"cannot look up {ref} on {name}: {error.message}", _HINT) from None
     if not commit:
         raise NotFetched(f"{name} has no {ref}", _HINT)
     return commit
