@@ -1,0 +1,115 @@
+"""Commits with their tasks: those that the server tells of, and those that stand in the notes of this clone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from git_clearml.clearml.connect import connect
+from git_clearml.errors import CannotDecide
+from git_clearml.git.log import LogEntry
+from git_clearml.git.repository import Repository
+from git_clearml.record import note_lines, notes
+from git_clearml.record.model import CommitWithTasks, RecordedTask
+from git_clearml.settings.policy import Best
+
+if TYPE_CHECKING:
+    from git_clearml.clearml.client import ClearML
+
+_ONE_QUERY = 500  # commits
+
+
+class TaskSource:
+    """Where the tasks of commits are looked up. `error` is what kept the server from telling, None if nothing did.
+
+    `metrics` (TITLE/SERIES) are asked for, all where none are named. `timeout` is that of a query in seconds, None for
+    no query: the notes alone. `tell` is called with the error as soon as there is one, `log` with what is asked.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        metrics: Sequence[str],
+        timeout: float | None,
+        *,
+        tell: Callable[[CannotDecide], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._notes = notes.Notes(repository)
+        self._metrics, self._timeout, self._tell, self._log = metrics, timeout, tell, log
+        self._api: ClearML | None = None
+        self._seen: set[str] = set()
+        self.error: CannotDecide | None = None
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        if self._api:
+            self._api.close()
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of the metrics that no task had."""
+        return sorted(set(names) - self._seen)
+
+    def with_tasks(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[CommitWithTasks]]:
+        """The commits with their tasks: the server's, then those on record that the server did not tell of."""
+        for commits in blocks if self._timeout is None else _grouped(blocks):
+            names = [entry.commit for entry in commits]
+            recorded, fetched = self._notes.of(names), self._fetched(names)
+            with_tasks = [
+                CommitWithTasks(entry.commit, entry.short, entry.subject, _both(fetched, recorded, entry.commit))
+                for entry in commits
+            ]
+            self._seen |= {name for commit in with_tasks for task in commit.tasks for name, _ in task.metrics}
+            yield with_tasks
+
+    def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[RecordedTask, ...]]:
+        """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
+        if self._timeout is None or self.error:
+            return {}
+        from git_clearml.clearml import results as task_results
+
+        try:
+            self._api = self._api or connect(os.environ, self._timeout, log=self._log)
+            self._api.renew()
+            results = task_results.of_commits(self._api, commits, metrics=self._metrics)
+        except CannotDecide as error:
+            self.error = error
+            self._tell(error)
+            return {}
+        return {commit: tuple(map(note_lines.recorded_task, reversed(tasks))) for commit, tasks in results.items()}
+
+
+def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
+    """The same commits, as many at a time as one query takes."""
+    waiting: list[LogEntry] = []
+    for block in blocks:
+        waiting += block
+        while len(waiting) >= _ONE_QUERY:
+            yield waiting[:_ONE_QUERY]
+            waiting = waiting[_ONE_QUERY:]
+    if waiting:
+        yield waiting
+
+
+def _both(
+    fetched: Mapping[str, tuple[RecordedTask, ...]], recorded: Mapping[str, tuple[RecordedTask, ...]], commit: str
+) -> tuple[RecordedTask, ...]:
+    """The tasks of a commit, those that the server told of first."""
+    tasks = fetched.get(commit, ())
+    ids = {task.task for task in tasks}
+    return (*tasks, *(task for task in recorded.get(commit, ()) if task.task not in ids))
+
+
+def by_metric(commits: Sequence[CommitWithTasks], metric: str, best: Best) -> list[CommitWithTasks]:
+    """By the best value of each commit's tasks, in the policy's direction for its own metric, else the greatest first.
+
+    Commits without the metric come last; equals stay in git's order.
+    """
+    sign = -1 if (metric, best.direction) == (best.metric, "min") else 1
+
+    def rank(commit: CommitWithTasks) -> tuple[bool, float]:
+        values = [sign * value for task in commit.tasks for name, value in task.metrics if name == metric]
+        return not values, -max(values, default=0.0)
+
+    return sorted(commits, key=rank)
