@@ -67,7 +67,7 @@ def _peelable(objects: ObjectStore, rev: str) -> str:
         raise UnknownRevision(f"not a revision: {rev!r}", _TRY_LOG)
     if ".." in rev or rev.startswith("^"):
         raise UnknownRevision(
-            f"{rev!r} is a range; commits are wanted", f"write: git clearml verify $(git rev-list {rev})"
+            f"{rev!r} is a range: expected a commit", f"write: git clearml verify $(git rev-list {rev})"
         )
     if ":" not in rev and "{" not in rev:
         return rev
