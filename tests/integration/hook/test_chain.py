@@ -200,7 +200,7 @@ def test_a_terminal_of_its_own_is_not_needed(yard: Yard) -> None:
     """From a service: no controlling terminal, stdin closed."""
     yard.install().task()
     done = subprocess.run(
-        ["setsid", "sh", "-c", "git push origin main <&-"],
+        ["sh", "-c", "git push origin main <&-"], start_new_session=True,
         cwd=yard.repo.path, env=yard.environment(), capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
