@@ -139,7 +139,7 @@ def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Name and id of an output model; `get_all_ex` makes an object of the id, `get_all` does not [13]."""
+    """Name and id of an output model; the task query makes an object of the id, a plain one does not [13]."""
     model = item.get("model")
     identity = response.text(model, "id") if isinstance(model, dict) else response.text(item, "model")
     return response.text(item, "name"), identity
