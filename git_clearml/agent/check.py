@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from git_clearml.agent import failure, interrupt, launch, leased_tasks, passes, poll, sweep
+from git_clearml.agent import failure, interrupt, launch, leased_tasks, passed_checks, poll, sweep
 from git_clearml.agent.check_progress import CheckProgress
 from git_clearml.agent.cleanup import CleanupOptions, CleanupResult, Launched, cleanup
 from git_clearml.agent.launch import Source
@@ -106,7 +106,7 @@ class RunnableCheck:
         order, rules, api = self._order, self._order.rules, self._api
         task, notes = launch.check_launch(self._repository, order.commit, rules, order.packages)
         if not order.force:
-            earlier = passes.passed(api, [order.commit.tree], rules, order.packages).get(order.commit.tree)
+            earlier = passed_checks.passed(api, [order.commit.tree], rules, order.packages).get(order.commit.tree)
             if earlier:
                 words = "a check of the same files has passed before (--force checks again)"
                 passed = ended_check(check, Ending(CheckOutcome.RUNNABLE, words))
@@ -179,7 +179,7 @@ class RunnableCheck:
             nonce=secrets.token_hex(8),
             deadline=self._now() + limits.queued + limits.running + _SLACK,
             tree=order.commit.tree,
-            what=passes.digest(order.rules, order.packages),
+            what=passed_checks.digest(order.rules, order.packages),
             side_ref=side_ref.ref if side_ref else "",
         )
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_clearml.agent import leased_tasks, passes
-from git_clearml.agent.interrupt import status_of
+from git_clearml.agent import leased_tasks, passed_checks
+from git_clearml.agent.interrupt import GRACE, status_of
 from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
@@ -20,7 +20,6 @@ from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorize
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 
-_GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
 _AT_WORK = ("queued", "in_progress")
 # A server that knows of no agent at work ends a task by itself and says so. An agent that is taking the task from the
 # queue in that very moment sets it to in_progress, twice and more, whatever it was (clearml-agent 3.0,
@@ -62,7 +61,7 @@ class CleanupOptions:
     archive: bool = False
     passed_tree: str = ""
     wait: bool = True
-    grace: float = _GRACE
+    grace: float = GRACE
     patience: int = 0
 
 
@@ -185,7 +184,7 @@ class _Cleanup:
 
     def _remember(self, tree: str) -> None:
         marks = () if self._at_work or self._launched.side_ref else (lease.DONE,)  # a kill may leave the ref
-        passes.remember(self._api, self._launched.task, tree, *marks)
+        passed_checks.remember(self._api, self._launched.task, tree, *marks)
         self._marked = bool(marks)
 
     def _mark(self) -> None:

@@ -13,7 +13,7 @@ from git_clearml.errors import Interrupted
 
 SIGINT_STATUS = 130
 _TERMINATED = (143, 129)  # by SIGTERM, or by SIGHUP
-_GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
+GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
 _GRACE_TERMINATED = 5.0  # the same after SIGTERM or SIGHUP: a CI job has not many more
 
 
@@ -30,7 +30,7 @@ def interrupted(check: Check, status: int) -> Check:
 
 def grace(check: Check) -> float:
     """Seconds that cleaning up after this check waits for the agent to confirm the abort."""
-    return _GRACE_TERMINATED if check.status in _TERMINATED else _GRACE
+    return _GRACE_TERMINATED if check.status in _TERMINATED else GRACE
 
 
 def patience(check: Check) -> int:

@@ -17,7 +17,7 @@ from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.launch import Source, find_source
 from git_clearml.agent.leased_tasks import LeasedTask
 from git_clearml.agent.open_launches import OpenLaunches
-from git_clearml.agent.queue_order import QueueOrder
+from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.base import process
 from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_hex

@@ -14,9 +14,9 @@ def passed_check(
     repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
 ) -> list[Verdict]:
     """The requirement as the server has it on record. Raises NotConfigured without one, and the source's errors."""
-    from git_clearml.agent import passes
+    from git_clearml.agent import passed_checks
 
-    return passes.required(repository, questions, verdicts, source)
+    return passed_checks.required(repository, questions, verdicts, source)
 
 
 def remembered_for(lifetime: float) -> Requirement:
@@ -25,9 +25,9 @@ def remembered_for(lifetime: float) -> Requirement:
     def requirement(
         repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
     ) -> list[Verdict]:
-        from git_clearml.agent import passes
+        from git_clearml.agent import passed_checks
 
-        memory = passes.memory(repository, source.identity, lifetime)
-        return passes.required(repository, questions, verdicts, source, remembered=memory)
+        memory = passed_checks.memory(repository, source.identity, lifetime)
+        return passed_checks.required(repository, questions, verdicts, source, remembered=memory)
 
     return requirement

@@ -1,7 +1,8 @@
 """Ends what checks of the remote kind left behind when they were killed: their tasks, and their side refs.
 
-Only tasks that bear our tag and our owner, and only when the owner's deadline is past or its process on this very host
-has ended. A task that this tool did not launch is never touched, nor one that is marked as done: it is somebody's now.
+Which, `leased_tasks.expired` says: only tasks that bear our tag and our lease, and only when the lease's deadline is
+past or its process on this very host has ended. A task that this tool did not launch is never touched, nor one that is
+marked as done: it is somebody's now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The values of launching: what an agent gets to run, what is seen of it, what a check comes to. Frozen, no I/O."""
+"""The values of tasks: what an agent gets to run, what is seen of it, what it came to. Frozen, and free of I/O."""
 
 from __future__ import annotations
 

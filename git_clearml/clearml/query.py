@@ -1,4 +1,4 @@
-"""Asks a ClearML server for tasks: the one place that does, with its pages, its limits and what old servers lack.
+"""Asks a ClearML server for tasks: the one place that does, page by page, and for whole maps where one refuses a field.
 
 It hands on what the server sent. The server's own filters are regular expression searches without anchors, and a proxy
 may ignore them: whoever relies on a filter compares again what came. Numbers in brackets are points of the README of

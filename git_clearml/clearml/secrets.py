@@ -1,4 +1,4 @@
-"""The secrets of this process: those of its environment, and those of its clearml.conf, whatever else is in it."""
+"""The secrets that clearml.conf adds to those of the environment (base/secrets.py), whatever else is in it."""
 
 from __future__ import annotations
 

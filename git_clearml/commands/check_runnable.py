@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from git_clearml.agent import passes
+from git_clearml.agent import passed_checks
 from git_clearml.agent.check import CheckOrder, RunnableCheck, refused_check
 from git_clearml.agent.launch import check_launch, find_source, with_source
 from git_clearml.agent.model import Check, CheckOutcome
@@ -185,8 +185,8 @@ def checked(
     check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = ruling.personal.remember
     if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
-        memory = passes.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
-        memory.keep(commit.tree, passes.digest(rules, packages))
+        memory = passed_checks.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
+        memory.keep(commit.tree, passed_checks.digest(rules, packages))
     return check
 
 

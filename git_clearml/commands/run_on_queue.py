@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Sequence
 
-from git_clearml.agent import queue_command, queue_order
+from git_clearml.agent import queue_command, queue_request
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_launch import QueueRun
-from git_clearml.agent.queue_order import QueueOrder
+from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import is_clearml_id
@@ -74,22 +74,22 @@ def _task_id(text: str) -> str:
 def _launch(call: Call, words: Sequence[str]) -> int:
     entry = queue_command.entry(words) if words else None
     commit, policy = call.commit, call.policy
-    refusal = queue_order.refusal(call.repository, commit, policy, allow_dirty=call.arguments.allow_dirty)
-    if refusal is None and entry and not queue_order.is_in_commit(call.repository, commit, entry):
+    refusal = queue_request.refusal(call.repository, commit, policy, allow_dirty=call.arguments.allow_dirty)
+    if refusal is None and entry and not queue_request.is_in_commit(call.repository, commit, entry):
         if entry.module:
             where = f"-m {entry.module} is not a module of the commit"
             call.console.say(f"git clearml: {where}: the task will not count as evidence for it")
         else:
-            refusal = queue_order.missing_script(call.repository, commit, entry)
+            refusal = queue_request.missing_script(call.repository, commit, entry)
     if refusal:
         call.console.fail(refusal)
         return 1
-    order, notes = queue_order.compose(call.repository, commit, policy, entry, _flags(call.arguments), os.environ)
+    order, notes = queue_request.compose(call.repository, commit, policy, entry, _flags(call.arguments), os.environ)
     return _show(call, order) if call.arguments.dry_run else _start(call, order, entry, notes)
 
 
-def _flags(arguments: argparse.Namespace) -> queue_order.Flags:
-    return queue_order.Flags(
+def _flags(arguments: argparse.Namespace) -> queue_request.Flags:
+    return queue_request.Flags(
         queue=arguments.queue,
         template=arguments.template or "",
         project=arguments.project or "",
@@ -121,7 +121,7 @@ def _start(call: Call, order: QueueOrder, entry: Entry | None, notes: Sequence[s
 def _show(call: Call, order: QueueOrder) -> int:
     """--dry-run: the task as the server would get it."""
 
-    document, needs_side_ref = queue_order.plan(call.repository, order)
+    document, needs_side_ref = queue_request.plan(call.repository, order)
     if needs_side_ref:
         call.console.say("git clearml: the commit is not on the remote and would be pushed there temporarily")
     call.console.document(document)

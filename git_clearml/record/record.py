@@ -14,7 +14,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.record import branch as results_branch
 from git_clearml.record import commit as results_commit
 from git_clearml.record import notes, tree, unpushed
-from git_clearml.record import push as results_push
+from git_clearml.record import push_commit as results_push
 from git_clearml.record.model import FinishedRun, RecordOptions
 
 

@@ -16,7 +16,8 @@ def text(check: Check, *, colour: bool = False) -> Safe:
     word = check.outcome.value
     if colour:
         word = f"\x1b[{_COLOURS.get(check.outcome, '33')}m{word}\x1b[0m"
-    lines = [f"{word} {check.commit[:12]}{': ' + sanitize(check.sentence, 400) if check.sentence else ''}"]
+    reason = "" if check.sentence in ("", check.outcome.value) else f": {sanitize(check.sentence, 400)}"
+    lines = [f"{word} {check.commit[:12]}{reason}"]
     if check.task and not check.earlier:
         lines.append(f"  {_times(check)}")
     if check.url:

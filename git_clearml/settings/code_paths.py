@@ -1,4 +1,4 @@
-"""Which files are code: what a verdict is about, and what must not change during a run. Pure."""
+"""Which files are code: what a verdict is about, what must not change during a run nor in a results commit. Pure."""
 
 from __future__ import annotations
 

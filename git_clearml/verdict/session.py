@@ -132,12 +132,12 @@ def prepare(
     judges = _judges(repository, request, context, commits)
     flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
     if context.checkout is not None or sources.in_ci(context.environment):
-        from git_clearml.settings import stricter  # late: its exact numbers take time to load
+        from git_clearml.settings import ci_flags  # late: its exact numbers take time to load
 
         without_flags = load.rulings(
-            repository, judges, flags=stricter.without_policy(flags), environment=context.environment
+            repository, judges, flags=ci_flags.without_policy(flags), environment=context.environment
         )
-        flags, warnings = stricter.stricter_flags(flags, without_flags)
+        flags, warnings = ci_flags.stricter_flags(flags, without_flags)
         for warning in warnings:
             context.warn(warning)
     rulings = load.rulings(repository, judges, flags=flags, environment=context.environment)

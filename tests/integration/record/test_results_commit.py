@@ -24,7 +24,7 @@ from git_clearml.record import lockfile as lock
 from git_clearml.record import tree
 from git_clearml.record.commit import ResultsPlan, plan
 from git_clearml.record.model import RecordOptions
-from git_clearml.record.push import PushOutcome, execute
+from git_clearml.record.push_commit import PushOutcome, execute
 from git_clearml.record.unpushed import REFS as KEPT
 from git_clearml.record.unpushed import Unpushed
 from tests.support.clearml_server import ClearMLServer
@@ -799,7 +799,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.clearml.model import Result
 from git_clearml.record.commit import plan
 from git_clearml.record.model import RecordOptions
-from git_clearml.record.push import execute
+from git_clearml.record.push_commit import execute
 repository, options = Repository(), RecordOptions(add=("dvc.lock",))
 planned = plan(repository, sys.argv[1], [Result("a" * 32, status="completed")], options, environment={})
 done = execute(repository, planned, environment=os.environ, say=print, warn=print)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.agent import passes as proofs
+from git_clearml.agent import passed_checks as proofs
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml.lease import Lease
 from git_clearml.git.repository import Repository

@@ -11,7 +11,7 @@ from git_clearml.model import Metric
 from git_clearml.record.commit import ResultsPlan, covers, message, no_results
 from git_clearml.record.lockfile import Lock
 from git_clearml.record.model import RecordOptions
-from git_clearml.record.push import PushAction, PushOutcome
+from git_clearml.record.push_commit import PushAction, PushOutcome
 from git_clearml.record.tree import Change
 from tests.support.builders import HASH, OTHER_HASH
 

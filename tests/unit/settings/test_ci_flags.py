@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from git_clearml.settings.ci_flags import stricter_flags, without_policy
 from git_clearml.settings.load import ResolvedPolicy
-from git_clearml.settings.stricter import stricter_flags, without_policy
 from git_clearml.settings.table import merge, policy_of
 from git_clearml.settings.tolerance import parse_tolerance
 
