@@ -21,7 +21,7 @@ _FALSE = ("", "0", "n", "no", "f", "false", "off")  # clearml 2.1, backend_confi
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What is known of the code before the run. `dirty` and `untracked` are paths, `diff` a patch."""
 
     run: str
@@ -42,7 +42,7 @@ def wants_offline(environment: Mapping[str, str]) -> bool | None:
     return None
 
 
-def additions(facts: Facts, environment: Mapping[str, str], logged: Any, *, offline: bool) -> dict[str, str]:
+def additions(facts: RunFacts, environment: Mapping[str, str], logged: Any, *, offline: bool) -> dict[str, str]:
     """The variables to set. `logged` is clearml.conf's sdk.development.log_os_environments, which ours would hide."""
     added = {
         "CLEARML_VCS_REPO_URL": facts.url,
@@ -78,7 +78,7 @@ def _logged(environment: Mapping[str, str], configured: Any) -> str:
     return ",".join(dict.fromkeys([*stripped, MARKER]))
 
 
-def _marker(facts: Facts) -> str:
+def _marker(facts: RunFacts) -> str:
     """A diff that is not empty where git has none to show."""
     if facts.dirty:
         return f"{DIFF_MARKER}uncommitted changes in {_one_line(facts.dirty)}\n"

@@ -41,7 +41,7 @@ class RunPlan:
     policy: Policy
     command: tuple[str, ...]
     server: Server | None  # None: ClearML works offline
-    facts: run_environment.Facts
+    facts: run_environment.RunFacts
     added: dict[str, str]  # variables for the command
     before: worktree.WorktreeState
 
@@ -64,7 +64,7 @@ def plan(
     dirty, untracked = tuple(before.changed), before.not_ok(policy)
     if server and (dirty or untracked):
         _demand_diffs(environment)
-    facts = run_environment.Facts(
+    facts = run_environment.RunFacts(
         run=secrets.token_hex(16),
         url=remotes.fetch_url(repository),
         commit=commit.hash,
