@@ -41,7 +41,7 @@ State = Literal["ok", "warning", "failed"]
 
 
 @dataclass(frozen=True)
-class Check:
+class Diagnosis:
     """One thing looked at; a hint says how to fix it."""
 
     name: str
@@ -50,12 +50,12 @@ class Check:
     hint: str = ""
 
 
-def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Check]:
+def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     """Every check, in the order in which a push meets them; `budget` is the server's, in seconds."""
     return [*_hooks(repository, environment), *_lfs(repository), *_server(environment, budget)]
 
 
-def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
+def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Diagnosis]:
     """Is a hook of ours there and effective, what runs before and after it, and what does it not see?"""
     directory = hooks_directory(repository)
     hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
@@ -63,28 +63,28 @@ def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check
         return [_own_hook(hook, environment), *_previous(read_hook(directory / PREVIOUS))]
     if hook.owner is Owner.PRE_COMMIT and legacy.owner is Owner.OURS:
         order = "pre-commit's hook runs ours first, with every ref of a push"
-        return [_own_hook(legacy, environment), Check("hook order", "ok", order)]
+        return [_own_hook(legacy, environment), Diagnosis("hook order", "ok", order)]
     if hook.owner is Owner.PRE_COMMIT:
         return [_only_pre_commit(repository, environment)]
     if hook.owner in _CONFIGURATIONS and _configured(repository, hook.owner):
-        return [Check("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
+        return [Diagnosis("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
     if hook.owner is Owner.MANUAL:
         if not hook.executable:
-            return [Check("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))]
-        return [Check("hook", "ok", f"{hook.path} calls git-clearml")]
+            return [Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))]
+        return [Diagnosis("hook", "ok", f"{hook.path} calls git-clearml")]
     return [_no_hook(repository, hook)]
 
 
-def _previous(previous: HookFile) -> list[Check]:
+def _previous(previous: HookFile) -> list[Diagnosis]:
     """The hook that ours runs after itself."""
     if not previous.exists:
         return []
     if previous.executable:
-        return [Check("hook order", "ok", f"{previous.path} runs after ours")]
-    return [Check("hook order", "warning", f"{previous.path} is not executable and does not run")]
+        return [Diagnosis("hook order", "ok", f"{previous.path} runs after ours")]
+    return [Diagnosis("hook order", "warning", f"{previous.path} is not executable and does not run")]
 
 
-def _no_hook(repository: Repository, hook: HookFile) -> Check:
+def _no_hook(repository: Repository, hook: HookFile) -> Diagnosis:
     """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
     whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
@@ -94,7 +94,7 @@ def _no_hook(repository: Repository, hook: HookFile) -> Check:
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
         hint = f"{own_hooks_command(repository)} && git clearml install"
-    return Check("hook", "failed", f"{message}: pushes are not gated", hint)
+    return Diagnosis("hook", "failed", f"{message}: pushes are not gated", hint)
 
 
 def _configured(repository: Repository, framework: Owner) -> bool:
@@ -103,19 +103,21 @@ def _configured(repository: Repository, framework: Owner) -> bool:
     return any(re.search(rb"git[ -]clearml hook pre-push", text) for text in texts)
 
 
-def _own_hook(hook: HookFile, environment: Mapping[str, str]) -> Check:
+def _own_hook(hook: HookFile, environment: Mapping[str, str]) -> Diagnosis:
     if not hook.executable:
-        return Check("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
+        return Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
     if not hook.current:
-        return Check("hook", "warning", f"{hook.path} is from another version of git-clearml", "git clearml install")
+        return Diagnosis(
+            "hook", "warning", f"{hook.path} is from another version of git-clearml", "git clearml install"
+        )
     if not shutil.which("git-clearml", path=environment.get("PATH", "")):
-        return Check(
+        return Diagnosis(
             "hook", "failed", "the hook will not find git-clearml on PATH, and will refuse every push", "fix PATH"
         )
-    return Check("hook", "ok", f"{hook.path} is installed and effective")
+    return Diagnosis("hook", "ok", f"{hook.path} is installed and effective")
 
 
-def _only_pre_commit(repository: Repository, environment: Mapping[str, str]) -> Check:
+def _only_pre_commit(repository: Repository, environment: Mapping[str, str]) -> Diagnosis:
     """pre-commit shows a hook one ref of a push, and none whose commits the remote has."""
     config = Path(repository.top or ".", ".pre-commit-config.yaml")
     try:
@@ -123,14 +125,14 @@ def _only_pre_commit(repository: Repository, environment: Mapping[str, str]) -> 
     except OSError:
         configured = False
     if not configured:
-        return Check(
+        return Diagnosis(
             "hook", "failed", "pre-commit's hook does not run clearml-verify", "add it to .pre-commit-config.yaml"
         )
     both = "git clearml install says how both hooks run"
     blind = "only pre-commit's hook is installed: it shows one ref of a push, and none that the remote has"
     if _protects(repository, environment):
-        return Check("hook", "failed", f"{blind}; the policy names protected refs", both)
-    return Check("hook", "warning", blind, both)
+        return Diagnosis("hook", "failed", f"{blind}; the policy names protected refs", both)
+    return Diagnosis("hook", "warning", blind, both)
 
 
 def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
@@ -141,7 +143,7 @@ def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
         return False
 
 
-def _lfs(repository: Repository) -> list[Check]:
+def _lfs(repository: Repository) -> list[Diagnosis]:
     """Does git-lfs, where the repository uses it, still get the lines of a push?"""
     directory = hooks_directory(repository)
     texts = {name: _content(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
@@ -150,15 +152,15 @@ def _lfs(repository: Repository) -> list[Check]:
         if not _uses_lfs(repository):
             return []
         message = "this repository uses git-lfs, but no hook uploads its files"
-        return [Check("git-lfs", "failed", message, "git lfs install --local")]
+        return [Diagnosis("git-lfs", "failed", message, "git lfs install --local")]
     name = with_lfs[0]
     content = texts[name]
     both = CALLS_US.search(content) and read_hook(directory / name).owner is not Owner.OURS
     if both and not _SAVES_STDIN.search(content):
         message = f"{directory / name} runs git-lfs and git-clearml: whichever comes first reads all of stdin"
         hint = "lines=$(cat) first, then: printf '%s\\n' \"$lines\" | each of them"
-        return [Check("git-lfs", "failed", message, hint)]
-    return [Check("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]
+        return [Diagnosis("git-lfs", "failed", message, hint)]
+    return [Diagnosis("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]
 
 
 def _uses_lfs(repository: Repository) -> bool:
@@ -175,23 +177,25 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _server(environment: Mapping[str, str], budget: float) -> list[Check]:
+def _server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     """Do the credentials work, and how fast is the answer?"""
     try:
         server = clearml_conf.read_server(environment)
         if server is None:
             message = "no ClearML server is configured; evidence is this clone's own run records"
-            return [Check("server", "warning", message, "run clearml-init, or set CLEARML_API_HOST and its keys")]
+            return [Diagnosis("server", "warning", message, "run clearml-init, or set CLEARML_API_HOST and its keys")]
         from git_clearml.clearml.client import ClearML
 
         started = time.monotonic()
         with contextlib.closing(ClearML(server, budget, environment=environment)) as api:
             api.call("users.get_current_user", {})
     except Error as error:
-        return [Check("server", "failed", error.message, error.hint)]
+        return [Diagnosis("server", "failed", error.message, error.hint)]
     took = 1000 * (time.monotonic() - started)
     return [
-        Check("server", "ok", f"{server.api} accepts the credentials ({server.origin}) and answered in {took:.0f} ms")
+        Diagnosis(
+            "server", "ok", f"{server.api} accepts the credentials ({server.origin}) and answered in {took:.0f} ms"
+        )
     ]
 
 
