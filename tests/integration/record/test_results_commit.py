@@ -462,7 +462,7 @@ def test_another_remote_by_name_or_url(desk: Desk, tmp_path: Path) -> None:
 
 def test_no_remote_at_all(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", remote="")
-    with pytest.raises(UsageError, match="which remote"):
+    with pytest.raises(UsageError, match="no remote"):
         plan(Repository(str(repo.path)), repo.head, [result()], RecordOptions(), environment={})
 
 
