@@ -6,6 +6,7 @@ That imports point down and make no circles is held by import-linter (pyproject.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import statistics
@@ -70,22 +71,32 @@ def unit_of(file: Path) -> str:
     return ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
 
 
+@functools.cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imports() -> Iterator[Import]:
-    for file in modules():
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        late = {
-            id(inner)
-            for outer in ast.walk(tree)
-            if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)) or _for_type_checker(outer)
-            for inner in ast.walk(outer)
-        }
-        for node in ast.walk(tree):
-            for name in _named(node):
-                yield Import(file, getattr(node, "lineno", 0), name, id(node) in late)
+@functools.cache
+def imports() -> list[Import]:
+    return [line for file in modules() for line in _imports_of(file)]
+
+
+def _imports_of(file: Path) -> Iterator[Import]:
+    tree = parsed(file)
+    late = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)) or _for_type_checker(outer)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        for name in _named(node):
+            yield Import(file, getattr(node, "lineno", 0), name, id(node) in late)
 
 
 def _for_type_checker(node: ast.AST) -> bool:
@@ -164,7 +175,7 @@ def test_one_implementation(name: str) -> None:
 def _names(file: Path, name: str) -> bool:
     """Does the code, and not only a comment or a docstring, name this?"""
     words = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         match node:
             case ast.Import():
                 words |= {alias.name for alias in node.names}
@@ -191,7 +202,7 @@ def test_files_and_functions_are_small() -> None:
 
 
 def _large_functions(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
