@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`: one more than there are cores, since much of a test is waiting for a process or a server."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _seal_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For the fixtures that several tests share: these are made before a test's own seal."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sealed_environment(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -71,8 +71,11 @@ def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str]
     try:
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
+    except BaseException as error:
+        import traceback
+
         opened.close()
+        traceback.clear_frames(error.__traceback__)  # there the answer of a proxy that refused holds the socket open
         raise
     return opened
 
