@@ -50,7 +50,7 @@ LIVE = {name: value for name, value in os.environ.items() if name.startswith("CL
 
 _SKIPPED = pytest.StashKey[str]()
 SKIPPED_TO = os.environ.get("SKIPPED_TO", "")
-"""The file for the names of tests that were skipped, to be run by `make test T=@<file>`."""
+"""The file for the names of those files of tests of which some were skipped, to be run by `make test T=@<file>`."""
 
 COVERAGE: dict[str, str] = {}
 """What makes a child process measure its coverage, which doubles its time: only for those that ask for it."""
@@ -75,8 +75,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     config.stash[_SKIPPED] = summary(report.longrepr[2] for report in skipped)
-    if SKIPPED_TO:  # CI runs just these again, once it has installed what they need
-        Path(SKIPPED_TO).write_text("".join(f"{report.nodeid}\n" for report in skipped), encoding="utf-8")
+    if SKIPPED_TO:  # CI runs these again, once it has installed what they need
+        files = sorted({report.nodeid.partition("::")[0] for report in skipped})
+        Path(SKIPPED_TO).write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
