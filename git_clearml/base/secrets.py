@@ -7,6 +7,7 @@ ref or a task id looks like is none, whatever variable holds it: without those n
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -15,22 +16,21 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from git_clearml.base.ids import is_hash, is_offline_id, is_uuid
-from git_clearml.base.markdown import escape
 
 REDACTED = "[secret]"
 _VARIABLES = ("KEY", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL")
-_PARAMETER = re.compile(r"token|passw(?:or)?d|secret|api[_-]?key", re.IGNORECASE)
+# Compiled when they are used (and kept by `re`): the gate imports this, and seldom needs them.
+_PARAMETER = r"(?i)token|passw(?:or)?d|secret|api[_-]?key"
 # `name = value` and `"name": "value"` of a configuration file whose name ends as a secret's does.
-_SETTING = re.compile(
-    r"""(\w*(?:access_key|secret_key|api_key|\bkey|secret|token|password|passwd|_pass))["']?\s*[:=]\s*"""
-    r"""(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"',}{\[\]#$]+))""",
-    re.IGNORECASE,
+_SETTING = (
+    r"""(?i)(\w*(?:access_key|secret_key|api_key|\bkey|secret|token|password|passwd|_pass))["']?\s*[:=]\s*"""
+    r"""(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"',}{\[\]#$]+))"""
 )
-_COMMENT = re.compile(r"^\s*(?:#|//).*", re.MULTILINE)
+_COMMENT = r"(?m)^\s*(?:#|//).*"
 _SHORTEST = 8  # characters; what is shorter stands in ordinary text too
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER = re.compile(r"//[^/]*@")
-_USER_IN_TEXT = re.compile(r"(?<!\bssh:)//[^/\s'\"<>]*@|(?<=\bssh:)//(?!git@)[^/\s'\"<>]*@")
+_USER_IN_TEXT = r"(?<!\bssh:)//[^/\s'\"<>]*@|(?<=\bssh:)//(?!git@)[^/\s'\"<>]*@"
 
 Value = TypeVar("Value")
 
@@ -41,9 +41,13 @@ class Secrets:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = frozenset(value for value in values if value)
         self._plain = _any_of(self._values)
-        self._in_markdown = _any_of(
-            form for value in self._values for form in (value, escape(value, 0), quote(value, safe=""))
-        )
+
+    @functools.cached_property
+    def _in_markdown(self) -> re.Pattern[str]:
+        """For what is published: of a value also its forms in Markdown and in a URL."""
+        from git_clearml.base.markdown import escape
+
+        return _any_of(form for value in self._values for form in (value, escape(value, 0), quote(value, safe="")))
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Secrets:
@@ -59,7 +63,7 @@ class Secrets:
     @classmethod
     def of_configuration(cls, text: str) -> Secrets:
         """The values of settings that are called like secrets, in a clearml.conf or the like."""
-        matches = _SETTING.finditer(_COMMENT.sub("", text))
+        matches = re.finditer(_SETTING, re.sub(_COMMENT, "", text))
         settings = [(match[1].lower(), match[2] or match[3] or match[4]) for match in matches]
         secrets = cls(value for _, value in settings if len(value) >= _SHORTEST and not _is_public(value))
         for access_key in (value for name, value in settings if name == "access_key"):
@@ -83,6 +87,8 @@ class Secrets:
 
     def redact_markdown(self, text: str) -> str:
         """Markdown without the secrets, as they are and as they look after escaping."""
+        from git_clearml.base.markdown import escape
+
         return self._in_markdown.sub(lambda _: escape(REDACTED), without_users(text))
 
     def _redacted(self, value: Any) -> Any:
@@ -109,12 +115,14 @@ def redact_parameters(parameters: Iterable[tuple[str, str]]) -> tuple[tuple[str,
 
 def is_secret_parameter(name: str, value: str) -> bool:
     """Does the name say that the value is secret? Numbers are not: `max_tokens = 512`."""
-    return bool(_PARAMETER.search(name)) and not re.fullmatch(r"[\d.]*|true|false|none", value.strip(), re.IGNORECASE)
+    return bool(re.search(_PARAMETER, name)) and not re.fullmatch(
+        r"[\d.]*|true|false|none", value.strip(), re.IGNORECASE
+    )
 
 
 def without_users(text: str) -> str:
     """A text whose URLs have lost user and password; only `ssh://git@` stays."""
-    return _USER_IN_TEXT.sub("//", text) if "@" in text and "//" in text else text
+    return re.sub(_USER_IN_TEXT, "//", text) if "@" in text and "//" in text else text
 
 
 def _any_of(values: Iterable[str]) -> re.Pattern[str]:

@@ -17,7 +17,8 @@ from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import best_tag, compose
-from git_clearml.report.model import Comparison, ComparisonOutcome, VerifyReport
+from git_clearml.report.measures import Comparison, ComparisonOutcome
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement

@@ -17,7 +17,8 @@ from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import report as reports
-from git_clearml.report.model import MetricsReport, VerifyReport
+from git_clearml.report.measures import MetricsReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import hint as hints

@@ -17,7 +17,8 @@ from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page, Section
-from git_clearml.report.model import CommentResult, Comparison, VerifyReport
+from git_clearml.report.measures import Comparison
+from git_clearml.report.model import CommentResult, VerifyReport
 
 _TITLE = "git clearml"
 _KINDS = {0: "notice", 4: "warning"}  # of annotation, by exit status; all else is an error

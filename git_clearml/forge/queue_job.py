@@ -8,7 +8,7 @@ from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.render import queue_run
-from git_clearml.report.model import MetricsReport
+from git_clearml.report.measures import MetricsReport
 
 
 def tell_launch(task: str, url: str, commit: str, environment: Mapping[str, str]) -> None:

@@ -21,7 +21,8 @@ from git_clearml.render.comment_history import HistoryRow
 from git_clearml.render.markdown import MARKS
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.model import ComparisonOutcome, VerifyReport
+from git_clearml.report.measures import ComparisonOutcome
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 

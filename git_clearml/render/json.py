@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Verdict
 
 if TYPE_CHECKING:

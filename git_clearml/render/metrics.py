@@ -9,7 +9,7 @@ from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
-from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
 
 _MARKS = {
     ComparisonOutcome.BETTER: "✅",

@@ -9,7 +9,7 @@ from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.clearml.model import MONITOR, TaskState
 from git_clearml.render import metrics
 from git_clearml.render.numbers import number
-from git_clearml.report.model import MetricsReport
+from git_clearml.report.measures import MetricsReport
 
 _METRICS = 3  # in the live line
 _MOST_METRICS = 60_000  # characters of the table in a job summary

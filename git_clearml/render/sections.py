@@ -12,7 +12,8 @@ from git_clearml.errors import CannotDecide
 from git_clearml.render import metrics
 from git_clearml.render.comment import Section
 from git_clearml.report import report as reports
-from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.report.measures import Comparison
+from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
 from git_clearml.verdict.session import VerifySession
 

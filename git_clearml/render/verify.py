@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from git_clearml.base.sanitize import Safe, joined
-from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
+
+if TYPE_CHECKING:
+    from git_clearml.report.measures import Comparison
 
 
 def is_silent(report: VerifyReport) -> bool:

@@ -17,7 +17,7 @@ from git_clearml.clearml.model import MONITOR
 from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.model import Problem, Task
 from git_clearml.report import compare
-from git_clearml.report.model import Comparison, ComparisonOutcome
+from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence

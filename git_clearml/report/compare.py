@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.model import Task
-from git_clearml.report.model import Comparison, ComparisonOutcome
+from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best
 from git_clearml.settings.tolerance import decimal, parse_tolerance
 from git_clearml.verdict.model import Outcome, Verdict

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from git_clearml.agent.model import Check
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
-from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import rules
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import VerifySession
+
+if TYPE_CHECKING:
+    from git_clearml.agent.model import Check
+    from git_clearml.report.measures import Comparison
 
 
 def verify_report(session: VerifySession) -> VerifyReport:

@@ -9,7 +9,7 @@ from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
 from git_clearml.report import best_tag, compare
-from git_clearml.report.model import MetricsReport
+from git_clearml.report.measures import MetricsReport
 from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve as verification

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from git_clearml.clearml.model import Result
 from git_clearml.model import Task
-from git_clearml.report.model import MetricsReport
+from git_clearml.report.measures import MetricsReport
 from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Best
 

@@ -10,7 +10,7 @@ from git_clearml.base.words import listed
 from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric
 from git_clearml.report import compare
-from git_clearml.report.model import Row
+from git_clearml.report.measures import Row
 from git_clearml.settings.policy import Best
 
 _SUSPECT = "0 may have been NaN"

@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from git_clearml.errors import CannotDecide, PublishFailed, UsageError
 from git_clearml.model import Problem
 from git_clearml.report import best_tag, compare, compose
-from git_clearml.report.model import Comparison, VerifyReport
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.evidence import TaggableEvidence
 from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.session import VerifySession
+
+if TYPE_CHECKING:
+    from git_clearml.report.measures import Comparison
 
 _POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the questions while waiting; the last one repeats
 

@@ -15,7 +15,7 @@ from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml.client import ClearML
 from git_clearml.model import Task
 from git_clearml.report import best_tag
-from git_clearml.report.model import Comparison, ComparisonOutcome
+from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.server import ServerEvidence

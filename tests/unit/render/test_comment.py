@@ -26,7 +26,8 @@ from git_clearml.render import comment_history as history
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page, Section
 from git_clearml.render.comment_history import HistoryRow
-from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 

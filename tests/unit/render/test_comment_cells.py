@@ -13,7 +13,8 @@ from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page
-from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row, VerifyReport
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
 from tests.unit.render.test_comment import HEAD, HOME, NASTY, OTHER, TASK, Reader, cases, names, seen, shown
 

@@ -11,7 +11,7 @@ import pytest
 from git_clearml.render import comment as view
 from git_clearml.render import metrics
 from git_clearml.render.comment import Page
-from git_clearml.report.model import MetricsReport, Row
+from git_clearml.report.measures import MetricsReport, Row
 from git_clearml.verdict.model import Outcome
 from tests.unit.render.test_comment import HEAD, TASK, Reader, report
 

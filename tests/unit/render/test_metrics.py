@@ -18,7 +18,7 @@ from git_clearml.render import json as json_view
 from git_clearml.render import metrics as view
 from git_clearml.render.numbers import number
 from git_clearml.report import compare
-from git_clearml.report.model import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
 from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Best
 from git_clearml.verdict.model import Outcome, Verdict

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from git_clearml.errors import BadSetting, PublishFailed, UsageError
 from git_clearml.model import Metric, Task
 from git_clearml.report import best_tag, compare
-from git_clearml.report.model import Comparison, ComparisonOutcome
+from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 

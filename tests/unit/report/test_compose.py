@@ -9,7 +9,8 @@ import pytest
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.errors import BadSetting, Error, Unauthorized, Unreachable
 from git_clearml.report import compose
-from git_clearml.report.model import Comparison, ComparisonOutcome, VerifyReport
+from git_clearml.report.measures import Comparison, ComparisonOutcome
+from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
