@@ -24,7 +24,7 @@ _NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 class _Retry(Exception):
-    """A try that failed in a way that another may mend. `error` is what to raise when no time is left."""
+    """A try that failed where another may succeed. `error` is what to raise when no time is left."""
 
     def __init__(self, error: CannotDecide, after: float | None = None) -> None:
         super().__init__(error.message)
@@ -96,7 +96,7 @@ class HttpClient:
         return reply
 
     def _try(self, request: Request, limit: int) -> Reply:
-        """One exchange within what is left of the budget. Raises _Retry for what another try may mend."""
+        """One exchange within what is left of the budget. Raises _Retry where another try may succeed."""
         started = self._clock()
         remaining = self._deadline - started
         if remaining <= 0:
