@@ -75,7 +75,7 @@ def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str]
         import traceback
 
         opened.close()
-        traceback.clear_frames(error.__traceback__)  # there the answer of a proxy that refused holds the socket open
+        traceback.clear_frames(error.__traceback__)  # older http.clients: their answer of a proxy holds the socket open
         raise
     return opened
 

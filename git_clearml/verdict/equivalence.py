@@ -90,7 +90,7 @@ class EquivalentCommits:
         if name == commit.hash:
             return Equivalence.COMMIT
         tree = self._trees.get(name)
-        if tree is None:
+        if not tree:  # not here, or without its tree: two trees that are unknown are not equal
             return None
         if tree == commit.tree:
             return Equivalence.TREE
