@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 API_VERSION = "2.31"
 SERVER_VERSION = "2.0.0"
+API_VERSIONS = {SERVER_VERSION: API_VERSION, "2.3.0": "2.34"}  # of the servers in the recordings [03, 50]
 
 # The identity behind the key of the recordings [03-2].
 COMPANY_ID = "d1bd92a3b039400cbafc60a7a5b1e52b"

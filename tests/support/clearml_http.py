@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.support import (
     clearml_events,
+    clearml_parameters,
     clearml_projects,
     clearml_queues,
     clearml_states,
@@ -29,6 +30,7 @@ from tests.support.clearml_store import Store
 CALLS: dict[str, Callable[[Store, Json], Json]] = {
     **clearml_tasks.CALLS,
     **clearml_states.CALLS,
+    **clearml_parameters.CALLS,
     **clearml_queues.CALLS,
     **clearml_projects.CALLS,
     **clearml_events.CALLS,

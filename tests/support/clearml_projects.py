@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 
 from tests.support.clearml_common import (
-    API_VERSION,
     COMPANY_ID,
     COMPANY_NAME,
-    SERVER_VERSION,
     USER_ID,
     USER_NAME,
     ApiError,
@@ -109,7 +107,7 @@ def no_models(store: Store, body: Json) -> Json:
 
 
 def server_info(store: Store, body: Json) -> Json:
-    return {"version": SERVER_VERSION, "build": "", "commit": "", "api_version": API_VERSION}
+    return {"version": store.version, "build": "", "commit": "", "api_version": store.api_version}
 
 
 def forbidden(store: Store, body: Json) -> Json:

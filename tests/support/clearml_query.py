@@ -80,6 +80,9 @@ def _tests(body: Json, kind: Kind) -> list[Test]:
     for name in kind.exact:
         if body.get(name):  # an empty list is no filter (points 10 and 11)
             tests.append(_exact(name, _values(body[name])))
+    for name in body:
+        if kind is TASKS and name.startswith("hyperparams."):  # exactly, as a list [52-2, 52-3, 52-4]
+            tests.append(_exact(name, _values(body[name])))
     for name in ("tags", "system_tags"):
         if body.get(name):
             tests.append(_tagged(name, _values(body[name])))

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.support import clearml_queues, serving
 from tests.support.clearml_auth import DEFAULT_LIFE, Authority
-from tests.support.clearml_common import Json, new_id, now, stamp
+from tests.support.clearml_common import SERVER_VERSION, Json, new_id, now, stamp
 from tests.support.clearml_events import add_all, scalar
 from tests.support.clearml_fields import put
 from tests.support.clearml_http import LOST, ApiHttpServer, Backend, Request, Script
@@ -31,7 +31,7 @@ REPOSITORY = "https://example.com/team/project.git"
 
 
 class ClearMLServer:
-    """A server for a `with` block; several may run at a time."""
+    """A server for a `with` block; several may run at a time. `version` is that of a recorded one: 2.0.0 or 2.3.0."""
 
     def __init__(
         self,
@@ -39,10 +39,12 @@ class ClearMLServer:
         secret_key: str = SECRET_KEY,
         latency: float = 0.0,
         port: int = 0,
+        version: str = SERVER_VERSION,
     ) -> None:
         self.access_key = access_key
         self.secret_key = secret_key
         self._backend = Backend(Authority(access_key, secret_key), latency=latency)
+        self._backend.store.version = version
         self._backend.store.new_queue("default")
         self._http = ApiHttpServer(port, self._backend)
         self._thread = serving.serve(self._http)
@@ -198,7 +200,7 @@ class ClearMLServer:
             identity = {"id": fields.pop("id", None) or new_id()}
             task = self.store.new_task(name, kind, **identity, **home)
             task["script"] = {**EMPTY_SCRIPT, **given}
-            task.update(_times(status))
+            task.update(_times(status, self.store))
             for metric, variants in fields.pop("metrics", {}).items():
                 add_all(self.store, [scalar(task["id"], metric, *each) for each in variants.items()])
             task["status"] = status
@@ -218,7 +220,7 @@ class ClearMLServer:
 _latest = now()
 
 
-def _times(status: str) -> Json:
+def _times(status: str, store: Store) -> Json:
     """The times that a task of a status has (point 24). No two tasks have the same."""
     global _latest
     _latest = max(now(), _latest + timedelta(milliseconds=1))
@@ -228,7 +230,7 @@ def _times(status: str) -> Json:
     times = {"status_changed": moment, "status_reason": "", "status_message": ""}
     if status != "queued":
         times["started"] = moment
-    if status in ("completed", "stopped", "published"):
+    if status in ("completed", "stopped", "published") or (status == "failed" and store.sets_completed_on_failure):
         times["completed"] = moment
     if status == "published":
         times["published"] = moment

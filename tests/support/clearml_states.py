@@ -88,8 +88,9 @@ def completed(store: Store, body: Json) -> Json:
 
 
 def failed(store: Store, body: Json) -> Json:
-    """Sets no `completed` time (point 24)."""
-    return _change(_subject(store, body), "failed", body, force=bool(body.get("force")))
+    """Sets a `completed` time on servers since 2.3 (point 24)."""
+    extra = {"completed": stamp()} if store.sets_completed_on_failure else {}
+    return _change(_subject(store, body), "failed", body, force=bool(body.get("force")), **extra)
 
 
 def stopped(store: Store, body: Json) -> Json:
@@ -101,7 +102,7 @@ def close(store: Store, body: Json) -> Json:
 
 
 def publish(store: Store, body: Json) -> Json:
-    """Completed, failed and stopped tasks (point 24)."""
+    """Completed, failed and stopped tasks; what they were is forgotten (point 24)."""
     task = _subject(store, body)
     answer = _change(task, "published", body, force=bool(body.get("force")), published=stamp())
     answer["fields"]["output"] = copy.deepcopy(task["output"])

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from tests.support.clearml_common import (
+    API_VERSIONS,
     COMPANY_ID,
+    SERVER_VERSION,
     USER_ID,
     ApiError,
     Json,
@@ -40,6 +42,16 @@ class Store:
     workers: dict[str, Json] = field(default_factory=dict)
     events: dict[str, list[Json]] = field(default_factory=dict)
     scrolls: dict[str, list[Json]] = field(default_factory=dict)
+    version: str = SERVER_VERSION
+
+    @property
+    def api_version(self) -> str:
+        return API_VERSIONS[self.version]
+
+    @property
+    def sets_completed_on_failure(self) -> bool:
+        """Since 2.3 a failed task has a `completed` time too (point 24)."""
+        return self.version != SERVER_VERSION
 
     def task(self, task_id: str) -> Json:
         if task_id not in self.tasks:

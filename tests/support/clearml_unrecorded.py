@@ -7,53 +7,17 @@ say it.
 from __future__ import annotations
 
 import copy
-from typing import Any
 
-from tests.support.clearml_common import ApiError, Json, required_text
+from tests.support.clearml_common import Json, required_text
+from tests.support.clearml_parameters import check_editable
 from tests.support.clearml_store import Store
 from tests.support.clearml_tasks import touch
-
-
-def edit_hyper_params(store: Store, body: Json) -> Json:
-    """Sets hyperparameters one by one, as `Task.set_user_properties` does.
-
-    The section `properties` may be edited at every status, other sections only of created and running tasks or
-    with `force`.
-    """
-    task = store.task(required_text(body, "task"))
-    items: list[Json] = body.get("hyperparams") or []
-    if any(item.get("section") != "properties" for item in items):
-        _check_editable(task, body)
-    replace = body.get("replace_hyperparams") or "none"
-    params: dict[str, Any] = {} if replace == "all" else task["hyperparams"]
-    if replace == "section":
-        for section in {item["section"] for item in items}:
-            params.pop(section, None)
-    for item in items:
-        params.setdefault(item["section"], {})[item["name"]] = dict(item)
-    task["hyperparams"] = params
-    touch(task)
-    return {"updated": 1}
-
-
-def get_hyper_params(store: Store, body: Json) -> Json:
-    return {
-        "params": [
-            {
-                "task": task["id"],
-                "hyperparams": [
-                    copy.deepcopy(item) for section in task["hyperparams"].values() for item in section.values()
-                ],
-            }
-            for task in store.all_tasks(body.get("tasks") or [])
-        ]
-    }
 
 
 def edit_configuration(store: Store, body: Json) -> Json:
     """Sets configuration objects by name, as `Task.connect_configuration` does."""
     task = store.task(required_text(body, "task"))
-    _check_editable(task, body)
+    check_editable(task, body)
     if body.get("replace_configuration"):
         task["configuration"] = {}
     for item in body.get("configuration") or []:
@@ -88,14 +52,7 @@ def add_or_update_artifacts(store: Store, body: Json) -> Json:
     return {"updated": 1}
 
 
-def _check_editable(task: Json, body: Json) -> None:
-    if task["status"] not in ("created", "in_progress") and not body.get("force"):
-        raise ApiError(400, 110, "Invalid task status", expected="created", status=task["status"])
-
-
 CALLS = {
-    "tasks.edit_hyper_params": edit_hyper_params,
-    "tasks.get_hyper_params": get_hyper_params,
     "tasks.edit_configuration": edit_configuration,
     "tasks.get_configurations": get_configurations,
     "tasks.add_or_update_artifacts": add_or_update_artifacts,

@@ -31,6 +31,13 @@ def _task(task_id: str, status: str = "created", **fields: Any) -> Step:
     return step
 
 
+def _task_without_branch(replay: Replay) -> None:
+    """The task of 52."""
+    replay.server.add_task(
+        "with a property", "contract/bounds", commit="c3" * 20, id="6fdbbbdcb9084156b05d2563eb780643"
+    )
+
+
 def _queued(task_id: str, queue: str, times: int = 1, status: str = "created") -> Step:
     """A task in a queue; enqueued twice, which fails, it has lost its former status (point 26)."""
 
@@ -300,6 +307,15 @@ STEPS: dict[tuple[str, int], list[Step]] = {
     ("43", 10): [_enqueued("d0f4ac40a0d54771a42ed6b036dd93c9")],
     ("44", 10): [_enqueued("3aa8b654830f45de9c25ac5693d23530")],
     ("44", 41): [_call("tasks.stop", task="3aa8b654830f45de9c25ac5693d23530", status_reason="asked")],
+    ("50", 1): [
+        _task("683f5e555c594b97abc8f8f5b3f1373f", "in_progress"),
+        _task("0bec1508599649e1bf28e06ceb2b7026", "in_progress"),
+        _task("4c7a0b810990442dbd2bdd5801fe073a", "in_progress"),
+    ],
+    ("52", 1): [
+        _project("contract/bounds", "9334d47f60c94644bad664a2edf01ae3"),
+        _task_without_branch,
+    ],
     ("48", 1): [_project(MISC, "8e8397aaac894ffeac7da40ab6f87fdd")],
 }
 

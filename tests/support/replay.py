@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.clearml_common import USER_ID
 from tests.support.clearml_server import ClearMLServer
 from tests.support.raw_client import RawClient, basic
 
 ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(\d{3}Z|\d{6}\+00:00)")
+OTHER_USER = "__ada__"  # whose key recorded 50 to 54
 KEPT = re.compile(r"\[response\.data\.tasks: (\d+) items, first \d+ kept\]")
 # Values that differ from run to run; that they are there is compared.
 VOLATILE = frozenset(["token", "scroll_id", "active_duration", "last_timestamp", "running_time", "msg"])
@@ -55,6 +57,7 @@ class Replay:
 
     def _translated(self, value: Any) -> Any:
         text = ID.sub(lambda match: self.own(match[0]), json.dumps(value))
+        text = text.replace(json.dumps(OTHER_USER), json.dumps(USER_ID))
         return json.loads(text)
 
     def _wire(self, request: Any, recorded_headers: Mapping[str, str]) -> tuple[bytes | None, dict[str, str]]:
