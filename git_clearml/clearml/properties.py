@@ -8,3 +8,7 @@ LAUNCH = "git_clearml_launch"
 
 PROPERTY = "git_clearml_run"
 """The user property under which a task on a server carries the record of its run."""
+
+
+TREE = "git_clearml_tree"
+"""The user property that names the tree which a run found clean: a server filters its value exactly [29]."""

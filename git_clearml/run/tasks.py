@@ -14,7 +14,7 @@ from typing import Any
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import PROPERTY
+from git_clearml.clearml.properties import PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import RunRecord, Session
 from git_clearml.run import record as run_records
@@ -47,17 +47,29 @@ def find(
 
 
 def attach(api: ClearML, task: str, record: RunRecord) -> None:
-    """Puts the record onto the task as a user property. Raises the errors of ClearML.call."""
-    item = {"section": "properties", "name": PROPERTY, "value": run_records.to_property(record)}
-    item |= {"type": "str", "description": "written by git clearml run"}
+    """Puts the record onto the task as a user property, and the tree by which other clones find it as another.
+
+    Raises the errors of ClearML.call.
+    """
+    texts = {PROPERTY: run_records.to_property(record)} | ({TREE: record.tree} if record.tree else {})
+    items = {
+        name: {
+            "section": "properties",
+            "name": name,
+            "value": text,
+            "type": "str",
+            "description": "written by git clearml run",
+        }
+        for name, text in texts.items()
+    }
     try:
-        api.call("tasks.edit_hyper_params", {"task": task, "hyperparams": [item]})
+        api.call("tasks.edit_hyper_params", {"task": task, "hyperparams": list(items.values())})
     except Refused:  # a server from before API 2.9
         document = query.task(api, task, ["id", "hyperparams"])
         if document is None:
             raise
         sections = {**response.part(document, "hyperparams")}
-        sections["properties"] = {**response.part(sections, "properties"), PROPERTY: item}
+        sections["properties"] = {**response.part(sections, "properties"), **items}
         api.call("tasks.edit", {"task": task, "force": True, "hyperparams": sections})
 
 

@@ -104,6 +104,7 @@ def test_the_record_goes_onto_the_task_beside_what_is_there(server: ClearMLServe
     parameters = server.tasks[ours]["hyperparams"]
     assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
     assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+    assert parameters["properties"]["git_clearml_tree"]["value"] == RECORD.tree
 
 
 def test_a_server_that_knows_no_properties_gets_it_by_an_edit(server: ClearMLServer, api: ClearML) -> None:
@@ -114,6 +115,7 @@ def test_a_server_that_knows_no_properties_gets_it_by_an_edit(server: ClearMLSer
     parameters = server.tasks[ours]["hyperparams"]
     assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
     assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+    assert parameters["properties"]["git_clearml_tree"]["value"] == RECORD.tree
     assert server.calls()[-1] == "tasks.edit"
 
 
