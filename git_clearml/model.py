@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from git_clearml.errors import Error
 
@@ -18,24 +17,21 @@ class DiffKind(str, Enum):
     ABSENT = "absent"  # the field is not set
 
 
-@dataclass(frozen=True)
-class Diff:
+class Diff(NamedTuple):
     """A classified diff. `summary` says what is in it, ready for a sentence: `train.py (+4 -1)`."""
 
     kind: DiffKind
     summary: str = ""
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(NamedTuple):
     """A commit that exists in this repository, by full hash, with the hash of its tree."""
 
     hash: str
     tree: str
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One reported scalar. `last` is the value of the highest iteration, as a ClearML server has it."""
 
     metric: str
@@ -45,8 +41,7 @@ class Metric:
     max: float
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """What a task made by a run says of itself: a ClearML offline session, or (`path` is "") a task on a server.
 
     The texts are those of its `script` section. `damage` says why it cannot be trusted, "" when it can; `notes` what
@@ -68,8 +63,7 @@ class Session:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """What `git clearml run` wrote down about one run of a command. Times are ISO 8601, UTC; "" while open.
 
     `dirty`, `untracked` and `edited` list paths (what differed from the commit before, what git did not know, what
@@ -101,8 +95,7 @@ class RunRecord:
     alive: bool = False  # derived when read: its process still runs on this host
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A ClearML task as far as the decision needs it. Text in it comes from a server: untrusted."""
 
     id: str
@@ -129,8 +122,7 @@ class Task:
     notes: tuple[str, ...] = ()  # what a reader of the verdict should know about it
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that kept us from deciding or publishing, for the `errors` list."""
 
     code: str
@@ -143,8 +135,7 @@ class Problem:
         return cls(error.code, error.message, error.hint)
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A revision as typed, the commit it names, and the blob of that commit's pyproject.toml ("" for none)."""
 
     rev: str

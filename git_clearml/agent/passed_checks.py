@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.agent import leased_tasks
@@ -162,4 +162,4 @@ def _needs_check(verdict: Verdict) -> Verdict:
     name = f"the task {verdict.task.name!r}" if verdict.task and verdict.task.name else "a task"
     note = f"{name} counts; the policy also wants a passed check-runnable"
     notes = (*verdict.notes, note)
-    return replace(verdict, outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, needs_check=True)
+    return verdict._replace(outcome=Outcome.REJECTED, task=None, equivalence=None, notes=notes, needs_check=True)

@@ -82,7 +82,7 @@ class Secrets:
         return Secrets(self._values | other._values)
 
     def redact(self, value: Value) -> Value:
-        """The value, of strings, tuples and frozen dataclasses, without the secrets and without users of URLs."""
+        """The value, of strings, tuples and frozen values, without the secrets and the users of URLs."""
         return cast(Value, self._redacted(value))
 
     def redact_markdown(self, text: str) -> str:
@@ -97,7 +97,8 @@ class Secrets:
         if isinstance(value, str):
             return self._plain.sub(REDACTED, without_users(value))
         if isinstance(value, tuple):
-            return tuple(self._redacted(item) for item in value)
+            items = [self._redacted(item) for item in value]
+            return value._make(items) if hasattr(value, "_make") else tuple(items)
         if is_dataclass(value) and not isinstance(value, type):
             return replace(
                 value,

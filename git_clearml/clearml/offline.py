@@ -11,7 +11,6 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from git_clearml.base import jsonvalue
@@ -160,11 +159,11 @@ def _session(path: str, task: bytes | str, metrics: bytes | str) -> Session:
     if session.damage:
         return session
     if isinstance(metrics, str):
-        return replace(session, notes=(f"its metrics cannot be used: {metrics}",))
+        return session._replace(notes=(f"its metrics cannot be used: {metrics}",))
     read_metrics, unreadable = parse_metrics(metrics)
     if unreadable:  # a lost line may be the one with the last value
-        return replace(session, notes=(f"its metrics cannot be used: {unreadable} lines are damaged",))
-    return replace(session, metrics=read_metrics)
+        return session._replace(notes=(f"its metrics cannot be used: {unreadable} lines are damaged",))
+    return session._replace(metrics=read_metrics)
 
 
 def _described(path: str, document: Any) -> Session:
@@ -184,7 +183,7 @@ def _described(path: str, document: Any) -> Session:
     diff = classify(texts.pop("diff"))
     session = Session(name, path, diff=diff, run=_marker(document))
     fields: dict[str, Any] = {key: value or "" for key, value in texts.items()}
-    return replace(session, **fields)
+    return session._replace(**fields)
 
 
 def _marker(document: Mapping[str, Any]) -> str:

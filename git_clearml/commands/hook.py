@@ -81,11 +81,10 @@ def show(report: VerifyReport, console: Console) -> None:
         if report.verdicts:
             console.say(f"git clearml: {_verified(report)}")
         return
-    from dataclasses import replace
 
     from git_clearml.render import text
 
-    console.product(text.verify(replace(report, hint="") if report.problems else report, colour=console.colour))
+    console.product(text.verify(report._replace(hint="") if report.problems else report, colour=console.colour))
     if report.status:
         console.announce(AROUND)
 

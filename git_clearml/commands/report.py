@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from typing import Any
 
 from git_clearml.agent.requirement import passed_check
@@ -132,7 +131,7 @@ def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Con
     elif form == "markdown":
         from git_clearml.render import markdown, metrics
 
-        problems = replace(verdict, problems=report.problems)
+        problems = verdict._replace(problems=report.problems)
         console.product(metrics.report_markdown(report) if report.task else markdown.verify(problems))
     else:
         from git_clearml.render import metrics, text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent.requirement import passed_check
@@ -98,7 +98,7 @@ class _Verify:
         report = self._tell_job(report, sections, result)
         if result is not None:
             notes = (*report.notes, result.note) if result.note else report.notes
-            report = replace(report, comment=result, notes=notes)
+            report = report._replace(comment=result, notes=notes)
         _show(report, self.arguments.format, self.console)
         return report.status
 
@@ -163,9 +163,9 @@ class _Verify:
         verdict = report.verdicts[0]
         if verdict.outcome is not Outcome.VERIFIED and not verdict.needs_check:
             note = f"check-runnable was left out: the commit is {report.outcome.value}"
-            return replace(report, notes=(*report.notes, note))
+            return report._replace(notes=(*report.notes, note))
         if self.arguments.dry_run:
-            return replace(report, notes=(*report.notes, "would check that the commit runs on an agent"))
+            return report._replace(notes=(*report.notes, "would check that the commit runs on an agent"))
         options = check_runnable.of_job(self.job)
         commit = session.commits[0].commit
         check = check_runnable.checked(session.repository, commit, session.rulings[0], options, self.console)

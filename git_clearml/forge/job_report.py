@@ -115,7 +115,7 @@ def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
     ended = bool(problems) and comparison.current is None
     hint = "" if comparison.current else result.report.hint
     text = metrics.comparison_markdown(replace(comparison, problems=()))
-    report = replace(result.report, problems=problems)
+    report = result.report._replace(problems=problems)
     commit = comparison.commit or job.head
     return JobReport(
         comparison.status,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum
 
 from git_clearml.base.ids import is_hash
@@ -33,7 +32,7 @@ def resolve(objects: ObjectStore, revs: Sequence[str]) -> list[Resolved]:
     for rev, peeled in zip(revs, peel(objects, [_peelable(objects, rev) for rev in revs]), strict=True):
         if isinstance(peeled, NoCommit):
             raise _unknown(objects, rev, peeled)
-        resolved.append(replace(peeled, rev=rev))
+        resolved.append(peeled._replace(rev=rev))
     return resolved
 
 

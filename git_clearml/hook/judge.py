@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide
@@ -84,7 +84,7 @@ class PushJudge:
         except CannotDecide as error:
             report = _undecided(gated, error)
         if _lacks_only_checks(report):  # which may be wanted by a policy that is not the commit's own
-            report = replace(report, hint="git clearml push")
+            report = report._replace(hint="git clearml push")
         return JudgedPush(report, tuple(gated))
 
     def _verdicts(self, push: Push, gated: Sequence[GatedUpdate]) -> list[Verdict]:
@@ -105,7 +105,7 @@ class PushJudge:
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
                 verdicts |= self._ask(source, questions, push, lifetime)
-        return [replace(verdicts[question], refs=names) for question, names in refs.items()]
+        return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(
         self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float

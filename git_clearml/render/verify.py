@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from git_clearml.base.sanitize import Safe, joined
@@ -27,7 +26,7 @@ def page(report: VerifyReport, form: Literal["text", "markdown"], *, colour: boo
     else:
         from git_clearml.render import text
 
-        shown = replace(report, hint="") if report.problems else _without_the_checks_hint(report)
+        shown = report._replace(hint="") if report.problems else _without_the_checks_hint(report)
         verdicts = text.verify(shown, colour=colour)
     return joined(verdicts, _check(report, form, colour), _below(report, form, colour))
 
@@ -39,7 +38,7 @@ def _comparison(report: VerifyReport) -> Comparison | None:
 
 def _without_the_checks_hint(report: VerifyReport) -> VerifyReport:
     """The hint of a remote check stands below the check."""
-    return replace(report, hint="") if report.check and report.hint == report.check.hint else report
+    return report._replace(hint="") if report.check and report.hint == report.check.hint else report
 
 
 def _check(report: VerifyReport, form: str, colour: bool) -> Safe:

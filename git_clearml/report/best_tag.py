@@ -49,7 +49,7 @@ def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
     Without any project the best tasks of others on the same server would be ours. Raises the errors of the source.
     """
     check_tag(policy)
-    scoped = replace(policy, project=policy.best.project or policy.project or project)
+    scoped = policy._replace(project=policy.best.project or policy.project or project)
     tagged = source.tagged(policy.best.tag, scoped) if isinstance(source, TaggableEvidence) else []
     return [task for task in tagged if scoped.project or not task.project]
 
@@ -64,7 +64,7 @@ def compared(source: Evidence, verdict: Verdict, policy: Policy) -> Comparison:
 
 def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
     """The comparison that an error ended."""
-    comparison = compare.without_task(replace(verdict, outcome=Outcome.UNDECIDED), policy.best)
+    comparison = compare.without_task(verdict._replace(outcome=Outcome.UNDECIDED), policy.best)
     return replace(comparison, status=error.status, problems=(Problem.of(error),))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from git_clearml.errors import CannotDecide, Error
@@ -64,21 +63,21 @@ def with_problem(report: VerifyReport, error: Error) -> VerifyReport:
     """The report with something that went wrong after it: a rejection stays one, all else fails by it."""
     status = 1 if report.status == 1 else error.status
     problem = Problem.of(error)
-    return replace(report, status=status, problems=(*report.problems, problem), hint=report.hint or error.hint)
+    return report._replace(status=status, problems=(*report.problems, problem), hint=report.hint or error.hint)
 
 
 def with_check(report: VerifyReport, check: Check) -> VerifyReport:
     """The report with what the remote check came to; the status is the worst of both."""
     hint = report.hint or ("" if check.status == 0 else check.hint)
     problems = (*report.problems, *check.problems)
-    return replace(report, status=_worst(report.status, check.status), problems=problems, hint=hint, check=check)
+    return report._replace(status=_worst(report.status, check.status), problems=problems, hint=hint, check=check)
 
 
 def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyReport:
     """The report with how the model stands; the status is the worst of both."""
     status = _worst(report.status, comparison.status)
     problems = (*report.problems, *comparison.problems)
-    return replace(report, status=status, problems=problems, comparison=comparison)
+    return report._replace(status=status, problems=problems, comparison=comparison)
 
 
 def _worst(*statuses: int) -> int:

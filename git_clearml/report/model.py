@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.model import Problem
 from git_clearml.verdict.model import Outcome, Verdict
@@ -13,8 +12,7 @@ if TYPE_CHECKING:  # what most reports do not have is loaded with what makes it
     from git_clearml.report.measures import Comparison
 
 
-@dataclass(frozen=True)
-class CommentResult:
+class CommentResult(NamedTuple):
     """What became of a comment: `action` is created, updated, unchanged or skipped; `note` says why, if need be."""
 
     url: str
@@ -22,8 +20,7 @@ class CommentResult:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class VerifyReport:
+class VerifyReport(NamedTuple):
     """Everything `verify` has to say, in every format."""
 
     outcome: Outcome

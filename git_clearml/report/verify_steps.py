@@ -62,7 +62,7 @@ def wait_while_pending(session: VerifySession, report: VerifyReport, progress: C
         pause = next(polls, pause)
         if waited >= timeout:
             note = f"still pending after {timeout:g} s (--wait-timeout)"
-            return replace(report, notes=(*report.notes, note))
+            return report._replace(notes=(*report.notes, note))
         pending = [verdict for verdict in report.verdicts if verdict.outcome is Outcome.PENDING]
         nearest = pending[0].near_misses[0] if pending and pending[0].near_misses else None
         progress(f"waiting, {waited:.0f} s: {nearest.reasons[0].message if nearest else 'pending'}")
@@ -79,7 +79,7 @@ def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -
     tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
     what = f"tag {options.add!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
     if options.dry_run:
-        return replace(report, notes=(*report.notes, f"would put {what}"))
+        return report._replace(notes=(*report.notes, f"would put {what}"))
     try:
         for source in _taggable(session, "--add-tag"):
             source.renew()
@@ -87,8 +87,8 @@ def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -
     except CannotDecide as error:
         failure = PublishFailed(f"verified, but not tagged: {error.message}", error.hint)
         problem = Problem.of(failure)
-        return replace(report, status=failure.status, hint=failure.hint, problems=(problem,))
-    return replace(report, notes=(*report.notes, f"put {what}"))
+        return report._replace(status=failure.status, hint=failure.hint, problems=(problem,))
+    return report._replace(notes=(*report.notes, f"put {what}"))
 
 
 def compare_with_best(

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from git_clearml.base import process as processes
@@ -101,7 +101,7 @@ def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str
         ended = signals.run(plan.command, run_environment.of_child(environment, plan.added))
         if ended.problem:
             console.warn(ended.problem)
-        record = replace(record, ended=_now(), exit_status=ended.status)
+        record = record._replace(ended=_now(), exit_status=ended.status)
         record = _with_sessions(_with_changes(record, repository, plan), console)
         _write(store, record, console)
     if plan.server:
@@ -134,10 +134,10 @@ def _with_changes(record: RunRecord, repository: Repository, plan: RunPlan) -> R
     try:
         after = worktree.read_state(repository, plan.commit, plan.policy)
     except (Error, OSError) as error:  # the command may have removed the repository: not known is not clean
-        return replace(record, edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
+        return record._replace(edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
     changes = worktree.changes_between(plan.before, after, plan.policy)
     edited, wrote = changes.edited[:_MOST_PATHS], changes.wrote[:_MOST_PATHS]
-    return replace(record, edited=edited, wrote=wrote)
+    return record._replace(edited=edited, wrote=wrote)
 
 
 def _with_sessions(record: RunRecord, console: Console) -> RunRecord:
@@ -147,8 +147,8 @@ def _with_sessions(record: RunRecord, console: Console) -> RunRecord:
     if not sessions:
         for session in unreadable:  # one of them may be ours: it cannot say
             console.warn(session.damage)
-        record = replace(record, notes=(*record.notes, *(session.damage for session in unreadable)))
-    return replace(record, sessions=tuple(sessions), tasks=tuple((session.id, "") for session in sessions))
+        record = record._replace(notes=(*record.notes, *(session.damage for session in unreadable)))
+    return record._replace(sessions=tuple(sessions), tasks=tuple((session.id, "") for session in sessions))
 
 
 def _with_server_tasks(
@@ -161,14 +161,14 @@ def _with_server_tasks(
         reported = run_tasks.find(api, record)
         sessions = (*record.sessions, *(session for session, _ in reported))
         tasks = (*record.tasks, *((session.id, status) for session, status in reported))
-        record = replace(record, sessions=sessions, tasks=tasks)
+        record = record._replace(sessions=sessions, tasks=tasks)
         _write(store, record, console)
         for session, _ in reported:
             run_tasks.attach(api, session.id, record)
     except CannotDecide as error:
         console.warn(f"the run could not be recorded on the server: {error.message}")
         if reported is None:
-            record = replace(record, notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
+            record = record._replace(notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
             _write(store, record, console)
     finally:
         api.close()

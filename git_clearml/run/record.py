@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_uuid
@@ -24,8 +23,7 @@ _PROPERTY_BYTES = 60_000  # the property is sent along with every answer about t
 _SHOWN = 50  # paths of a kind in a property
 
 
-@dataclass(frozen=True)
-class Damaged:
+class Damaged(NamedTuple):
     """A record that cannot be read. `where` names it, `why` is a sentence."""
 
     where: str
@@ -36,9 +34,9 @@ class Damaged:
 def to_json(record: RunRecord) -> dict[str, Any]:
     """The record as a JSON object. `alive` is not part of it: it is looked up whenever a record is read."""
     document: dict[str, Any] = {"schema": SCHEMA}
-    for field in fields(RunRecord):
-        if field.name not in ("alive", "sessions"):
-            document[field.name] = getattr(record, field.name)
+    for name, value in record._asdict().items():
+        if name not in ("alive", "sessions"):
+            document[name] = value
     document["sessions"] = [_session_to_json(session) for session in record.sessions]
     return document
 
@@ -99,7 +97,7 @@ def _shortened(value: Any, limit: int) -> Any:
 
 
 def _session_to_json(session: Session) -> dict[str, Any]:
-    document = {field.name: getattr(session, field.name) for field in fields(Session)}
+    document = session._asdict()
     document["diff"] = {"kind": session.diff.kind.value, "summary": session.diff.summary}
     document["metrics"] = [
         [metric.metric, metric.variant, metric.last, metric.min, metric.max] for metric in session.metrics
@@ -112,9 +110,9 @@ def _record(document: Mapping[str, Any]) -> RunRecord:
     if document.get("schema") != SCHEMA or isinstance(document.get("schema"), bool):
         raise Malformed(f"it has schema {str(document.get('schema'))[:20]}, and {SCHEMA} is the one known here")
     values: dict[str, Any] = {}
-    for field in fields(RunRecord):
-        if field.name in _READERS and (field.name in document or field.name in _REQUIRED):
-            values[field.name] = _READERS[field.name](document.get(field.name), field.name)
+    for name in RunRecord._fields:
+        if name in _READERS and (name in document or name in _REQUIRED):
+            values[name] = _READERS[name](document.get(name), name)
     record = RunRecord(**values)
     if not is_uuid(record.id):
         raise Malformed("its id is not a run's")

@@ -10,7 +10,6 @@ import json
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import replace
 
 from git_clearml.base import process as processes
 from git_clearml.base.files import private_directory, read_limited, write_whole
@@ -61,10 +60,10 @@ class RunStore:
             return Damaged(where, content, commit)
         record = run_records.parse(content, where)
         if isinstance(record, Damaged):
-            return replace(record, commit=commit)
+            return record._replace(commit=commit)
         if record.commit != commit or record.id != name.removesuffix(".json"):
             return Damaged(where, "it is the record of another run, moved here", commit)
-        return replace(record, alive=not record.ended and _lives(record))
+        return record._replace(alive=not record.ended and _lives(record))
 
 
 def _names(directory: str) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from git_clearml.model import Resolved
 from git_clearml.settings import table as settings
@@ -19,8 +18,7 @@ class PolicyFiles(Protocol):
     def config(self) -> Sequence[tuple[str, str]]: ...
 
 
-@dataclass(frozen=True)
-class ResolvedPolicy:
+class ResolvedPolicy(NamedTuple):
     """A policy and where it is from: a commit's hash, `flags` or `defaults`."""
 
     policy: Policy

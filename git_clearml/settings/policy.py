@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Equivalence(str, Enum):
@@ -15,8 +15,7 @@ class Equivalence(str, Enum):
     RESULTS = "results"
 
 
-@dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
     """Policy of the best model (design 8b).
 
     `project` is where the best task is looked up, "" for where the tasks are: a flag in CI may narrow which tasks
@@ -33,8 +32,7 @@ class Best:
     project: str = ""
 
 
-@dataclass(frozen=True)
-class Runnable:
+class Runnable(NamedTuple):
     """Policy of the remote-runnable check (design 8a). Timeouts in seconds."""
 
     required: bool = False
@@ -51,8 +49,7 @@ class Runnable:
     archive: str = "success"
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """The project's rules: which tasks count, which refs are protected (design 6). The defaults are the strict ones."""
 
     project: str = ""
@@ -67,12 +64,11 @@ class Policy:
     require_run_record: bool = False
     allow_no_repository: bool = False
     on_unreachable: str = "block"
-    best: Best = field(default_factory=Best)
-    runnable: Runnable = field(default_factory=Runnable)
+    best: Best = Best()
+    runnable: Runnable = Runnable()
 
 
-@dataclass(frozen=True)
-class Personal:
+class Personal(NamedTuple):
     """The settings that change no verdict, and so are each person's own. All in seconds."""
 
     timeout: float = 0.0  # for all network calls; 0: the command's own

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from git_clearml.errors import BadSetting
 from git_clearml.settings.checks import Setting, checked, read_text
@@ -25,8 +24,7 @@ SKIP = "GIT_CLEARML_SKIP"
 _NOT_SETTINGS = {MARKER, SKIP}
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A setting's value and the layer it came from: `default`, `pyproject.toml`, `git config`, a variable or a flag."""
 
     value: Any
@@ -118,13 +116,12 @@ def policy_of(settings: Settings) -> Policy:
     """The policy part of the settings as one value. Raises BadSetting where two keys contradict each other."""
 
     def part(prefix: str, kind: type[Any]) -> dict[str, Any]:
-        names = {field.name for field in fields(kind)}
-        keys = {prefix + name.replace("_", "-"): name for name in names}
+        keys = {prefix + name.replace("_", "-"): name for name in kind._fields}
         return {name: settings[key].value for key, name in keys.items() if key in settings}
 
     best, runnable = Best(**part("best.", Best)), Runnable(**part("runnable.", Runnable))
     policy = Policy(best=best, runnable=runnable, **part("", Policy))
-    policy = replace(policy, equivalence=Equivalence(policy.equivalence))
+    policy = policy._replace(equivalence=Equivalence(policy.equivalence))
     if policy.equivalence is Equivalence.PATHS and not policy.code_paths:
         raise BadSetting(
             'equivalence = "paths" needs code-paths: without them no file would be code',
@@ -135,7 +132,7 @@ def policy_of(settings: Settings) -> Policy:
 
 def personal_of(settings: Settings) -> Personal:
     """The settings that are no policy, as one value."""
-    return Personal(**{field.name: settings[field.name.replace("_", "-")].value for field in fields(Personal)})
+    return Personal(**{name: settings[name.replace("_", "-")].value for name in Personal._fields})
 
 
 def policy_flags(settings: Settings) -> tuple[str, ...]:

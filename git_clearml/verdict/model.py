@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from git_clearml.model import Task
 from git_clearml.settings.policy import Equivalence
@@ -30,16 +30,14 @@ class Outcome(str, Enum):
         return next((outcome for outcome in Outcome if outcome in outcomes), Outcome.VERIFIED)
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a task does not count: one of design 11's codes, and a sentence."""
 
     code: str
     message: str
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What the rules say of one task for one commit: it counts when there is no reason against it."""
 
     task: Task
@@ -57,8 +55,7 @@ class Finding:
         return bool(self.reasons) and all(reason.code in ("running", "queued") for reason in self.reasons)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
 
     `needs_check`: a task counts, but the policy also requires a passed remote check of the tree, and there is none.

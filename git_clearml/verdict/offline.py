@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.git.repository import Repository
@@ -96,10 +95,10 @@ def _current(recorded: Session, record: RunRecord) -> Session:
     """The session as it lies on disk; when ClearML's cache was cleared, as the record remembers it."""
     if not offline_sessions.exists(recorded.path):
         gone = "its offline session is gone: judged by what the run record keeps of it"
-        return replace(recorded, notes=(*recorded.notes, gone))
+        return recorded._replace(notes=(*recorded.notes, gone))
     session = offline_sessions.read(recorded.path, record.offline_dir)
     if not session.damage and session.run != record.id:
-        return replace(session, damage=f"the offline session {session.id} is not of the run that its record names")
+        return session._replace(damage=f"the offline session {session.id} is not of the run that its record names")
     return session
 
 
@@ -109,8 +108,7 @@ def _described(plain: Task, session: Session, policy: Policy) -> Task:
     if record is not None and not session.path:  # we gave ClearML the diff ourselves
         clean = not record.dirty
         diff = Diff(DiffKind.CLEAN) if clean else Diff(DiffKind.DIRTY, ", ".join(record.dirty[:3]))
-    return replace(
-        plain,
+    return plain._replace(
         id=session.id,
         name=session.name or plain.name,
         project=session.project,

@@ -7,8 +7,8 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.git.repository import Repository
@@ -24,16 +24,14 @@ _ONE_REQUEST = 500
 a refusal: they are named as far as there is room beside the judged ones, and never make the question a longer one."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A commit to judge, and by which policy."""
 
     commit: Commit
     policy: Policy
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """What narrows and what widens a question: the id of the only task that may count ("" for any), and further URLs of
     this repository."""
 
@@ -117,7 +115,7 @@ class Resolver:
         for commit, verdict in verdicts.items():
             if verdict.outcome is Outcome.REJECTED and not verdict.near_misses and not tasks:  # else a 4th request
                 lost = self._judge([commit], [task for task in self._recent() if self._may_have_lost(task, commit)])
-                verdicts[commit] = replace(verdict, near_misses=lost[commit].near_misses)
+                verdicts[commit] = verdict._replace(near_misses=lost[commit].near_misses)
         return verdicts
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
@@ -160,9 +158,9 @@ class Resolver:
         """The verdict with what there is to say of a commit that writes clearml.lock."""
         lineage = self._equivalents.lineage(commit)
         if verdict.equivalence is Equivalence.RESULTS:
-            return replace(verdict, notes=(*verdict.notes, lineage.note(verdict)))
+            return verdict._replace(notes=(*verdict.notes, lineage.note(verdict)))
         if verdict.outcome is Outcome.REJECTED and lineage.why:
-            return replace(verdict, notes=(*verdict.notes, f"not a results commit: {lineage.why}"))
+            return verdict._replace(notes=(*verdict.notes, f"not a results commit: {lineage.why}"))
         return verdict
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:

@@ -6,7 +6,7 @@ Everything is read from the objects themselves, in this clone. What is not here 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_clearml.errors import BadSetting, CannotDecide
 from git_clearml.git.repository import Repository
@@ -19,8 +19,7 @@ from git_clearml.verdict.model import Verdict
 MOST = 100  # results commits, one on top of the other
 
 
-@dataclass(frozen=True)
-class Lineage:
+class Lineage(NamedTuple):
     """A results commit's parent, nearest first, then what that one stands on if it is a results commit too.
 
     `why` says what keeps a commit that writes clearml.lock from being a results commit, or that there are more of them

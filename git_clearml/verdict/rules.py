@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from git_clearml.base.secrets import without_credentials
 from git_clearml.base.words import listed
@@ -22,8 +22,7 @@ from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.near_miss import nearest_first
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What the rules need to know: the repository's names, which (commit, path) are files there, and the time."""
 
     repositories: frozenset[str]
@@ -52,10 +51,10 @@ def judge(
     base = Verdict(commit.hash, Outcome.REJECTED, considered=len(findings), accepted=len(accepted))
     if accepted:
         best = max(accepted, key=lambda finding: _preference(finding, policy))
-        return replace(base, outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
+        return base._replace(outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
     near = nearest_first(findings)
     outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
-    return replace(base, outcome=outcome, near_misses=near)
+    return base._replace(outcome=outcome, near_misses=near)
 
 
 def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:

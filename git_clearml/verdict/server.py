@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
@@ -75,7 +74,7 @@ class ServerEvidence:
             "system_tags": ["-archived"],
         }
         tasks = self._tasks_of(commits, body, policy)
-        return [replace(task, diff=Diff(DiffKind.CLEAN)) for task in tasks]
+        return [task._replace(diff=Diff(DiffKind.CLEAN)) for task in tasks]
 
     def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
@@ -174,7 +173,7 @@ class ServerEvidence:
         else:
             unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT, f"no diff on record, or {long}"))
         diffs |= unseen
-        return [replace(task, diff=diffs[task.id]) for task in tasks]
+        return [task._replace(diff=diffs[task.id]) for task in tasks]
 
     def _diffs(self, commits: Sequence[str], pattern: str, *, content: bool = True) -> dict[str, Diff]:
         """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
 from git_clearml.git.repository import Repository
@@ -41,19 +41,17 @@ class Checkout(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class VerifyRequest:
+class VerifyRequest(NamedTuple):
     """What the command line asks: revisions (none: the job's commit, else HEAD), flags by their setting's key, the id
     of the only task that may count, and whose policy judges (None: the one that applies)."""
 
     revs: tuple[str, ...] = ()
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
     policy_from: str | None = None
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """Where we are: the environment, the CI job's checkout (None outside of one), where remarks and warnings go."""
 
     environment: Mapping[str, str]
@@ -116,7 +114,7 @@ class VerifySession:
                 urls=urls,
             )
             verdicts |= dict(zip(numbers, answers, strict=True))
-        return [replace(verdicts[n], rev=commit.rev) for n, commit in enumerate(self.commits)]
+        return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]
 
 
 def prepare(
@@ -150,8 +148,8 @@ def prepare(
 
 def _measured_by(policy: Policy, ruling: ResolvedPolicy) -> ResolvedPolicy:
     """The ruling, whose best task is looked up where the policy without flags says."""
-    best = replace(ruling.policy.best, project=policy.project)
-    return replace(ruling, policy=replace(ruling.policy, best=best))
+    best = ruling.policy.best._replace(project=policy.project)
+    return ruling._replace(policy=ruling.policy._replace(best=best))
 
 
 def _commits(repository: Repository, request: VerifyRequest, checkout: Checkout | None) -> list[Resolved]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,4 +157,4 @@ def test_the_quick_script_of_the_other_tests_leaves_the_same_session(runs: dict[
     repo = make_repo(tmp_path / "repo", {"train.py": QUICK})
     assert inside("run", PYTHON, "train.py", cwd=repo.path).status == 0
     [real], [quick] = runs["normal"].record.sessions, Ran(repo, {}, runs["normal"].result).record.sessions
-    assert quick == replace(real, id=quick.id, path=quick.path, commit=repo.head, run=quick.run)
+    assert quick == real._replace(id=quick.id, path=quick.path, commit=repo.head, run=quick.run)

@@ -156,7 +156,7 @@ def test_a_pass_counts_for_what_was_run_where(change: dict[str, Any]) -> None:
 
 def test_a_pass_counts_whatever_the_task_is_called_and_how_long_one_waits() -> None:
     others = Runnable(required=True, project="Other", task_name="other", execution_timeout=1, queue_timeout=1)
-    assert owners.digest(replace(others, archive="never")) == owners.digest(Runnable())
+    assert owners.digest(others._replace(archive="never")) == owners.digest(Runnable())
 
 
 def test_packages_count_too() -> None:

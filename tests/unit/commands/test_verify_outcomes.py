@@ -59,7 +59,7 @@ class Case:
 def ran(**changes: Any) -> Task:
     """A task on a server, with its page; without any changes it counts."""
     found = task(**changes)
-    return found if changes.get("url") else replace(found, url=PAGE.format(id=found.id))
+    return found if changes.get("url") else found._replace(url=PAGE.format(id=found.id))
 
 
 def verdict_on(*tasks: Task, sense: Equivalence = Equivalence.TREE, chosen: str = "", **rules: Any) -> Verdict:
@@ -71,8 +71,8 @@ def verdict_on(*tasks: Task, sense: Equivalence = Equivalence.TREE, chosen: str 
 def report_of(verdict: Verdict, **changes: Any) -> VerifyReport:
     hints = {Outcome.VERIFIED: "", Outcome.PENDING: WAIT, Outcome.REJECTED: RUN}
     hint = "git clearml check-runnable" if verdict.needs_check else hints[verdict.outcome]
-    shown = replace(verdict, refs=("refs/heads/main",))
-    return replace(VerifyReport(shown.outcome, shown.outcome.status, HASH, (shown,), hint), **changes)
+    shown = verdict._replace(refs=("refs/heads/main",))
+    return VerifyReport(shown.outcome, shown.outcome.status, HASH, (shown,), hint)._replace(**changes)
 
 
 def verified() -> Iterator[Case]:
@@ -94,7 +94,7 @@ def verified() -> Iterator[Case]:
         "a results commit whose parent has run as another commit": ["b" * 40],
     }.items():
         note = Lineage(tuple(Commit(name, TREE) for name in ancestors)).note(results)
-        yield Case(title, report_of(replace(results, notes=(*results.notes, note))))
+        yield Case(title, report_of(results._replace(notes=(*results.notes, note))))
     yield Case("judged by flags", report_of(verdict_on(ran()), policy_from="flags"))
     yield Case("cached", report_of(Verdict(HASH, Outcome.VERIFIED, notes=("cached",))))
 
@@ -110,7 +110,7 @@ def pending() -> Iterator[Case]:
 def rejected() -> Iterator[Case]:
     yield Case("no task", report_of(verdict_on()))
     yield Case("no task of the id that --task names", report_of(verdict_on(ran(), chosen="c" * 32)))
-    checked = replace(verdict_on(ran()), outcome=Outcome.REJECTED, task=None, equivalence=None, needs_check=True)
+    checked = verdict_on(ran())._replace(outcome=Outcome.REJECTED, task=None, equivalence=None, needs_check=True)
     yield Case("a task counts, but runnable.required", report_of(checked))
     for title, changes, rules in TASKS:
         yield Case(title, report_of(verdict_on(ran(**changes), **rules)))
@@ -119,7 +119,7 @@ def rejected() -> Iterator[Case]:
     bare = offline(run(tasks=()), id="", name="python train.py", project="", entry_point="")
     yield Case("no-task: a local run", report_of(verdict_on(bare)))
     for why in LINEAGES:
-        noted = replace(verdict_on(ran(diff=DIRTY)), notes=(f"not a results commit: {why}",))
+        noted = verdict_on(ran(diff=DIRTY))._replace(notes=(f"not a results commit: {why}",))
         yield Case("writes clearml.lock, but is not a results commit", report_of(noted))
     several = verdict_on(
         *(ran(id=f"{number:032x}", status="failed") for number in range(11)), ran(archived=True, diff=DIRTY)
@@ -130,7 +130,7 @@ def rejected() -> Iterator[Case]:
 TASKS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("dirty", {"diff": DIRTY}, {}),
     ("diff-unknown: no diff", {"diff": ABSENT}, {}),
-    ("diff-unknown: a long one", {"diff": replace(ABSENT, summary="no diff on record, or a long one")}, {}),
+    ("diff-unknown: a long one", {"diff": ABSENT._replace(summary="no diff on record, or a long one")}, {}),
     ("failed", {"status": "failed"}, {}),
     ("stopped", {"status": "stopped"}, {}),
     ("closed", {"status": "closed"}, {}),
@@ -190,8 +190,8 @@ def undecided() -> Iterator[Case]:
 def more() -> Iterator[Case]:
     passed = report_of(verdict_on(ran()))
     failed = report_of(verdict_on(ran(diff=DIRTY)))
-    both = (*passed.verdicts, replace(failed.verdicts[0], commit=OTHER_HASH, refs=(), rev="HEAD~1"))
-    yield Case("two commits, one of them rejected", replace(failed, verdicts=both))
+    both = (*passed.verdicts, failed.verdicts[0]._replace(commit=OTHER_HASH, refs=(), rev="HEAD~1"))
+    yield Case("two commits, one of them rejected", failed._replace(verdicts=both))
     check = Check(CheckOutcome.RUNNABLE, 0, HASH, TREE, task="c" * 32, queue="gpu", url=PAGE.format(id="c" * 32))
     yield Case("--check-runnable", compose.with_check(passed, check))
     dead = replace(check, outcome=CheckOutcome.FAILED, status=1, sentence="the task failed after 40 s", hint="fix it")

@@ -186,18 +186,18 @@ def test_no_link_to_what_is_no_page(url: str) -> None:
 
 def report(outcome: Outcome = Outcome.VERIFIED, commit: str = HEAD, **fields: object) -> VerifyReport:
     verdict = Verdict(commit, outcome, task=TASK if outcome is Outcome.VERIFIED else None, accepted=1)
-    return replace(VerifyReport(outcome, outcome.status, HEAD, (verdict,)), **fields)  # type: ignore[arg-type]
+    return VerifyReport(outcome, outcome.status, HEAD, (verdict,))._replace(**fields)  # type: ignore[arg-type]
 
 
 def rejected() -> VerifyReport:
     near = (
         Finding(
-            replace(TASK, id="t2"),
+            TASK._replace(id="t2"),
             Equivalence.COMMIT,
             (Reason("dirty", "ran with uncommitted changes in train.py (+4 -1)"),),
         ),
         Finding(
-            replace(TASK, id="t3", name="train | @all #1", completed="2026-01-02T03:04:05.678"),
+            TASK._replace(id="t3", name="train | @all #1", completed="2026-01-02T03:04:05.678"),
             Equivalence.COMMIT,
             (Reason("failed", "failed 12 minutes ago"), Reason("archived", "is archived")),
         ),
@@ -221,7 +221,7 @@ def scrubbed(body: str) -> str:
     return re.sub(r"git-clearml [\d\\.a-z]+,", "git-clearml VERSION,", re.sub(r"history: \S*", "history: ...", body))
 
 
-BEST = replace(TASK, id="t0", name="the best so far", commit=OTHER, url=URL.replace("t1", "t0"))
+BEST = TASK._replace(id="t0", name="the best so far", commit=OTHER, url=URL.replace("t1", "t0"))
 ROWS = (
     Row("validation", "accuracy", 0.9312, 0.1, 0.9401, 0.92, 0.0112, "max"),
     Row("train", "loss | x", 0.25, 0.25, 3.5, 0.3, -0.05),
@@ -299,7 +299,7 @@ def test_what_went_wrong_after_a_good_verdict_is_said_beside_it(
 
 def test_a_rejection_keeps_its_reason_whatever_came_after() -> None:
     problem = Problem("publish-failed", "the report could not be posted")
-    told = replace(rejected(), problems=(problem,))
+    told = rejected()._replace(problems=(problem,))
     assert view.headline(told) == "rejected: no clean, completed ClearML task has run this commit"
     assert not view.tells_first_problem(told)
     away = report(Outcome.UNDECIDED, problems=(problem,))
@@ -316,7 +316,7 @@ def test_undecided_says_why_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("equivalence", list(Equivalence))
 def test_says_in_which_sense_the_task_is_of_the_commit(equivalence: Equivalence) -> None:
-    verdict = Verdict(HEAD, Outcome.VERIFIED, task=replace(TASK, commit=OTHER), equivalence=equivalence)
+    verdict = Verdict(HEAD, Outcome.VERIFIED, task=TASK._replace(commit=OTHER), equivalence=equivalence)
     text = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, "defaults", (verdict,))))
     assert (OTHER[:12] in text) is (equivalence is not Equivalence.COMMIT)
 
@@ -361,9 +361,9 @@ def test_everything_at_its_longest_still_fits() -> None:
     told = VerifyReport(Outcome.REJECTED, 1, HEAD, verdicts, long, (Problem("x", long, long),) * 50, (long,) * 50)
     old = ""
     for number in range(12):
-        task = replace(TASK, name=long, url="https://x/" + "é" * 280)
+        task = TASK._replace(name=long, url="https://x/" + "é" * 280)
         old = view.comment(
-            Page(replace(report(), verdicts=(Verdict(f"{number + 500:040x}", Outcome.VERIFIED, task=task),))), old
+            Page(report()._replace(verdicts=(Verdict(f"{number + 500:040x}", Outcome.VERIFIED, task=task),))), old
         )
     body = view.comment(Page(told, label="a" * 60, sections=(lambda limit: "x" * limit,) * 3, repository_url=HOME), old)
     assert len(body) <= view.LIMIT

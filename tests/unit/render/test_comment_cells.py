@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +22,7 @@ FRAME |= {"tr", "th", "td", "blockquote", "br"}
 
 def read(name: str, other: str = "") -> Reader:
     """The comment about a task, a project, metrics and notes of this name."""
-    task = replace(TASK, name=name, project=name)
+    task = TASK._replace(name=name, project=name)
     verdict = Verdict(HEAD, Outcome.VERIFIED, task=task, accepted=1, notes=(name,))
     report = VerifyReport(Outcome.VERIFIED, 1, HEAD, (verdict,), notes=(name,))
     rows = (
@@ -36,7 +34,7 @@ def read(name: str, other: str = "") -> Reader:
     compared = Comparison(
         ComparisonOutcome.BETTER, 0, HEAD, name, current=task, best=task, tolerance="0.5%", notes=(name,), **numbers
     )
-    old = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, HEAD, (replace(verdict, commit=OTHER),))))
+    old = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, HEAD, (verdict._replace(commit=OTHER),))))
     sections = (lambda _: metrics.comparison_markdown(compared), lambda limit: metrics.report_markdown(measured, limit))
     body = view.comment(Page(report, sections=sections, repository_url=HOME), old)
     assert len(body) <= view.LIMIT

@@ -29,7 +29,7 @@ OURS = Task(
     "1" * 32, "server", "train | fast", "Vision/Detector", "p", "completed", "a" * 40,
     completed="2026-01-02T03:04:05.000000+00:00", value=0.9231, url="https://app.example.com/projects/p/experiments/1",
 )  # fmt: skip
-BEST = replace(OURS, id="2" * 32, name="train", commit="b" * 40, value=0.91, url="https://app.example.com/2")
+BEST = OURS._replace(id="2" * 32, name="train", commit="b" * 40, value=0.91, url="https://app.example.com/2")
 ODD = (
     "pipe|in|name", "`tick`s", "<img src=x onerror=alert(1)>", "two\nlines\r\n| and a row |", "@team/owners",
     "#1 fixes", "[link](https://evil.example)", "right\u202eleft", "\x1b[31mred\x1b[0m", "-->", "tab\there",
@@ -86,11 +86,11 @@ def comparisons() -> dict[str, Comparison]:
     """One of every kind."""
     made = {
         "better": compare.decide(OURS, BEST, RULES),
-        "equal": compare.decide(OURS, replace(BEST, value=0.9231), RULES),
-        "worse": compare.decide(replace(OURS, value=0.5), BEST, RULES),
-        "worse-within-tolerance": compare.decide(replace(OURS, value=0.909), BEST, RULES),
+        "equal": compare.decide(OURS, BEST._replace(value=0.9231), RULES),
+        "worse": compare.decide(OURS._replace(value=0.5), BEST, RULES),
+        "worse-within-tolerance": compare.decide(OURS._replace(value=0.909), BEST, RULES),
         "first": compare.decide(OURS, None, RULES),
-        "missing": compare.decide(replace(OURS, value=0.0), BEST, replace(RULES, direction="min")),
+        "missing": compare.decide(OURS._replace(value=0.0), BEST, RULES._replace(direction="min")),
     }
     verdicts = {"rejected": Outcome.REJECTED, "pending": Outcome.PENDING, "undecided": Outcome.UNDECIDED}
     made |= {name: compare.without_task(Verdict("a" * 40, outcome), RULES) for name, outcome in verdicts.items()}
@@ -215,7 +215,7 @@ def test_the_arrow_knows_the_direction_only_where_the_policy_names_it() -> None:
 
 
 def test_the_policys_metric_is_first_and_compared_by_its_own_value() -> None:
-    first = report(rules=replace(RULES, value="max")).rows[0]
+    first = report(rules=RULES._replace(value="max")).rows[0]
     assert (first.metric, first.best, first.delta) == ("validation", 0.95, -0.02)
     assert first.note == "compared by max"
 

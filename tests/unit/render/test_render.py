@@ -6,7 +6,6 @@ import json
 import os
 import re
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,9 @@ def judged(*tasks: Any, **rules: Any) -> Any:
 def _reports() -> dict[str, VerifyReport]:
     main = {"refs": ("refs/heads/main",)}
     page = PAGE.format(id="4f1c0ffee0ddba11ca55e77e00000001")
-    verified = replace(judged(task(url=page)), **main)
-    published = replace(judged(task(url=page, status="published"), task(id="b", status="published")), **main)
-    no_evidence = replace(judged(), **main)
+    verified = judged(task(url=page))._replace(**main)
+    published = judged(task(url=page, status="published"), task(id="b", status="published"))._replace(**main)
+    no_evidence = judged()._replace(**main)
     near = judged(
         task(id="a" * 32, diff=DIRTY, url=PAGE.format(id="a" * 32)),
         task(id="b" * 32, status="failed", completed="2026-01-02T11:48:00+00:00"),
@@ -72,15 +71,15 @@ def _reports() -> dict[str, VerifyReport]:
         "published": report(published, policy_from="flags"),
         "offline": report(judged(offline(run(), name="train", project=""))),
         "nothing": report(no_evidence, hint=hint),
-        "rejected": report(replace(near, **main), hint=hint),
-        "pending": report(replace(pending, **main), hint="git clearml verify --wait"),
+        "rejected": report(near._replace(**main), hint=hint),
+        "pending": report(pending._replace(**main), hint="git clearml verify --wait"),
         "undecided": report(
             rejected(outcome=Outcome.UNDECIDED, considered=0),
             hint="is the server up? git clearml doctor",
             problems=(Problem("unreachable", "https://api.clear.ml cannot be reached: connection refused"),),
         ),
         "several": report(
-            verified, replace(near, commit=OTHER_HASH, rev="HEAD~1", near_misses=near.near_misses[:1]), hint=hint
+            verified, near._replace(commit=OTHER_HASH, rev="HEAD~1", near_misses=near.near_misses[:1]), hint=hint
         ),
     }
 

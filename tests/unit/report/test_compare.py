@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,7 @@ from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
 RULES = Best(metric="loss/train", direction="min")
-MAX = replace(RULES, direction="max")
+MAX = RULES._replace(direction="max")
 TAG = RULES.tag
 
 
@@ -28,7 +27,7 @@ def task(identity: str, value: float | None, completed: str = "2026-01-02T03:04:
 
 def compared(ours: float | None, theirs: float, **rules: object) -> tuple[str, int]:
     """The outcome and the status, with direction max unless `rules` say otherwise."""
-    result = compare.decide(task("a", ours), task("b", theirs), replace(MAX, **rules))  # type: ignore[arg-type]
+    result = compare.decide(task("a", ours), task("b", theirs), MAX._replace(**rules))  # type: ignore[arg-type]
     return result.outcome.value, result.status
 
 
@@ -71,7 +70,7 @@ def test_the_tolerance_widens_what_passes(ours: float, theirs: float, tolerance:
 
 
 def test_on_worse_warn_passes_and_says_so() -> None:
-    result = compare.decide(task("a", 1.0), task("b", 2.0), replace(MAX, on_worse="warn"))
+    result = compare.decide(task("a", 1.0), task("b", 2.0), MAX._replace(on_worse="warn"))
     assert (result.outcome, result.status) == (ComparisonOutcome.WORSE, 0)
     assert "on-worse" in result.notes[0]
 
@@ -80,7 +79,7 @@ def test_on_worse_warn_passes_and_says_so() -> None:
 @pytest.mark.parametrize("direction", ["max", "min"])
 def test_what_is_no_number_never_wins(value: float | None, direction: str) -> None:
     assert compared(value, 0.5, direction=direction) == ("missing", 1)
-    rules = replace(RULES, direction=direction)
+    rules = RULES._replace(direction=direction)
     assert compare.best_of([task("a", value)], rules) is None
     assert compare.holder([task("z", value), task("a", 0.5)], rules) == task("a", 0.5)
 
@@ -90,7 +89,7 @@ def test_a_diverged_loss_is_missing_unless_the_policy_says_that_zero_is_a_value(
     assert (result.outcome, result.status) == (ComparisonOutcome.MISSING, 1)
     assert "may have been NaN" in result.notes[0]
     assert compare.best_of([task("a", 0.0)], RULES) is None
-    meant = replace(RULES, zero_is_a_value=True)
+    meant = RULES._replace(zero_is_a_value=True)
     assert compare.decide(task("a", 0.0), task("b", 0.5), meant).outcome is ComparisonOutcome.BETTER
     assert compare.decide(task("a", 0.0), task("b", -0.5), MAX).outcome is ComparisonOutcome.BETTER
 
@@ -153,7 +152,7 @@ def test_the_order_is_total(some: list[Task], rules: Best, random: object) -> No
 
 @given(finite, finite, directions, st.sampled_from(["0", "5%", "100%", "1e300"]))
 def test_the_tolerance_never_tags(ours: float, theirs: float, rules: Best, tolerance: str) -> None:
-    rules = replace(rules, tolerance=tolerance, zero_is_a_value=True)
+    rules = rules._replace(tolerance=tolerance, zero_is_a_value=True)
     current, other = task("new", ours), task("old", theirs)
     result = compare.decide(current, other, rules)
     move = compare.plan(result, [other], rules)
@@ -250,7 +249,7 @@ def test_a_worse_task_repairs_the_others_tags_and_is_told_only_that() -> None:
 @given(st.lists(finite, min_size=1, max_size=12), directions, st.sampled_from(["0", "3%", "1e9"]))
 def test_best_cannot_drift_down(values: list[float], rules: Best, tolerance: str) -> None:
     """However many models come by, each within the tolerance of the last: the best value ever stays the best."""
-    rules = replace(rules, tolerance=tolerance)
+    rules = rules._replace(tolerance=tolerance)
     shelf = Shelf()
     seen: list[float] = []
     for number, value in enumerate(values):
@@ -342,13 +341,13 @@ def test_only_tasks_of_the_project() -> None:
             return super().tagged(tag, policy)
 
     shelf = Asked()
-    shelf.put(replace(task("old", 0.5), project="Theirs"), TAG)
-    homeless = shelf.put(replace(task("new", 0.9), project=""))
+    shelf.put(task("old", 0.5)._replace(project="Theirs"), TAG)
+    homeless = shelf.put(task("new", 0.9)._replace(project=""))
     verdict = Verdict("c" * 40, Outcome.VERIFIED, task=homeless)
     assert best_tag.compared(shelf, verdict, Policy(best=RULES)).outcome is ComparisonOutcome.FIRST
-    best_tag.compared(shelf, replace(verdict, task=task("x", 1.0)), Policy(best=RULES))
+    best_tag.compared(shelf, verdict._replace(task=task("x", 1.0)), Policy(best=RULES))
     best_tag.compared(shelf, verdict, Policy(project="Ours", best=RULES))
-    best_tag.compared(shelf, verdict, Policy(project="Ours", best=replace(RULES, project="The best")))
+    best_tag.compared(shelf, verdict, Policy(project="Ours", best=RULES._replace(project="The best")))
     assert asked == ["", "P", "Ours", "The best"]
     result = settled(shelf, homeless)
     assert (result.outcome, shelf.bearers()) == (ComparisonOutcome.FIRST, ["new", "old"])  # theirs keeps its tag
@@ -359,9 +358,9 @@ def test_only_tasks_of_the_project() -> None:
     [
         (Best(), UsageError),
         (Best(metric="loss"), BadSetting),
-        (replace(RULES, tag=" "), BadSetting),
-        (replace(RULES, tag="-x"), BadSetting),
-        (replace(RULES, tag="__$all"), BadSetting),
+        (RULES._replace(tag=" "), BadSetting),
+        (RULES._replace(tag="-x"), BadSetting),
+        (RULES._replace(tag="__$all"), BadSetting),
     ],
 )
 def test_rules_that_cannot_be_asked_about(rules: Best, error: type[Exception]) -> None:

@@ -60,7 +60,7 @@ def test_the_status_is_the_worst_of_both(before: int, other: int, status: int) -
 def test_the_hint_of_a_check_stands_where_there_is_none_yet() -> None:
     failed = Check(CheckOutcome.FAILED, 1, hint="look")
     assert compose.with_check(report(0), failed).hint == "look"
-    assert compose.with_check(replace(report(1), hint="run"), failed).hint == "run"
+    assert compose.with_check(report(1)._replace(hint="run"), failed).hint == "run"
     assert compose.with_check(report(0), replace(failed, status=0)).hint == ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +73,8 @@ def test_a_record_of_an_earlier_version_comes_back() -> None:
 
 
 def test_an_open_record_has_neither_end_nor_status() -> None:
-    opened = replace(RECORD, ended="", exit_status=None, alive=True)
-    assert run_records.from_json(run_records.to_json(opened)) == replace(opened, alive=False)
+    opened = RECORD._replace(ended="", exit_status=None, alive=True)
+    assert run_records.from_json(run_records.to_json(opened)) == opened._replace(alive=False)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +145,7 @@ def test_a_property_keeps_what_the_rules_need() -> None:
 
 def test_a_property_of_very_much_is_cut_and_stays_dirty() -> None:
     many = tuple(f"{'d' * 300}/{number}.py" for number in range(5000))
-    text = run_records.to_property(replace(RECORD, dirty=many, untracked=many, edited=many, command=many))
+    text = run_records.to_property(RECORD._replace(dirty=many, untracked=many, edited=many, command=many))
     assert len(text) < 200_000
     found = run_records.from_property(text)
     assert isinstance(found, RunRecord)
@@ -163,7 +162,7 @@ def test_a_property_of_another_kind_is_damaged() -> None:
 
 def test_the_store_gives_back_what_it_got_and_keeps_it_private(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path))
-    store.write(replace(RECORD, ended="", exit_status=None))
+    store.write(RECORD._replace(ended="", exit_status=None))
     store.write(RECORD)
     place = tmp_path / "clearml" / "runs" / COMMIT
     assert store.of_commits([COMMIT, COMMIT, "d" * 40, "../.."]) == [RECORD]
@@ -180,7 +179,7 @@ def test_an_empty_store_has_nothing(tmp_path: Path) -> None:
 def test_recent_gives_the_newest_first(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path))
     for number in range(4):
-        record = replace(RECORD, id=f"{number:032x}", commit=f"{number}" * 40)
+        record = RECORD._replace(id=f"{number:032x}", commit=f"{number}" * 40)
         store.write(record)
         os.utime(tmp_path / "clearml" / "runs" / record.commit / f"{record.id}.json", (number, number))
     assert [record.commit[0] for record in store.recent(3) if isinstance(record, RunRecord)] == ["3", "2", "1"]
@@ -211,7 +210,7 @@ def _spoil(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["empty", "cut", "large", "foreign", "directory", "pipe", "link", "unreadable loop"])
 def test_a_spoilt_record_is_damaged_and_spoils_no_other(tmp_path: Path, kind: str) -> None:
     store = RunStore(str(tmp_path))
-    good = replace(RECORD, id="1" * 32)
+    good = RECORD._replace(id="1" * 32)
     store.write(good)
     store.write(RECORD)
     _spoil(tmp_path / "clearml" / "runs" / COMMIT / f"{RECORD.id}.json", kind)
@@ -243,16 +242,16 @@ def test_what_a_killed_writer_leaves_is_not_looked_at(tmp_path: Path) -> None:
 def test_an_open_record_is_alive_while_its_process_is(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path))
     here = os.uname().nodename
-    opened = replace(RECORD, ended="", exit_status=None, host=here, pid=os.getpid())
-    opened = replace(opened, pid_started=process.started(os.getpid()))
+    opened = RECORD._replace(ended="", exit_status=None, host=here, pid=os.getpid())
+    opened = opened._replace(pid_started=process.started(os.getpid()))
     cases = {
         "1": (opened, True),
-        "2": (replace(opened, pid_started="another boot/1"), False),
-        "3": (replace(opened, host="elsewhere"), False),
-        "4": (replace(opened, pid=0, pid_started=""), False),
-        "5": (replace(RECORD, host=here, pid=opened.pid, pid_started=opened.pid_started), False),
+        "2": (opened._replace(pid_started="another boot/1"), False),
+        "3": (opened._replace(host="elsewhere"), False),
+        "4": (opened._replace(pid=0, pid_started=""), False),
+        "5": (RECORD._replace(host=here, pid=opened.pid, pid_started=opened.pid_started), False),
     }
     for digit, (record, alive) in cases.items():
-        store.write(replace(record, id=digit * 32))
+        store.write(record._replace(id=digit * 32))
         [found] = [one for one in store.of_commits([COMMIT]) if isinstance(one, RunRecord) and one.id == digit * 32]
         assert found.alive is alive, digit

@@ -160,7 +160,7 @@ OTHERS = [
     replace(CASE, repositories=frozenset({"example.com/team/project", "example.com/team/other"})),
     replace(CASE, policy=Policy(project="Vision")),
     replace(CASE, policy=Policy(allow_no_repository=True)),
-    replace(CASE, policy=replace(Policy(), published="reject")),
+    replace(CASE, policy=Policy()._replace(published="reject")),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,7 +149,7 @@ def test_a_good_task_beside_a_lookalike_counts(
         return  # there the good task is none
     good = task(id="good", completed="2025-01-01T00:00:00+00:00")  # older than all the others
     if "project" in rules:
-        good = replace(good, project=rules["project"])
+        good = good._replace(project=rules["project"])
     for tasks in ([good, task(**changes)], [task(**changes), good]):
         verdict = judged(*tasks, rules=policy(**rules))
         assert (verdict.outcome, verdict.task, verdict.considered, verdict.accepted) == (Outcome.VERIFIED, good, 2, 1)
@@ -303,7 +302,7 @@ EARLY, LATE = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00"
         (0.1, float("-inf"), MIN),
         (0.0, -1.0, MAX),
         (5.0, 0.0, MIN),  # a diverged loss, which ClearML sends as 0
-        (0.0, 5.0, replace(MIN, zero_is_a_value=True)),
+        (0.0, 5.0, MIN._replace(zero_is_a_value=True)),
     ],
 )
 def test_the_better_metric_wins_over_the_newer_task(better: float | None, worse: float | None, best: Best) -> None:
@@ -331,7 +330,7 @@ several = st.lists(
 )  # fmt: skip
 
 
-@given(several, st.sampled_from([MAX, MIN, Best(), replace(MIN, zero_is_a_value=True)]))
+@given(several, st.sampled_from([MAX, MIN, Best(), MIN._replace(zero_is_a_value=True)]))
 def test_the_order_in_which_tasks_are_found_does_not_matter(found: list[Task], best: Best) -> None:
     rules = policy(best=best)
     taken = {judged(*order, rules=rules).task.id for order in itertools.permutations(found)}  # type: ignore[union-attr]
@@ -471,7 +470,7 @@ def test_a_run_that_still_goes_on_is_waited_for() -> None:
     record = run(exit_status=None, ended="", alive=True)
     verdict = judged(offline(record, status="in_progress", completed=""))
     assert (verdict.outcome, codes(verdict)) == (Outcome.PENDING, [["running"]])
-    nothing_yet = judged(offline(replace(record, tasks=()), id="", name="", entry_point="", diff=None))
+    nothing_yet = judged(offline(record._replace(tasks=()), id="", name="", entry_point="", diff=None))
     assert nothing_yet.outcome is Outcome.PENDING
 
 
