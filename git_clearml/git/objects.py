@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
+from git_clearml.git import changes
+from git_clearml.git.changes import Change
 from git_clearml.git.output import PROMISED, GitResult, entries, lines, stdin_lines
 from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
@@ -124,17 +126,10 @@ class ObjectStore(Runner):
             parents[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]
         return parents
 
-    def changed_modes(self, before: str, after: str) -> list[tuple[str, str, str]]:
-        """(path, mode before, mode after) of all that differs between two commits; `000000` is no such file."""
-        out = self.read("diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", before, after)
-        fields = entries(out)
-        modes = [raw.lstrip(":").split(" ") for raw in fields[0::2]]
-        return [(path, mode[0], mode[1]) for path, mode in zip(fields[1::2], modes, strict=True)]
-
-    def changed_paths(self, before: str, after: str) -> list[tuple[str, bool]]:
-        """(path, is it a submodule) of all that differs between two commits; a rename is two paths."""
-        return [(path, "160000" in modes) for path, *modes in self.changed_modes(before, after)]
-
-    def paths(self, tree: str) -> list[str]:
-        """Every file (and submodule) of a tree."""
-        return entries(self.read("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree))
+    def changes(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Change]]:
+        """What differs between the trees of each pair. One git process for all. Raises CannotDecide."""
+        distinct = list(dict.fromkeys(pairs))
+        differences: dict[tuple[str, str], list[Change]] = {pair: [] for pair in distinct}
+        for number, change in changes.between(self, distinct):
+            differences[distinct[number]].append(change)
+        return differences

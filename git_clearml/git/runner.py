@@ -70,7 +70,7 @@ class Runner:
         """stdout of a git that has to succeed. Raises CannotDecide with git's own words when it does not."""
         result = self.run(*arguments, stdin=stdin, env=env)
         if result.status:
-            raise _failure(_subcommand(arguments), result)
+            raise failure(_subcommand(arguments), result)
         return result.stdout
 
     @contextlib.contextmanager
@@ -199,7 +199,7 @@ class GitStream:
                 self._process.wait(_GRACE)
 
 
-def _failure(command: str, result: GitResult) -> CannotDecide:
+def failure(command: str, result: GitResult) -> CannotDecide:
     """Why a git that has to succeed did not."""
     lacking = re.search(rf"could not fetch ([0-9a-f]+) {PROMISED}", result.stderr)
     if lacking:

@@ -75,7 +75,11 @@ def has(repository: Repository, commit: str, results_commit: str) -> bool:
     parents = repository.parents([results_commit])[results_commit]
     if len(parents) != 1:
         return False
-    paths = [path for path, _, _ in repository.changed_modes(parents[0], results_commit) if path != code.LOCK]
+    trees = repository.trees([parents[0], results_commit])
+    pair = trees.get(parents[0], ""), trees.get(results_commit, "")
+    if not all(pair):
+        return False
+    paths = [change.path for change in repository.changes([pair])[pair] if change.path != code.LOCK]
     return entries(repository, commit, paths) == entries(repository, results_commit, paths)
 
 

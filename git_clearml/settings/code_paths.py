@@ -74,13 +74,9 @@ def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Poli
     return f"it also changes {listed(others)}, which results-paths do not name" if others else ""
 
 
-def unmatched(policy: Policy, *trees: list[str]) -> str:
-    """The first of the code-paths that names no file in any of the trees: a typing error, "" when there is none."""
-    for pattern in policy.code_paths:
-        bare = pattern.removeprefix("!")
-        if not any(globs.matches([bare], path) for tree in trees for path in tree):
-            return pattern
-    return ""
+def naming(patterns: Iterable[str], path: str) -> set[str]:
+    """Those of these code-paths that name this file, with or without a `!` before them."""
+    return {pattern for pattern in patterns if globs.matches([pattern.removeprefix("!")], path)}
 
 
 def untracked_ok(path: str, policy: Policy) -> bool:

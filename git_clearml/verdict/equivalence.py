@@ -5,9 +5,10 @@ Everything is read from this clone's objects. A commit that is not here is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from git_clearml.errors import BadSetting
+from git_clearml.git import changes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.settings import code_paths
@@ -19,6 +20,7 @@ from git_clearml.verdict.rules import accepts_equivalence
 _SHOWN = 3  # equal commits that only explain a refusal
 _SAME_TREE = 50  # equivalent commits asked about per judged commit
 _FAMILY = 450  # and under equivalence = "paths", which has no index to look them up in
+_PAIRS = 20_000  # of trees compared
 _TREES_SEARCHED = 20  # for a pattern of code-paths that the judged commit has no file for
 
 
@@ -32,8 +34,10 @@ class EquivalentCommits:
         self._trees = {
             ancestor.hash: ancestor.tree for lineage in self._lineages.values() for ancestor in lineage.ancestors
         }
+        self._looked_up: set[str] = set()
         self._same_code: dict[tuple[str, str], bool] = {}
         self._history: list[Commit] | None = None
+        self._of_tree: dict[str, list[Commit]] = {}
 
     def lineage(self, commit: Commit) -> Lineage:
         """What the commit stands on, where it writes clearml.lock; empty for any other."""
@@ -46,7 +50,8 @@ class EquivalentCommits:
 
     def learn(self, names: Iterable[str]) -> None:
         """Looks up the trees of these commits (full hashes), as far as this clone has them."""
-        if unknown := set(names) - self._judged - set(self._trees):
+        if unknown := set(names) - self._judged - set(self._trees) - self._looked_up:
+            self._looked_up |= unknown
             self._trees |= self._repository.trees(unknown)
 
     def has(self, name: str) -> bool:
@@ -65,26 +70,39 @@ class EquivalentCommits:
 
         return of
 
-    def family(self, commit: Commit, recent: Iterable[str] = ()) -> list[str]:
-        """Hashes of commits that could be equivalent: the same tree; under `paths` whatever is near.
+    def families(self, commits: Sequence[Commit], recent: Iterable[str] = ()) -> list[str]:
+        """Hashes of commits that could be equivalent to one of these: the same tree; under `paths` whatever is near.
 
-        `recent` are the commits of recent tasks: those of them that are equivalent belong to the family too. Raises
-        BadSetting for code-paths that match nothing.
+        `recent` are the commits of recent tasks: those of them that are equivalent belong to the families too. A few
+        git processes, however many commits. Raises BadSetting for code-paths that match nothing.
         """
+        relatives, recent = self.with_ancestors(commits), sorted(set(recent))
+        near = {commit: self._near(commit) for commit in relatives}
+        if self._policy.equivalence is Equivalence.PATHS:
+            self._check_code_paths(near)
+        self.learn(recent)
+        self.compare(relatives, recent)
+        names: dict[str, None] = {}
+        for commit in relatives:
+            sense = self.sense(commit)
+            names |= dict.fromkeys(near[commit])
+            names |= dict.fromkeys(name for name in recent if name != commit.hash and sense(name))
+        return list(names)
+
+    def _near(self, commit: Commit) -> list[str]:
+        """The newest commits of this clone that could be equivalent to this one, without it."""
         if self._history is None:
             self._history = self._repository.history(sorted(self._judged))
-        others = [other for other in self._history if other.hash != commit.hash]
+            for other in self._history:
+                self._of_tree.setdefault(other.tree, []).append(other)
         if self._policy.equivalence is Equivalence.PATHS:
-            names = [other.hash for other in others[:_FAMILY]]
-            self._check_code_paths(commit, names)
+            others, most = self._history[: _FAMILY + 1], _FAMILY
         else:
+            others = self._of_tree.get(commit.tree, [])
             most = _SHOWN if self._policy.equivalence is Equivalence.COMMIT else _SAME_TREE
-            names = [other.hash for other in others if other.tree == commit.tree][:most]
-        self._trees |= {other.hash: other.tree for other in others if other.hash in set(names)}
-        if unseen := set(recent) - set(names) - {commit.hash}:
-            self._trees |= self._repository.trees(unseen - set(self._trees))
-            names += [name for name in sorted(unseen) if self.sense(commit)(name)]
-        return names
+        others = [other for other in others if other.hash != commit.hash][:most]
+        self._trees |= {other.hash: other.tree for other in others}
+        return [other.hash for other in others]
 
     def _sense(self, name: str, commit: Commit) -> Equivalence | None:
         if name == commit.hash:
@@ -94,27 +112,45 @@ class EquivalentCommits:
             return None
         if tree == commit.tree:
             return Equivalence.TREE
-        if self._policy.equivalence is Equivalence.PATHS and self._code_is_same(name, commit):
+        if self._same_code.get((tree, commit.tree)):
             return Equivalence.PATHS
         return None
 
-    def _code_is_same(self, name: str, commit: Commit) -> bool:
-        """Does everything that differs lie outside the code? A moved submodule is always code."""
-        pair = (name, commit.hash)
-        if pair not in self._same_code:
-            self._same_code[pair] = not any(
-                submodule or code_paths.is_code(path, self._policy)
-                for path, submodule in self._repository.changed_paths(name, commit.hash)
-            )
-        return self._same_code[pair]
+    def compare(self, commits: Iterable[Commit], names: Iterable[str]) -> None:
+        """Looks up, under `paths`, whether the code of these commits differs from that of the named ones.
 
-    def _check_code_paths(self, commit: Commit, names: Sequence[str]) -> None:
-        """A pattern that names no file anywhere is a typing error, and would make everything equal."""
-        own = self._repository.paths(commit.tree)
-        if not code_paths.unmatched(self._policy, own):
+        A moved submodule is always code. One git process for all pairs, 20,000 at most: what has not been compared is
+        not equal.
+        """
+        if self._policy.equivalence is not Equivalence.PATHS:
             return
-        others = (self._repository.paths(name) for name in names[:_TREES_SEARCHED])
-        if pattern := code_paths.unmatched(self._policy, own, *others):
-            raise BadSetting(
-                f"code-paths: {pattern!r} matches no file at {commit.hash[:12]}", "fix the pattern in pyproject.toml"
-            )
+        trees = [self._trees[name] for name in names if name in self._trees]
+        relatives = self.with_ancestors(list(commits))
+        pairs = dict.fromkeys((tree, commit.tree) for commit in relatives for tree in trees if tree != commit.tree)
+        unknown = [pair for pair in pairs if all(pair) and pair not in self._same_code][:_PAIRS]
+        same = dict.fromkeys(unknown, True)
+        for number, change in changes.between(self._repository, unknown):
+            if change.submodule or code_paths.is_code(change.path, self._policy):
+                same[unknown[number]] = False
+        self._same_code |= same
+
+    def _check_code_paths(self, near: Mapping[Commit, Sequence[str]]) -> None:
+        """A pattern that names no file anywhere is a typing error, and would make everything equal."""
+        own = self._unmatched([commit.tree for commit in near])
+        doubtful = [commit for commit in near if own[commit.tree]]
+        around = {commit: [self._trees[name] for name in near[commit][:_TREES_SEARCHED]] for commit in doubtful}
+        others = self._unmatched([tree for trees in around.values() for tree in trees])
+        for commit, trees in around.items():
+            missed = own[commit.tree].intersection(*(others[tree] for tree in trees))
+            if pattern := next((pattern for pattern in self._policy.code_paths if pattern in missed), ""):
+                message = f"code-paths: {pattern!r} matches no file at {commit.hash[:12]}"
+                raise BadSetting(message, "fix the pattern in pyproject.toml")
+
+    def _unmatched(self, trees: Iterable[str]) -> dict[str, set[str]]:
+        """Tree -> the code-paths that name no file in it. One git process for all trees."""
+        distinct = [tree for tree in dict.fromkeys(trees) if tree]
+        missed = {tree: set(self._policy.code_paths) for tree in distinct}
+        for number, change in changes.files(self._repository, distinct):
+            left = missed[distinct[number]]
+            left -= code_paths.naming(left, change.path)
+        return missed

@@ -122,8 +122,7 @@ class Resolver:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
         counts = self._policy.equivalence is not Equivalence.COMMIT
         recent = [task.commit for task in self._recent() if task.commit] if counts else []
-        relatives = self._equivalents.with_ancestors(commits)
-        return [name for commit in relatives for name in self._equivalents.family(commit, recent)]
+        return self._equivalents.families(commits, recent)
 
     def _may_have_lost(self, task: Task, commit: Commit) -> bool:
         """Is this a task without a commit that could be of this one: same project, and a script that it has?"""
@@ -145,6 +144,8 @@ class Resolver:
         for task in tasks:
             by_commit.setdefault(task.commit, []).append(task)
         others = [name for name in by_commit if self._equivalents.has(name)]
+        commits = list(commits)
+        self._equivalents.compare(commits, others)
         verdicts = {}
         for commit in commits:
             sense = self._equivalents.sense(commit)

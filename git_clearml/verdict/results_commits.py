@@ -5,10 +5,11 @@ Everything is read from the objects themselves, in this clone. What is not here 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_clearml.errors import BadSetting, CannotDecide
+from git_clearml.git.changes import Change
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import code_paths
@@ -17,6 +18,7 @@ from git_clearml.settings.table import merge, policy_of, pyproject_table
 from git_clearml.verdict.model import Verdict
 
 MOST = 100  # results commits, one on top of the other
+_FEW = 3  # that usually suffices
 
 
 class Lineage(NamedTuple):
@@ -47,15 +49,8 @@ def of(repository: Repository, commits: Sequence[Commit], policy: Policy) -> dic
     What a results commit may touch must be in its parent's policy and in `policy`, which judges it. One git process
     where no commit writes clearml.lock. Raises CannotDecide when git cannot read the commits.
     """
-    links: dict[str, Commit | str] = {}
-    front = {commit.hash for commit in commits}
-    for _ in range(MOST + 1):  # one more tells whether that is all
-        writers = _writers(repository, sorted(front - links.keys()))
-        if not writers:
-            break
-        more = _links(repository, writers, policy)
-        links |= more
-        front = {parent.hash for parent in more.values() if isinstance(parent, Commit)}
+    writers = _writers(repository, list(dict.fromkeys(commit.hash for commit in commits)))
+    links = _links(repository, _chains(repository, writers), policy) if writers else {}
     return {commit.hash: _walk(commit.hash, links) for commit in commits if commit.hash in links}
 
 
@@ -64,15 +59,17 @@ def missing(repository: Repository, commits: Sequence[Commit]) -> list[str]:
 
     For a CI job, whose checkout has one commit: once they are fetched there may be more. Raises CannotDecide.
     """
-    front = [commit.hash for commit in commits]
-    for _ in range(MOST):
-        parents = repository.parents(_writers(repository, front)).values()
-        names = list(dict.fromkeys(names[0] for names in parents if len(names) == 1))
-        trees = repository.trees(names)
-        if absent := [name for name in names if name not in trees]:
-            return absent
-        front = names
-    return []
+    writers = _writers(repository, list(dict.fromkeys(commit.hash for commit in commits)))
+    chain = _chains(repository, writers) if writers else []
+    parents = repository.parents(chain)
+    only = {name: of_name[0] for name, of_name in parents.items() if len(of_name) == 1}
+    trees = repository.trees(only.values())
+    absent = []
+    for name in writers:
+        while name in only and only[name] in trees:
+            name = only[name]
+        absent += [only[name]] if name in only else []
+    return list(dict.fromkeys(absent))
 
 
 def _walk(name: str, links: dict[str, Commit | str]) -> Lineage:
@@ -93,29 +90,78 @@ def _writers(repository: Repository, names: Sequence[str]) -> list[str]:
     return [name for name, own, before in zip(names, locks[0::2], locks[1::2], strict=True) if own and own != before]
 
 
+def _chains(repository: Repository, writers: Sequence[str]) -> list[str]:
+    """These, and what lies below them in an unbroken line of first parents that write clearml.lock too.
+
+    As far as a lineage reaches. One git process, another where a line is longer than a few commits, and some for each
+    place where a shallow clone says that history ends though what is below has been fetched.
+    """
+    chains: dict[str, None] = {}
+    front, reach = list(writers), _FEW
+    while front and len(chains) <= len(writers) * MOST:
+        lines = _first_parents(repository, front, reach)
+        longer, cut = [], []
+        for writer, (commits, locks) in zip(front, lines, strict=True):
+            end = next((step for step in range(reach) if not locks[step] or locks[step] == locks[step + 1]), reach)
+            chains |= dict.fromkeys(commits[:end])
+            if end == reach <= _FEW:
+                longer.append(writer)
+            elif 0 < end < reach and not commits[end]:
+                cut.append(commits[end - 1])
+        below = repository.parents(cut) if cut else {}
+        beneath = [names[0] for names in below.values() if len(names) == 1 and names[0] not in chains]
+        front, reach = [*longer, *_writers(repository, beneath)], MOST + 1  # one more than counts tells if that is all
+    return list(chains)
+
+
+def _first_parents(
+    repository: Repository, names: Sequence[str], reach: int
+) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """For each commit itself and its first parents, `reach` of them, and the clearml.lock of each; "" for none."""
+    revs = [f"{name}~{step}{end}" for name in names for end in ("", f":{code_paths.LOCK}") for step in range(reach + 1)]
+    objects, size = repository.names_of(revs), reach + 1
+    starts = range(0, len(objects), 2 * size)
+    return [(objects[start : start + size], objects[start + size : start + 2 * size]) for start in starts]
+
+
 def _links(repository: Repository, names: Sequence[str], policy: Policy) -> dict[str, Commit | str]:
     """For each commit its parent when it is a results commit, else why not; "" where that needs no words."""
     parents = repository.parents(names)
     only = {name: of_name[0] for name, of_name in parents.items() if len(of_name) == 1}  # neither a root nor a merge
-    peeled = dict(zip(only.values(), repository.peel(list(only.values())), strict=True))
-    rules = policies(repository, [resolved for resolved in peeled.values() if isinstance(resolved, Resolved)])
+    wanted = list(dict.fromkeys([*only, *only.values()]))
+    peeled = {
+        name: resolved
+        for name, resolved in zip(wanted, repository.peel(wanted), strict=True)
+        if isinstance(resolved, Resolved) and resolved.commit.hash == name
+    }
+    rules = policies(repository, [peeled[parent] for parent in dict.fromkeys(only.values()) if parent in peeled])
+    pairs = {
+        name: (peeled[parent].commit.tree, peeled[name].commit.tree)
+        for name, parent in only.items()
+        if parent in rules and name in peeled
+    }
+    changed = _changed(repository, list(dict.fromkeys(pairs.values())))
     links: dict[str, Commit | str] = dict.fromkeys(names, "")
     for name, parent in only.items():
-        resolved, own = peeled[parent], rules.get(parent)
-        if not isinstance(resolved, Resolved) or resolved.commit.hash != parent:
+        if parent not in peeled:
             links[name] = f"its parent {parent[:12]} is not in this clone (git fetch --deepen=1)"
-        elif own is None:
+        elif parent not in rules:
             links[name] = f"the policy of its parent {parent[:12]} cannot be read"
+        elif pairs.get(name) not in changed:  # a tree is missing: a partial clone, or a damaged one
+            links[name] = f"its files cannot be compared with those of its parent {parent[:12]}"
         else:
-            links[name] = _why_not(repository, name, parent, (own, policy)) or resolved.commit
+            modes = [(change.path, change.before, change.after) for change in changed[pairs[name]]]
+            links[name] = code_paths.not_results(modes, (rules[parent], policy)) or peeled[parent].commit
     return links
 
 
-def _why_not(repository: Repository, name: str, parent: str, rules: Iterable[Policy]) -> str:
+def _changed(repository: Repository, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], list[Change]]:
+    """What differs between the trees of each pair, without the pairs that cannot be read."""
     try:
-        return code_paths.not_results(repository.changed_modes(parent, name), rules)
-    except CannotDecide:  # a tree is missing: a partial clone, or a damaged one
-        return f"its files cannot be compared with those of its parent {parent[:12]}"
+        return repository.changes(pairs)
+    except CannotDecide:
+        half = len(pairs) // 2
+        return {} if not half else _changed(repository, pairs[:half]) | _changed(repository, pairs[half:])
 
 
 def policies(repository: Repository, commits: Sequence[Resolved]) -> dict[str, Policy]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from git_clearml.settings.code_paths import is_code, unmatched
+from git_clearml.settings.code_paths import is_code, naming
 from git_clearml.settings.policy import Policy
 
 
@@ -56,11 +56,8 @@ def test_named_otherwise_a_lock_is_no_code() -> None:
     assert is_code("train.py", Policy(code_paths=("!uv.lock",)))  # only exceptions: all the rest is code
 
 
-def test_a_typing_error_in_code_paths_is_found() -> None:
-    tree = ["src/a.py", "conf/b.yaml"]
-    assert unmatched(Policy(code_paths=("src/**", "conf/*")), tree) == ""
-    assert unmatched(Policy(code_paths=("src/**", "cnof/*", "x")), tree) == "cnof/*"
-    assert unmatched(Policy(code_paths=("src/**", "!docs/**")), tree) == "!docs/**"
-    assert unmatched(Policy(code_paths=("old/**",)), tree, ["old/a.py"]) == ""  # in either tree
-    assert unmatched(Policy(code_paths=("src/**",)), []) == "src/**"
-    assert unmatched(Policy(), tree) == ""
+def test_which_code_paths_name_a_file() -> None:
+    patterns = ("src/**", "!src/a.py", "cnof/*", "*.py")
+    assert naming(patterns, "src/a.py") == {"src/**", "!src/a.py"} | naming(["*.py"], "src/a.py")
+    assert naming(patterns, "conf/b.yaml") == set()
+    assert naming((), "src/a.py") == set()

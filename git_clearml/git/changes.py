@@ -1,0 +1,74 @@
+"""What differs between trees: one `git diff-tree` for all pairs, however many, and read while it writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from git_clearml.git.output import GitResult, decode, stdin_lines
+from git_clearml.git.runner import Runner, failure
+
+SUBMODULE = "160000"
+ABSENT = "000000"
+"""Modes: of a submodule; of a file that is not there."""
+
+_EMPTY = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+"""The tree without files by the length of its hash; git knows it without having it."""
+
+_WORDS = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+_PAIR = re.compile(r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n")
+
+
+class Change(NamedTuple):
+    """A path that differs: its mode before and after (`000000`: no such file), and the object that it is after."""
+
+    path: str
+    before: str
+    after: str
+    name: str
+
+    @property
+    def submodule(self) -> bool:
+        """Is or was it a submodule?"""
+        return SUBMODULE in (self.before, self.after)
+
+
+def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, Change]]:
+    """(number of the pair, what differs) for each pair of trees, by their hashes; a rename is two paths.
+
+    Raises CannotDecide when git cannot read one of them, perhaps after some changes.
+    """
+    if not pairs:
+        return
+    number, raw = -1, ""
+    with git.stream(*_WORDS, stdin=stdin_lines(f"{before} {after}" for before, after in pairs)) as stream:
+        for entry in _entries(stream):
+            if raw:
+                before, after, _, name, _ = raw.split(" ")
+                yield number, Change(entry, before.lstrip(":"), after, name)
+                raw = ""
+                continue
+            while header := _PAIR.match(entry):
+                number, entry = number + 1, entry[header.end() :]
+            raw = entry
+    if stream.status:
+        raise failure("diff-tree", GitResult(stream.status, b"", stream.stderr))
+
+
+def files(git: Runner, trees: Sequence[str]) -> Iterator[tuple[int, Change]]:
+    """(number of the tree, file) for every file and submodule of these trees. Raises as `between` does."""
+    return between(git, [(_EMPTY[len(tree)], tree) for tree in trees])
+
+
+def _entries(blocks: Iterable[bytes]) -> Iterator[str]:
+    """git's output cut at NUL; what follows the last one are the lines that name pairs without a difference."""
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\0")
+        yield from map(decode, whole)
+    if rest:
+        yield decode(rest)
