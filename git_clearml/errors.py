@@ -27,6 +27,12 @@ class UsageError(Error):
     code, status = "usage", 2
 
 
+class NothingToJudge(Error):
+    """Not an error, but the end of it: what there is has no commit. The status is that of a pass."""
+
+    code, status = "nothing-to-judge", 0
+
+
 class UnknownRevision(Error):
     """A revision that names no commit of this repository."""
 

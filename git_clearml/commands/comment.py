@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
-from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
+from git_clearml.errors import CannotDecide, Error, NothingToJudge, PublishFailed, UsageError
 
 if TYPE_CHECKING:
     from git_clearml.forge.comment import CommentOptions
     from git_clearml.forge.connect import Workplace
     from git_clearml.render.comment import Section
     from git_clearml.report.model import VerifyReport
+    from git_clearml.verdict.session import Context
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -45,15 +46,24 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
     from git_clearml.clearml.secrets import known_secrets
-    from git_clearml.forge import comment, current_job, job_report
+    from git_clearml.forge import comment, job_report
+    from git_clearml.forge import context as ci_context
     from git_clearml.forge.connect import Workplace
     from git_clearml.git.repository import Repository
     from git_clearml.report import compose
 
     options = _options(arguments)
     repository = Repository()
-    workplace = Workplace(current_job.detect(os.environ), repository, os.environ, console.log)
-    report, sections, timeout = _judged(workplace, arguments, console)
+    context, job = ci_context.detect(
+        repository,
+        os.environ,
+        log=console.log,
+        warn=console.warn,
+        forge_repository=arguments.repository,
+        budget=arguments.timeout or 0.0,
+    )
+    workplace = Workplace(job, repository, os.environ, console.log)
+    report, sections, timeout = _judged(workplace, context, arguments, console)
     options = replace(options, budget=timeout or comment.BUDGET)
     report = known_secrets(os.environ).redact(report)
     _print(report, sections, options, console)
@@ -93,24 +103,21 @@ def _options(arguments: argparse.Namespace) -> CommentOptions:
 
 
 def _judged(
-    workplace: Workplace, arguments: argparse.Namespace, console: Console
+    workplace: Workplace, context: Context, arguments: argparse.Namespace, console: Console
 ) -> tuple[VerifyReport, list[Section], float]:
     """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
     from git_clearml.agent.requirement import passed_check
-    from git_clearml.forge.connect import policy_reader
-    from git_clearml.forge.fetch import JobCheckout
     from git_clearml.render import sections
     from git_clearml.report import compose
     from git_clearml.verdict.model import Outcome, Verdict
-    from git_clearml.verdict.session import Context, VerifyRequest, prepare
+    from git_clearml.verdict.session import VerifyRequest, prepare
 
     job, repository = workplace.job, workplace.repository
     request = VerifyRequest((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
-    file_at = policy_reader(workplace, arguments.repository, arguments.timeout or 0.0)
-    checkout = JobCheckout(repository, job, file_at) if job else None
-    context = Context(os.environ, checkout, console.log, console.warn)
     try:
         session = prepare(repository, request, context, passed_check)
+    except NothingToJudge as error:
+        return compose.nothing(error), [], arguments.timeout or 0.0
     except CannotDecide as error:
         heads = [Verdict(job.head, Outcome.UNDECIDED)] if job and job.head else []
         return compose.undecided(error, heads), [], arguments.timeout or 0.0

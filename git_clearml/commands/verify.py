@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.commands import options
-from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed, UsageError
+from git_clearml.errors import CannotDecide, Error, Interrupted, NothingToJudge, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.report import compose
@@ -114,6 +114,8 @@ class _Verify:
         request = VerifyRequest(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
         try:
             session = prepare(self.repository, request, self.context, passed_check)
+        except NothingToJudge as error:
+            return compose.nothing(error), [], arguments.timeout or 0.0
         except CannotDecide as error:
             if self.job is None:
                 raise

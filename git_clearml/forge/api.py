@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from git_clearml.errors import CannotDecide
 
-FileAt = Callable[[str, str], "bytes | None"]
-"""(commit, path) -> the file's content there, None when there is no such file. Raises CannotDecide."""
+Answer = TypeVar("Answer")
 
 
 class NotFound(CannotDecide):
@@ -23,13 +22,21 @@ class NotFound(CannotDecide):
 
 @dataclass(frozen=True)
 class ChangeRequest:
-    """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page."""
+    """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page.
+
+    `base` is the hash that it is to be merged with, `head_urls` are the clone URLs of the repository of the head.
+    """
 
     number: int
     head: str
     url: str
     is_open: bool
     is_fork: bool
+    base: str = ""
+    base_branch: str = ""
+    head_branch: str = ""
+    head_owner: str = ""
+    head_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,20 @@ class Forge(Protocol):
     def set_status(self, commit: str, status: Status) -> None:
         """Sets a commit's status."""
 
+    def ref_at(self, ref: str) -> str:
+        """The object that a ref is at, "" for no such ref. By its full name; HEAD is the default branch."""
+
     def file_at(self, commit: str, path: str) -> bytes | None:
         """A file of a commit that need not be in this clone; None where the commit has no such file."""
 
     def close(self) -> None:
         """Lets go of the connections."""
+
+
+class Ask(Protocol):
+    """Asks the forge of a CI job one question, with a connection and a budget of its own.
+
+    Raises NotConfigured without a token, UsageError for a repository that is none, and whatever the question raises.
+    """
+
+    def __call__(self, question: Callable[[Forge], Answer], /) -> Answer: ...

@@ -102,8 +102,8 @@ class _CommentPublisher:
         self._secrets = known_secrets(workplace.environment)
         self._report = self._secrets.redact(report)
         self._sections = tuple(self._without_secrets(section) for section in sections)
-        head = workplace.job.head if workplace.job else ""
-        self._commit = report.verdicts[0].commit if report.verdicts else head
+        job = workplace.job
+        self._commit = report.verdicts[0].commit if report.verdicts else job.head if job and not job.deletes else ""
 
     def _without_secrets(self, section: Section) -> Section:
         return lambda limit: self._secrets.redact_markdown(section(limit))
@@ -132,6 +132,8 @@ class _CommentPublisher:
         return self._forge.change_request_of(self._commit, owner=owner, branch=branch)
 
     def _nowhere(self) -> CommentResult:
+        if not self._commit:
+            return CommentResult("", "skipped", "there is no commit to comment on")
         message = f"no open pull request has the commit {self._commit[:12]}"
         if self._by_hand:
             raise UsageError(message, "push it and open one, or name one: --pr N")
@@ -194,7 +196,7 @@ class _CommentPublisher:
 
     def _set_status(self) -> None:
         """Puts the verdict on the commit that GitHub waits for."""
-        commit = (self._job.status_commit if self._job else "") or self._commit
+        commit = (self._job.status_commit if self._job else "") or self._commit  # no tag: a status is a commit's
         task = next((verdict.task for verdict in self._report.verdicts if verdict.task), None)
         if self._options.dry_run or not commit:
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
-from git_clearml.forge.api import FileAt, Forge
+from git_clearml.forge.api import Answer, Ask, Forge
 from git_clearml.forge.github import GitHub
 from git_clearml.forge.github_retry import Clock
 from git_clearml.forge.job import Job, Provider
@@ -15,7 +15,7 @@ from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
 
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
-_POLICY_BUDGET = 30.0  # seconds for reading a policy from GitHub, where git cannot fetch it
+_ASKING_BUDGET = 30.0  # seconds for one question that git could not answer
 _SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
 
 
@@ -47,22 +47,22 @@ def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
     )
 
 
-def policy_reader(workplace: Workplace, repository: str = "", budget: float = 0.0) -> FileAt | None:
-    """How to read a file of the base commit through the forge; None where there is no forge to ask.
+def asking(workplace: Workplace, repository: str = "", budget: float = 0.0) -> Ask | None:
+    """How to ask the job's forge what git does not tell; None where there is none to ask.
 
-    With a budget of 0 seconds, 30 seconds.
+    With a budget of 0 seconds, 30 seconds for each question.
     """
     if workplace.job is None or workplace.job.provider is not Provider.GITHUB:
         return None
 
-    def read(commit: str, path: str) -> bytes | None:
-        forge = connect(workplace, repository, budget or _POLICY_BUDGET)
+    def ask(question: Callable[[Forge], Answer]) -> Answer:
+        forge = connect(workplace, repository, budget or _ASKING_BUDGET)
         try:
-            return forge.file_at(commit, path)
+            return question(forge)
         finally:
             forge.close()
 
-    return read
+    return ask
 
 
 def _of_remote(workplace: Workplace) -> str:

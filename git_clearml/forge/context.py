@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
 from git_clearml.verdict.session import Context
 
@@ -18,18 +19,26 @@ def detect(
     *,
     log: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    forge_repository: str = "",
+    budget: float = 0.0,
 ) -> tuple[Context, Job | None]:
     """What judging has to know of where we are, and the CI job, None outside of one.
 
+    The job's forge is asked about `forge_repository` (owner/name; "" is the job's), `budget` seconds (0: 30) each time.
     Raises BadAnswer and UsageError for a CI job that does not make sense.
     """
     if not (environment.get("GITHUB_ACTIONS") or environment.get("GITLAB_CI")):
         return Context(environment, None, log, warn), None
-    from git_clearml.forge import current_job, fetch
-    from git_clearml.forge.connect import Workplace, policy_reader
+    from git_clearml.forge import current_job, fetch, which_commit
+    from git_clearml.forge.connect import Workplace, asking
 
     job = current_job.detect(environment)
     if job is None:
         return Context(environment, None, log, warn), None
-    file_at = policy_reader(Workplace(job, repository, environment, log))
-    return Context(environment, fetch.JobCheckout(repository, job, file_at), log, warn), job
+    ask = asking(Workplace(job, repository, environment, log), forge_repository, budget)
+    error: Error | None = None
+    try:
+        job = which_commit.completed(job, repository, ask, log)
+    except Error as unknown:
+        error = unknown
+    return Context(environment, fetch.JobCheckout(repository, job, ask, error), log, warn), job

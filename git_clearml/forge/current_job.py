@@ -23,7 +23,7 @@ def detect(environment: Mapping[str, str]) -> Job | None:
     else:
         return None
     named = named_commit(environment)
-    return replace(job, head=named, head_ref="") if named else job
+    return replace(job, head=named, head_ref="", deletes=False, is_tag=False) if named else job
 
 
 def named_commit(environment: Mapping[str, str]) -> str:

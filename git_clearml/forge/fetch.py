@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import CannotDecide
-from git_clearml.forge.api import FileAt
+from git_clearml.errors import Error, NotConfigured, NothingToJudge, UsageError
+from git_clearml.forge import remote_refs
+from git_clearml.forge.api import Ask
 from git_clearml.forge.job import Job
-from git_clearml.git import remote as remotes
+from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NAME_IT, NotFetched, remote_name
+from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
 
-FETCH_SECONDS = 60.0
-_HINT = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"
-
 
 @dataclass(frozen=True)
 class JobCheckout:
-    """The checkout of a CI job, as verdict.session asks it. `file_at` reads a policy that cannot be fetched."""
+    """The checkout of a CI job, as verdict.session asks it. `ask` asks its forge for what cannot be fetched.
+
+    `error` kept us from knowing which commit the job is about, or whose policy judges it.
+    """
 
     repository: Repository
     job: Job
-    file_at: FileAt | None = None
+    ask: Ask | None = None
+    error: Error | None = None
 
     @property
     def head_urls(self) -> tuple[str, ...]:
@@ -33,25 +37,23 @@ class JobCheckout:
 
     def judged(self) -> Resolved:
         """See `judged`."""
+        if self.error is not None and not self.job.head:
+            raise self.error
         return judged(self.repository, self.job)
 
     def accepted(self) -> Resolved | None:
         """See `accepted`."""
-        return accepted(self.repository, self.job, file_at=self.file_at)
+        if self.error is not None and not (self.job.base or self.job.base_ref):
+            raise self.error
+        return accepted(self.repository, self.job, ask=self.ask)
 
     def ensure(self, commits: Iterable[str]) -> None:
         """See `ensure`."""
         ensure(self.repository, commits)
 
 
-class NotFetched(CannotDecide):
-    """A commit that this clone does not have and the remote does not provide."""
-
-    code = "unknown-revision"
-
-
 def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", timeout: float = FETCH_SECONDS) -> None:
-    """Fetches those of the commits (full hashes) that are missing here, each alone and without its history.
+    """Fetches those of the commits (full hashes) that are missing here; a shallow clone gets each without its history.
 
     The credentials are git's own affair: what the checkout step has configured applies. Raises NotFetched.
     """
@@ -61,37 +63,55 @@ def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", 
             continue
         if not is_hash(name):
             raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse shows full hashes")
-        _fetch(repository, name, remote or _remote(repository), timeout)
+        _fetch(repository, name, remote or remote_name(repository), timeout)
         if not isinstance(repository.peel([name])[0], Resolved):
-            raise NotFetched(f"the remote has no commit {name[:12]}", _HINT)
+            raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
 
 
 def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:
-    """The commit that the job is about, fetched where it is missing. Raises NotFetched."""
-    head = job.head or _at_remote(repository, job.head_ref, timeout)
-    if not head:
-        raise NotFetched("this CI job does not say which commit it is about", "set COMMIT_ID to its full hash")
-    ensure(repository, [head], timeout=timeout)
-    return _with_policy(repository, head, timeout)
+    """The commit that the job is about, fetched where it is missing.
+
+    Raises NothingToJudge for a ref that went away and a tag of no commit, UsageError where there is no telling which
+    commit it is, NotFetched.
+    """
+    if job.deletes:
+        raise NothingToJudge("nothing to judge: a ref was deleted")
+    if not job.head:
+        raise UsageError(
+            f"a job of the event {job.event[:40]!r} does not say which commit it is about",
+            NAME_IT,
+        )
+    try:
+        ensure(repository, [job.head], timeout=timeout)
+    except NotFetched:
+        if job.is_tag and repository.peel([job.head])[0] is NoCommit.OTHER_OBJECT:
+            raise NothingToJudge(f"nothing to judge: {job.head[:12]} is no commit, nor a tag of one") from None
+        raise
+    return _with_policy(repository, job.head, timeout)
 
 
 def accepted(
-    repository: Repository, job: Job, *, file_at: FileAt | None = None, timeout: float = FETCH_SECONDS
+    repository: Repository, job: Job, *, ask: Ask | None = None, timeout: float = FETCH_SECONDS
 ) -> Resolved | None:
-    """The accepted commit whose policy judges, fetched where it is missing; None where nothing was accepted before.
+    """The accepted commit whose policy judges, fetched where it is missing.
 
-    Where the remote provides it neither by hash nor otherwise, `file_at` may read the policy from elsewhere.
-    Raises NotFetched, and the errors of `file_at`.
+    Where the remote provides it neither by hash nor otherwise, the forge may tell the policy. Raises NotFetched, and
+    what the forge's answer raises.
     """
-    base = job.base or _at_remote(repository, job.base_ref, timeout)
+    base = job.base or (remote_refs.at(repository, job.base_ref, ask, timeout) if job.base_ref else "")
     if not base:
         return None
     try:
         ensure(repository, [base], timeout=timeout)
-    except NotFetched:
-        if file_at is None:
+    except NotFetched as missing:
+        if repository.peel([base])[0] is NoCommit.OTHER_OBJECT:  # a tag of a blob that is now one of a commit
+            return accepted(repository, replace(job, base="", base_ref=job.default_ref), ask=ask, timeout=timeout)
+        if ask is None:
             raise
-        content = file_at(base, POLICY_FILE)
+        try:
+            content = ask(lambda forge: forge.file_at(base, POLICY_FILE))
+        except NotConfigured:
+            raise missing from None
         blob = "" if content is None else _written(repository, content)
         return Resolved(base, Commit(base, ""), blob)
     return _with_policy(repository, base, timeout)
@@ -107,35 +127,14 @@ def _with_policy(repository: Repository, commit: str, timeout: float) -> Resolve
 
 def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> None:
     if not remote:
-        raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", _HINT)
-    words = ("--depth=1", "--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
-    result = repository.run("fetch", *words, timeout=timeout, remote=True)
+        raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", FETCH_ALL)
+    words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
+    is_shallow = os.path.exists(os.path.join(repository.common_dir, "shallow"))
+    depth = ("--depth=1",) if is_shallow else ()  # it would cut off what a full clone has
+    result = repository.run("fetch", *depth, *words, timeout=timeout, remote=True)
     if result.status:
-        raise NotFetched(f"{name[:12]} is not in this clone, and {remote} did not provide it: {result.reason}", _HINT)
-
-
-def _at_remote(repository: Repository, ref: str, timeout: float) -> str:
-    """The hash that the remote's ref has now; "" for no ref. Raises NotFetched."""
-    if not ref:
-        return ""
-    name = _remote(repository)
-    where = remotes.fetched_from(repository, name)
-    if where is None:
-        raise NotFetched(f"cannot look up {ref}: this clone has no remote", _HINT)
-    try:
-        commit = remotes.at(repository, where, ref, timeout=timeout)
-    except CannotDecide as error:
-        raise NotFetched(f"cannot look up {ref} on {name}: {error.message}", _HINT) from None
-    if not commit:
-        raise NotFetched(f"{name} has no {ref}", _HINT)
-    return commit
-
-
-def _remote(repository: Repository) -> str:
-    """`origin`, as every checkout step calls it, else the first remote; "" for none."""
-    keys = [key for key, _ in repository.config() if key.startswith("remote.") and key.endswith(".url")]
-    names = [key.removeprefix("remote.").removesuffix(".url") for key in keys]
-    return "origin" if "origin" in names else next(iter(names), "")
+        message = f"{name[:12]} is not in this clone, and {remote} did not provide it: {result.reason}"
+        raise NotFetched(message, FETCH_ALL)
 
 
 def _written(repository: Repository, content: bytes) -> str:

@@ -152,6 +152,19 @@ class GitHub:
         operation = Operation("set a commit status", _STATUS)
         self._calls.call(lambda: judged.create_status(status.state, **fields), operation)
 
+    def ref_at(self, ref: str) -> str:
+        """See Forge.ref_at."""
+
+        def read() -> str:
+            name = f"refs/heads/{self._repository.default_branch}" if ref == "HEAD" else ref
+            answer = self._repository.get_git_ref(name.removeprefix("refs/"))
+            commit = _text(answer.object.sha, "object")  # it is asked for now; before, `ref` is what we have asked
+            return commit if answer.ref == name else ""
+
+        with contextlib.suppress(NotFound):
+            return self._calls.call(read, Operation(f"look up {ref}", _CONTENTS))
+        return ""
+
     def file_at(self, commit: str, path: str) -> bytes | None:
         """See Forge.file_at. By git's trees and blobs: the address of a file's content may be a redirect."""
 
@@ -181,7 +194,12 @@ class GitHub:
             _text(pull.head.sha, "head"),
             pull.html_url or "",
             pull.state == "open",
-            head_repository is None or head_repository.full_name != base_repository.full_name,
+            head_repository is None or head_repository.full_name.lower() != base_repository.full_name.lower(),
+            _text(pull.base.sha, "base"),
+            pull.base.ref or "",
+            pull.head.ref or "",
+            head_repository.full_name.partition("/")[0] if head_repository else "",
+            _clone_urls(head_repository),
         )
 
     def _comment(self, comment: Any) -> Comment:
@@ -189,6 +207,12 @@ class GitHub:
         self._comments[identity] = comment
         author = comment.user.login if comment.user else ""  # None for a deleted account
         return Comment(identity, author or "", comment.body or "", comment.html_url or "")
+
+
+def _clone_urls(repository: Any) -> tuple[str, ...]:
+    """The names under which a repository can be cloned; () for one that was deleted."""
+    urls = (repository.clone_url, repository.ssh_url, repository.html_url) if repository else ()
+    return tuple(url for url in urls if url)
 
 
 def _all(items: Any) -> list[Any]:

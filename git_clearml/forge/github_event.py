@@ -61,14 +61,14 @@ class Event:
         urls = (self.text(f"{keys}.{name}") for name in ("clone_url", "ssh_url", "html_url"))
         return tuple(url for url in urls if url)
 
-    def first(self, keys: str) -> Event | None:
-        """The first of a list of objects."""
+    def each(self, keys: str) -> list[Event]:
+        """The objects of a list; none where there is no list."""
         value = self._at(keys)
-        if value is None or value == []:
-            return None
-        if not isinstance(value, list) or not isinstance(value[0], dict):
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self._wrong(keys)
-        return Event(value[0], self._path)
+        return [Event(item, self._path) for item in value]
 
     def _wrong(self, keys: str) -> BadAnswer:
         return BadAnswer(f"the event file has no valid {keys}", f"see {self._path} (GITHUB_EVENT_PATH)")

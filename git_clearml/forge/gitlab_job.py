@@ -24,19 +24,22 @@ def read(environment: Mapping[str, str]) -> Job:
         server=variables.text("CI_SERVER_URL"),
         api=variables.text("CI_API_V4_URL"),
     )
+    common = replace(common, is_tag=bool(variables.text("CI_COMMIT_TAG")))
     if variables.text("CI_MERGE_REQUEST_IID").isdigit():
         return _merge_request(variables, common)
     return _branch(variables, common)
 
 
 def _merge_request(variables: _Variables, common: Job) -> Job:
+    target = variables.text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     return replace(
         common,
         head=variables.commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", "CI_COMMIT_SHA"),
         head_branch=variables.text("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"),
         head_urls=variables.texts("CI_MERGE_REQUEST_SOURCE_PROJECT_URL") or common.head_urls,
         base=variables.commit("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"),
-        base_branch=variables.text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
+        base_ref=branch_ref(target),
+        base_branch=target,
         number=int(variables.text("CI_MERGE_REQUEST_IID")),
         repository=variables.text("CI_MERGE_REQUEST_PROJECT_PATH") or common.repository,
         is_fork=variables.text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != variables.text("CI_MERGE_REQUEST_PROJECT_ID"),

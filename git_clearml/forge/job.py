@@ -33,10 +33,13 @@ def branch_ref(branch: str) -> str:
 class Job:
     """The job we are in. Commits are full hashes; "" and 0 mean none, or not known.
 
-    `head` is the commit to judge; where only GitHub knows it, `head_ref` names the ref of the remote that points at it.
-    `base` is the accepted commit whose policy applies; `base_ref` is the remote's ref to take it from where the event
-    names none. `number` is the pull request's. `head_urls` are the clone URLs of the repository that the head comes
-    from, a fork's where it `is_fork`. `checked_out` is the commit that the job runs for, such as a merge commit.
+    `head` is the commit to judge, or an annotated tag of it. Where the event names a ref of the remote instead, that is
+    `head_ref`, and `head` what it was at when the job began; where it names a pull request, `number`; else there is
+    none. `base` is the accepted commit whose policy applies; `base_ref` is the remote's ref to take it from where the
+    event names none; without both it is the base of pull request `number`, or nothing was accepted before. `deletes`
+    where the event is that a ref went away; `is_tag` where a tag was pushed, which may be one of something else than a
+    commit. `head_urls` are the clone URLs of the repository that the head comes from, a fork's where it `is_fork`.
+    `checked_out` is the commit that the job runs for, such as a merge commit.
     """
 
     provider: Provider
@@ -54,11 +57,18 @@ class Job:
     default_branch: str = ""
     is_fork: bool = False
     is_push_to_base: bool = False
+    deletes: bool = False
+    is_tag: bool = False
     checked_out: str = ""
     server: str = ""
     api: str = ""
 
     @property
+    def default_ref(self) -> str:
+        """The full ref of the default branch; where the event does not name that, the remote's HEAD."""
+        return branch_ref(self.default_branch) or "HEAD"
+
+    @property
     def status_commit(self) -> str:
-        """The commit that a status belongs on: the one that GitHub waits for. In a merge queue that is the merge."""
-        return self.checked_out if self.event == "merge_group" else self.head
+        """The commit that a status belongs on where that is not the judged one: in a merge queue, the merge."""
+        return self.checked_out if self.event == "merge_group" else ""

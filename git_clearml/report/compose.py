@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from git_clearml.errors import CannotDecide, Error
+from git_clearml.errors import CannotDecide, Error, NothingToJudge
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report.model import VerifyReport
@@ -57,6 +57,11 @@ def undecided(
         (Problem.of(error),),
         notes,
     )
+
+
+def nothing(error: NothingToJudge) -> VerifyReport:
+    """The report where there was no commit to judge."""
+    return VerifyReport(Outcome.VERIFIED, error.status, "defaults", notes=(error.message,))
 
 
 def with_problem(report: VerifyReport, error: Error) -> VerifyReport:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.support import serving
 
@@ -75,6 +75,7 @@ class GitHubServer:
         self.statuses: list[Json] = []
         self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
         self.commits: set[str] = set()  # without any of the files
+        self.refs: dict[str, str] = {}  # full name -> object
         self.unlinked: set[str] = set()  # commits that commits/{sha}/pulls does not connect, as with forks
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
@@ -232,6 +233,16 @@ class GitHubServer:
         entries = [{"path": path, "type": "blob", "sha": _blob(content)} for path, content in files.items()]
         return {"sha": commit, "tree": entries, "truncated": False}
 
+    def _get_repository(self, _: Call) -> Json:
+        return self._repo(self.repository)
+
+    def _git_ref(self, _: Call, name: str) -> Json:
+        """By the whole name below refs/: the beginning of one finds nothing."""
+        ref = f"refs/{unquote(name)}"
+        if ref not in self.refs:
+            raise Answer(404, {"message": "Not Found"})
+        return {"ref": ref, "object": {"type": "commit", "sha": self.refs[ref]}}
+
     def _git_blob(self, _: Call, name: str) -> Json:
         content = next((content for content in self.files.values() if _blob(content) == name), None)
         if content is None:
@@ -281,6 +292,8 @@ def _blob(content: bytes) -> str:
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/user", GitHubServer._get_user),
     ("POST", "/graphql", GitHubServer._graphql),
+    ("GET", r"REPO", GitHubServer._get_repository),
+    ("GET", r"REPO/git/ref/(.+)", GitHubServer._git_ref),
     ("GET", r"REPO/pulls", GitHubServer._list_pulls),
     ("GET", r"REPO/pulls/(\d+)", GitHubServer._get_pull),
     ("GET", r"REPO/commits/([^/]+)/pulls", GitHubServer._pulls_of_commit),

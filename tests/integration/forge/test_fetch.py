@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from git_clearml.errors import CannotDecide
 from git_clearml.forge import fetch as checkout
-from git_clearml.forge.fetch import NotFetched
+from git_clearml.forge import remote_refs, which_commit
+from git_clearml.forge.connect import Workplace, asking
 from git_clearml.forge.job import Job as CIJob
 from git_clearml.forge.job import Provider
+from git_clearml.forge.remote_refs import NotFetched
 from git_clearml.git.repository import Repository
 from tests.support.actions import Job, pull_request
-from tests.support.github_server import BOT, GitHubServer
+from tests.support.github_server import BOT, TOKEN, GitHubServer
 from tests.support.program import Gate
 from tests.support.repos import Repo, make_repo
 
@@ -140,10 +142,10 @@ def test_only_full_hashes_are_fetched(places: Places, name: str) -> None:
 
 def test_the_head_of_a_merge_queue_is_asked_from_the_remote(places: Places) -> None:
     queued = CIJob(Provider.GITHUB, "merge_group", head_ref="refs/pull/7/head", base=places.base, number=7)
-    assert checkout.judged(opened(places), queued).commit.hash == places.head
-    gone = CIJob(Provider.GITHUB, "merge_group", head_ref="refs/pull/8/head", number=8)
+    assert which_commit.completed(queued, opened(places), None).head == places.head
+    gone = CIJob(Provider.GITHUB, "merge_group", head_ref="refs/pull/8/head", base=places.base, number=8)
     with pytest.raises(NotFetched, match="refs/pull/8/head"):
-        checkout.judged(opened(places), gone)
+        which_commit.completed(gone, opened(places), None)
 
 
 def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
@@ -151,25 +153,57 @@ def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
     base = checkout.accepted(opened(places), pushed)
     assert base is not None
     assert base.commit.hash == places.remote.git("rev-parse", "refs/heads/main")
-    assert checkout.accepted(opened(places), CIJob(Provider.GITHUB, "push", head=places.merge)) is None
+    assert checkout.accepted(opened(places), replace(pushed, base_ref="HEAD")) == base
+    assert checkout.accepted(opened(places), replace(pushed, base_ref="")) is None
+
+
+def test_a_ref_that_git_may_not_ask_for_is_asked_from_the_forge(places: Places, tmp_path: Path) -> None:
+    places.clone.git("remote", "set-url", "origin", f"file://{tmp_path}/nothing.git")
+    with GitHubServer() as github:
+        github.refs["refs/heads/main"] = places.base
+        job = CIJob(Provider.GITHUB, "push", repository="team/project", api=github.url)
+        ask = asking(Workplace(job, opened(places), {"GITHUB_TOKEN": TOKEN}))
+        assert remote_refs.at(opened(places), "refs/heads/main", ask) == places.base
+        assert remote_refs.at(opened(places), "HEAD", ask) == places.base
+        for absent in ("refs/heads/mai", "refs/tags/main", "heads/main"):
+            with pytest.raises(NotFetched):
+                remote_refs.at(opened(places), absent, ask)
 
 
 def test_the_policy_may_come_from_elsewhere(places: Places) -> None:
     places.allow(False)
     repository = opened(places)
-    asked = []
+    with GitHubServer() as github:
+        job = replace(places.context, api=github.url)
+        ask = asking(Workplace(job, repository, {"GITHUB_TOKEN": TOKEN}))
+        github.files[places.base, "pyproject.toml"] = b"[tool.git-clearml]\nproject = 'P'\n"
+        base = checkout.accepted(repository, job, ask=ask)
+        assert base is not None
+        assert repository.blobs([base.policy_blob])[base.policy_blob].endswith(b"'P'\n")
+        github.files = {(places.base, "x"): b""}
+        without = checkout.accepted(repository, job, ask=ask)
+        assert without is not None
+        assert without.policy_blob == ""
+        with pytest.raises(NotFetched):
+            checkout.accepted(repository, job, ask=asking(Workplace(job, repository, {})))
 
-    def file_at(commit: str, path: str) -> bytes | None:
-        asked.append((commit, path))
-        return b"[tool.git-clearml]\nproject = 'P'\n" if len(asked) == 1 else None
 
-    base = checkout.accepted(repository, places.context, file_at=file_at)
-    assert base is not None
-    assert repository.blobs([base.policy_blob])[base.policy_blob].endswith(b"'P'\n")
-    without = checkout.accepted(repository, places.context, file_at=file_at)
-    assert without is not None
-    assert without.policy_blob == ""
-    assert asked == [(places.base, "pyproject.toml")] * 2
+# --- a full clone stays one --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [(), ("--depth=1",)])
+def test_a_full_clone_is_not_made_shallow(places: Places, tmp_path: Path, depth: tuple[str, ...]) -> None:
+    """Nor is a shallow one given more history than it needs."""
+    places.remote.git(
+        "clone", "--quiet", "--branch", "main", *depth, f"file://{places.remote.path}", str(tmp_path / "c")
+    )
+    clone = Repo(tmp_path / "c")
+    before = clone.git("rev-list", "--count", "HEAD")
+    checkout.ensure(Repository(str(clone.path)), [places.head])
+    assert clone.git("rev-list", "--count", "HEAD") == before
+    assert clone.git("rev-parse", "--is-shallow-repository") == ("true" if depth else "false")
+    full = places.remote.git("rev-list", "--count", places.head)
+    assert clone.git("rev-list", "--count", places.head) == ("1" if depth else full)
 
 
 # --- the whole command in such a checkout ------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from git_clearml.forge.outputs import annotation, write_outputs, write_summary
 from tests.support.actions import Job, pull_request, repository
 
 HEAD, BASE, MERGE, ZERO = "a" * 40, "b" * 40, "c" * 40, "0" * 40
+DEFAULT = "refs/heads/main"
 
 
 def context(tmp_path: Path, name: str, event: Any, **more: str) -> CIJob:
@@ -35,7 +36,7 @@ def test_outside_of_ci_there_is_none() -> None:
 def test_a_pull_request(tmp_path: Path, name: str) -> None:
     found = context(tmp_path, name, pull_request(7, HEAD, BASE))
     assert (found.provider, found.event, found.number) == ("github", name, 7)
-    assert (found.head, found.base, found.checked_out, found.status_commit) == (HEAD, BASE, MERGE, HEAD)
+    assert (found.head, found.base, found.checked_out, found.status_commit) == (HEAD, BASE, MERGE, "")
     assert (found.head_branch, found.base_branch, found.default_branch) == ("topic", "main", "main")
     assert (found.is_fork, found.is_push_to_base) == (False, False)
     assert found.repository == "team/project"
@@ -56,20 +57,32 @@ def test_a_fork_that_was_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "before", "base", "base_ref", "to_base"),
+    ("ref", "before", "base", "to_base"),
     [
-        ("refs/heads/main", BASE, BASE, "", True),
-        ("refs/heads/topic", BASE, BASE, "", False),
-        ("refs/heads/topic", ZERO, "", "refs/heads/main", False),
-        ("refs/heads/main", ZERO, "", "", True),
-        ("refs/tags/main", ZERO, "", "refs/heads/main", False),
+        ("refs/heads/main", BASE, BASE, True),
+        ("refs/heads/topic", BASE, BASE, False),
+        ("refs/heads/topic", ZERO, "", False),
+        ("refs/heads/main", ZERO, "", True),
+        ("refs/tags/main", ZERO, "", False),
+        ("refs/heads/x/refs/heads/main", ZERO, "", False),
     ],
 )
-def test_a_push(tmp_path: Path, ref: str, before: str, base: str, base_ref: str, to_base: bool) -> None:
+def test_a_push(tmp_path: Path, ref: str, before: str, base: str, to_base: bool) -> None:
     event = {"ref": ref, "before": before, "after": HEAD, "repository": repository()}
     found = context(tmp_path, "push", event)
-    assert (found.head, found.base, found.base_ref, found.is_push_to_base) == (HEAD, base, base_ref, to_base)
-    assert found.number == 0
+    assert (found.head, found.base, found.is_push_to_base) == (HEAD, base, to_base)
+    assert found.base_ref == ("" if base or to_base else DEFAULT)
+    assert (found.number, found.deletes, found.is_tag) == (0, False, ref.startswith("refs/tags/"))
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/heads/topic", "refs/tags/v1"])
+def test_a_deletion(tmp_path: Path, ref: str) -> None:
+    event = {"ref": ref, "before": BASE, "after": ZERO, "deleted": True, "repository": repository()}
+    found = context(tmp_path, "push", event)
+    assert (found.head, found.deletes, found.base, found.base_ref) == ("", True, "", DEFAULT)
+    named = context(tmp_path, "push", event, COMMIT_ID=HEAD)
+    assert (named.head, named.deletes) == (HEAD, False)
+    assert context(tmp_path, "delete", {"ref": "v1", "ref_type": "tag", "repository": repository()}).deletes
 
 
 def test_a_merge_group_judges_the_pull_requests_head(tmp_path: Path) -> None:
@@ -87,15 +100,71 @@ def test_a_merge_group_judges_the_pull_requests_head(tmp_path: Path) -> None:
     assert (found.base, found.base_branch, found.status_commit) == (BASE, "release/1.0", HEAD)
     event["merge_group"]["head_ref"] = "refs/heads/elsewhere"
     found = context(tmp_path, "merge_group", event)
-    assert (found.number, found.head, found.head_ref) == (0, HEAD, "")
+    assert (found.number, found.head, found.head_ref) == (0, "", "")
 
 
-@pytest.mark.parametrize(("ref", "base_ref"), [("refs/heads/topic", "refs/heads/main"), ("refs/heads/main", "")])
-@pytest.mark.parametrize("name", ["workflow_dispatch", "schedule", "release"])
-def test_what_runs_on_a_ref(tmp_path: Path, name: str, ref: str, base_ref: str) -> None:
+@pytest.mark.parametrize(
+    ("ref", "base"), [("refs/heads/topic", ""), ("refs/heads/main", MERGE), ("refs/tags/main", ""), ("", "")]
+)
+@pytest.mark.parametrize("name", ["workflow_dispatch", "schedule", "create"])
+def test_what_runs_on_a_ref(tmp_path: Path, name: str, ref: str, base: str) -> None:
     found = context(tmp_path, name, {"repository": repository(), "inputs": None}, GITHUB_REF=ref)
-    assert (found.head, found.base, found.base_ref, found.number) == (MERGE, "", base_ref, 0)
+    assert (found.head, found.base, found.base_ref, found.number) == (MERGE, base, DEFAULT, 0)
     assert found.is_push_to_base is False
+
+
+def test_an_event_that_does_not_tell_the_default_branch(tmp_path: Path) -> None:
+    """Then the remote is asked: no branch is taken for the accepted one."""
+    found = context(tmp_path, "schedule", {"schedule": "0 5 * * *"}, GITHUB_REF="refs/heads/main")
+    assert (found.head, found.base, found.base_ref) == (MERGE, "", "HEAD")
+
+
+ABOUT: dict[str, Any] = {
+    "check_suite": {"check_suite": {"head_sha": HEAD, "head_branch": "topic", "pull_requests": []}},
+    "check_run": {"check_run": {"head_sha": HEAD, "check_suite": {"head_branch": "topic"}}},
+    "deployment": {"deployment": {"sha": HEAD, "ref": "topic"}, "check_run": {"head_sha": BASE}},
+    "deployment_status": {"deployment": {"sha": HEAD}, "workflow_run": {"head_sha": BASE}},
+    "status": {"sha": HEAD, "state": "success", "branches": []},
+}
+
+
+@pytest.mark.parametrize("name", ABOUT)
+def test_events_about_a_commit(tmp_path: Path, name: str) -> None:
+    """Never the commit that is checked out, nor that of another event whose object stands beside it."""
+    found = context(tmp_path, name, {**ABOUT[name], "repository": repository()}, GITHUB_REF=DEFAULT)
+    assert (found.head, found.base, found.base_ref, found.number) == (HEAD, "", DEFAULT, 0)
+    assert found.is_push_to_base is False
+
+
+@pytest.mark.parametrize("name", ["check_suite", "check_run"])
+def test_a_check_of_a_pull_request(tmp_path: Path, name: str) -> None:
+    other, ours = ({"number": n, "head": {"sha": head}, "base": {"sha": BASE, "ref": "release"}}
+                   for n, head in ((6, MERGE), (7, HEAD)))  # fmt: skip
+    event = {name: {**ABOUT[name][name], "pull_requests": [other, ours]}, "repository": repository()}
+    found = context(tmp_path, name, event)
+    assert (found.head, found.base, found.base_ref, found.base_branch, found.number) == (HEAD, BASE, "", "release", 7)
+
+
+def test_a_release_is_about_its_tag(tmp_path: Path) -> None:
+    event = {"release": {"tag_name": "v1/x", "target_commitish": "main"}, "repository": repository()}
+    found = context(tmp_path, "release", event, GITHUB_REF="refs/tags/v1/x")
+    assert (found.head, found.head_ref, found.base_ref) == (MERGE, "refs/tags/v1/x", DEFAULT)
+    assert context(tmp_path, "release", event, GITHUB_REF=DEFAULT).head == ""
+
+
+def test_a_comment_on_a_pull_request(tmp_path: Path) -> None:
+    """The event tells its number alone. GITHUB_SHA is the default branch's."""
+    event = {"issue": {"number": 7, "pull_request": {"url": "x"}}, "comment": {}, "repository": repository()}
+    found = context(tmp_path, "issue_comment", event, GITHUB_REF=DEFAULT)
+    assert (found.number, found.head, found.head_ref, found.base, found.base_ref) == (7, "", "", "", "")
+
+
+@pytest.mark.parametrize("name", ["issue_comment", "issues", "repository_dispatch", "gollum", "", "new_event"])
+def test_an_event_about_no_commit(tmp_path: Path, name: str) -> None:
+    event = {"issue": {"number": 7}, "client_payload": {"sha": HEAD}, "repository": repository()}
+    found = context(tmp_path, name, event, GITHUB_REF=DEFAULT)
+    assert (found.number, found.head, found.head_ref, found.base_ref) == (0, "", "", DEFAULT)
+    assert context(tmp_path, name, event, COMMIT_ID=HEAD).head == HEAD
 
 
 def run(**fields: Any) -> Any:
@@ -106,7 +175,7 @@ def run(**fields: Any) -> Any:
 def test_a_workflow_run(tmp_path: Path) -> None:
     pulls = [{"number": 7, "head": {"sha": HEAD}, "base": {"sha": BASE, "ref": "main"}}]
     found = context(tmp_path, "workflow_run", run(pull_requests=pulls))
-    assert (found.number, found.head, found.base, found.base_ref, found.is_fork) == (7, HEAD, BASE, "", False)
+    assert (found.number, found.head, found.base, found.is_fork) == (7, HEAD, BASE, False)
     moved_on = [{"number": 7, "head": {"sha": MERGE}, "base": {"sha": BASE, "ref": "main"}}]
     assert context(tmp_path, "workflow_run", run(pull_requests=moved_on)).number == 0
     fork = context(tmp_path, "workflow_run", run(head_repository=repository("stranger/copy"), head_branch="main"))
@@ -175,7 +244,7 @@ def _places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [path, *(place for key, inner in value.items() for place in _places(inner, (*path, key)))]
 
 
-@pytest.mark.parametrize("name", ["pull_request", "push", "merge_group", "workflow_run"])
+@pytest.mark.parametrize("name", ["pull_request", "push", "merge_group", "workflow_run", "check_run", "issue_comment"])
 def test_wrong_types_anywhere_are_an_error_of_ours_or_harmless(tmp_path: Path, name: str) -> None:
     """Every field of every event, replaced by everything odd: a context, or our error. Never a crash."""
     event: Any = {
@@ -185,6 +254,8 @@ def test_wrong_types_anywhere_are_an_error_of_ours_or_harmless(tmp_path: Path, n
             "merge_group": {"head_sha": HEAD, "head_ref": "x", "base_sha": BASE, "base_ref": "x"},
             "repository": repository(),
         },
+        "check_run": {"check_run": {"head_sha": HEAD, "pull_requests": []}, "repository": repository()},
+        "issue_comment": {"issue": {"number": 7, "pull_request": {}}, "repository": repository()},
         "workflow_run": run(pull_requests=[{"number": 7, "head": {"sha": HEAD}, "base": {"sha": BASE, "ref": "m"}}]),
     }[name]
     for place in _places(event)[1:]:
@@ -247,10 +318,10 @@ def test_a_gitlab_push(branch: str, to_base: bool) -> None:
     push = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": branch, "CI_COMMIT_BEFORE_SHA": BASE}
     found = detect({**GITLAB, **push})
     assert found is not None
-    assert (found.head, found.base, found.base_ref, found.is_push_to_base) == (HEAD, BASE, "", to_base)
+    assert (found.head, found.base, found.is_push_to_base) == (HEAD, BASE, to_base)
     new = detect({**GITLAB, **push, "CI_COMMIT_BEFORE_SHA": ZERO})
     assert new is not None
-    assert (new.base, new.base_ref) == ("", "" if to_base else "refs/heads/main")
+    assert (new.base, new.base_ref) == ("", "" if to_base else DEFAULT)
 
 
 # --- what a job can show -----------------------------------------------------------------------------------------
