@@ -87,6 +87,10 @@ class BadAnswer(CannotDecide):
     code = "bad-answer"
 
 
+class TooLarge(BadAnswer):
+    """An answer of more bytes than whoever asked would take."""
+
+
 class Refused(BadAnswer):
     """A ClearML server that understood the question and would not answer it; `subcode` is its own word for why."""
 

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult
 
 from git_clearml import __version__
 from git_clearml.base.connection import CONNECT_SECONDS, Connection, connect
-from git_clearml.errors import BadAnswer
+from git_clearml.errors import TooLarge
 
 MEGABYTE = 1_000_000
 
@@ -137,5 +137,5 @@ class Attempt:
                 self._let_go()
         return Reply(response.status, {key.lower(): value for key, value in response.getheaders()}, content)
 
-    def _too_large(self, limit: int) -> BadAnswer:
-        return BadAnswer(f"{self._site.url} sent more than {limit // MEGABYTE} MB", self._site.check_address)
+    def _too_large(self, limit: int) -> TooLarge:
+        return TooLarge(f"{self._site.url} sent more than {limit // MEGABYTE} MB", self._site.check_address)

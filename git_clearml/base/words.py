@@ -12,13 +12,20 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def ago(moment: str, now: datetime) -> str:
-    """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
+def moment(text: str) -> datetime | None:
+    """The time of an ISO 8601 text, UTC where it names no zone; None for what is no time."""
     try:
-        then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def ago(when: str, now: datetime) -> str:
+    """`12 minutes ago` for an ISO 8601 moment; "" for none, and for one that is no time."""
+    then = moment(when)
+    if then is None:
         return ""
-    then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
     seconds = (now - then).total_seconds()
     if seconds < 60:
         return "just now"

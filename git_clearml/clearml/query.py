@@ -1,8 +1,8 @@
 """Asks a ClearML server for tasks: the one place that does, page by page, and for whole maps where one refuses a field.
 
-It hands on what the server sent. The server's own filters are regular expression searches without anchors, and a proxy
-may ignore them: whoever relies on a filter compares again what came. Numbers in brackets are points of the README of
-tests/contract/recordings.
+It hands on what passes the query's filters here as well (filters.py): a server or a proxy may ignore them. By how many
+tasks came it knows whether there are more, so a page that a filter was ignored for ends nothing too soon. Numbers in
+brackets are points of the README of tests/contract/recordings.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id, is_hash
-from git_clearml.clearml import response
+from git_clearml.clearml import filters, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import BadAnswer, Refused
+
+Query = Mapping[str, Any]
+Document = Mapping[str, Any]
 
 PAGE = 500  # a page is never longer, whatever one asks for [14]
 _SCROLL = 5000  # a scroll is [15]
@@ -22,27 +25,29 @@ _LIMIT = 16 * MEGABYTE
 _HASHES = 500
 _PATTERN = 32_000  # characters; the server takes 32,352 [6]
 _PREFIX = 16  # digits of a hash that tell commits well enough apart for a query
+_NOTHING: Query = {}
 _UNKNOWN_FIELD = (400, 14)  # result code and subcode [13]
 _MAPS = ("runtime", "hyperparams", "last_metrics")  # of which an old server gives no single entries
 
-Query = Mapping[str, Any]
-Document = Mapping[str, Any]
 
-
-def every(api: ClearML, query: Query, fields: Sequence[str], *, limit: int = _LIMIT) -> Iterator[Document]:
-    """These fields of every task that the query finds.
+def every(
+    api: ClearML, query: Query, fields: Sequence[str], *, limit: int = _LIMIT, unchecked: Query = _NOTHING
+) -> Iterator[Document]:
+    """These fields of every task that the query finds, and those that its filters look at.
 
     A scroll gives 5,000 at once, in no order; a query with an `order_by`, or to a server without scrolls, goes page by
-    page of 500. `limit` are the bytes of one answer. Raises the errors of ClearML.call, and BadAnswer.
+    page of 500. `limit` are the bytes of one answer. `unchecked` are more filters, whose fields are too large to be
+    fetched: being ignored they must not let anything pass. Raises the errors of ClearML.call, and BadAnswer.
     """
+    passes = filters.passes(query)
     paging: dict[str, Any] = {"page": 0, "page_size": PAGE}
     if "order_by" not in query:
         paging = {"scroll_id": None, "size": _SCROLL, "order_by": ["-last_update"]}
     page = 0
     while True:
-        data = _ask(api, {**paging, **query}, fields, limit)
+        data = _ask(api, {**paging, **query, **unchecked}, [*fields, *filters.fields(query)], limit)
         documents = response.documents(data)
-        yield from documents
+        yield from filter(passes, documents)
         scroll = data.get("scroll_id")
         if isinstance(scroll, str) and scroll:
             if len(documents) < _SCROLL:
@@ -56,8 +61,9 @@ def every(api: ClearML, query: Query, fields: Sequence[str], *, limit: int = _LI
 
 
 def first(api: ClearML, query: Query, fields: Sequence[str], size: int) -> list[Document]:
-    """These fields of the first `size` tasks, 500 at most, that the query finds. One request."""
-    return response.documents(_ask(api, {**query, "page": 0, "page_size": size}, fields, _LIMIT))
+    """Those of the first `size` tasks, 500 at most, that pass the query's filters, as `every` has them. One request."""
+    data = _ask(api, {**query, "page": 0, "page_size": size}, [*fields, *filters.fields(query)], _LIMIT)
+    return list(filter(filters.passes(query), response.documents(data)))
 
 
 def task(api: ClearML, identity: str, fields: Sequence[str]) -> Document | None:
@@ -77,6 +83,8 @@ def by_ids(api: ClearML, ids: Sequence[str], fields: Sequence[str], *, limit: in
         part = list(ids[start : start + PAGE])  # never empty: an empty list of ids finds every task [10]
         data = _ask(api, {"id": part, "page": 0, "page_size": len(part)}, fields, limit)
         documents |= {response.identity(document): document for document in response.documents(data)}
+        if not documents.keys() <= set(ids):  # then who is missing need not be gone
+            raise BadAnswer("the server answered with other tasks than were asked for", response.WHICH)
     return {identity: documents[identity] for identity in ids if identity in documents}
 
 
@@ -105,10 +113,10 @@ def of_commits(pattern: str) -> dict[str, Any]:
 def _ask(api: ClearML, body: Query, fields: Sequence[str], limit: int) -> dict[str, Any]:
     """One answer. A server that knows no single entries of a map is asked for the whole map."""
     try:
-        return api.call("tasks.get_all_ex", {**body, "only_fields": list(fields)}, limit=limit)
+        return api.call("tasks.get_all_ex", {**body, "only_fields": list(dict.fromkeys(fields))}, limit=limit)
     except Refused as refusal:
         whole = list(dict.fromkeys(_whole(field) for field in fields))
-        if (refusal.result_code, refusal.subcode) != _UNKNOWN_FIELD or whole == list(fields):
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_FIELD or set(whole) == set(fields):
             raise
         return api.call("tasks.get_all_ex", {**body, "only_fields": whole}, limit=limit)
 

@@ -79,8 +79,8 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
 
 def draft_with(api: ClearML, tag: str) -> str:
     """The id of the draft that bears this tag, "" for none. One request."""
-    drafts = query.first(api, {"tags": [tag], "status": ["created"]}, ["id", "tags"], 1)
-    return next((response.identity(draft) for draft in drafts if tag in response.texts(draft, "tags")), "")
+    drafts = query.every(api, {"tags": [tag], "status": ["created"]}, ["id"])
+    return next((response.identity(draft) for draft in drafts), "")
 
 
 def edit(api: ClearML, task: str, changes: Mapping[str, Any]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
+from git_clearml.base.words import moment
 from git_clearml.model import Task
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best
@@ -147,8 +147,5 @@ def difference(current: float | None, best: float | None) -> float | None:
 
 def _moment(completed: str) -> float:
     """Seconds since 1970 of an ISO 8601 time; the beginning of time for none."""
-    try:
-        moment = datetime.fromisoformat(completed.replace("Z", "+00:00"))
-    except ValueError:
-        return -math.inf
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    time = moment(completed)
+    return -math.inf if time is None else time.timestamp()

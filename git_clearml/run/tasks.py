@@ -83,9 +83,7 @@ def _of_commit(api: ClearML, record: RunRecord) -> Iterator[Mapping[str, Any]]:
         "last_update": [f">={since.replace(tzinfo=None).isoformat(timespec='seconds')}"],
         "order_by": ["-last_update", "id"],
     }
-    for document in query.every(api, body, _OWN):
-        if response.text(response.part(document, "script"), "version_num") == record.commit:
-            yield document
+    return query.every(api, body, _OWN)
 
 
 def _marker(document: Mapping[str, Any]) -> str:

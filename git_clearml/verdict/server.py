@@ -1,7 +1,7 @@
 """Evidence from a ClearML server.
 
-What the server was asked to filter is compared again here, exactly: a server or a proxy that ignores a filter gets no
-false pass. Numbers in brackets are points of the README of tests/contract/recordings.
+What the server was asked to filter is looked at again, by `query` and here: a server or a proxy that ignores a filter
+gets no false pass. Numbers in brackets are points of the README of tests/contract/recordings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import LAUNCH, PROPERTY
-from git_clearml.errors import BadAnswer, Refused
+from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
 from git_clearml.settings.policy import Policy
@@ -65,16 +65,18 @@ class ServerEvidence:
     def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.
 
-        The diffs themselves are not fetched: the server says which are empty [8]. A task without a diff, or with
-        ClearML's own, is not among these; `all` finds it.
+        The server says which diffs are empty [8], and sends those, which costs nothing, so that they can be looked at.
+        A task without a diff, or with ClearML's own, is not among these; `all` finds it.
         """
         body = {
             "_any_": {"fields": ["script.diff"], "pattern": "^$"},
             "status": list(statuses.counting(policy)),
             "system_tags": ["-archived"],
         }
-        tasks = self._tasks_of(commits, body, policy)
-        return [task._replace(diff=Diff(DiffKind.CLEAN)) for task in tasks]
+        try:
+            return self._tasks_of(commits, body, policy)
+        except TooLarge:  # of a server that sends diffs which are not empty; `all` asks for no more than can be held
+            return []
 
     def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
@@ -115,9 +117,7 @@ class ServerEvidence:
         tasks = {}
         for document in query.every(self.api, body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
             task = self._task(document, policy)
-            in_project = not policy.project or (task.project + "/").startswith(policy.project + "/")
-            ended_well = task.status in statuses.ENDED_WELL and not task.archived
-            if in_project and ended_well and tag in response.texts(document, "tags"):
+            if not policy.project or (task.project + "/").startswith(policy.project + "/"):
                 tasks[task.id] = task
         return list(tasks.values())
 
@@ -164,7 +164,8 @@ class ServerEvidence:
         others = [task for task in tasks if task.id not in diffs]
         long = f"a diff of more than {_SHORT_DIFF:,} characters"
         if few or not others:
-            unseen = dict.fromkeys((task.id for task in others), Diff(DiffKind.ABSENT))
+            unseen = {}
+            tasks = [task for task in tasks if task.id in diffs]  # another one has been reset or deleted meanwhile
         elif any(task.by_agent for task in others):
             present = self._diffs(commits, ".*", content=False)
             unseen = {
@@ -176,19 +177,17 @@ class ServerEvidence:
         return [task._replace(diff=diffs[task.id]) for task in tasks]
 
     def _diffs(self, commits: Sequence[str], pattern: str, *, content: bool = True) -> dict[str, Diff]:
-        """Task id -> its diff, for the tasks of these commits that have the field (and whose diff matches)."""
+        """Task id -> its diff, for the tasks of these commits (whose diff matches the pattern, if any)."""
         fields = ["id", "script.diff"] if content else ["id"]
         diffs: dict[str, Diff] = {}
         for hashes in query.patterns(commits):
             body = query.of_commits(hashes)
-            if pattern:
-                body["_any_"] = {"fields": ["script.diff"], "pattern": pattern}
-            for document in query.every(self.api, body, fields, limit=64 * MEGABYTE):
-                text = response.part(document, "script").get("diff") if content else ""
-                if isinstance(text, str):
-                    diffs[response.identity(document)] = diff.classify(text)
-                elif text is not None:
-                    raise BadAnswer("the server sent a diff that is not a string", response.WHICH)
+            # Of a server that ignores the pattern every diff counts as present, and is looked at where it came.
+            large = {"_any_": {"fields": ["script.diff"], "pattern": pattern}} if pattern else {}
+            for document in query.every(self.api, body, fields, limit=64 * MEGABYTE, unchecked=large):
+                script = response.part(document, "script")
+                text = response.text(script, "diff") if not content or script.get("diff") is not None else None
+                diffs[response.identity(document)] = diff.classify(text)
         return diffs
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
@@ -217,6 +216,7 @@ class ServerEvidence:
             completed=response.text(document, "completed"),
             updated=response.text(document, "last_update"),
             iteration=iteration if isinstance(iteration, int) else None,
+            diff=diff.classify(response.text(script, "diff")) if script.get("diff") is not None else None,
             value=response.metric_value(response.part(document, "last_metrics"), policy),
             url=f"{self.api.server.web}/projects/{where}/experiments/{identity}/output/log",
             **run_of(document),

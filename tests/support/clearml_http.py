@@ -86,6 +86,7 @@ class Backend:
     hook: Callable[[str, Json], None] | None = None
     requests: list[Request] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
+    ignored: frozenset[str] = frozenset()
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     def next_script(self, call: str) -> Script | None:
@@ -126,6 +127,8 @@ class Backend:
         with self.store.lock:
             if self.hook:
                 self.hook(call, body)
+            if self.ignored and call.rpartition(".")[2] in ("get_all", "get_all_ex"):
+                body = {key: value for key, value in body.items() if key not in self.ignored}
             return _for_version(CALLS[call](self.store, body), call, version)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +103,15 @@ class ClearMLServer:
     @hook.setter
     def hook(self, hook: Callable[[str, Json], None] | None) -> None:
         self._backend.hook = hook
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The filters of `get_all` calls that are ignored, by their keys."""
+        return self._backend.ignored
+
+    @ignored.setter
+    def ignored(self, names: Iterable[str]) -> None:
+        self._backend.ignored = frozenset(names)
 
     @property
     def store(self) -> Store:

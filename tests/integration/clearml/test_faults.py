@@ -322,6 +322,7 @@ def test_strange_but_harmless_values(gate: Gate) -> None:
     good |= {"system_tags": None, "project": None}
     script = {
         "version_num": gate.repo.head,
+        "diff": "",
         "entry_point": "train.py",
         "repository": "https://example.com/team/project",
     }

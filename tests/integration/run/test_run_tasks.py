@@ -124,7 +124,7 @@ def test_a_server_that_knows_no_single_parameters_is_asked_for_all(server: Clear
     refusal = b'{"meta": {"result_code": 400, "result_subcode": 14, "result_msg": "Invalid field"}, "data": {}}'
     server.fail_next(400, refusal, {"Content-Type": "application/json"})
     assert found(api) == [(ours, "completed")]
-    assert server.requests[-1].body["only_fields"][-1] == "hyperparams"
+    assert "hyperparams" in server.requests[-1].body["only_fields"]
 
 
 def test_a_task_that_is_gone_cannot_bear_a_record(api: ClearML) -> None:
