@@ -63,6 +63,25 @@ class Session(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class RecordedTask(NamedTuple):
+    """The task that a record on a server lies on, as it was when the record was put there.
+
+    `started` is ISO 8601 as the server has it, "" where it had not started; a reset takes it away.
+    """
+
+    id: str
+    status: str = ""
+    started: str = ""
+
+
+class OtherTasks(NamedTuple):
+    """The other tasks of a run: how many, and of those how many had ended badly, and not ended, when the run did."""
+
+    tasks: int = 0
+    unsound: int = 0
+    unfinished: int = 0
+
+
 class RunRecord(NamedTuple):
     """What `git clearml run` wrote down about one run of a command. Times are ISO 8601, UTC; "" while open.
 
@@ -70,6 +89,7 @@ class RunRecord(NamedTuple):
     code changed during the run); `wrote` lists changed files that are no code. `exit_status` is None until the command
     has ended; `tasks` pairs each task's id with its status at the end of the run ("" for an offline session, which has
     none), and `sessions` keeps what each of them said then. `offline_dir` is where ClearML kept offline sessions.
+    `task` and `others` are in the copy on a server only, whose `tasks` are not all.
     """
 
     id: str
@@ -92,6 +112,8 @@ class RunRecord(NamedTuple):
     sessions: tuple[Session, ...] = ()
     offline_dir: str = ""
     notes: tuple[str, ...] = ()
+    task: RecordedTask | None = None
+    others: OtherTasks = OtherTasks()
     alive: bool = False  # derived when read: its process still runs on this host
 
 
@@ -112,6 +134,7 @@ class Task(NamedTuple):
     archived: bool = False
     by_agent: bool = False
     launched: bool = False  # by `git clearml run --queue`, as this very task
+    started: str = ""
     completed: str = ""
     updated: str = ""
     iteration: int | None = None

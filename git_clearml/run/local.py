@@ -159,12 +159,12 @@ def _with_server_tasks(
     reported = None
     try:
         reported = run_tasks.find(api, record)
-        sessions = (*record.sessions, *(session for session, _ in reported))
-        tasks = (*record.tasks, *((session.id, status) for session, status in reported))
+        sessions = (*record.sessions, *(task.session for task in reported))
+        tasks = (*record.tasks, *((task.session.id, task.status) for task in reported))
         record = record._replace(sessions=sessions, tasks=tasks)
         _write(store, record, console)
-        for session, _ in reported:
-            run_tasks.attach(api, session.id, record)
+        for task in reported:
+            run_tasks.attach(api, task, record)
     except CannotDecide as error:
         console.warn(f"the run could not be recorded on the server: {error.message}")
         if reported is None:

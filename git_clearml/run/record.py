@@ -14,13 +14,15 @@ from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_uuid
 from git_clearml.base.jsonvalue import Malformed
 from git_clearml.clearml.properties import PROPERTY
-from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session
+from git_clearml.model import Diff, DiffKind, Metric, OtherTasks, RecordedTask, RunRecord, Session
 
 SCHEMA = 1
 
 
-_PROPERTY_BYTES = 60_000  # the property is sent along with every answer about the task
-_SHOWN = 50  # paths of a kind in a property
+_PROPERTY_BYTES = 8_000  # the property is sent along with every answer about the task, for 500 tasks at a time
+_READABLE_BYTES = 600_000
+_SHOWN = 20  # paths of a kind in a property
+_OF_ONE_TASK = ("task", "others")
 
 
 class Damaged(NamedTuple):
@@ -35,8 +37,8 @@ def to_json(record: RunRecord) -> dict[str, Any]:
     """The record as a JSON object. `alive` is not part of it: it is looked up whenever a record is read."""
     document: dict[str, Any] = {"schema": SCHEMA}
     for name, value in record._asdict().items():
-        if name not in ("alive", "sessions"):
-            document[name] = value
+        if name not in ("alive", "sessions") and (record.task or name not in _OF_ONE_TASK):
+            document[name] = value._asdict() if name in _OF_ONE_TASK else value
     document["sessions"] = [_session_to_json(session) for session in record.sessions]
     return document
 
@@ -60,18 +62,17 @@ def parse(text: bytes | str, where: str = "") -> RunRecord | Damaged:
 
 
 def to_property(record: RunRecord) -> str:
-    """The record as compact JSON for a user property: all that rule 6 of design 6 needs, in about 60 kB at most.
+    """The record of one task (see ownership.for_task) as compact JSON for its user property, in about 8 kB at most.
 
-    Long lists of paths are cut at their end; one that is not empty stays so. Bytes that are no UTF-8 are replaced,
-    because a server stores text.
+    That is all that rule 6 of design 6 needs. Long lists of paths are cut at their end; one that is not empty stays so.
+    Bytes that are no UTF-8 are replaced, because a server stores text.
     """
     document = to_json(record)
     for name in ("sessions", "submodules", "offline_dir"):
         del document[name]
     for name in ("dirty", "untracked", "edited", "wrote", "notes"):
         document[name] = list(document[name])[:_SHOWN]
-    document["tasks"] = list(document["tasks"])[: 10 * _SHOWN]
-    for limit in (4000, 400, 100, 40):
+    for limit in (2000, 400, 100, 40):
         text = json.dumps(_shortened(document, limit), separators=(",", ":"))
         if len(text) <= _PROPERTY_BYTES:
             return text
@@ -80,7 +81,7 @@ def to_property(record: RunRecord) -> str:
 
 def from_property(text: str) -> RunRecord | Damaged:
     """The record that a task's user property holds, or why it holds none."""
-    if len(text) > 10 * _PROPERTY_BYTES:
+    if len(text) > _READABLE_BYTES:
         return Damaged(PROPERTY, "it is too long for a run record")
     return parse(text, PROPERTY)
 
@@ -120,7 +121,22 @@ def _record(document: Mapping[str, Any]) -> RunRecord:
         raise Malformed("its commit is not a full hash")
     if bool(record.ended) != (record.exit_status is not None):
         raise Malformed("it has an end without an exit status, or the other way round")
+    if (record.task is None) != ("others" not in values):
+        raise Malformed("it says which task it is of and not of the others, or the other way round")
     return record
+
+
+def _recorded_task(value: Any, name: str) -> RecordedTask:
+    document = jsonvalue.mapping(value, name)
+    return RecordedTask(*(jsonvalue.text(document.get(key, ""), key) for key in RecordedTask._fields))
+
+
+def _other_tasks(value: Any, name: str) -> OtherTasks:
+    document = jsonvalue.mapping(value, name)
+    counts = [jsonvalue.integer(document.get(key), key) for key in OtherTasks._fields]
+    if any(count < 0 for count in counts):
+        raise Malformed(f"{name} is not a number of tasks")
+    return OtherTasks(*counts)
 
 
 def _status(value: Any, name: str) -> int | None:
@@ -171,6 +187,9 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "pid": jsonvalue.integer,
     "exit_status": _status,
     "sessions": _sessions,
+    "task": _recorded_task,
+    "others": _other_tasks,
 }
+_OPTIONAL = {"offline_dir", "notes", "wrote", "submodules", "sessions", "task", "others"}
 # A record that lacks one of these says nothing about how its run went: it must not read as a clean one.
-_REQUIRED = {name for name in _READERS if name not in ("offline_dir", "notes", "wrote", "submodules", "sessions")}
+_REQUIRED = _READERS.keys() - _OPTIONAL

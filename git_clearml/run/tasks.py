@@ -9,22 +9,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused
-from git_clearml.model import RunRecord, Session
+from git_clearml.model import RecordedTask, RunRecord, Session
+from git_clearml.run import ownership
 from git_clearml.run import record as run_records
 from git_clearml.settings.table import MARKER
 
 _SETTLING = 10.0  # seconds for a task to reach its end: the SDK reports it before its process ends
-_AT_WORK = ("in_progress", "queued", "created")
 _ENVIRONMENT = ("hyperparams", "Environment")  # where the SDK logs variables (binding/environ_bind.py)
-_FIELDS = ("id", "name", "status", "project.name", "script.version_num", "script.repository", "script.entry_point")
-_OWN = (*_FIELDS, "script.working_dir", ".".join((*_ENVIRONMENT, MARKER)))
+_FIELDS = ("id", "name", "status", "started", "project.name", "script.version_num", "script.repository")
+_OWN = (*_FIELDS, "script.entry_point", "script.working_dir", ".".join((*_ENVIRONMENT, MARKER)))
+
+
+class MadeTask(NamedTuple):
+    """A task that a run has made, its status, and when it started: ISO 8601 as the server has it, "" for not yet."""
+
+    session: Session
+    status: str
+    started: str
 
 
 def find(
@@ -33,25 +41,27 @@ def find(
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> list[tuple[Session, str]]:
-    """The tasks of the run with their statuses; asked again for up to 10 s while one has not ended.
+) -> list[MadeTask]:
+    """The tasks of the run; asked again for up to 10 s while one has not ended.
 
     Raises the errors of ClearML.call.
     """
     deadline = clock() + _SETTLING
     while True:
         tasks = [_described(document) for document in _of_commit(api, record) if _marker(document) == record.id]
-        if clock() >= deadline or not any(status in _AT_WORK for _, status in tasks):
+        if clock() >= deadline or not any(task.status in ownership.AT_WORK for task in tasks):
             return tasks
         sleep(1.0)
 
 
-def attach(api: ClearML, task: str, record: RunRecord) -> None:
+def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
     """Puts the record onto the task as a user property, and the tree by which other clones find it as another.
 
     Raises the errors of ClearML.call.
     """
-    texts = {PROPERTY: run_records.to_property(record)} | ({TREE: record.tree} if record.tree else {})
+    task = made.session.id
+    own = ownership.for_task(record, RecordedTask(task, made.status, made.started))
+    texts = {PROPERTY: run_records.to_property(own)} | ({TREE: record.tree} if record.tree else {})
     items = {
         name: {
             "section": "properties",
@@ -92,7 +102,7 @@ def _marker(document: Mapping[str, Any]) -> str:
     return response.text(entry, "value")
 
 
-def _described(document: Mapping[str, Any]) -> tuple[Session, str]:
+def _described(document: Mapping[str, Any]) -> MadeTask:
     script = response.part(document, "script")
     session = Session(
         id=response.identity(document),
@@ -104,7 +114,7 @@ def _described(document: Mapping[str, Any]) -> tuple[Session, str]:
         working_dir=response.text(script, "working_dir"),
         run=_marker(document),
     )
-    return session, response.text(document, "status")
+    return MadeTask(session, response.text(document, "status"), response.text(document, "started"))
 
 
 def run_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from git_clearml.verdict import rules
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.run_rules import siblings_of
 
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
@@ -139,7 +140,8 @@ class Resolver:
         places = [(task.commit, path) for task in tasks for path in entry_paths(task.entry_point, task.working_dir)]
         self._files |= self._repository.existing_files(place for place in places if place not in self._files)
         self._equivalents.learn(task.commit for task in tasks if task.commit)
-        facts = rules.Facts(self._names(tasks), frozenset(self._files), datetime.now(timezone.utc))
+        now, siblings = datetime.now(timezone.utc), siblings_of(tasks)
+        facts = rules.Facts(self._names(tasks), frozenset(self._files), now, siblings)
         by_commit: dict[str, list[Task]] = {}
         for task in tasks:
             by_commit.setdefault(task.commit, []).append(task)

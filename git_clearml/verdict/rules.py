@@ -11,23 +11,23 @@ from datetime import datetime
 from typing import NamedTuple
 
 from git_clearml.base.secrets import without_credentials
-from git_clearml.base.words import listed
 from git_clearml.clearml.entry_point import entry_paths
 from git_clearml.git import url
-from git_clearml.model import Commit, DiffKind, RunRecord, Task
-from git_clearml.settings.code_paths import untracked_ok
+from git_clearml.model import Commit, DiffKind, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import statuses
+from git_clearml.verdict import run_rules, statuses
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.near_miss import nearest_first
 
 
 class Facts(NamedTuple):
-    """What the rules need to know: the repository's names, which (commit, path) are files there, and the time."""
+    """What the rules need to know: the repository's names, which (commit, path) are files there, the time, and what the
+    tasks at hand say of each other."""
 
     repositories: frozenset[str]
     files: frozenset[tuple[str, str]]
     now: datetime
+    siblings: run_rules.Siblings = run_rules.Siblings()
 
 
 def judge(
@@ -66,7 +66,7 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
         *_diff(task, notes),
         *_entry_point(task, facts),
         *_belongs(task, policy, facts),
-        *_run_record(task, policy, notes),
+        *run_rules.reasons(task, policy, facts.siblings, notes),
     ]
     if not reasons and equivalence in _SENSE:
         notes.append(f"the task ran {task.commit[:12]}, which is the same {_SENSE[equivalence]}")
@@ -161,44 +161,6 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
     elif name not in facts.repositories:
         shown = without_credentials(task.repository)
         reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}"))
-    return reasons
-
-
-def _run_record(task: Task, policy: Policy, notes: list[str]) -> list[Reason]:
-    """Rule 6: what `git clearml run` saw for itself."""
-    record = task.run
-    if record is None:
-        ended = task.status not in ("queued", "in_progress")  # the record comes with the run's end
-        on_agent = task.launched and task.by_agent  # a clone of exactly the commit: what a record would tell of it
-        if policy.require_run_record and ended and not task.damage and not on_agent:
-            return [Reason("no-task", "was not made by git clearml run, which the policy requires")]
-        return []
-    if record.alive and record.exit_status is None:  # what speaks against it already will not go away
-        return [Reason("running", "its run is still in progress"), *record_reasons(record, policy)]
-    reasons = [] if task.id or task.damage else [Reason("no-task", "the run created no ClearML task")]
-    if record.exit_status is None:
-        reasons.append(Reason("run-failed", "the run was killed before it ended"))
-    elif record.exit_status != 0:
-        reasons.append(Reason("run-failed", f"the command ended with exit status {record.exit_status}"))
-    reasons += record_reasons(record, policy)
-    unsound = [name for name, status in record.tasks if status not in ("", "completed", "published")]
-    if unsound and not reasons:
-        reasons.append(Reason("run-failed", f"another task of the run did not end well ({', '.join(unsound[:3])})"))
-    if not reasons:
-        notes.append(f"verified by a {'local ' if task.source == 'offline' else ''}run record")
-    return reasons
-
-
-def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
-    """What a run record says against the working tree that it found."""
-    reasons = []
-    if record.dirty:
-        reasons.append(Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}"))
-    untracked = [path for path in record.untracked if not untracked_ok(path, policy)]
-    if untracked:
-        reasons.append(Reason("untracked-files", f"ran with untracked files: {listed(untracked)}"))
-    if record.edited:
-        reasons.append(Reason("dirty", f"code changed during the run: {listed(record.edited)}"))
     return reasons
 
 

@@ -34,6 +34,7 @@ _FIELDS = (
     "script.entry_point",
     "script.working_dir",
     "system_tags",
+    "started",
     "completed",
     "last_update",
     "last_iteration",
@@ -213,6 +214,7 @@ class ServerEvidence:
             by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
             and "development" not in tags,
             launched=response.launched(document, identity),
+            started=response.text(document, "started"),
             completed=response.text(document, "completed"),
             updated=response.text(document, "last_update"),
             iteration=iteration if isinstance(iteration, int) else None,

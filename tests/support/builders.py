@@ -13,6 +13,7 @@ from git_clearml.verdict.rules import Facts
 
 HASH = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d"
 OTHER_HASH = "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c"
+TASK = "4f1c0ffee0ddba11ca55e77e00000001"
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 URL = "https://github.com/acme/detector.git"
 NAME = "github.com/acme/detector"
@@ -33,7 +34,7 @@ def commit(**changes: Any) -> Commit:
 def task(**changes: Any) -> Task:
     """A server's task that is evidence for `commit()` as it is: clean, completed, of this repository."""
     defaults: dict[str, Any] = {
-        "id": "4f1c0ffee0ddba11ca55e77e00000001",
+        "id": TASK,
         "source": "server",
         "name": "train",
         "project": "Vision/Detector",
@@ -69,7 +70,7 @@ def run(**changes: Any) -> RunRecord:
         "started": "2026-01-02T10:59:00+00:00",
         "ended": "2026-01-02T11:00:00+00:00",
         "exit_status": 0,
-        "tasks": (("4f1c0ffee0ddba11ca55e77e00000001", ""),),
+        "tasks": ((TASK, ""),),
     }
     return RunRecord(**{**defaults, **changes})
 

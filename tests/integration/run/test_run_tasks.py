@@ -13,9 +13,10 @@ import pytest
 from git_clearml.clearml import config
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import Refused
-from git_clearml.model import RunRecord
+from git_clearml.model import RecordedTask, RunRecord, Session
 from git_clearml.run import record as run_records
 from git_clearml.run import tasks as run_tasks
+from git_clearml.run.tasks import MadeTask
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.repos import make_repo
@@ -58,8 +59,18 @@ def add(server: ClearMLServer, run: str = RUN, **fields: Any) -> str:
     return server.add_task(**{"commit": RECORD.commit, "hyperparams": hyperparams, **fields})
 
 
+def made(task: str) -> MadeTask:
+    return MadeTask(Session(task), "completed", "2026-01-02T03:04:06.000000+00:00")
+
+
+def of_task(task: str) -> RunRecord:
+    """The run's record as its only task bears it."""
+    own = RecordedTask(task, "completed", "2026-01-02T03:04:06.000000+00:00")
+    return RECORD._replace(tasks=((task, "completed"),), task=own)
+
+
 def found(api: ClearML, **options: Any) -> list[tuple[str, str]]:
-    return [(session.id, status) for session, status in run_tasks.find(api, RECORD, **options)]
+    return [(task.session.id, task.status) for task in run_tasks.find(api, RECORD, **options)]
 
 
 def test_only_tasks_with_the_marker_and_the_commit_are_the_run_s(server: ClearMLServer, api: ClearML) -> None:
@@ -100,10 +111,10 @@ def test_a_task_that_never_ends_is_waited_for_ten_seconds(server: ClearMLServer,
 
 def test_the_record_goes_onto_the_task_beside_what_is_there(server: ClearMLServer, api: ClearML) -> None:
     ours = add(server)
-    run_tasks.attach(api, ours, RECORD)
+    run_tasks.attach(api, made(ours), RECORD)
     parameters = server.tasks[ours]["hyperparams"]
     assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
-    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == of_task(ours)
     assert parameters["properties"]["git_clearml_tree"]["value"] == RECORD.tree
 
 
@@ -111,10 +122,10 @@ def test_a_server_that_knows_no_properties_gets_it_by_an_edit(server: ClearMLSer
     ours = add(server)
     refusal = b'{"meta": {"result_code": 400, "result_subcode": 0, "result_msg": "Unsupported"}, "data": {}}'
     server.fail_next(400, refusal, {"Content-Type": "application/json"}, call="tasks.edit_hyper_params")
-    run_tasks.attach(api, ours, RECORD)
+    run_tasks.attach(api, made(ours), RECORD)
     parameters = server.tasks[ours]["hyperparams"]
     assert parameters["Environment"]["GIT_CLEARML_RUN"]["value"] == RUN
-    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == RECORD
+    assert run_records.from_property(parameters["properties"]["git_clearml_run"]["value"]) == of_task(ours)
     assert parameters["properties"]["git_clearml_tree"]["value"] == RECORD.tree
     assert server.calls()[-1] == "tasks.edit"
 
@@ -129,7 +140,7 @@ def test_a_server_that_knows_no_single_parameters_is_asked_for_all(server: Clear
 
 def test_a_task_that_is_gone_cannot_bear_a_record(api: ClearML) -> None:
     with pytest.raises(Refused):
-        run_tasks.attach(api, "f" * 32, RECORD)
+        run_tasks.attach(api, made("f" * 32), RECORD)
 
 
 def test_a_server_that_is_away_takes_nothing_from_the_run(tmp_path: Path, server: ClearMLServer) -> None:

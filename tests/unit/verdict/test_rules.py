@@ -15,7 +15,8 @@ from git_clearml.model import Diff, DiffKind, Task
 from git_clearml.settings.code_paths import untracked_ok
 from git_clearml.settings.policy import Best, Equivalence, Policy
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
-from git_clearml.verdict.rules import judge, record_reasons, unreachable_is_tolerated
+from git_clearml.verdict.rules import judge, unreachable_is_tolerated
+from git_clearml.verdict.run_rules import record_reasons
 from tests.support.builders import (
     ABSENT,
     DIRTY,
@@ -23,6 +24,7 @@ from tests.support.builders import (
     NOW,
     OTHER_HASH,
     OWN,
+    TASK,
     commit,
     facts,
     offline,
@@ -257,8 +259,8 @@ AGAINST: list[dict[str, Any]] = [
     {"commit": ""},
     {"project": "Other"},
     {"name": "other"},
-    {"run": run(dirty=("train.py",))},
-    {"run": run(exit_status=1)},
+    {"run": run(dirty=("train.py",), tasks=((TASK, "queued"),))},
+    {"run": run(exit_status=1, tasks=((TASK, "in_progress"),))},
 ]
 
 
@@ -439,8 +441,8 @@ RUNS: list[tuple[dict[str, Any], str, str]] = [
     ({"untracked": ("outputs/model.bin", "notes.txt")}, "untracked-files", "notes.txt"),
     ({"untracked": ("outputs/helper.py",)}, "untracked-files", "outputs/helper.py"),
     ({"untracked": ("outputs/native.so",)}, "untracked-files", "outputs/native.so"),
-    ({"tasks": (("a", "completed"), ("b", "failed"))}, "run-failed", "b"),
-    ({"tasks": (("a", "completed"), ("b", "in_progress"))}, "run-failed", "b"),
+    ({"tasks": ((TASK, "completed"), ("b", "failed"))}, "run-failed", "b"),
+    ({"tasks": ((TASK, "completed"), ("b", "in_progress"))}, "run-failed", "b"),
 ]
 
 
@@ -498,7 +500,8 @@ def test_a_required_run_record_is_met_by_a_run_alone() -> None:
     rules = policy(require_run_record=True)
     assert judged(offline(), rules=rules).outcome is Outcome.VERIFIED
     assert codes(judged(task(), rules=rules)) == [["no-task"]]
-    assert judged(task(), task(id="b", run=run()), rules=rules).task == task(id="b", run=run())
+    ran = task(id="b", run=run(tasks=(("b", "completed"),)))
+    assert judged(task(), ran, rules=rules).task == ran
 
 
 def test_damage_is_a_finding() -> None:

@@ -1,0 +1,208 @@
+"""Whose the run record on a task is: clones carry their origin's, and a reset keeps it (contract/README.md 29)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from git_clearml.model import RecordedTask, RunRecord, Session
+from git_clearml.run import ownership
+from git_clearml.run import record as run_records
+from git_clearml.run.tasks import MadeTask
+from tests.support.clearml_common import Json, stamp
+from tests.support.program import Gate
+from tests.support.raw_client import RawClient
+
+RUN = "0" * 32
+AGENT: Json = {"last_worker": "builder:0", "runtime": {"_exec_agent_hostname": "builder"}}
+
+
+class Lab:
+    """A gate, and what people do to tasks on its server."""
+
+    def __init__(self, gate: Gate, client: RawClient) -> None:
+        self.gate, self._client = gate, client
+
+    def record(self, **changes: Any) -> RunRecord:
+        fields: dict[str, Any] = {
+            "id": RUN,
+            "commit": self.gate.repo.head,
+            "tree": "b" * 40,
+            "command": ("python", "train.py"),
+            "host": "here",
+            "user": "me",
+            "pid": 1,
+            "pid_started": "1",
+            "started": stamp(),
+            "ended": stamp(),
+            "exit_status": 0,
+            **changes,
+        }
+        return RunRecord(**fields)
+
+    def ran(self, status: str = "completed", others: tuple[tuple[str, str], ...] = (), **changes: Any) -> str:
+        """A task that `git clearml run` made, with its record; of `others` only the ids and statuses are on record."""
+        task = self.gate.task(status=status)
+        self.bear(task, self.record(tasks=((task, status), *others), **changes))
+        return task
+
+    def bear(self, task: str, record: RunRecord) -> None:
+        document = self.gate.server.tasks[task]
+        made = MadeTask(Session(task), document["status"], document.get("started", ""))
+        own = RecordedTask(task, made.status, made.started)
+        self.write(task, run_records.to_property(ownership.for_task(record, own)))
+
+    def write(self, task: str, text: str) -> None:
+        item = {"section": "properties", "name": "git_clearml_run", "type": "str", "value": text}
+        self.call("tasks.edit_hyper_params", task=task, hyperparams=[item])
+
+    def call(self, name: str, **body: Any) -> Json:
+        return self._client.data(name, body)
+
+    def clone(self, task: str, commit: str = "") -> str:
+        copy = str(self.call("tasks.clone", task=task, new_task_name="a clone")["id"])
+        if commit:
+            self.call("tasks.edit", task=copy, script={"version_num": commit})
+        return copy
+
+    def agent_runs(self, task: str, until: str = "completed") -> None:
+        """What an agent does to a draft, or one that was reset: takes it from its queue and runs it."""
+        self.call("tasks.enqueue", task=task, queue_name="default")
+        if until == "queued":
+            return
+        self.call("tasks.started", task=task)
+        self.call("tasks.dequeue", task=task, new_status="in_progress")
+        self.call("tasks.edit", task=task, force=True, runtime=AGENT["runtime"])
+        self.gate.server.tasks[task]["last_worker"] = AGENT["last_worker"]
+        if until != "in_progress":
+            self.call(f"tasks.{until}", task=task)
+
+    def requires_records(self) -> None:
+        self.gate.repo.policy("require-run-record = true", commit=False)
+
+
+@pytest.fixture
+def lab(gate: Gate) -> Iterator[Lab]:
+    with RawClient(gate.server) as client:
+        yield Lab(gate, client)
+
+
+REQUIRED = ("--policy-from", "HEAD")
+
+
+def test_a_task_s_own_record_is_what_the_policy_requires(lab: Lab) -> None:
+    lab.gate.repo.policy("require-run-record = true")
+    lab.ran()
+    assert lab.gate.accepts().commit["notes"] == ["verified by a run record"]
+
+
+@pytest.mark.parametrize("until", ["completed", "in_progress", "queued"])
+@pytest.mark.parametrize("required", [True, False])
+def test_a_clone_at_another_commit_has_no_record(lab: Lab, *, required: bool, until: str) -> None:
+    origin = lab.ran()
+    lab.gate.repo.policy(f"require-run-record = {str(required).lower()}")  # a new commit
+    lab.agent_runs(lab.clone(origin, lab.gate.repo.head), until)
+    if until != "completed":
+        result = lab.gate.verify()
+        assert (result.status, result.json["outcome"]) == (4, "pending")
+    elif required:
+        assert "another task" in lab.gate.refuses("no-task").out
+    else:
+        assert lab.gate.accepts().commit["notes"] == []
+
+
+@pytest.mark.parametrize("how", ["clone", "reset", "failed and put on a queue"])
+@pytest.mark.parametrize("flaw", [{"exit_status": 1}, {"dirty": ("train.py",)}, {"edited": ("train.py",)}])
+def test_a_failed_run_says_nothing_of_what_an_agent_makes_of_it(lab: Lab, how: str, flaw: dict[str, Any]) -> None:
+    task = lab.ran("failed", **flaw)
+    if how == "clone":
+        task = lab.clone(task)
+    elif how == "reset":
+        lab.call("tasks.reset", task=task)
+    lab.agent_runs(task, "queued")
+    assert lab.gate.verify().json["outcome"] == "pending"
+    lab.call("tasks.dequeue", task=task)
+    lab.agent_runs(task)
+    assert lab.gate.accepts().commit["task"]["id"] == task
+
+
+def test_a_run_that_failed_counts_as_failed_whatever_people_mark_it(lab: Lab) -> None:
+    task = lab.ran("stopped", exit_status=143)
+    lab.call("tasks.completed", task=task)
+    lab.gate.refuses("run-failed")
+    lab.call("tasks.publish", task=task)
+    lab.gate.refuses("run-failed")
+
+
+def test_a_task_that_was_reset_and_run_by_hand_is_no_recorded_run(lab: Lab) -> None:
+    lab.gate.repo.policy("require-run-record = true")
+    task = lab.ran()
+    lab.call("tasks.reset", task=task)
+    lab.call("tasks.started", task=task)
+    lab.call("tasks.completed", task=task)
+    lab.gate.refuses("no-task")
+
+
+def test_a_record_from_before_is_known_by_the_tasks_that_it_lists(lab: Lab) -> None:
+    lab.gate.repo.policy("require-run-record = true")
+    task = lab.gate.task()
+    record = lab.record(tasks=((task, "completed"),))
+    document = run_records.to_json(record)
+    lab.write(task, json.dumps(document))
+    lab.gate.accepts()
+    copy = lab.clone(task)
+    lab.call("tasks.delete", task=task, force=True)
+    lab.agent_runs(copy)
+    lab.gate.refuses("no-task")
+
+
+# --- the other tasks of the run
+
+
+def test_one_that_was_queued_when_the_run_ended_is_looked_at_again(lab: Lab) -> None:
+    other = lab.gate.task(status="created", project="Vision/Other", name="on the agent")
+    lab.agent_runs(other, "queued")
+    first = lab.gate.task()
+    record = lab.record(tasks=((first, "completed"), (other, "queued")))
+    lab.bear(first, record)
+    lab.bear(other, record)
+    assert lab.gate.verify().json["outcome"] == "pending"
+    lab.call("tasks.dequeue", task=other)
+    lab.agent_runs(other, "in_progress")
+    assert lab.gate.verify().json["outcome"] == "pending"
+    lab.call("tasks.completed", task=other)
+    lab.gate.accepts()
+
+
+def test_and_refuses_when_it_failed_or_is_gone(lab: Lab) -> None:
+    other = lab.gate.task(status="queued")
+    first = lab.ran(others=((other, "queued"),))
+    lab.gate.server.tasks[other]["status"] = "failed"
+    assert lab.gate.refuses("run-failed").commit["near_misses"][0]["task"]["id"] in (first, other)
+    lab.call("tasks.delete", task=other, force=True)
+    lab.gate.refuses("run-failed")
+
+
+def test_the_only_task_sent_to_a_queue_counts_by_its_own_end(lab: Lab) -> None:
+    task = lab.gate.task(status="stopped")  # as Task.execute_remotely leaves it
+    lab.call("tasks.enqueue", task=task, queue_name="default")
+    lab.bear(task, lab.record(tasks=((task, "queued"),)))
+    assert lab.gate.verify().json["outcome"] == "pending"
+    lab.call("tasks.dequeue", task=task)
+    lab.agent_runs(task)
+    lab.gate.accepts()
+
+
+def test_a_sweep_s_records_do_not_list_the_sweep(lab: Lab) -> None:
+    tasks = [lab.gate.task(name=f"run {number}") for number in range(700)]
+    record = lab.record(tasks=tuple((task, "completed") for task in tasks))
+    for task in tasks:
+        lab.bear(task, record)
+    result = lab.gate.accepts()
+    assert result.commit["evidence"] == {"considered": 700, "accepted": 700}
+    assert lab.gate.server.requests[-1].response_bytes < 1_500_000
+    lab.bear(tasks[0], record._replace(tasks=(*record.tasks[:-1], (tasks[-1], "failed"))))
+    assert lab.gate.accepts().commit["evidence"] == {"considered": 700, "accepted": 699}
