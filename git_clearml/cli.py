@@ -8,10 +8,11 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import NoReturn
 
 from git_clearml import __version__
+from git_clearml.base import signals
 from git_clearml.base.console import Console, discard, open_streams
 from git_clearml.base.sanitize import Safe
 from git_clearml.errors import Error, Interrupted, UsageError
@@ -65,20 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     open_streams()
     try:
-        return _run(words)
+        with signals.heeded() as hold:
+            return _run(words, hold)
     except BrokenPipeError:  # whoever read what we print has left, as `head` does
         discard(sys.stdout)
         return 128 + signal.SIGPIPE
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], hold: signals.Hold) -> int:
     console = Console(os.environ)
     parsed: argparse.Namespace | None = None
-    _heed_termination()
     try:
-        parsed = _parse(words)
-        console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose)
-        return int(parsed.run(parsed, console))
+        with hold.released():
+            parsed = _parse(words)
+            console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose)
+            return int(parsed.run(parsed, console))
     except Error as error:
         return _fail(error, words, parsed, console)
     except SystemExit as leaving:  # --help and --version
@@ -155,17 +157,6 @@ def _wants_json(words: list[str]) -> bool:
     """Was --format json among the words, even if they could not be parsed? Not what follows a `--`."""
     words = words[: words.index("--")] if "--" in words else words
     return "--format=json" in words or any(pair == ("--format", "json") for pair in pairwise(words))
-
-
-def _heed_termination() -> None:
-    """SIGTERM and SIGHUP end us as SIGINT does: through the `finally` blocks, with their own status."""
-
-    def leave(number: int, _: FrameType | None) -> NoReturn:
-        raise Interrupted(128 + number)
-
-    signal.signal(signal.SIGTERM, leave)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        signal.signal(signal.SIGHUP, leave)
 
 
 def _report_bug(bug: Exception, words: list[str], console: Console) -> int:

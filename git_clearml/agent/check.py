@@ -15,7 +15,7 @@ from git_clearml.agent.cleanup import CleanupOptions, CleanupResult, Launched, c
 from git_clearml.agent.launch import Source
 from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch, check_end
-from git_clearml.base import process
+from git_clearml.base import process, signals
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
@@ -68,7 +68,7 @@ class RunnableCheck:
         order: CheckOrder,
         progress: Progress,
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -83,20 +83,26 @@ class RunnableCheck:
         """Checks. Raises UsageError and BadSetting for what can never be checked, with nothing left behind."""
         order = self._order
         check = Check(CheckOutcome.UNDECIDED, 3, order.commit.hash, order.commit.tree, queue=order.rules.queue)
-        try:
-            check = self._attempted(check)
-        except BaseException:
-            for line in self._clean_up(check).left:
-                self._progress.warn(f"left behind: {line}")
-            raise
-        return self._closed(check)
+        with signals.held() as hold:  # from what a signal raises until all is cleaned up, nothing else is raised
+            try:
+                with hold.released():
+                    check = self._attempted(check)
+            except (KeyboardInterrupt, Interrupted) as interruption:
+                check = interrupt.interrupted(check, interrupt.status_of(interruption))
+            except BaseException:
+                for line in self._clean_up(check).left:
+                    self._progress.warn(f"left behind: {line}")
+                raise
+            check = self._closed(check)
+            if hold.arrived and check.outcome is not CheckOutcome.INTERRUPTED:
+                check = interrupt.interrupted(check, hold.statuses[-1])
+            hold.drop()
+            return check
 
     def _attempted(self, check: Check) -> Check:
-        """The check before the cleaning up, however it ended."""
+        """The check before the cleaning up, however it ended. Raises what a signal raises."""
         try:
             return refused_check(self._repository, self._order.commit, self._order.rules) or self._checked(check)
-        except (KeyboardInterrupt, Interrupted) as interruption:
-            return interrupt.interrupted(check, interrupt.status_of(interruption))
         except CannotDecide as error:
             problem = Problem.of(error)
             return replace(check, problems=(problem,), sentence=error.message, hint=error.hint)
@@ -144,13 +150,15 @@ class RunnableCheck:
         launched.owner = owner = self._owner()
         document = tasks.body(task, project, [lease.to_property(owner, lease.CHECK)])
         launched.requested = launched.draft = True
-        launched.task = self._create(document, owner)
+        with signals.held():  # what the server is doing meanwhile cannot be taken back
+            launched.task = self._create(document, owner)
         api.renew()
         named = lease.to_property(replace(owner, task=launched.task), lease.CHECK)
         tasks.set_property(api, launched.task, document, named)
-        launched.draft = False
-        api.renew()
-        tasks.enqueue(api, launched.task, queue.id)
+        with signals.held():
+            launched.draft = False
+            api.renew()
+            tasks.enqueue(api, launched.task, queue.id)
         self._progress.event(f"task {launched.task} is on the queue {queue.name!r}")
         self._progress.event(tasks.page_of(api, launched.task))
 
@@ -196,10 +204,10 @@ class RunnableCheck:
             decide,
             tick=progress.update,
             limits=self._limits,
-            sleep=self._sleep,
+            sleep=self._sleep or time.sleep,
             clock=self._clock,
         )
-        return failure.explained(self._api, ended_check(check, ending), watch, sleep=self._sleep)
+        return failure.explained(self._api, ended_check(check, ending), watch, sleep=self._sleep or time.sleep)
 
     def _closed(self, check: Check) -> Check:
         """The check after cleaning up, with all that is known."""
@@ -219,8 +227,7 @@ class RunnableCheck:
             # a task that was never seen on its queue has nothing to show
             archive=self._watch is None or rule == "always" or (rule == "success" and passed),
             passed_tree=check.tree if passed else "",
-            grace=interrupt.grace(check),
-            patience=interrupt.patience(check),
+            interrupted=check.status if check.outcome is CheckOutcome.INTERRUPTED else 0,
         )
         launched = self._launched
         if self._watch is not None:

@@ -1,31 +1,38 @@
 """Cleans up after a launch, however it ended (success, failure, timeout, Ctrl-C): aborts the task first.
 
-Then it deletes the side ref, waits for the agent, archives the task. See interrupt for what a second Ctrl-C does.
+Then it deletes the side ref, waits for the agent, archives the task. No signal cuts any of this short but the waiting:
+see interrupt for what a second Ctrl-C does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, passed_checks
-from git_clearml.agent.interrupt import GRACE, status_of
+from git_clearml.agent.interrupt import GRACE, grace_of
+from git_clearml.base import signals
 from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import TaskState
-from git_clearml.errors import CannotDecide, Forbidden, Interrupted, Unauthorized
+from git_clearml.errors import CannotDecide, Forbidden, Unauthorized
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 
 _AT_WORK = ("queued", "in_progress")
+_WAITING = "waiting for the agent to abort the task"
 # A server that knows of no agent at work ends a task by itself and says so. An agent that is taking the task from the
 # queue in that very moment sets it to in_progress, twice and more, whatever it was (clearml-agent 3.0,
 # commands/worker.py): first it may not have said anything, later it has, and then it takes some seconds.
 _BY_SERVER = "Stopped by "
 _UNTOUCHED, _TAKEN = 2.0, 15.0  # seconds for which a task that the server ended has to stay so
+_TRIES = 3  # of a step that a signal may have cut short
+_DELETING = 60.0  # seconds for the side ref to be deleted
+_HURRIED = 10.0  # seconds for each request, and for the side ref, where somebody wants us gone
 
 
 @dataclass
@@ -54,22 +61,26 @@ class Launched:
 class CleanupOptions:
     """What is to be done beside the abort. `passed_tree` is the tree whose check has passed, "" for none.
 
-    `wait`: for the agent to confirm, and for a server that is unavailable, up to `grace` seconds. `patience` is how
-    many interrupts are borne: the step that one of them cut short is begun again; one more ends the cleaning up.
+    `wait`: for the agent to confirm, and for a server that is unavailable, up to `grace` seconds. `interrupted` is the
+    exit status of the signal that has ended what is cleaned up after, 0 for none.
     """
 
     archive: bool = False
     passed_tree: str = ""
     wait: bool = True
-    grace: float = GRACE
-    patience: int = 0
+    interrupted: int = 0
+
+    @property
+    def grace(self) -> float:
+        """Seconds that the agent has to confirm."""
+        return grace_of(self.interrupted) if self.interrupted else GRACE
 
 
 @dataclass(frozen=True)
 class CleanupResult:
     """`left` is what could not be cleaned up, each with the thing to do by hand.
 
-    `interrupted` is the exit status of the last interrupt in the midst of it, 0 for none.
+    `interrupted` is the exit status of the last signal in the midst of it, 0 for none.
     """
 
     left: list[str]
@@ -83,11 +94,17 @@ def cleanup(
     options: CleanupOptions,
     *,
     say: Callable[[str], None] = lambda _: None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CleanupResult:
-    """Ends and removes whatever the launch has made. Raises no Error, nor an interrupt."""
-    return _Cleanup(repository, api, launched, options, say, sleep, clock).run()
+    """Ends and removes whatever the launch has made. Raises no Error, nor what a signal raises: signals are held.
+
+    `sleep`, for tests, is by default one that a signal ends.
+    """
+    with signals.held() as hold:
+        result = _Cleanup(repository, api, launched, options, say, sleep or hold.pause, clock).run(hold)
+        hold.drop()
+        return result
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,7 @@ class _Step:
 
     by_hand: str
     do: Callable[[], None]
+    waits: bool = False
 
 
 class _Cleanup:
@@ -110,42 +128,42 @@ class _Cleanup:
         clock: Callable[[], float],
     ) -> None:
         self._repository, self._api, self._launched, self._options = repository, api, launched, options
-        self._say, self._sleep, self._clock = say, sleep, clock
+        self._say, self._sleep, self._clock, self._hold = say, sleep, clock, signals.Hold()
         self._todo: list[_Step] = []
         self._failed: list[tuple[_Step, str]] = []
-        self._deadline: float | None = None
+        self._until: float | None = None  # the agent is waited for
         self._at_work = self._marked = False
 
-    def run(self) -> CleanupResult:
-        patience, interrupted = self._options.patience, 0
-        begun, again = False, self._options.wait  # by the time the first round is over, the server may be back
-        while self._todo or not begun:
-            try:
-                if not begun:
-                    self._todo, begun = self._steps(), True
-                    self._api.close()
-                self._work_off()
-                if self._failed and again:
-                    again, self._todo, self._failed = False, [step for step, _ in self._failed], []
-            except (KeyboardInterrupt, Interrupted) as interruption:
-                interrupted = status_of(interruption)
-                self._api.close()  # the request that it cut short may still use the connection
-                if not patience:
-                    break
-                patience -= 1
+    def run(self, hold: signals.Hold) -> CleanupResult:
+        self._hold = hold
+        self._api.close()  # the request that a signal cut short may still use the connection
+        self._todo = self._steps()
+        self._work_off()
+        if self._failed and self._options.wait and not self._in_a_hurry:  # the server may be back by now
+            self._todo, self._failed = [step for step, _ in self._failed], []
+            self._work_off()
         left = [f"{step.by_hand} ({why})" for step, why in self._failed if step.by_hand]
-        left += [step.by_hand for step in (self._todo if begun else self._steps()) if step.by_hand]
-        return CleanupResult(left, interrupted)
+        return CleanupResult(left, ([0, *self._hold.statuses])[-1])
 
     def _work_off(self) -> None:
+        tries = _TRIES
         while self._todo:
-            step = self._todo[0]
+            step, seen = self._todo[0], self._hold.seen
+            tries -= 1
             try:
-                self._api.renew()
+                self._api.renew(_HURRIED if self._in_a_hurry else math.inf)
                 step.do()
             except CannotDecide as error:
+                if self._hold.seen > seen and tries and not step.waits:
+                    continue  # a terminal's Ctrl-C reaches the git that we have started as well
                 self._failed.append((step, error.message))
+            tries = _TRIES
             self._todo.pop(0)
+
+    @property
+    def _in_a_hurry(self) -> bool:
+        """Has one more signal come than the one that made an interrupted launch of this?"""
+        return len(self._hold.arrived) > (0 if self._options.interrupted else 1)
 
     def _steps(self) -> list[_Step]:
         launched, options, steps = self._launched, self._options, list[_Step]()
@@ -162,10 +180,10 @@ class _Cleanup:
         if launched.side_ref:
             ref = launched.side_ref
             by_hand = f"delete the side ref: git push {ref.remote} --delete {ref.ref}"
-            steps.append(_Step(by_hand, lambda: side_refs.delete(self._repository, ref)))
+            steps.append(_Step(by_hand, lambda: self._delete(ref)))
         if self._at_work and options.wait:
             by_hand = f"see that the agent aborts the task: {page}"
-            steps.append(_Step(by_hand, lambda: self._confirm(options.grace)))
+            steps.append(_Step(by_hand, self._confirm, waits=True))
         if there and (options.archive or launched.draft):
             steps.append(_Step(f"archive the task: {page}", self._archive))
         if there and launched.kind == lease.CHECK:
@@ -182,6 +200,9 @@ class _Cleanup:
     def _abort(self) -> None:
         tasks.stop(self._api, self._launched.task)
 
+    def _delete(self, ref: side_refs.SideRef) -> None:
+        side_refs.delete(self._repository, ref, timeout=_HURRIED if self._in_a_hurry else _DELETING)
+
     def _remember(self, tree: str) -> None:
         marks = () if self._at_work or self._launched.side_ref else (lease.DONE,)  # a kill may leave the ref
         passed_checks.remember(self._api, self._launched.task, tree, *marks)
@@ -197,10 +218,11 @@ class _Cleanup:
     def _archive(self) -> None:
         tasks.archive(self._api, self._launched.task, stopping=self._at_work)
 
-    def _confirm(self, grace: float) -> None:
+    def _confirm(self) -> None:
         """Waits until the task has ended for good. An agent that took it in that very moment is asked again."""
-        if self._deadline is None:
-            self._deadline = self._clock() + grace
+        if self._until is None:
+            self._until = self._clock() + self._options.grace
+        heeded = 0  # of the signals that have arrived
         ended: float | None = None  # since when
         while True:
             state, problem = self._poll()
@@ -208,22 +230,25 @@ class _Cleanup:
                 ended = None
             elif ended is None:
                 ended = self._clock()
-            late = self._clock() >= self._deadline
+            for status in self._hold.statuses[heeded:]:
+                heeded, self._until = heeded + 1, min(self._until, self._clock() + grace_of(status))
+            late = self._in_a_hurry or self._clock() >= self._until
             if state is not None and ended is not None and (late or self._clock() - ended >= _quiet(state)):
                 self._at_work = False
                 return
             if late:
                 raise CannotDecide(problem or f"it is still {state.status if state else 'unknown'}")
             if state is not None and state.status == "in_progress":
+                is_next = self._options.interrupted or self._hold.arrived
                 with contextlib.suppress(OSError):  # nobody may be left to listen
-                    self._say("waiting for the agent to abort the task (Ctrl-C stops waiting)")
+                    self._say(_WAITING + (" (Ctrl-C stops waiting)" if is_next else ""))
             self._sleep(1.0)
 
     def _poll(self) -> tuple[TaskState | None, str]:
         """The task as it is now, told once more to stop where that is not on record; else why that is not known."""
         task = self._launched.task
         try:
-            self._api.renew()
+            self._api.renew(_HURRIED if self._in_a_hurry else math.inf)
             state = tasks.poll_task(self._api, task)
             if state.status in _AT_WORK and state.message != tasks.STOPPING:
                 tasks.stop(self._api, task)

@@ -1,20 +1,20 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to `check-runnable`: the check ends as interrupted, and all is cleaned up first.
+"""What Ctrl-C, SIGTERM and SIGHUP do to `check-runnable`: it ends as interrupted, and all is cleaned up first.
 
-One more interrupt during the cleaning up of a check that had ended by itself makes it an interrupted one; during that
-of an interrupted check it ends the cleaning up, and what is left is listed with the thing to do by hand (see cleanup).
+A signal during the cleaning up of a check that had ended by itself makes it an interrupted one. One more than that
+which interrupted it shortens the waiting for the agent, and never leaves out a step (see cleanup).
 """
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.errors import Interrupted
 
-SIGINT_STATUS = 130
-_TERMINATED = (143, 129)  # by SIGTERM, or by SIGHUP
+SIGINT_STATUS = 128 + signal.SIGINT
 GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
-_GRACE_TERMINATED = 5.0  # the same after SIGTERM or SIGHUP: a CI job has not many more
+_GRACE_TERMINATED = 5.0  # the same after any other signal: a CI job has not many more
 
 
 def status_of(interruption: BaseException) -> int:
@@ -28,11 +28,6 @@ def interrupted(check: Check, status: int) -> Check:
     return replace(check, outcome=CheckOutcome.INTERRUPTED, status=status, sentence=sentence, hint="")
 
 
-def grace(check: Check) -> float:
-    """Seconds that cleaning up after this check waits for the agent to confirm the abort."""
-    return _GRACE_TERMINATED if check.status in _TERMINATED else GRACE
-
-
-def patience(check: Check) -> int:
-    """How many interrupts the cleaning up after this check bears before it gives up."""
-    return 0 if check.outcome is CheckOutcome.INTERRUPTED else 1
+def grace_of(status: int) -> float:
+    """Seconds that an agent has to confirm the abort after the signal of this exit status."""
+    return GRACE if status == SIGINT_STATUS else _GRACE_TERMINATED

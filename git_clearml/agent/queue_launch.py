@@ -18,7 +18,7 @@ from git_clearml.agent.launch import Source, find_source
 from git_clearml.agent.leased_tasks import LeasedTask
 from git_clearml.agent.open_launches import OpenLaunches
 from git_clearml.agent.queue_request import QueueOrder
-from git_clearml.base import process
+from git_clearml.base import process, signals
 from git_clearml.base.console import Progress
 from git_clearml.base.ids import is_hex
 from git_clearml.clearml import lease, projects, queues, response, tasks
@@ -45,7 +45,7 @@ class Started:
 
 
 class QueueRun:
-    """One order on its way through the server."""
+    """One order on its way through the server. `task` is its task, "" while none is on a queue for it."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class QueueRun:
         order: QueueOrder,
         progress: Progress,
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repository, self._api, self._order, self._progress = repository, api, order, progress
         self._sleep, self._clock = sleep, clock
         self._open_launches = OpenLaunches(repository.common_dir)
-        self._launched = Launched()
+        self._launched, self.task = Launched(), ""
         self._notes: list[str] = []
 
     def start(self) -> Started:
@@ -71,24 +71,31 @@ class QueueRun:
         sweep.settle(self._repository, self._api, say=self._progress.event)
         earlier = self._earlier()
         if earlier:
+            self.task = earlier
             return Started(earlier, tasks.page_of(self._api, earlier), attached=True)
         queue = queues.queue(self._api, self._order.queue)
         if not queue.workers:
             self._notes.append(f"queue {queue.name!r} has no active workers: the task waits for one")
-        try:
-            self._launch(queue)
-        except BaseException:
-            if not self._on_its_way():
-                options = CleanupOptions(archive=True, wait=False)
-                result = cleanup(
-                    self._repository, self._api, self._launched, options, sleep=self._sleep, clock=self._clock
-                )
-                for line in result.left:
-                    self._progress.warn(f"left behind: {line}")
-                self._open_launches.close(self._order.digest)
-            raise
-        task = self._launched.task
-        return Started(task, tasks.page_of(self._api, task), notes=tuple(self._notes))
+        with signals.held() as hold:
+            try:
+                with hold.released():
+                    self._launch(queue)
+            except BaseException:
+                self._taken_back()
+                raise
+            self.task = task = self._launched.task
+            return Started(task, tasks.page_of(self._api, task), notes=tuple(self._notes))
+
+    def _taken_back(self) -> None:
+        """Whatever the launch has made is removed again, unless the task is on its way."""
+        if self._on_its_way():
+            self.task = self._launched.task
+            return
+        options = CleanupOptions(archive=True, wait=False)
+        result = cleanup(self._repository, self._api, self._launched, options, sleep=self._sleep, clock=self._clock)
+        for line in result.left:
+            self._progress.warn(f"left behind: {line}")
+        self._open_launches.close(self._order.digest)
 
     def settled(self) -> None:
         """Nothing is owed any more: the next call of the same is a new launch, unless the task still runs."""
@@ -116,7 +123,7 @@ class QueueRun:
             if lease.expired(draft.owner, host=process.here(), alive=alive, now=now):
                 return self._resumed(draft)
             self._progress.state("waiting", f"for another call that is launching {draft.task}")
-            self._sleep(_POLL)
+            (self._sleep or time.sleep)(_POLL)
             self._api.renew()
 
     def _resumed(self, draft: LeasedTask) -> str:
@@ -157,8 +164,9 @@ class QueueRun:
         if launched.side_ref:
             launched.side_ref = side_refs.bind(self._repository, launched.side_ref, launched.task, api.server.api)
         self._open_launches.open(order.digest, launched.task)
-        tasks.enqueue(api, launched.task, queue.id)
-        launched.status = "queued"
+        with signals.held():  # what the server is doing meanwhile cannot be taken back
+            tasks.enqueue(api, launched.task, queue.id)
+            launched.status = "queued"
 
     def _owner(self) -> Lease:
         ref = self._launched.side_ref.ref if self._launched.side_ref else ""
@@ -169,13 +177,14 @@ class QueueRun:
     def _create(self, launch: Launch, owner: Lease, project: str) -> None:
         api, launched = self._api, self._launched
         document = tasks.body(launch, project, [lease.to_property(owner, lease.RUN)])
-        try:
-            launched.task = tasks.create(api, document)
-        except CannotDecide:  # perhaps only the answer was lost
-            api.renew()
-            launched.task = leased_tasks.named(api, lease.RUN, launched.commit, owner)
-            if not launched.task:
-                raise
+        with signals.held():
+            try:
+                launched.task = tasks.create(api, document)
+            except CannotDecide:  # perhaps only the answer was lost
+                api.renew()
+                launched.task = leased_tasks.named(api, lease.RUN, launched.commit, owner)
+                if not launched.task:
+                    raise
         item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
         tasks.set_property(api, launched.task, document, item)
 
@@ -183,7 +192,10 @@ class QueueRun:
         """A copy of the template at our commit, without its diff, its tags, and the records of its runs."""
         api, launched = self._api, self._launched
         tag = _DRAFT + self._order.digest
-        launched.task = tasks.draft_with(api, tag) or tasks.clone(api, self._order.template, tag, launch.name, project)
+        with signals.held():
+            launched.task = tasks.draft_with(api, tag) or tasks.clone(
+                api, self._order.template, tag, launch.name, project
+            )
         document = tasks.document_of(api, launched.task, _TEMPLATE)
         if document is None:
             raise BadAnswer("the server lost the clone that it has just made", "try again")

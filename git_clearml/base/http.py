@@ -7,6 +7,7 @@ Redirects are not followed, because credentials would go along.
 from __future__ import annotations
 
 import http.client
+import math
 import re
 import socket
 import ssl
@@ -53,12 +54,13 @@ class HttpClient:
         self._environment = environment
         self._log, self._sleep, self._clock = log, sleep, clock
         self._connection: Connection | None = None
-        self._budget = budget
+        self._budget = self._granted = budget
         self._deadline = clock() + budget
 
-    def renew(self) -> None:
-        """Gives the next questions a fresh budget."""
-        self._deadline = self._clock() + self._budget
+    def renew(self, at_most: float = math.inf) -> None:
+        """Gives the next questions a fresh budget, of so many seconds at most."""
+        self._granted = min(self._budget, at_most)
+        self._deadline = self._clock() + self._granted
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
@@ -121,7 +123,7 @@ class HttpClient:
 
     def _too_slow(self) -> TimedOut:
         return TimedOut(
-            f"{self.site.url} did not answer within {self._budget:g} s", "try again, or raise --timeout SECONDS"
+            f"{self.site.url} did not answer within {self._granted:g} s", "try again, or raise --timeout SECONDS"
         )
 
     def _explained(self, error: Exception) -> Exception:

@@ -6,6 +6,7 @@ HTTP Basic is accepted by every call of a ClearML server, so there is no log-in;
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -47,9 +48,9 @@ class ClearML:
         self._authorization = basic(f"{server.access_key}:{server.secret_key}")
         self._bearer = False
 
-    def renew(self) -> None:
-        """Gives the next questions a fresh budget."""
-        self._http.renew()
+    def renew(self, at_most: float = math.inf) -> None:
+        """Gives the next questions a fresh budget, of so many seconds at most."""
+        self._http.renew(at_most)
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""

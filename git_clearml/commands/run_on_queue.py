@@ -105,14 +105,21 @@ def _flags(arguments: argparse.Namespace) -> queue_request.Flags:
 def _start(call: Call, order: QueueOrder, entry: Entry | None, notes: Sequence[str]) -> int:
     where = records.find_target(call.repository, order.commit.hash, call.recording)
     launch = QueueRun(call.repository, call.api, order, call.progress)
-    started = launch.start()
-    for note in () if started.attached else (*notes, *started.notes):
-        call.console.say(f"git clearml: {note}")
-    how = "attached to" if started.attached else "launched"
-    call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {order.queue!r}")
-    call.console.product(sanitize_lines(f"{started.task}\n{started.url}\n"))
-    if call.arguments.wait or call.arguments.follow:
-        return run_waiting.wait(call, Awaited(started.task, order.commit, where, launch.settled, entry))
+
+    def awaited() -> Awaited | None:
+        return Awaited(launch.task, order.commit, where, launch.settled, entry) if launch.task else None
+
+    with run_waiting.interruptible(call, awaited):
+        started = launch.start()
+        for note in () if started.attached else (*notes, *started.notes):
+            call.console.say(f"git clearml: {note}")
+        how = "attached to" if started.attached else "launched"
+        call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {order.queue!r}")
+        call.console.product(sanitize_lines(f"{started.task}\n{started.url}\n"))
+        task = awaited() if call.arguments.wait or call.arguments.follow else None
+        waited = run_waiting.wait(call, task) if task else None
+    if task and waited:
+        return run_waiting.finish(call, task, waited)
     launch.settled()
     queue_job.tell_launch(started.task, started.url, order.commit.hash, os.environ)
     return 0

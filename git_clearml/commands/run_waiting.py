@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from git_clearml.agent import queue_end, queue_launch, queue_wait, sweep
+from git_clearml.agent.interrupt import status_of
 from git_clearml.agent.poll import Tail
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.queue_wait import Waited
 from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.base import signals
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 from git_clearml.clearml import tasks
@@ -86,36 +89,50 @@ def attach(call: Call) -> int:
         call.console.product(sanitize(f"would wait for the task {task}{record}: {tasks.page_of(call.api, task)}"))
         return 0
     where = records.find_target(repository, commit.hash, call.recording)
-    call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
-    return wait(call, Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner)))
+    awaited = Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner))
+    with interruptible(call, lambda: awaited):
+        call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
+        waited = wait(call, awaited)
+    return finish(call, awaited, waited)
 
 
-def wait(call: Call, awaited: Awaited) -> int:
-    """Waits for the end, tells it, records it. Returns the exit status."""
+@contextlib.contextmanager
+def interruptible(call: Call, awaited: Callable[[], Awaited | None]) -> Iterator[None]:
+    """Inside, a signal ends the waiting: the task goes on, or is aborted. `awaited` is None while there is none."""
+    with signals.held() as hold:
+        try:
+            with hold.released():
+                yield
+        except (KeyboardInterrupt, Interrupted) as interruption:
+            if (task := awaited()) is not None:
+                _interrupted(call, task, status_of(interruption))
+            raise
+
+
+def wait(call: Call, awaited: Awaited) -> Waited:
+    """Waits for the end, or until the time is up."""
     task, timeout = awaited.task, call.judging.rulings[0].personal.wait_timeout
     tail = Tail(call.api, task) if call.arguments.follow else None
-    try:
-        waited = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))
-    except (KeyboardInterrupt, Interrupted):
-        _interrupted(call, awaited)
-        raise
+    waited = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))
     if tail:
         _print_log(call, tail)
     if waited.end.status == 4 and call.arguments.abort_on_interrupt:
         _abort(call, task)
         waited = Waited(RunEnd(1, f"{waited.end.sentence}; aborted"), True)
-    ended = queue_end.read(call.api, task, waited.end, over=waited.over, entry=awaited.entry, environment=os.environ)
-    return _finish(call, awaited, ended)
+    return waited
 
 
-def _finish(call: Call, awaited: Awaited, ended: QueueEnd) -> int:
-    """Deletes the side ref, records, and then prints the end: whoever reads that may have left.
+def finish(call: Call, awaited: Awaited, waited: Waited) -> int:
+    """Tells the end, and records it. Returns the exit status: the run's, 3 where a good one is not recorded.
 
-    The exit status: the run's, 3 where a good one is not recorded.
+    It deletes the side ref and records before it prints the end: whoever reads that may have left.
     """
-    status = ended.end.status
-    if status != 4:
-        sweep.settle(call.repository, call.api, say=call.say)
+    end, task = waited.end, awaited.task
+    if end.status != 4:
+        with signals.held():
+            sweep.settle(call.repository, call.api, say=call.say)
+    ended = queue_end.read(call.api, task, end, over=waited.over, entry=awaited.entry, environment=os.environ)
+    status = end.status
     problem = _record(call, awaited, ended) if status in (0, 1) else None
     is_owed = call.recording.kind != "none" and (problem is not None or not ended.over)
     if not is_owed:
@@ -176,10 +193,10 @@ def _print_log(call: Call, tail: Tail) -> None:
         call.console.product(Safe(queue_end.secrets_of(call.api, os.environ).redact(view.log_lines(lines))))
 
 
-def _interrupted(call: Call, awaited: Awaited) -> None:
+def _interrupted(call: Call, awaited: Awaited, status: int) -> None:
     """The task goes on, or is aborted. Where it goes on and its record is wished, the next call makes that."""
     if call.arguments.abort_on_interrupt:
-        _abort(call, awaited.task)
+        _abort(call, awaited.task, status)
         awaited.settled()
         return
     if call.recording.kind == "none":
@@ -188,7 +205,7 @@ def _interrupted(call: Call, awaited: Awaited) -> None:
     call.console.announce(f"to wait again: {_again(call, awaited.task)}")
 
 
-def _abort(call: Call, task: str) -> None:
+def _abort(call: Call, task: str, status: int = 0) -> None:
     """Aborts the task and deletes its side ref; says what could not be done."""
-    for line in queue_wait.abort(call.repository, call.api, task):
+    for line in queue_wait.abort(call.repository, call.api, task, status):
         call.console.warn(f"left behind: {line}")

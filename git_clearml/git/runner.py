@@ -15,11 +15,11 @@ import selectors
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from git_clearml.base import signals
 from git_clearml.base.secrets import without_users
 from git_clearml.errors import CannotDecide, NotARepository, TimedOut
 from git_clearml.git.output import PROMISED, GitResult, decode
@@ -97,7 +97,8 @@ class Runner:
         if remote and alone:
             ours["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
         with contextlib.ExitStack() as stack:
-            with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as file, _signals_deferred():
+            # Between its start and its stream nobody would end it: what would interrupt us waits.
+            with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as file, signals.held():
                 if stdin:
                     file.write(stdin)
                     file.seek(0)
@@ -206,29 +207,6 @@ def failure(command: str, result: GitResult) -> CannotDecide:
         message = f"this partial clone has not fetched the object {lacking[1][:12]} yet"
         return CannotDecide(message, f"git cat-file -e {lacking[1]}")
     return CannotDecide(f"git {command} failed: {result.reason}", DAMAGED)
-
-
-@contextlib.contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """What would interrupt us waits until the end: between the start of git and its stream, nobody would end git.
-
-    A signal that is ignored, or ends us without further ado, stays as it is.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in ours:
-        signal.signal(number, lambda number, _: arrived.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
-    for late in arrived:
-        ours[signal.Signals(late)](late, None)
 
 
 def _subcommand(arguments: Iterable[str]) -> str:

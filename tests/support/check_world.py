@@ -17,12 +17,12 @@ from typing import Any
 
 from git_clearml.agent.check import CheckOrder, RunnableCheck
 from git_clearml.agent.model import Check
+from git_clearml.base import signals
 from git_clearml.base.console import Console, Progress
 from git_clearml.clearml import lease
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import Lease
-from git_clearml.errors import Interrupted
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Runnable
 from tests.support.clearml_common import Json, stamp
@@ -61,15 +61,12 @@ class Away:
 
 @dataclass(frozen=True)
 class Blow:
-    """A signal at the n-th sleep, or during the n-th request, of a check."""
+    """A signal at the n-th sleep, or during the n-th request, of a check; so many times at once."""
 
     where: str  # "sleep" | "request"
     number: int
     status: int = 130
-
-    @property
-    def exception(self) -> BaseException:
-        return KeyboardInterrupt() if self.status == 130 else Interrupted(self.status)
+    times: int = 1
 
 
 @dataclass
@@ -90,7 +87,8 @@ class World:
         self.now = 0.0
         self.ended = 0.0  # when the check was over
         self.naps = self.asked = 0
-        self.landed: list[int] = []  # the statuses of the blows that were dealt
+        self.landed: list[tuple[float, int]] = []  # when a blow was dealt, and its status
+        self._striking = threading.Lock()
         self.server = LossyServer(self)
         self._planted: dict[str, Json] = {}
         self._unlost, self._uninstead = dict(self.lost), dict(self.instead)
@@ -130,12 +128,11 @@ class World:
     def _strike(self, where: str, number: int) -> None:
         for blow in self.blows:
             if (blow.where, blow.number) == (where, number):
-                self.landed.append(blow.status)
-                if where == "sleep":
-                    raise blow.exception
-                number = signal.SIGINT if blow.status == 130 else signal.SIGTERM
-                signal.pthread_kill(threading.main_thread().ident or 0, number)
-                time.sleep(0.02)  # real: until the program, which waits for this answer, has been struck
+                self.landed.append((self.now, blow.status))
+                with self._striking:
+                    for _ in range(blow.times):
+                        signal.pthread_kill(threading.main_thread().ident or 0, blow.status - 128)
+                        time.sleep(0.02)  # real: until the program, which waits for this answer, has been struck
 
     # --- the check --------------------------------------------------------------------------------------------------
 
@@ -146,10 +143,25 @@ class World:
         api = ClearML(server, 30.0, environment=environment, sleep=self.sleep, clock=self.clock)
         talk = progress or Progress(Console(environment, quiet=True), clock=self.clock)
         checking = RunnableCheck(repository, api, order, talk, sleep=self.sleep, clock=self.clock, now=self.wall)
-        try:
-            return checking.run()
-        finally:
-            self.ended = self.now
+        with signals.heeded(self.clock) as hold:  # as the command line has it
+            try:
+                with hold.released():
+                    return checking.run()
+            finally:
+                self.ended = self.now
+                with self._striking:  # whoever strikes finds somebody who heeds it
+                    pass
+
+    @property
+    def counted(self) -> list[int]:
+        """The statuses of the blows that count: one of the same kind within two seconds is the first one again."""
+        before: dict[int, float] = {}
+        statuses = []
+        for moment, status in self.landed:
+            if moment - before.get(status, -signals.AGAIN) >= signals.AGAIN:
+                before[status] = moment
+                statuses.append(status)
+        return statuses
 
     @property
     def mine(self) -> list[Json]:

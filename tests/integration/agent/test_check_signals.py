@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from git_clearml.base.signals import AGAIN
 from git_clearml.clearml import lease
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
@@ -25,17 +26,38 @@ from tests.support.clearml_http import CALLS
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import assert_no_secrets, command, process_environment
 from tests.support.pushing import Yard, make_yard, on_path, refs_of, write_hook
+from tests.support.tools import needs
 
 LIMIT = 120.0  # seconds after which a test has failed; none waits for that
 
 
+# Runs a command in its own process group, and ends all of it after some seconds, as the runner of a CI job does.
+AS_A_RUNNER = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: None)
+running = subprocess.Popen(sys.argv[2:])
+try:
+    running.wait(float(sys.argv[1]))
+except subprocess.TimeoutExpired:
+    os.killpg(0, signal.SIGTERM)
+sys.exit(running.wait())
+"""
+
+
+def stranger(running: subprocess.Popen[bytes], number: int) -> None:
+    """A signal from somebody who is not the parent."""
+    subprocess.run(["/bin/sh", "-c", f"kill -{int(number)} {running.pid}"], check=True)
+
+
 @dataclass
 class Agent:
-    """Takes each task at once, if it `takes`; aborts what it is told to, if it `obeys`."""
+    """Takes each task at once, if it `takes`; aborts what it is told to, if it `obeys`, after `delay` seconds."""
 
     server: ClearMLServer
     takes: bool = True
     obeys: bool = True
+    delay: float = 0.0
+    since: float = 0.0
 
     def __call__(self, call: str, body: Json) -> None:
         store = self.server.store
@@ -45,6 +67,9 @@ class Agent:
                 CALLS["tasks.started"](store, {"task": task["id"]})
                 self.server.add_worker("w1", task=task["id"])
             elif self.obeys and task["status"] == "in_progress" and task["status_message"] == "stopping":
+                self.since = self.since or time.monotonic()
+                if time.monotonic() < self.since + self.delay:
+                    continue
                 CALLS["tasks.stopped"](store, {"task": task["id"], "status_message": "Changed by clearml-agent w1"})
 
 
@@ -77,6 +102,18 @@ class Stage:
     def looked(self) -> Callable[[], bool]:
         """Has the check seen its task on the queue, or later?"""
         return lambda: len([call for call in self.server.calls() if call == "tasks.get_all_ex"]) >= 4
+
+    def waits(self) -> Callable[[], bool]:
+        """Does it wait for the agent now: has it aborted the task, deleted the side ref, and looked twice since?"""
+        looks = [0]
+
+        def waiting() -> bool:
+            calls = self.server.calls()
+            if "tasks.stop" not in calls or refs_of(self.yard.remote):
+                looks[0] = calls.count("tasks.get_all_ex")
+            return calls.count("tasks.get_all_ex") >= looks[0] + 2
+
+        return waiting
 
     def end(self, running: subprocess.Popen[bytes]) -> tuple[int, Json, str]:
         try:
@@ -111,16 +148,16 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(yard, server, agent)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("where", ["queued", "in_progress"])
-def test_once(number: int, status: int, where: str, stage: Stage) -> None:
+def test_once(number: int, where: str, stage: Stage) -> None:
     stage.agent.takes = where == "in_progress"
     running = stage.start()
     stage.until(stage.has(where), running)
     stage.until(stage.looked(), running)
     running.send_signal(number)
     ended, document, err = stage.end(running)
-    assert (ended, document["outcome"], document["left"]) == (status, "interrupted", [])
+    assert (ended, document["outcome"], document["left"]) == (128 + number, "interrupted", [])
     assert document["task"] == stage.task["id"]
     assert stage.task["status"] == "stopped"
     assert "left behind" not in err
@@ -187,23 +224,80 @@ def test_the_abort_comes_first(stage: Stage) -> None:
     stage.nothing_is_left()
 
 
-def test_twice_stops_the_waiting_and_says_what_is_left(stage: Stage) -> None:
+def test_once_more_stops_the_waiting_and_nothing_else(stage: Stage) -> None:
     stage.agent.obeys = False
     running = stage.start("--archive", "always")
     stage.until(stage.looked(), running)
-    running.send_signal(signal.SIGINT)
-    stage.until(lambda: stage.server.calls().count("tasks.stop"), running)
-    stage.until(lambda: refs_of(stage.yard.remote) == {}, running)
-    looks = lambda: stage.server.calls().count("tasks.get_all_ex")  # noqa: E731
-    before = looks()
-    stage.until(lambda: looks() >= before + 2, running)  # it has looked once, waits for the agent, and looks again
-    running.send_signal(signal.SIGINT)
+    stranger(running, signal.SIGINT)
+    before = time.monotonic()
+    stage.until(stage.waits(), running)
+    time.sleep(max(0.0, before + AGAIN + 0.2 - time.monotonic()))
+    stranger(running, signal.SIGINT)
     ended, document, err = stage.end(running)
+    assert time.monotonic() < before + 30  # not the minute that an agent may take
     assert (ended, document["outcome"]) == (130, "interrupted")
     page = f"{stage.server.url}/projects/*/experiments/{stage.task['id']}/output/log"
-    assert document["left"] == [f"see that the agent aborts the task: {page}", f"archive the task: {page}"]
-    assert err.count("git clearml: warning: left behind: ") == 2
+    assert document["left"] == [f"see that the agent aborts the task: {page} (it is still in_progress)"]
+    assert err.count("git clearml: warning: left behind: ") == 1
     assert "waiting for the agent to abort the task (Ctrl-C stops waiting)" in err
+    assert stage.task["system_tags"] == ["archived"]
+    stage.nothing_is_left()
+
+
+@pytest.mark.parametrize("sender", [pytest.param(True, id="parent"), pytest.param(False, id="at once")])
+def test_the_first_one_again_changes_nothing(sender: bool, stage: Stage) -> None:
+    """What our parent sends is what it has got, whenever that comes; from others it is within two seconds."""
+    stage.agent.obeys = False
+    running = stage.start()
+    stage.until(stage.looked(), running)
+    stranger(running, signal.SIGINT)
+    if not sender:
+        stranger(running, signal.SIGINT)
+    stage.until(stage.waits(), running)
+    if sender and hasattr(signal, "sigtimedwait"):
+        time.sleep(AGAIN + 0.2)
+        running.send_signal(signal.SIGINT)
+        time.sleep(1.5)
+    stage.agent.obeys = True
+    ended, document, _ = stage.end(running)
+    assert (ended, document["outcome"], document["left"]) == (130, "interrupted", [])
+    assert stage.task["status"] == "stopped"
+    stage.nothing_is_left()
+
+
+# Who ends us, and how: everybody of the group gets it, and git passes on what it gets.
+WAYS = {
+    "timeout": ["timeout", "{seconds}"],
+    "timeout -s INT": ["timeout", "-s", "INT", "{seconds}"],
+    "timeout --foreground": ["timeout", "--foreground", "{seconds}"],
+    "a group": ["{python}", "-c", AS_A_RUNNER, "{seconds}"],
+}
+
+
+@pytest.mark.parametrize("through", ["git", "git-clearml"])
+@pytest.mark.parametrize("way", WAYS)
+@needs("timeout")
+def test_whoever_ends_all_of_us(way: str, through: str, stage: Stage, tmp_path: Path) -> None:
+    """`timeout 14 git clearml check-runnable`: nothing stays, though the signal comes two or three times."""
+    stage.agent.delay = 1.0
+    name = ["git", "clearml"] if through == "git" else ["git-clearml"]
+    words = [word.format(seconds=3, python=sys.executable) for word in WAYS[way]]
+    running = subprocess.Popen(
+        [*words, *name, "check-runnable", "--format", "json", "--archive", "always"],
+        cwd=stage.yard.repo.path,
+        env=process_environment({**stage.server.env, "PATH": on_path()}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    stage.until(stage.has("in_progress"), running)
+    out, err = running.communicate(timeout=LIMIT)
+    document = json.loads(out)
+    assert (document["outcome"], document["left"]) == ("interrupted", []), err
+    assert document["exit_code"] == (130 if way == "timeout -s INT" else 143)
+    assert (stage.task["status"], stage.task["system_tags"]) == ("stopped", ["archived"])
+    stage.nothing_is_left()
 
 
 def test_while_the_side_ref_is_pushed(stage: Stage, tmp_path: Path) -> None:

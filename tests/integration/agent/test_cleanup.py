@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,16 @@ from typing import Any
 import pytest
 
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
+from git_clearml.base import signals
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import CHECK, RUN, Lease, to_property
-from git_clearml.errors import Interrupted
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
-from tests.support.pushing import Yard, make_yard, refs_of
+from tests.support.pushing import Yard, make_yard, refs_of, write_hook
 
 REFUSAL = b'{"meta": {"result_code": 400, "result_subcode": 1, "result_msg": "no"}, "data": {}}'
 OWNER = Lease("host", 1, "boot/1", "0123456789abcdef", 0.0)
@@ -34,24 +36,31 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 
 
 class Struck(ClearML):
-    """A signal arrives as soon as the cleaning begins: when this is used for the first time."""
+    """Signals arrive in the midst of the cleaning: when this is used for the n-th time."""
 
-    where = ""
+    when = -1
+    numbers: tuple[signal.Signals, ...] = ()
 
     def __getattribute__(self, name: str) -> Any:
-        if name == object.__getattribute__(self, "where"):
-            self.where = ""
-            raise Interrupted(143)
-        return super().__getattribute__(name)
+        get = super().__getattribute__
+        if name in ("server", "close", "renew", "call") and get("when") >= 0:
+            self.when = get("when") - 1
+            for number in get("numbers") if self.when < 0 else ():
+                signal.raise_signal(number)
+        return get(name)
 
 
-def cleaning(yard: Yard, launched: Launched, patience: int, where: str = "") -> tuple[list[str], int]:
+def cleaning(
+    yard: Yard, launched: Launched, when: int = -1, *numbers: signal.Signals, interrupted: int = 0
+) -> tuple[list[str], int]:
     server = Server(yard.server.url, yard.server.url, yard.server.access_key, yard.server.secret_key)
     api = Struck(server, 30.0, environment={})
     repository, seconds = Repository(str(yard.repo.path)), map(float, itertools.count(0, 5))
-    options = CleanupOptions(archive=True, patience=patience)
-    api.where = where
-    done = cleanup(repository, api, launched, options, sleep=lambda _: None, clock=lambda: next(seconds))
+    options = CleanupOptions(archive=True, interrupted=interrupted)
+    api.when, api.numbers = when, numbers
+    with signals.heeded() as hold, hold.released():
+        done = cleanup(repository, api, launched, options, sleep=lambda _: None, clock=lambda: next(seconds))
+    api.when = -1
     api.close()
     return done.left, done.interrupted
 
@@ -63,26 +72,37 @@ def everything(yard: Yard) -> Launched:
     return Launched(CHECK, OWNER, yard.repo.head, requested=True, task=task, status="in_progress", side_ref=ref)
 
 
-@pytest.mark.parametrize("where", ["server", "close"])
-def test_a_signal_that_comes_first_is_borne(where: str, yard: Yard) -> None:
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+@pytest.mark.parametrize("when", [*range(14), 20])
+@pytest.mark.parametrize("numbers", [(TERM,), (INT, INT), (INT, TERM, HUP)])
+@pytest.mark.parametrize("interrupted", [0, 143])
+def test_signals_in_the_midst_of_it(
+    numbers: tuple[signal.Signals, ...], when: int, interrupted: int, yard: Yard
+) -> None:
+    """At every point, first ones and later ones, alone and all at once: no step is left out but the waiting."""
     launched = everything(yard)
-    assert cleaning(yard, launched, 1, where) == ([], 143)
+    left, status = cleaning(yard, launched, when, *numbers, interrupted=interrupted)
+    page = f"{yard.server.url}/projects/*/experiments/{launched.task}/output/log"
+    hurried = bool(interrupted) or len(set(numbers)) > 1
+    waits = [f"see that the agent aborts the task: {page} (it is still in_progress)"]
+    assert left in ([], waits) if hurried else left == []
+    assert status in (0, 128 + numbers[-1])
     task = yard.server.tasks[launched.task]
-    assert (task["status"], task["system_tags"]) == ("stopped", ["archived"])
+    assert task["system_tags"] == ["archived"]
+    assert (task["status"], task["status_message"])[bool(left)] == ("stopping" if left else "stopped")
     assert refs_of(yard.remote) == {}
 
 
-@pytest.mark.parametrize("where", ["server", "close"])
-def test_one_signal_too_many_says_all_that_is_left(where: str, yard: Yard) -> None:
+def test_a_git_that_ctrl_c_ends_is_started_again(yard: Yard, tmp_path: Path) -> None:
+    """A terminal signals all of its foreground group: also the git that deletes the side ref."""
     launched = everything(yard)
-    left, status = cleaning(yard, launched, 0, where)
-    assert [line.partition(":")[0] for line in left] == [
-        "abort the task",
-        "delete the side ref",
-        "see that the agent aborts the task",
-        "archive the task",
-    ]
-    assert status == 143
+    ends = f"[ -e '{tmp_path}/once' ] || {{ touch '{tmp_path}/once'; kill -INT {os.getpid()}; sleep 0.3; exit 1; }}"
+    write_hook(yard.repo.path / ".git/hooks/pre-push", f"#!/bin/sh\n{ends}\n")
+    assert cleaning(yard, launched) == ([], 130)
+    assert (tmp_path / "once").exists()
+    assert refs_of(yard.remote) == {}
 
 
 # --- a draft whose id never reached us --------------------------------------------------------------------------------
@@ -96,7 +116,7 @@ def test_a_lost_draft_is_found_by_its_owner(kind: str, known: bool, yard: Yard) 
     yard.server.tasks[draft]["hyperparams"] = {"properties": {kind: to_property(OWNER, kind)}}
     if not known:
         yard.server.fail_next(400, REFUSAL, {}, call="tasks.get_all_ex", count=2)
-    left, _ = cleaning(yard, Launched(kind, OWNER, commit, requested=True), 1)
+    left, _ = cleaning(yard, Launched(kind, OWNER, commit, requested=True))
     which = "with the tag git-clearml-check" if kind == CHECK else f"of {commit[:12]}"
     assert [line.partition(" (")[0] for line in left] == ([] if known else [f"a draft {which} may exist: archive it"])
     assert yard.server.tasks[draft]["system_tags"] == (["archived"] if known else [])

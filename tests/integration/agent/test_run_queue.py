@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from git_clearml.agent import poll, queue_wait
 from git_clearml.agent.launch import NO_PACKAGES
+from git_clearml.base import signals
 from git_clearml.clearml import tasks
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, process_environment
@@ -565,6 +567,63 @@ def test_interrupted(number: int, status: int, abort: bool, yard: Yard) -> None:
     assert yard.server.tasks[task]["status"] == ("stopped" if abort else "in_progress")
     assert bool(side_refs(yard)) is not abort
     assert (f"git clearml run --attach {task}" in err) is not abort
+
+
+@pytest.fixture
+def unharmed() -> Iterator[None]:
+    """A signal that comes when the program is over ends nobody."""
+    before = {number: signal.signal(number, lambda *_: None) for number in signals.HEEDED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Strikes:
+    """Signals the program, which runs in this process, during the n-th request; then all goes on as before."""
+
+    def __init__(self, robot: Robot, when: int, *numbers: int) -> None:
+        self.robot, self.left, self.numbers = robot, when, numbers
+        robot.server.hook = self
+
+    def __call__(self, call: str, body: dict[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            for number in self.numbers:
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+                time.sleep(0.02)
+        self.robot(call, body)
+
+
+TWICE, THREE = (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("abort", "template", "numbers"), [(True, False, THREE), (True, True, TWICE), (False, False, TWICE)]
+)
+@pytest.mark.usefixtures("unharmed")
+# An interrupted exchange leaves its socket to the garbage collector, in a process that is about to end.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_signals_at_every_request(abort: bool, template: bool, numbers: tuple[int, ...], yard: Yard) -> None:
+    """Nothing is on its way, or all of it is and the last line says how to wait for it."""
+    flags = ("--abort-on-interrupt",) if abort else ()
+    origin = yard.server.add_task(status="completed", project="p") if template else ""
+    words = ("--queue", "gpu", "--wait", *flags, *(("--from", origin) if template else ()), "--", "python", "train.py")
+    status, when = 128 + numbers[0], 0
+    while status == 128 + numbers[0]:
+        when += 1
+        Strikes(Robot(yard.server, "take", "wait", "wait", "complete"), when, *numbers)
+        done = run(yard, *words)
+        status, err = done.status, done.err
+        going = [task for task in yard.server.tasks.values() if task["status"] in ("queued", "in_progress")]
+        drafts = [task for task in yard.server.tasks.values() if task["status"] == "created"]
+        assert [task for task in drafts if "archived" not in task["system_tags"]] == [], (when, err)
+        assert "left behind" not in err
+        for task in going:
+            assert not abort, (when, err)
+            assert f"to wait again: git clearml run --attach {task['id']}" in err
+            task["status"] = "stopped"
+        assert not side_refs(yard) or (not abort and "to wait again: git clearml run --attach " in err), (when, err)
+    assert (status, when > 12) == (0, True)
 
 
 def in_flight(yard: Yard, *steps: str) -> str:
