@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,11 @@ sdk.development.task_key: short
 class Inner:
     name: str
     pairs: tuple[tuple[str, str], ...] = ()
+
+
+class Named(NamedTuple):
+    name: str
+    inner: tuple[Inner, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,14 @@ def test_hashes_refs_and_task_ids_are_never_taken_out(public: str) -> None:
     secrets = Secrets.of_environment({"CACHE_KEY": public, "GITHUB_TOKEN": public, "CI_SECRET": public})
     assert secrets.redact(f"at {public}") == f"at {public}"
     assert Secrets.of_configuration(f"key: {public}").redact(public) == public
+
+
+def test_named_tuples_keep_their_kind() -> None:
+    task = Named("hub tok-123_456", (Inner("a", (("b", "tok-123_456"),)),))
+    assert Secrets.of_environment({"MY_TOKEN": "tok-123_456"}).redact(task) == Named(
+        "hub [secret]", (Inner("a", (("b", "[secret]"),)),)
+    )
+    assert isinstance(Secrets.of_environment({}).redact(task), Named)
 
 
 def test_what_a_configuration_holds() -> None:
