@@ -84,7 +84,7 @@ class Memory:
 
     def recalls(self, tree: str, what: str) -> bool:
         """Was such a pass seen within the lifetime?"""
-        return bool(self.identity) and self.remembered.recall(self.key(tree, what))
+        return bool(self.identity) and self.remembered.recall(self.key(tree, what)) is not None
 
     def keep(self, tree: str, what: str) -> None:
         """Remembers a pass that was just seen."""

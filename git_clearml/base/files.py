@@ -53,6 +53,18 @@ def write_whole(
         raise
 
 
+def clear_old(directory: str | os.PathLike[str], *, most: int, seconds: float, now: float) -> None:
+    """Removes the files older than `seconds`, once there are `most` in the directory. Raises OSError."""
+    with os.scandir(directory) as entries:
+        files = list(entries)
+    if len(files) < most:
+        return
+    for file in files:
+        with contextlib.suppress(OSError):
+            if now - file.stat(follow_symlinks=False).st_mtime > seconds:
+                os.unlink(file.path)
+
+
 def private_directory(path: str | os.PathLike[str], levels: int = 2) -> None:
     """Makes the directory for our user alone, and those above it that are missing: `levels` of them at most.
 

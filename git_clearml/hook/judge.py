@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
+from git_clearml.hook import memory as hook_memory
 from git_clearml.hook.gated import GatedUpdate, gated_updates
 from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
@@ -64,6 +66,7 @@ class PushJudge:
     ) -> None:
         self._repository, self._environment, self._timeout = repository, environment, timeout
         self._log, self._warn = log, warn
+        self._since: dict[_Question, float] = {}  # when what may be remembered was verified
 
     def judge(self, push: Push) -> JudgedPush:
         """The verdicts on all protected ref updates; verified and empty when there is nothing to judge.
@@ -81,6 +84,7 @@ class PushJudge:
             self._warn(warning)
         try:
             report = compose.of_verdicts(self._repository, self._verdicts(push, gated), gated[0].ruling)
+            self._remember(gated)
         except CannotDecide as error:
             report = _undecided(gated, error)
         if _lacks_only_checks(report):  # which may be wanted by a policy that is not the commit's own
@@ -90,9 +94,7 @@ class PushJudge:
     def _verdicts(self, push: Push, gated: Sequence[GatedUpdate]) -> list[Verdict]:
         """A verdict per commit and policy, with the refs it is pushed to; what is remembered is not asked again."""
         refs = refs_by(((update.commit, update.ruling.policy), update.update) for update in gated)
-        personal = gated[0].ruling.personal
-        budget = personal.timeout or BUDGET
-        lifetime = 0.0 if sources.in_ci(self._environment) else personal.remember
+        budget, lifetime = gated[0].ruling.personal.timeout or BUDGET, self._lifetime(gated)
         verdicts: dict[_Question, Verdict] = {}
         evidence: dict[str, Evidence] = {}
         with contextlib.ExitStack() as after:
@@ -118,20 +120,38 @@ class PushJudge:
             (commit, policy): Circumstances(source.identity, names, policy).key(commit.hash)
             for commit, policy in questions
         }
+        recalled = {question: memory.recall(key) for question, key in keys.items() if source.identity}
+        self._since |= {question: since for question, since in recalled.items() if since is not None}
         verdicts = {
             question: Verdict(question[0].hash, Outcome.VERIFIED, notes=("cached",))
-            for question, key in keys.items()
-            if source.identity and memory.recall(key)
+            for question in keys
+            if question in self._since
         }
         open_questions = [question for question in keys if question not in verdicts]
         if not open_questions:
             return verdicts
+        asked = time.time()
         to_ask = [resolve.Question(*question) for question in open_questions]
         answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), urls=urls)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
-            memory.remember(keys[question] for question, answer in new.items() if answer.outcome is Outcome.VERIFIED)
+            verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]
+            memory.remember(keys[question] for question in verified)
+            self._since |= dict.fromkeys(verified, asked)
         return verdicts | new
+
+    def _lifetime(self, gated: Sequence[GatedUpdate]) -> float:
+        """For how many seconds a verified verdict is remembered here."""
+        return 0.0 if sources.in_ci(self._environment) else gated[0].ruling.personal.remember
+
+    def _remember(self, gated: Sequence[GatedUpdate]) -> None:
+        """Writes down for hooks/pre-push what it may answer by itself."""
+        verified = [
+            hook_memory.Verified(update.update, self._since[update.commit, update.ruling.policy])
+            for update in gated
+            if (update.commit, update.ruling.policy) in self._since
+        ]
+        hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(gated))
 
 
 def _lacks_only_checks(report: VerifyReport) -> bool:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from git_clearml import __version__
 from git_clearml.base import jsonvalue
-from git_clearml.base.files import private_directory, read_limited, write_whole
+from git_clearml.base.files import clear_old, private_directory, read_limited, write_whole
 from git_clearml.settings.policy import Policy
 
 _MOST = 4096  # bytes of one file
-_CROWDED = 2000  # files at which the expired ones are cleared away
+_CROWDED = 2000  # files at which the expired ones, and what a killed hook left half-written, are cleared away
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,20 @@ class Cache:
     def __init__(self, directory: str, lifetime: float, *, now: Callable[[], float] = time.time) -> None:
         self._directory, self._lifetime, self._now = Path(directory), lifetime, now
 
-    def recall(self, key: str) -> bool:
-        """Was this verified within the lifetime? Damage, a foreign file, or a time to come is a no."""
+    def recall(self, key: str) -> float | None:
+        """When this was verified, in seconds since the epoch, if within the lifetime.
+
+        Damage, a foreign file, or a time to come is None.
+        """
         content = read_limited(self._directory / key, _MOST)
         if isinstance(content, str):
-            return False
+            return None
         try:
             document = jsonvalue.parse_object(content)
-            age = self._now() - jsonvalue.number(document.get("verified"), "verified")
+            verified = jsonvalue.number(document.get("verified"), "verified")
         except jsonvalue.Malformed:
-            return False
-        return document.get("key") == key and 0 <= age < self._lifetime
+            return None
+        return verified if document.get("key") == key and 0 <= self._now() - verified < self._lifetime else None
 
     def remember(self, keys: Iterable[str]) -> None:
         """Writes down what was just verified. Where that cannot be, the next hook asks again."""
@@ -62,18 +65,8 @@ class Cache:
             return
         with contextlib.suppress(OSError):
             private_directory(self._directory)
-            self._clear_away()
+            clear_old(self._directory, most=_CROWDED, seconds=max(self._lifetime, 60), now=self._now())
         for key in keys:
             with contextlib.suppress(OSError):
                 content = json.dumps({"key": key, "verified": self._now()}).encode("ascii")
                 write_whole(self._directory / key, content)
-
-    def _clear_away(self) -> None:
-        """Forgets what has expired, once there are many; what a killed hook left half-written goes with it."""
-        files = list(self._directory.iterdir())
-        if len(files) < _CROWDED:
-            return
-        for path in files:
-            with contextlib.suppress(OSError):
-                if self._now() - path.stat().st_mtime > max(self._lifetime, 60):
-                    path.unlink()

@@ -210,6 +210,11 @@ class Yard:
     def forget(self) -> None:
         """Forgets every remembered verdict."""
         shutil.rmtree(self.memory, ignore_errors=True)
+        self.forget_pushes()
+
+    def forget_pushes(self) -> None:
+        """Forgets what the sh of the hook remembers: git-clearml itself gets to look."""
+        shutil.rmtree(self.memory.parent / "pushed", ignore_errors=True)
 
     @property
     def memory(self) -> Path:
@@ -266,6 +271,7 @@ def run_hook(
     path: str,
     arguments: Sequence[str | bytes] = ("origin", "https://example.com/team/project.git"),
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """The hook under a shell, as git would call it."""
     program = [shutil.which(shell.split()[0]) or shell, *shell.split()[1:]]
@@ -273,6 +279,7 @@ def run_hook(
         [*program, str(hook), *arguments],
         input=stdin,
         env={**os.environ, "PATH": path, **(env or {})},
+        cwd=cwd,
         capture_output=True,
         timeout=60,
         check=False,
