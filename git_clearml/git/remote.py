@@ -69,6 +69,22 @@ def fetched_from(repository: Repository, name: str) -> Remote | None:
     return Remote(name, urls[0]) if urls else None
 
 
+def names_of(repository: Repository, name: str, url: str) -> list[str]:
+    """The remotes that a push is about: the one of that name, else those that have this URL, however it is spelled."""
+    urls: dict[str, list[str]] = {}
+    for key, value in repository.config():
+        if match := re.fullmatch(r"remote\.(.+)\.(?:url|pushurl)", key, re.DOTALL):
+            urls.setdefault(match[1], []).append(value)
+    if name in urls:
+        return [name]
+    wanted = {repository.name_of(spelled) for spelled in (url, name) if spelled}
+    return [
+        remote
+        for remote, values in urls.items()
+        if any(repository.name_of(each) in wanted for value in values for each in repository.spellings(value))
+    ]
+
+
 def fetch_url(repository: Repository) -> str:
     """The repository's URL as a task should name it: a remote's, rewritten as git would; without one, this clone's.
 
@@ -119,6 +135,11 @@ def tips(repository: Repository, remote: Remote, *, timeout: float) -> tuple[str
 def at(repository: Repository, remote: Remote, ref: str, *, timeout: float) -> str:
     """The object that the remote's ref (full name) is at now, "" when there is no such ref. Raises as `tips` does."""
     return _listed(repository, remote, refs=(ref,), timeout=timeout).get(ref, "")
+
+
+def branches(repository: Repository, remote: Remote, *, timeout: float) -> dict[str, str]:
+    """Full name -> object of the remote's branches. Raises as `tips` does."""
+    return _listed(repository, remote, "--heads", timeout=timeout)
 
 
 def contains(repository: Repository, tips: Sequence[str], commit: str) -> bool:

@@ -58,19 +58,39 @@ class Repository(ObjectStore):
         """Is this a partial clone, which lacks objects that its remote has promised?"""
         return any(key.startswith("remote.") and key.endswith(".promisor") for key, _ in self.config())
 
-    def remote_urls(self) -> list[str]:
-        """The remotes' URLs, as configured and as `url.<base>.insteadOf` rewrites them."""
+    def spellings(self, url: str) -> list[str]:
+        """A configured URL as it is, and as `url.<base>.insteadOf` and `pushInsteadOf` rewrite it."""
         rewrites = [
             (value, key[len("url.") : -len(end)])
             for key, value in self.config()
             for end in (".insteadof", ".pushinsteadof")
             if key.startswith("url.") and key.endswith(end)
         ]
-        urls = []
-        for key, value in self.config():
-            if key.startswith("remote.") and key.endswith((".url", ".pushurl")):
-                urls += [value, *(base + value[len(old) :] for old, base in rewrites if old and value.startswith(old))]
-        return urls
+        return [url, *(base + url[len(old) :] for old, base in rewrites if old and url.startswith(old))]
+
+    def remote_urls(self) -> list[str]:
+        """The remotes' URLs, as configured and as `url.<base>.insteadOf` rewrites them."""
+        configured = [
+            value for key, value in self.config() if key.startswith("remote.") and key.endswith((".url", ".pushurl"))
+        ]
+        return [spelled for url in configured for spelled in self.spellings(url)]
+
+    def name_of(self, url: str) -> str:
+        """The one name of the repository at a URL, a path's without symbolic links; good for comparing alone."""
+        name = repository_urls.normalise(url, self.top or self.git_dir)
+        kind, _, path = name.partition(":/")
+        return f"file:{repository_urls.normalise(os.path.realpath('/' + path))}" if kind == "file" else name
+
+    def refs(self, names: Sequence[str]) -> dict[str, str]:
+        """Full name of a ref -> the object that it is at, for those that are there. One git process.
+
+        git would look for a name that it does not know below refs/tags/ and refs/heads/, too.
+        """
+        if not names:
+            return {}
+        listed = self.run("for-each-ref", "--format=%(refname) %(objectname)", *names).lines
+        objects = dict(line.rsplit(" ", 1) for line in listed)
+        return {name: objects[name] for name in names if name in objects}
 
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.

@@ -5,16 +5,21 @@ The accepted side of a ref is where the remote has it; of a ref that the remote 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import PolicyUnknown
+from git_clearml.git import remote as remotes
 from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
+from git_clearml.hook import default_branch
 from git_clearml.hook.ref_updates import Push, RefUpdate, protected
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load as policies
+
+BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,19 @@ class GatedUpdate:
 def gated_updates(
     repository: Repository, push: Push, *, flags: Mapping[str, Any], environment: Mapping[str, str]
 ) -> list[GatedUpdate]:
-    """The updates that bring a commit to a ref which their policy protects.
+    """The updates that bring a commit to a ref which their policy protects. The remote may be asked for its HEAD.
 
-    Raises PolicyUnknown when the remote's old commit is not here, BadSetting for a policy that cannot be understood.
+    Raises PolicyUnknown when the accepted commit is not here, BadSetting for a policy that cannot be understood.
     """
-    default = _default_branch(repository, push)
+    maybe_new = push.by_pre_commit or any(update.creates for update in push.updates)
+    fetched = default_branch.fetched(repository, push) if maybe_new else ""
     names = [name for update in push.updates for name in (update.local_hash, _old(update))]
-    peeled = repository.peel(names)
+    *peeled, known = repository.peel([*names, fetched or names[0]])
+
+    def ask() -> list[Resolved]:
+        return default_branch.asked(repository, push, budget_of(repository, flags, environment))
+
+    default = _Default([known] if fetched and isinstance(known, Resolved) else [], ask)
     commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
@@ -46,11 +57,13 @@ def gated_updates(
             raise PolicyUnknown(
                 f"{update.remote_ref} is at {update.remote_hash[:12]} on the remote, which is not in this clone; "
                 "the policy that applies is unknown",
-                f"git fetch {push.remote or 'origin'}",
+                f"git fetch {without_credentials(push.remote or 'origin')}",
             )
-        ancestor = old if isinstance(old, Resolved) and not update.creates else new
-        accepted = default or ancestor if _is_new(repository, push, update, ancestor) else ancestor
-        commits.append((update, new, accepted))
+        if isinstance(old, Resolved) and not _is_new(repository, push, update, old):
+            accepted = [old]
+        else:  # also where the remote has a tag of something else than a commit
+            accepted = default.sides() or [new]
+        commits += [(update, new, side) for side in {side.policy_blob: side for side in accepted}.values()]
     sides = [accepted for _, _, accepted in commits]
     rulings = policies.rulings(repository, sides, flags=flags, environment=environment)
     return [
@@ -58,6 +71,26 @@ def gated_updates(
         for (update, new, _), ruling in zip(commits, rulings, strict=True)
         if protected(update.remote_ref, ruling.policy)
     ]
+
+
+class _Default:
+    """What has accepted whatever is new on the remote; asked for once, and only where it is wanted."""
+
+    def __init__(self, known: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
+        self._known, self._ask, self._is_known = known, ask, bool(known)
+
+    def sides(self) -> list[Resolved]:
+        """The commits, whose policies all count; none where the remote has accepted nothing. Raises PolicyUnknown."""
+        if not self._is_known:
+            self._known, self._is_known = self._ask(), True
+        return self._known
+
+
+def budget_of(repository: Repository, flags: Mapping[str, Any], environment: Mapping[str, str]) -> float:
+    """The seconds for all network calls, as far as they can be known without a policy."""
+    nothing = Resolved("", Commit("", ""), "")
+    (ruling,) = policies.rulings(repository, [nothing], flags=flags, environment=environment)
+    return ruling.personal.timeout or BUDGET
 
 
 def _old(update: RefUpdate) -> str:
@@ -73,27 +106,5 @@ def _is_new(repository: Repository, push: Push, update: RefUpdate, old: Resolved
     if update.creates or not push.by_pre_commit:
         return update.creates
     branch = update.remote_ref.removeprefix("refs/heads/")
-    (fetched,) = repository.peel([f"refs/remotes/{_remote_name(repository, push)}/{branch}"])
-    return not (isinstance(fetched, Resolved) and fetched.commit == old.commit)
-
-
-def _default_branch(repository: Repository, push: Push) -> Resolved | None:
-    """The remote's default branch as last fetched."""
-    name = _remote_name(repository, push)
-    if not name:
-        return None
-    peeled = repository.peel([f"refs/remotes/{name}/{branch}" for branch in ("HEAD", "main", "master")])
-    return next((commit for commit in peeled if isinstance(commit, Resolved)), None)
-
-
-def _remote_name(repository: Repository, push: Push) -> str:
-    """The name of the remote that is pushed to, "" for a URL that belongs to none."""
-    name = push.remote
-    if name == push.url or not name:
-        names = {
-            value: key.removeprefix("remote.").rpartition(".")[0]  # a remote's name may hold dots
-            for key, value in repository.config()
-            if key.startswith("remote.") and key.endswith((".url", ".pushurl"))
-        }
-        name = names.get(push.url, "")
-    return name
+    names = remotes.names_of(repository, push.remote, push.url)
+    return old.commit.hash not in repository.refs([f"refs/remotes/{name}/{branch}" for name in names]).values()

@@ -12,7 +12,7 @@ from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
 from git_clearml.hook import memory as hook_memory
-from git_clearml.hook.gated import GatedUpdate, gated_updates
+from git_clearml.hook.gated import BUDGET, GatedUpdate, gated_updates
 from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
 from git_clearml.report import compose
@@ -24,7 +24,7 @@ from git_clearml.verdict.cache import Cache, Circumstances
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
-BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
+_LEAST = 0.1  # seconds of it for evidence, whatever git took
 
 _Question = tuple[Commit, Policy]
 
@@ -75,6 +75,7 @@ class PushJudge:
         """
         if not push.updates:
             return JudgedPush(VerifyReport(Outcome.VERIFIED, 0, "defaults"))
+        started = time.monotonic()
         flags = {"timeout": self._timeout}
         gated = gated_updates(self._repository, push, flags=flags, environment=self._environment)
         if not gated:
@@ -83,7 +84,8 @@ class PushJudge:
         for warning in dict.fromkeys(warning for update in gated for warning in update.ruling.warnings):
             self._warn(warning)
         try:
-            report = compose.of_verdicts(self._repository, self._verdicts(push, gated), gated[0].ruling)
+            verdicts = self._verdicts(push, gated, time.monotonic() - started)  # the remote may have been asked
+            report = compose.of_verdicts(self._repository, verdicts, gated[0].ruling)
             self._remember(gated)
         except CannotDecide as error:
             report = _undecided(gated, error)
@@ -91,10 +93,14 @@ class PushJudge:
             report = report._replace(hint="git clearml push")
         return JudgedPush(report, tuple(gated))
 
-    def _verdicts(self, push: Push, gated: Sequence[GatedUpdate]) -> list[Verdict]:
-        """A verdict per commit and policy, with the refs it is pushed to; what is remembered is not asked again."""
+    def _verdicts(self, push: Push, gated: Sequence[GatedUpdate], spent: float) -> list[Verdict]:
+        """A verdict per commit and policy, with the refs it is pushed to; what is remembered is not asked again.
+
+        `spent` are seconds of the budget.
+        """
         refs = refs_by(((update.commit, update.ruling.policy), update.update) for update in gated)
-        budget, lifetime = gated[0].ruling.personal.timeout or BUDGET, self._lifetime(gated)
+        budget = max(_LEAST, (gated[0].ruling.personal.timeout or BUDGET) - spent)
+        lifetime = self._lifetime(gated)
         verdicts: dict[_Question, Verdict] = {}
         evidence: dict[str, Evidence] = {}
         with contextlib.ExitStack() as after:

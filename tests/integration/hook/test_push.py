@@ -397,7 +397,7 @@ def test_a_new_ref_is_judged_by_the_remotes_default_branch(yard: Yard) -> None:
 @pytest.mark.parametrize("name", ["origin", "my.remote"])
 @pytest.mark.parametrize("by_url", [False, True])
 def test_a_new_ref_where_origin_has_no_head(by_url: bool, name: str, yard: Yard) -> None:
-    """Then it is the remote's main, as last fetched, whether the push names the remote or its URL."""
+    """Then the remote is asked for its own, whether the push names the remote or its URL."""
     yard.publish()
     yard.repo.git("remote", "rename", "origin", "elsewhere")
     yard.repo.git("remote", "rename", "elsewhere", name)

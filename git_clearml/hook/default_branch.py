@@ -1,0 +1,76 @@
+"""What was accepted where a push makes a new ref: the default branch of the remote that is pushed to.
+
+As last fetched, where this clone knows it; else the remote is asked. Nobody guesses: a branch `main` may be anybody's.
+"""
+
+from __future__ import annotations
+
+from git_clearml.base.ids import SIDE_REFS
+from git_clearml.errors import CannotDecide, PolicyUnknown
+from git_clearml.git import remote as remotes
+from git_clearml.git.remote import Remote
+from git_clearml.git.repository import Repository
+from git_clearml.hook.ref_updates import Push
+from git_clearml.model import Resolved
+
+
+def fetched(repository: Repository, push: Push) -> str:
+    """The object at refs/remotes/<remote>/HEAD, "" where there is none, or it names a branch that is not here."""
+    refs = [f"refs/remotes/{name}/HEAD" for name in remotes.names_of(repository, push.remote, push.url)]
+    objects = repository.refs(refs)
+    return next((objects[ref] for ref in refs if ref in objects), "")
+
+
+def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:
+    """The commit at the remote's HEAD, as the remote says.
+
+    Where its HEAD names a branch that it does not have, all branches that it has: what is new has to please each of
+    them. None where it has no branch either, and so has accepted nothing. `timeout` is in seconds. Raises PolicyUnknown
+    where nobody tells, or a commit is not here.
+    """
+    remote = _remote(repository, push)
+    if remote is None:
+        return []
+    try:
+        head = remotes.at(repository, remote, "HEAD", timeout=timeout)
+        refs = {"HEAD": head} if head else remotes.branches(repository, remote, timeout=timeout)
+    except CannotDecide as error:
+        raise PolicyUnknown(f"the policy that applies is unknown: {error.message}", error.hint) from None
+    refs = {ref: name for ref, name in refs.items() if not ref.startswith(SIDE_REFS)}
+    sides = []
+    for (ref, name), commit in zip(refs.items(), repository.peel(list(refs.values())), strict=True):
+        if not isinstance(commit, Resolved):
+            raise PolicyUnknown(
+                f"{ref} of {remote.shown} is at {name[:12]}, which is not in this clone; "
+                "the policy that applies is unknown",
+                _fetch_it(repository, remote, ref),
+            )
+        sides.append(commit)
+    return sides
+
+
+def _remote(repository: Repository, push: Push) -> Remote | None:
+    """The remote to ask. A hook manager may hide which it is: then the one that git would push to.
+
+    None where nothing is pushed: pre-commit, started by hand.
+    """
+    if push.url or push.remote:
+        name = next(iter(remotes.names_of(repository, push.remote, push.url)), "")
+        unnamed = Remote(name, push.url or push.remote)
+        return remotes.named(repository, name) or unnamed if name and push.url in ("", name) else unnamed
+    if push.by_pre_commit:
+        return None
+    remote = remotes.pushed_to(repository)
+    if remote is None:
+        raise PolicyUnknown(
+            "the policy that applies is unknown: nothing says which remote is pushed to",
+            'git clearml hook pre-push "$@", with the two words that git gives to a hook',
+        )
+    return remote
+
+
+def _fetch_it(repository: Repository, remote: Remote, ref: str) -> str:
+    """What brings a remote's ref here, whichever branches the remote's settings ask for."""
+    patterns = [value for key, value in repository.config() if key == f"remote.{remote.name}.fetch"]
+    everything = remote.name and any(pattern.lstrip("+").startswith("refs/heads/*:") for pattern in patterns)
+    return f"git fetch {remote.shown}" + ("" if everything else f" {ref}")
