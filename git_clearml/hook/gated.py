@@ -24,11 +24,15 @@ BUDGET = 10.0  # seconds for all network calls: git holds a connection to the re
 
 @dataclass(frozen=True)
 class GatedUpdate:
-    """A ref update that the policy gates, the commit it brings, and that policy."""
+    """A ref update that a policy gates, the commit it brings, and that policy.
+
+    `is_lasting` where this clone's refs alone say whose policy it is. Else the remote was asked, and may have moved on.
+    """
 
     update: RefUpdate
     commit: Commit
     ruling: policies.ResolvedPolicy
+    is_lasting: bool = True
 
 
 def gated_updates(
@@ -48,6 +52,7 @@ def gated_updates(
 
     default = _Default([known] if fetched and isinstance(known, Resolved) else [], ask)
     commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
+    asked: set[RefUpdate] = set()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
             continue  # a tag of a blob or a tree: nothing that could have run
@@ -63,11 +68,12 @@ def gated_updates(
             accepted = [old]
         else:  # also where the remote has a tag of something else than a commit
             accepted = default.sides() or [new]
+            asked |= set() if default.is_fetched else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in accepted}.values()]
     sides = [accepted for _, _, accepted in commits]
     rulings = policies.rulings(repository, sides, flags=flags, environment=environment)
     return [
-        GatedUpdate(update, new.commit, ruling)
+        GatedUpdate(update, new.commit, ruling, update not in asked)
         for (update, new, _), ruling in zip(commits, rulings, strict=True)
         if protected(update.remote_ref, ruling.policy)
     ]
@@ -78,6 +84,7 @@ class _Default:
 
     def __init__(self, known: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
         self._known, self._ask, self._is_known = known, ask, bool(known)
+        self.is_fetched = bool(known)
 
     def sides(self) -> list[Resolved]:
         """The commits, whose policies all count; none where the remote has accepted nothing. Raises PolicyUnknown."""

@@ -155,7 +155,7 @@ class PushJudge:
         verified = [
             hook_memory.Verified(update.update, self._since[update.commit, update.ruling.policy])
             for update in gated
-            if (update.commit, update.ruling.policy) in self._since
+            if update.is_lasting and (update.commit, update.ruling.policy) in self._since
         ]
         hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(gated))
 
