@@ -145,6 +145,10 @@ class Task(NamedTuple):
     notes: tuple[str, ...] = ()  # what a reader of the verdict should know about it
 
 
+EntryPoint = tuple[str, str, str]
+"""What a task says that it ran: commit (or a tree that stands for it), entry point, working directory."""
+
+
 class Problem(NamedTuple):
     """Something that kept us from deciding or publishing, for the `errors` list."""
 

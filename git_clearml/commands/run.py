@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _show(plan, console)
     where = _target(repository, plan, recording)
     record = runs.execute(repository, plan, os.environ, console)
-    console.say(_summary(record, plan))
+    console.say(_summary(repository, record, plan))
     return _recorded(repository, record, plan, recording, where, console)
 
 
@@ -141,7 +141,7 @@ def _show(plan: RunPlan, console: Console) -> int:
     return 0
 
 
-def _summary(record: RunRecord, plan: RunPlan) -> str:
+def _summary(repository: Repository, record: RunRecord, plan: RunPlan) -> str:
     """What was recorded, and whether it is good for anything."""
     where = "on the server" if plan.server else "offline"
     facts = [f"exit {record.exit_status}"]
@@ -150,13 +150,26 @@ def _summary(record: RunRecord, plan: RunPlan) -> str:
         facts.append(f"{len(record.tasks) - 1} more tasks")
     if not runs.tasks_are_known(record):
         facts.append("which tasks it made is not known")
-    reason = _hindrance(record, plan)
+    reason = _hindrance(record, plan) or _against_its_task(repository, record, plan)
     then = f"it will not verify: {sanitize(reason, 300)}" if reason else "next: git clearml verify"
     return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}"
 
 
 def _short(task: str) -> str:
     return task.removeprefix("offline-")[:8]
+
+
+def _against_its_task(repository: Repository, record: RunRecord, plan: RunPlan) -> str:
+    """What the rules say against the run's task, "" where nothing speaks against it, or it is not known."""
+    if not record.tasks:
+        return ""
+    from git_clearml.verdict import forecast  # late: a command that fails needs none of it
+
+    try:
+        reason = forecast.hindrance(repository, plan.commit, plan.policy, record)
+    except (Error, OSError) as error:  # the command may have removed the repository
+        return f"whether its task counts cannot be told: {error}"
+    return f"its task {reason}" if reason else ""
 
 
 def _hindrance(record: RunRecord, plan: RunPlan) -> str:

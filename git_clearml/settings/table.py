@@ -152,11 +152,7 @@ def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
     if b"git-clearml" not in content:
         return {}  # spares the parser's import on the gate's path
     try:
-        toml = importlib.import_module("tomllib")
-    except ImportError:  # Python 3.10
-        toml = importlib.import_module("tomli")
-    try:
-        document = toml.loads(content.decode("utf-8"))
+        document = toml_document(content)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number of 5000 digits
         raise BadSetting(f"{where} cannot be read: {error}", "fix the file: it contains the policy") from None
     table = document.get("tool", {})
@@ -164,6 +160,16 @@ def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
     if not isinstance(table, dict):
         raise BadSetting(f"{where}: tool.git-clearml is not a table", "write it as [tool.git-clearml]")
     return table
+
+
+def toml_document(content: bytes) -> dict[str, Any]:
+    """A TOML file's content. Raises ValueError and RecursionError for what is none."""
+    try:
+        toml = importlib.import_module("tomllib")
+    except ImportError:  # Python 3.10
+        toml = importlib.import_module("tomli")
+    document: dict[str, Any] = toml.loads(content.decode("utf-8"))
+    return document
 
 
 def _flatten(table: Mapping[str, Any]) -> list[tuple[str, Any]]:

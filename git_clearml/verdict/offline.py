@@ -60,10 +60,10 @@ class OfflineEvidence:
 
 
 def _tasks(records: Iterable[RunRecord | Damaged], policy: Policy) -> list[Task]:
-    return [task for record in records for task in _of_record(record, policy)]
+    return [task for record in records for task in of_record(record, policy)]
 
 
-def _of_record(record: RunRecord | Damaged, policy: Policy) -> list[Task]:
+def of_record(record: RunRecord | Damaged, policy: Policy) -> list[Task]:
     """The tasks of a run. One that made none, or cannot be read, still gives a task: the verdict has to say so."""
     if isinstance(record, Damaged):
         damage = f"the run record {record.where} is damaged: {record.why}"

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.entry_point import usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import rules
+from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
@@ -89,7 +90,7 @@ class Resolver:
         self._repository, self._evidence, self._policy = repository, evidence, policy
         self._commits, self._scope = commits, scope
         self._equivalents = EquivalentCommits(repository, policy, commits)
-        self._files: set[tuple[str, str]] = set()
+        self._entries = EntryPoints(repository)
         self._newest: list[Task] | None = None
 
     def verdicts(self) -> dict[Commit, Verdict]:
@@ -113,10 +114,11 @@ class Resolver:
             names = names[: max(len(asked), _ONE_REQUEST)]
         tasks = self._evidence.all(list(dict.fromkeys(names)), self._policy)
         verdicts = self._judge(commits, tasks)
-        for commit, verdict in verdicts.items():
-            if verdict.outcome is Outcome.REJECTED and not verdict.near_misses and not tasks:  # else a 4th request
-                lost = self._judge([commit], [task for task in self._recent() if self._may_have_lost(task, commit)])
-                verdicts[commit] = verdict._replace(near_misses=lost[commit].near_misses)
+        bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
+        if bare and not tasks:  # else a 4th request
+            for commit, lost in self._lost(bare).items():
+                near = self._judge([commit], lost)[commit].near_misses
+                verdicts[commit] = verdicts[commit]._replace(near_misses=near)
         return verdicts
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
@@ -125,23 +127,29 @@ class Resolver:
         recent = [task.commit for task in self._recent() if task.commit] if counts else []
         return self._equivalents.families(commits, recent)
 
-    def _may_have_lost(self, task: Task, commit: Commit) -> bool:
-        """Is this a task without a commit that could be of this one: same project, and a script that it has?"""
-        if task.commit:
-            return False
-        if self._policy.project and not (task.project + "/").startswith(self._policy.project + "/"):
-            return False
-        paths = entry_paths(task.entry_point, task.working_dir)
-        if not paths:
-            return bool(self._policy.project)
-        return bool(self._repository.existing_files((commit.hash, path) for path in paths))
+    def _lost(self, commits: Sequence[Commit]) -> dict[Commit, list[Task]]:
+        """Recent tasks without a commit that could be of these: of the same project, and of a script that they have."""
+        project = self._policy.project
+        lost = [task for task in self._recent() if not task.commit]
+        lost = [task for task in lost if not project or (task.project + "/").startswith(project + "/")]
+        paths = {task: usual_paths(task.entry_point, task.working_dir) for task in lost}
+        files = self._repository.existing_files(
+            (commit.hash, path) for commit in commits for task in lost for path in paths[task]
+        )
+        return {
+            commit: [
+                task
+                for task in lost
+                if any((commit.hash, path) in files for path in paths[task]) or (project and not paths[task])
+            ]
+            for commit in commits
+        }
 
     def _judge(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
-        places = [(task.commit, path) for task in tasks for path in entry_paths(task.entry_point, task.working_dir)]
-        self._files |= self._repository.existing_files(place for place in places if place not in self._files)
+        self._entries.learn(tasks)
         self._equivalents.learn(task.commit for task in tasks if task.commit)
-        now, siblings = datetime.now(timezone.utc), siblings_of(tasks)
-        facts = rules.Facts(self._names(tasks), frozenset(self._files), now, siblings)
+        now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
+        facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere)
         by_commit: dict[str, list[Task]] = {}
         for task in tasks:
             by_commit.setdefault(task.commit, []).append(task)

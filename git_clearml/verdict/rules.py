@@ -6,14 +6,15 @@ Each rule looks at one task and gives the reasons why it does not count. A task 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from git_clearml.base.secrets import without_credentials
-from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.entry_point import INSTALLED, entry_paths, is_outside, is_program, names_outside
 from git_clearml.git import url
 from git_clearml.model import Commit, DiffKind, Task
+from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import run_rules, statuses
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
@@ -22,12 +23,17 @@ from git_clearml.verdict.near_miss import nearest_first
 
 class Facts(NamedTuple):
     """What the rules need to know: the repository's names, which (commit, path) are files there, the time, and what the
-    tasks at hand say of each other."""
+    tasks at hand say of each other.
+
+    `elsewhere` is for entry points (commit, entry point, working directory) that are not where their directory says:
+    "" where the commit has it all the same, else why not (see layouts.find).
+    """
 
     repositories: frozenset[str]
     files: frozenset[tuple[str, str]]
     now: datetime
     siblings: run_rules.Siblings = run_rules.Siblings()
+    elsewhere: Mapping[tuple[str, str, str], str] = {}
 
 
 def judge(
@@ -64,7 +70,7 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
         *_same_code(task, commit, policy, equivalence),
         *statuses.reasons(task, policy, facts.now, notes),
         *_diff(task, notes),
-        *_entry_point(task, facts),
+        *_entry_point(task, policy, facts, notes),
         *_belongs(task, policy, facts),
         *run_rules.reasons(task, policy, facts.siblings, notes),
     ]
@@ -127,18 +133,43 @@ def _diff(task: Task, notes: list[str]) -> list[Reason]:
     return [Reason("diff-unknown", f"has {summary}, and no agent ran it: whether it was clean is unknown")]
 
 
-def _entry_point(task: Task, facts: Facts) -> list[Reason]:
-    """Rule 4: what the task says it ran must be a file of the commit that it says it ran."""
+def _entry_point(task: Task, policy: Policy, facts: Facts, notes: list[str]) -> list[Reason]:
+    """Rule 4: what the task says it ran must be a file of the commit that it says it ran.
+
+    What lies outside of the repository no commit can have: an installed program that runs a script or a notebook of it.
+    There the run record of the task says whether the tree was the commit.
+    """
     if task.damage or not task.commit or not task.id:
         return []
     paths = entry_paths(task.entry_point, task.working_dir)
-    if any((task.commit, path) in facts.files for path in paths):
+    elsewhere = facts.elsewhere.get((task.commit, task.entry_point, task.working_dir))
+    if elsewhere == "" or any((task.commit, path) in facts.files for path in paths):
         return []
-    if not task.entry_point:
-        return [Reason("entry-point-missing", "does not say which script it ran")]
-    if not paths:
+    outside = is_outside(task.entry_point, task.working_dir)
+    if outside or elsewhere == INSTALLED:
+        if _vouches(task, policy):
+            notes.append(f"ran {task.entry_point!r}, outside of the repository: its run record vouches for the code")
+            return []
+        if not task.entry_point:
+            return [Reason("entry-point-missing", "does not say which script it ran")]
+    if outside:
         return [Reason("entry-point-missing", f"ran {task.entry_point!r}, which lies outside the repository")]
-    return [Reason("entry-point-missing", f"ran {paths[0]!r}, which that commit does not have")]
+    if elsewhere:
+        return [Reason("entry-point-missing", f"ran {task.entry_point!r}, {elsewhere}")]
+    return [Reason("entry-point-missing", f"ran {(*paths, task.entry_point)[0]!r}, which that commit does not have")]
+
+
+def _vouches(task: Task, policy: Policy) -> bool:
+    """Does the task's own run record say that the tree was the commit? A clone bears the record of its origin.
+
+    Not where the command itself names a script that lies outside of the repository: that is what was run then.
+    """
+    record = task.run
+    if record is None or record.exit_status is None or not belongs(record, task):
+        return False
+    if run_rules.record_reasons(record, policy):
+        return False
+    return is_program(task.entry_point) or not names_outside(record.command, task.entry_point, task.working_dir)
 
 
 def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:

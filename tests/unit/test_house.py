@@ -39,7 +39,7 @@ EDGES = {
 # What decides and renders does nothing to the world.
 PURE = (
     "model errors settings.table settings.checks settings.policy settings.ci_flags settings.tolerance base.globs "
-    "base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
+    "settings.packages base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
     "clearml.entry_point run.record "
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "

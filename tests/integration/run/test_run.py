@@ -131,6 +131,18 @@ def test_a_script_outside_the_repository_proves_nothing(repo: Repo, tmp_path: Pa
     assert verify(repo).codes == ["entry-point-missing"]
 
 
+def test_a_run_says_that_its_task_will_not_verify_and_why(repo: Repo, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(QUICK)
+    done = inside("run", sys.executable, "../train.py", cwd=repo.path)
+    assert "it will not verify: its task ran '../train.py', which lies outside the repository" in done.err
+    repo.policy('project = "Other"')
+    done = inside("run", sys.executable, "train.py", cwd=repo.path)
+    assert "it will not verify: its task is in project 'Vision/Detector', not in 'Other'" in done.err
+    repo.policy('project = "Vision"')
+    assert "next: git clearml verify" in inside("run", sys.executable, "train.py", cwd=repo.path).err
+    assert verify(repo).status == 0
+
+
 def test_a_run_without_a_task_is_said_to_be_one(repo: Repo) -> None:
     result = run(repo, "true")
     assert result.status == 0

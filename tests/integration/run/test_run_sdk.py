@@ -60,6 +60,8 @@ OFFLINE: dict[str, Start] = {
     "fails": _run({"train.py": SDK_FAILS}, PYTHON, "train.py"),
     "dirty": _run({"train.py": SDK}, PYTHON, "train.py", edit={"train.py": SDK + "# \xe4dited\n"}),
     "sub": _run({"src/train.py": SDK, "conf/x": ""}, PYTHON, "../src/train.py", within="conf"),
+    "folder": _run({"my pkg/sub/__main__.py": SDK}, PYTHON, "my pkg/sub"),
+    "installed": _run({"odd/pkg/mod.py": SDK}, "env", "PYTHONPATH=odd", PYTHON, "-m", "pkg.mod", "--lr", "1"),
     "module": _run({"pkg/mod.py": SDK, "pkg/__init__.py": ""}, PYTHON, "-m", "pkg.mod", "--lr", "1"),
 }
 ONLINE: dict[str, Start] = {
@@ -98,7 +100,7 @@ def task(ran: Ran, server: ClearMLServer) -> dict[str, Any]:
     return server.tasks[name]
 
 
-@pytest.mark.parametrize("name", ["normal", "sub", "module"])
+@pytest.mark.parametrize("name", ["normal", "sub", "module", "folder", "installed"])
 def test_a_run_verifies_its_commit(runs: dict[str, Ran], name: str) -> None:
     ran = runs[name]
     assert ran.result.status == 0, ran.result

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.entry_point import (
+    Installed,
+    entry_paths,
+    installed,
+    is_outside,
+    is_program,
+    module_files,
+    module_of,
+    names_outside,
+)
 
 odd = st.one_of(
     st.text(),
@@ -36,6 +45,17 @@ odd = st.one_of(
         ("-m torch.distributed.launch src/train.py", ".", ("src/train.py",)),
         ("-m torch.distributed.run -m pkg.mod", ".", ("pkg.mod", "pkg/mod.py", "pkg/mod/__main__.py")),
         ("-m accelerate.commands.launch train.py", "src", ("src/train.py",)),
+        ("-m torch.distributed.run --nproc 2 my folder/train.py", ".", ("folder/train.py", "my folder/train.py")),
+        ("-m torch.distributed.run --nproc 2 a b c/train it.py", "d", ("d/it.py", "d/a b c/train it.py")),
+        ("my folder/train it.py", ".", ("my", "my folder/train it.py")),
+        ("my folder/train.py --lr 3", ".", ("my", "my folder/train.py")),
+        ("pkg/sub", ".", ("pkg/sub", "pkg/sub/__main__.py")),
+        ("pkg/sub/", ".", ("pkg/sub", "pkg/sub/__main__.py")),
+        (".", ".", ("__main__.py",)),
+        ("..", "src", ("__main__.py",)),
+        (".", "pkg", ("pkg", "pkg/__main__.py")),
+        ("my tool", ".", ("my", "my tool/__main__.py")),
+        ("-m pkg.__main__", ".", ("pkg/__main__.py",)),
     ],
 )
 def test_what_is_meant(entry_point: str, working_dir: str, paths: tuple[str, ...]) -> None:
@@ -69,9 +89,7 @@ def test_a_quote_that_never_closes_is_no_obstacle() -> None:
         ("../train.py", "."),
         ("../../train.py", "src"),
         ("..", "src/.."),
-        (".", "."),
         ("..", "."),
-        ("src/..", "."),
         ("train.py", ".."),
         ("..\\train.py", "."),
         ("\\\\server\\train.py", "."),
@@ -117,3 +135,80 @@ def test_a_plain_script_and_a_module_are_always_found(
     assert entry_paths("/".join(parts) + ".py" + tail, place or ".")[0] == "/".join([*directory, *parts]) + ".py"
     module = "/".join([*directory, *parts])
     assert entry_paths("-m " + ".".join(parts) + tail, place) == (module + ".py", module + "/__main__.py")
+
+
+@given(odd, odd)
+def test_what_is_outside_names_no_file_of_the_repository(entry_point: str, working_dir: str) -> None:
+    place = installed(entry_point, working_dir)
+    if is_outside(entry_point, working_dir):
+        assert place is None
+    if place:
+        assert not place.environment.startswith(("/", "../"))
+    for path in module_files(entry_point):
+        assert path == posixpath.normpath(path)
+        assert not path.startswith("/")
+        assert ".." not in path
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "working_dir", "outside"),
+    [
+        ("", ".", True),
+        ("''", ".", True),
+        ("/usr/bin/train", ".", True),
+        ("C:\\Python\\Scripts\\train.exe", ".", True),
+        ("../venv/bin/train", ".", True),
+        ("../../venv/bin/train", "src", True),
+        ("train.py", "..", True),
+        ("train.py", "/home/me", True),
+        ("..", ".", True),
+        ("../train.py", "src", False),
+        ("..", "src", False),
+        (".", ".", False),
+        ("train.py", ".", False),
+        ("-m train", ".", False),
+        ("-m", ".", False),
+        ("train\0.py", ".", False),  # what git cannot be asked for is nowhere
+        ("..foo/train.py", ".", False),
+    ],
+)
+def test_what_lies_outside(entry_point: str, working_dir: str, outside: bool) -> None:
+    assert is_outside(entry_point, working_dir) is outside
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "working_dir", "place"),
+    [
+        (".venv/bin/train", ".", Installed(".venv", "train")),
+        ("../.venv/bin/train", "src", Installed(".venv", "train")),
+        ("env/Scripts/train.exe", ".", Installed("env", "train")),
+        ("env\\Scripts\\train-script.py", ".", Installed("env", "train")),
+        (".venv/lib/python3.11/site-packages/ipykernel_launcher.py", ".", Installed(".venv", "")),
+        ("env/Lib/site-packages/ipykernel_launcher.py", ".", Installed("env", "")),
+        ("bin/train", ".", None),  # the repository is no environment
+        ("train", ".", None),
+        ("../venv/bin/train", ".", None),
+        ("-m train", ".", None),
+        (".venv/bin/deep/train", ".", None),
+    ],
+)
+def test_what_is_installed_in_the_working_tree(entry_point: str, working_dir: str, place: Installed | None) -> None:
+    assert installed(entry_point, working_dir) == place
+
+
+def test_modules() -> None:
+    assert module_of("-m a.b  --lr 3") == "a.b"
+    assert module_of("-m torch.distributed.run -m a.b") == "a.b"
+    assert module_of("-m torch.distributed.run --x 1 a/b.py") == ""
+    assert (module_of("-m a/b"), module_of("a.b"), module_of("-m"), module_of("")) == ("",) * 4
+    assert module_files("-m a.b") == ("a/b.py", "a/b/__main__.py")
+
+
+def test_programs_and_what_a_command_names() -> None:
+    assert is_program("../venv/bin/train")
+    assert is_program("/usr/lib/python3/dist-packages/x.py")
+    assert not is_program("../train.py")
+    assert names_outside(["python", "../train.py"], "../train.py", ".")
+    assert names_outside(["python", "/x/train.py"], "../train.py", ".")
+    assert not names_outside(["python", "train.py"], "/x/train.py", ".")
+    assert not names_outside(["train"], "../bin/train", ".")

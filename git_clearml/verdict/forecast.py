@@ -1,0 +1,36 @@
+"""What a run that has just ended will come to: whether one of its tasks verifies the commit, by the same rules."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, RunRecord, Task
+from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.verdict import offline, rules
+from git_clearml.verdict.entry_points import EntryPoints
+from git_clearml.verdict.run_rules import siblings_of
+
+
+def hindrance(repository: Repository, commit: Commit, policy: Policy, record: RunRecord) -> str:
+    """Why no task of the run will verify its commit, as the rest of a sentence about the task; "" when one will.
+
+    Asks git alone. What a server adds to a task later (an archive, a project) is not known yet. Raises CannotDecide.
+    """
+    tasks = [_where_it_is(task, record) for task in offline.of_record(record, policy)]
+    entries = EntryPoints(repository)
+    entries.learn(tasks)
+    names, moment = repository.names(), datetime.now(timezone.utc)
+    facts = rules.Facts(names, frozenset(entries.files), moment, siblings_of(tasks), entries.elsewhere)
+    exactly = {commit.hash: Equivalence.COMMIT}
+    verdict = rules.judge(commit, tasks, policy, facts, equivalent=exactly.get)
+    near = verdict.near_misses
+    return "; ".join(reason.message for reason in near[0].reasons) if near else ""
+
+
+def _where_it_is(task: Task, record: RunRecord) -> Task:
+    """The task as its server has it: a run knows it by its id and its status alone."""
+    on_server = {session.id for session in record.sessions if not session.path}
+    if task.id not in on_server:
+        return task
+    return task._replace(source="server", status=dict(record.tasks).get(task.id, ""))

@@ -1,0 +1,230 @@
+"""Entry points in the layouts that Python projects have, as the SDK records them: does the commit have them?"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_clearml.clearml.properties import PROPERTY
+from git_clearml.model import RunRecord
+from git_clearml.run import record as run_records
+from tests.integration.verdict.test_processes import MOST, gits
+from tests.support.program import Gate
+from tests.support.repos import Repo, make_repo
+
+__all__ = ["gits"]  # a fixture
+
+MOD = {"mypkg/train.py": "", "mypkg/sub/__main__.py": ""}
+SETUPTOOLS = '[tool.setuptools.packages.find]\nwhere = ["python"]\n'
+SCRIPTS = '[project.scripts]\nmytrain = "mypkg.train:main"\n'
+POETRY = '[tool.poetry.scripts]\nmytrain = {reference = "mypkg.train:main", type = "console"}\n'
+CFG = "[options]\npackage_dir =\n    = lib\n[options.entry_points]\nconsole_scripts =\n    mytrain = mypkg.train:main\n"
+
+
+def below(folder: str) -> dict[str, str]:
+    return {f"{folder}/{path}": content for path, content in MOD.items()}
+
+
+HAS: list[tuple[dict[str, str], str, str]] = [
+    (below("src"), "-m mypkg.train", "."),
+    (below("src"), "-m mypkg.train  --lr 3", "notebooks"),
+    (below("src"), "-m mypkg.sub.__main__", "."),
+    (MOD, "-m mypkg.train", "scripts"),
+    ({**below("python"), "pyproject.toml": SETUPTOOLS, "old/mypkg/train.py": ""}, "-m mypkg.train", "."),
+    ({**below("lib"), "setup.cfg": CFG, "old/mypkg/train.py": ""}, "-m mypkg.train", "."),
+    ({**below("services/vision/src"), "services/vision/pyproject.toml": SCRIPTS}, "-m mypkg.train", "services/vision"),
+    (below("odd/place"), "-m mypkg.train", "."),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, ".venv/bin/mytrain", "."),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, "../.venv/bin/mytrain", "conf"),
+    ({**below("src"), "pyproject.toml": POETRY}, "env/Scripts/mytrain.exe", "."),
+    ({**below("lib"), "setup.cfg": CFG}, ".venv/bin/mytrain", "."),
+    ({**below("odd"), "setup.py": "setup(entry_points={'x': ['mytrain=mypkg.train:main']})"}, ".venv/bin/mytrain", "."),
+    ({"tools/go.sh": "", "setup.cfg": "[options]\nscripts = tools/go.sh\n"}, ".venv/bin/go.sh", "."),
+    (MOD, "mypkg/sub", "."),
+    (MOD, "sub", "mypkg"),
+    ({"__main__.py": ""}, ".", "."),
+    ({"my folder/train it.py": ""}, "my folder/train it.py", "."),
+    ({"my folder/train.py": ""}, "-m torch.distributed.run --nproc_per_node 2 my folder/train.py", "."),
+    ({"my folder/sub/__main__.py": ""}, "-m torch.distributed.run --nproc_per_node 2 my folder/sub", "."),
+    (below("src"), "-m accelerate.commands.launch -m mypkg.train", "."),
+]
+
+
+@pytest.mark.parametrize(("files", "entry_point", "working_dir"), HAS)
+def test_the_commit_has_it(
+    gate: Gate, gits: list[str], files: dict[str, str], entry_point: str, working_dir: str
+) -> None:
+    gate.repo.commit("layout", files)
+    gate.task(entry_point=entry_point, working_dir=working_dir)
+    gits.clear()
+    gate.accepts()
+    assert len(gits) < MOST, gits
+
+
+LACKS: list[tuple[dict[str, str], str, str, str]] = [
+    ({}, "-m mypkg.train", ".", "'mypkg/train.py', which that commit does not have"),
+    ({**below("a"), **below("b")}, "-m mypkg.train", ".", "may be any of 2 files of that commit: a/mypkg/train.py, b/"),
+    ({"src/notmypkg/train.py": ""}, "-m mypkg.train", ".", "which that commit does not have"),
+    (below("src"), "-m mypkg.other", ".", "which that commit does not have"),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, ".venv/bin/other", ".", "an environment with packages"),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, "../venv/bin/mytrain", ".", "lies outside the repository"),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, "bin/mytrain", ".", "which that commit does not have"),
+    ({**below("src"), "pyproject.toml": SCRIPTS}, "mytrain", ".", "which that commit does not have"),
+    (
+        {"tools/x": "", **below("src"), "pyproject.toml": SCRIPTS},
+        "tools/bin/mytrain",
+        ".",
+        "which that commit does not",
+    ),
+    ({"pyproject.toml": '[project.scripts]\nmytrain = "mypkg.train:main"\n'}, ".venv/bin/mytrain", ".", "environment"),
+    ({}, ".venv/lib/python3.11/site-packages/ipykernel_launcher.py", ".", "an environment with packages"),
+    ({"pyproject.toml": '[tool.setuptools.packages.find]\nwhere = ["../../up"]\n'}, "-m a.b", ".", "does not have"),
+    ({"pkg/sub.py": ""}, "pkg/sub", ".", "which that commit does not have"),
+    ({}, "/train.py", ".", "lies outside the repository"),
+    ({}, "../../train.py", "src", "lies outside the repository"),
+    ({"folder/train.py": ""}, "-m torch.distributed.run my other.py", ".", "which that commit does not have"),
+]
+
+
+@pytest.mark.parametrize(("files", "entry_point", "working_dir", "message"), LACKS)
+def test_the_commit_lacks_it(
+    gate: Gate, gits: list[str], files: dict[str, str], entry_point: str, working_dir: str, message: str
+) -> None:
+    gate.repo.commit("layout", files)
+    gate.task(entry_point=entry_point, working_dir=working_dir)
+    gits.clear()
+    [said] = gate.refuses("entry-point-missing").messages
+    assert message in said
+    assert len(gits) < MOST, gits
+
+
+def test_a_build_configuration_that_nobody_can_read_says_nothing(gate: Gate) -> None:
+    gate.repo.commit("odd", {"setup.cfg": "[options\n\xff", "setup.py": "def (", **below("lib")})
+    gate.task(entry_point="-m mypkg.train")
+    gate.accepts()  # the one place
+
+
+def test_many_tasks_of_many_layouts_are_looked_up_at_once(gate: Gate, gits: list[str]) -> None:
+    gate.repo.commit("layout", {**below("odd/place"), "pyproject.toml": SCRIPTS})
+    for number in range(40):
+        gate.task(entry_point=f"-m mypkg.m{number}")
+        gate.task(entry_point=f".venv{number}/bin/x")
+    gate.task(entry_point=".venv/bin/mytrain")
+    gits.clear()
+    assert gate.accepts().commit["evidence"] == {"considered": 81, "accepted": 1}
+    assert len(gits) < MOST, gits
+
+
+def record(gate: Gate, task: str, **changes: Any) -> RunRecord:
+    defaults: dict[str, Any] = {
+        "id": "0" * 32,
+        "commit": gate.repo.head,
+        "tree": gate.repo.git("rev-parse", "HEAD^{tree}"),
+        "command": ("jupyter-execute", "train.ipynb"),
+        "host": "here",
+        "user": "me",
+        "pid": 1,
+        "pid_started": "1",
+        "started": "2026-01-02T03:04:05.000+00:00",
+        "ended": "2026-01-02T03:05:05.000+00:00",
+        "exit_status": 0,
+        "tasks": ((task, "completed"),),
+    }
+    return RunRecord(**{**defaults, **changes})
+
+
+def put(gate: Gate, task: str, made: RunRecord) -> None:
+    value = {"section": "properties", "name": PROPERTY, "value": run_records.to_property(made), "type": "str"}
+    gate.server.tasks[task]["hyperparams"] = {"properties": {PROPERTY: value}}
+
+
+OUTSIDE = [
+    "../venv/lib/python3.11/site-packages/ipykernel_launcher.py",
+    ".venv/lib/python3.11/site-packages/ipykernel_launcher.py",
+    "/opt/venv/bin/mytrain",
+    ".venv/bin/mytrain",
+    "../../somewhere.py",
+]
+
+
+@pytest.mark.parametrize("entry_point", OUTSIDE)
+def test_a_run_record_vouches_for_what_lies_outside(gate: Gate, entry_point: str) -> None:
+    task = gate.task(entry_point=entry_point)
+    gate.refuses("entry-point-missing")
+    put(gate, task, record(gate, task))
+    assert "its run record vouches for the code" in gate.accepts().commit["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"untracked": ("new.py",)}, {"entry-point-missing", "untracked-files"}),
+        ({"dirty": ("train.py",)}, {"entry-point-missing", "dirty"}),
+        ({"edited": ("train.py",)}, {"entry-point-missing", "dirty"}),
+        ({"tasks": (("f" * 32, "completed"),)}, {"entry-point-missing"}),
+        ({"commit": "c" * 40}, {"entry-point-missing"}),
+        ({"command": ("python", "../../somewhere.py")}, {"entry-point-missing"}),
+    ],
+)
+def test_no_other_record_does(gate: Gate, changes: dict[str, Any], codes: set[str]) -> None:
+    """One of another task or commit, of a tree that was not clean, and of a script that is no part of the tree."""
+    task = gate.task(entry_point="../../somewhere.py")
+    put(gate, task, record(gate, task, **changes))
+    assert codes <= set(gate.refuses(*gate.verify().codes).codes)
+
+
+def test_a_script_in_the_tree_that_git_does_not_track_is_vouched_for_by_nobody(gate: Gate) -> None:
+    task = gate.task(entry_point="ignored/train.py")
+    put(gate, task, record(gate, task))
+    gate.refuses("entry-point-missing")
+
+
+@pytest.fixture
+def with_submodules(gate: Gate, tmp_path: Path) -> Gate:
+    """A submodule `lib/models` with a script, which has a submodule itself."""
+    inner = make_repo(tmp_path / "inner", {"deep.py": "1"}, remote="")
+    library = make_repo(tmp_path / "library", {"fit.py": "1", "pkg/fit.py": "1"}, remote="")
+    allow = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+    library.git(*allow, "add", str(inner.path), "inner")
+    library.commit("inner")
+    gate.repo.git(*allow, "add", str(library.path), "lib/models")
+    gate.repo.git(*allow, "update", "--init", "--recursive")
+    gate.repo.commit("submodule")
+    return gate
+
+
+def test_a_script_of_a_submodule(with_submodules: Gate, gits: list[str], tmp_path: Path) -> None:
+    gate = with_submodules
+    for entry_point, working_dir in (
+        ("lib/models/fit.py", "."),
+        ("fit.py", "lib/models"),
+        ("models/pkg/fit.py", "lib"),
+        ("-m models.pkg.fit", "lib"),
+        ("lib/models/inner/deep.py", "."),
+    ):
+        gate.task(entry_point=entry_point, working_dir=working_dir)
+    gits.clear()
+    assert gate.accepts().commit["evidence"] == {"considered": 5, "accepted": 5}
+    assert len(gits) < MOST, gits
+    shutil.rmtree(gate.repo.path / "lib")  # its objects lie in the superproject's git directory
+    assert gate.accepts().commit["evidence"]["accepted"] == 5
+    gate.env["GIT_DIR"] = str(gate.repo.path / ".git")  # as git has it for its hooks
+    assert gate.accepts().commit["evidence"]["accepted"] == 5
+
+
+def test_a_script_that_the_submodule_lacks_or_nobody_has(with_submodules: Gate, tmp_path: Path) -> None:
+    gate = with_submodules
+    gate.task(entry_point="lib/models/other.py")
+    assert "the submodule lib/models does not have it" in gate.refuses("entry-point-missing").messages[0]
+    Repo(gate.repo.path / "lib" / "models").commit("later", {"other.py": ""})  # the tree pins the commit before
+    gate.refuses("entry-point-missing")
+    gate.repo.commit("moved")
+    gate.task(entry_point="lib/models/other.py")
+    gate.accepts()
+    clone = gate.repo.clone(tmp_path / "clone")
+    words = gate.verify(cwd=clone.path).messages[0]
+    assert "the submodule lib/models is not here at" in words
+    assert "(git submodule update --init --recursive)" in words
