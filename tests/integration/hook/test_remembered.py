@@ -25,7 +25,8 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     """A yard that has pushed HEAD once, and of which only the sh of the hook remembers it."""
     with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
         yard.install()
-        yard.repo.git("fetch", "--quiet", "origin")
+        yard.publish()
+        yard.repo.git("remote", "set-head", "origin", "main")
         yard.task()
         push(yard, 1)
         yield yard
@@ -228,7 +229,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "negative": lambda file: file.write_text(re.sub(r"\d+ (\d+)", r"-1 \1", file.read_text(), count=1)),
     "an expression": lambda file: file.write_text(re.sub(r"\d+ (\d+)", r"0+1 \1", file.read_text(), count=1)),
     "too large": lambda file: file.write_text(re.sub(r"(\d+ \d+)", r"\g<1>" + "9" * 30, file.read_text(), count=1)),
-    "another default branch": lambda file: file.write_text(file.read_text().replace("\n\n", f"\n{'1' * 40}\n", 1)),
+    "another default branch": lambda file: file.write_text(
+        re.sub(r"\n[0-9a-f ]*\n", f"\n{'1' * 40}\n", file.read_text(), count=1)
+    ),
     "a directory": _instead(Path.mkdir),
     "a named pipe": _instead(os.mkfifo),
     "a link": _instead(lambda file: file.symlink_to(_moved(file))),
