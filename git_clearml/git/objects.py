@@ -18,6 +18,7 @@ from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
 _NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
+_COMMITTED = re.compile(rb"^committer .*> (\d{1,12}) [+-]\d+$", re.MULTILINE)
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
 _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
@@ -125,6 +126,18 @@ class ObjectStore(Runner):
             header = lines(content)[1:]  # the first line names the tree
             parents[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]
         return parents
+
+    def committed(self, commits: Iterable[str]) -> dict[str, int]:
+        """When each commit was made, in seconds since 1970, as its committer's clock had it; 0 where it does not say.
+
+        One git process. Raises CannotDecide when a commit is missing.
+        """
+        moments = {}
+        for name, content in self.blobs(commits).items():
+            header, _, _ = content.partition(b"\n\n")
+            match = _COMMITTED.search(header)
+            moments[name] = int(match[1]) if match else 0
+        return moments
 
     def changes(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Change]]:
         """What differs between the trees of each pair. One git process for all. Raises CannotDecide."""

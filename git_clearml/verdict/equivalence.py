@@ -1,16 +1,19 @@
 """Which other commits are the judged ones, and in which sense: the same tree, the same code, a results commit's parent.
 
-Everything is read from this clone's objects. A commit that is not here is never guessed to be equal.
+Read from this clone's objects. A commit that is not here is never guessed to be equal: its tree is known only where a
+task's own run record names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import BadSetting
 from git_clearml.git import changes
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit
+from git_clearml.model import Commit, Task
+from git_clearml.run.ownership import belongs
 from git_clearml.settings import code_paths
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import results_commits
@@ -34,6 +37,7 @@ class EquivalentCommits:
         self._trees = {
             ancestor.hash: ancestor.tree for lineage in self._lineages.values() for ancestor in lineage.ancestors
         }
+        self.recorded: dict[str, str] = {}  # trees of commits that are not here, as their tasks' records have them
         self._looked_up: set[str] = set()
         self._same_code: dict[tuple[str, str], bool] = {}
         self._history: list[Commit] | None = None
@@ -54,9 +58,22 @@ class EquivalentCommits:
             self._looked_up |= unknown
             self._trees |= self._repository.trees(unknown)
 
+    def learn_recorded(self, tasks: Iterable[Task]) -> None:
+        """Takes the trees of commits that this clone does not have from the run records of their tasks.
+
+        From a record that is the task's own alone, and only where none says otherwise.
+        """
+        for task in tasks:
+            name, record = task.commit, task.run
+            if name in self._judged or name in self._trees or not record or not belongs(record, task):
+                continue
+            if is_hash(name) and is_hash(record.tree):
+                known = self.recorded.setdefault(name, record.tree)
+                self.recorded[name] = known if known == record.tree else ""
+
     def has(self, name: str) -> bool:
-        """Is this a commit of this clone, other than the judged ones, whose tree is known?"""
-        return name in self._trees
+        """Is this a commit, other than the judged ones, whose tree is known?"""
+        return name in self._trees or bool(self.recorded.get(name))
 
     def sense(self, commit: Commit) -> Callable[[str], Equivalence | None]:
         """In which sense another commit is this one, or the parent of this one if that is a results commit."""
@@ -107,7 +124,7 @@ class EquivalentCommits:
     def _sense(self, name: str, commit: Commit) -> Equivalence | None:
         if name == commit.hash:
             return Equivalence.COMMIT
-        tree = self._trees.get(name)
+        tree = self._trees.get(name) or self.recorded.get(name)
         if not tree:  # not here, or without its tree: two trees that are unknown are not equal
             return None
         if tree == commit.tree:

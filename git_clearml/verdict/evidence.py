@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from git_clearml.model import Metric, Task
@@ -44,6 +45,15 @@ class Evidence(Protocol):
 
     def close(self) -> None:
         """Lets go of the connection."""
+        ...
+
+
+@runtime_checkable
+class TreeEvidence(Evidence, Protocol):
+    """A source that finds tasks by the tree which their run recorded: a server, for whoever has not got the commit."""
+
+    def of_trees(self, trees: Sequence[str], policy: Policy, since: datetime) -> list[Task]:
+        """The tasks of these trees that may count and were touched since then; whose records they bear is not said."""
         ...
 
 

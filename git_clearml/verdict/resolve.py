@@ -7,23 +7,27 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from git_clearml.clearml.entry_point import usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
+from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
-from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.evidence import Evidence, TreeEvidence
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.run_rules import siblings_of
 
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
 a refusal: they are named as far as there is room beside the judged ones, and never make the question a longer one."""
+
+_BEFORE_GIT = datetime(2005, 1, 1, tzinfo=timezone.utc)
+_BEFORE = timedelta(days=30)  # that a tree may have been run before the commit that is judged was made
 
 
 class Question(NamedTuple):
@@ -100,6 +104,9 @@ class Resolver:
         verdicts = self._judge(self._commits, tasks)
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
+        if unverified and equals_count:
+            verdicts |= self._judge(unverified, self._of_trees(unverified))
+            unverified = _unverified(verdicts)
         if unverified and equals_count and (family := set(self._families(unverified))):
             verdicts |= self._judge(unverified, self._evidence.passing(sorted(family), self._policy))
         if unverified := _unverified(verdicts):
@@ -120,6 +127,23 @@ class Resolver:
                 near = self._judge([commit], lost)[commit].near_misses
                 verdicts[commit] = verdicts[commit]._replace(near_misses=near)
         return verdicts
+
+    def _of_trees(self, commits: Sequence[Commit]) -> list[Task]:
+        """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.
+
+        A tree was run shortly before its commit was amended, rebased or squashed: older runs are not asked for. What
+        the record names is looked at again, as is whose record it is.
+        """
+        if not isinstance(self._evidence, TreeEvidence):
+            return []
+        relatives = self._equivalents.with_ancestors(commits)
+        trees = {commit.tree for commit in relatives if commit.tree}
+        now = datetime.now(timezone.utc)
+        moments = self._repository.committed(commit.hash for commit in relatives).values()
+        oldest = min([moment for moment in moments if moment <= now.timestamp()], default=int(now.timestamp()))
+        since = max(datetime.fromtimestamp(oldest, timezone.utc), _BEFORE_GIT) - _BEFORE
+        tasks = self._evidence.of_trees(sorted(trees), self._policy, since)
+        return [task for task in tasks if task.run and task.run.tree in trees and belongs(task.run, task)]
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
@@ -146,8 +170,10 @@ class Resolver:
         }
 
     def _judge(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
-        self._entries.learn(tasks)
         self._equivalents.learn(task.commit for task in tasks if task.commit)
+        if self._policy.equivalence is not Equivalence.COMMIT:
+            self._equivalents.learn_recorded(tasks)
+        self._entries.learn(tasks, self._equivalents.recorded)
         now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
         facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere)
         by_commit: dict[str, list[Task]] = {}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import LAUNCH, PROPERTY
+from git_clearml.clearml.properties import LAUNCH, PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
@@ -69,15 +70,30 @@ class ServerEvidence:
         The server says which diffs are empty [8], and sends those, which costs nothing, so that they can be looked at.
         A task without a diff, or with ClearML's own, is not among these; `all` finds it.
         """
-        body = {
-            "_any_": {"fields": ["script.diff"], "pattern": "^$"},
-            "status": list(statuses.counting(policy)),
-            "system_tags": ["-archived"],
-        }
         try:
-            return self._tasks_of(commits, body, policy)
+            return self._tasks_of(commits, _that_count(policy), policy)
         except TooLarge:  # of a server that sends diffs which are not empty; `all` asks for no more than can be held
             return []
+
+    def of_trees(self, trees: Sequence[str], policy: Policy, since: datetime) -> list[Task]:
+        """Tasks like those of `passing` whose run recorded one of these trees, touched since: one request for 500.
+
+        The property is filtered exactly [29]. A clone bears its origin's: whoever relies on it looks at the record.
+        """
+        wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
+        moment = since.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
+        tasks: dict[str, Task] = {}
+        for start in range(0, len(wanted), query.PAGE):
+            body = _that_count(policy) | {
+                f"hyperparams.properties.{TREE}.value": wanted[start : start + query.PAGE],
+                "last_update": [f">={moment}"],
+            }
+            try:
+                found = [self._task(document, policy) for document in query.every(self.api, body, _fields(policy))]
+            except TooLarge:
+                continue
+            tasks |= {task.id: task for task in found}
+        return list(tasks.values())
 
     def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
@@ -223,6 +239,15 @@ class ServerEvidence:
             url=f"{self.api.server.web}/projects/{where}/experiments/{identity}/output/log",
             **run_of(document),
         )
+
+
+def _that_count(policy: Policy) -> dict[str, Any]:
+    """The filter for unarchived tasks that ended and have an empty diff [8]."""
+    return {
+        "_any_": {"fields": ["script.diff"], "pattern": "^$"},
+        "status": list(statuses.counting(policy)),
+        "system_tags": ["-archived"],
+    }
 
 
 def _fields(policy: Policy) -> list[str]:

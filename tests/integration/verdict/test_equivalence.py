@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from git_clearml.git.repository import Repository
 from tests.support.program import Gate
+from tests.support.recorded import put, record
 from tests.support.repos import Repo, make_repo
 
 TREE, PATHS = ("--equivalence", "tree"), ("--equivalence", "paths")
@@ -199,3 +201,93 @@ def test_notes_are_not_among_the_commits_that_may_be_equal(gate: Gate) -> None:
     seen = {commit.hash for commit in Repository(str(gate.repo.path)).history([])}
     assert seen == {ran, gate.repo.head}
     assert gate.verify("--equivalence", "tree").status == 0
+
+
+@pytest.fixture
+def amended(gate: Gate) -> tuple[str, str]:
+    """A run whose record lies on its task, and then an amend: the commit that ran, and the task."""
+    gate.repo.policy('equivalence = "tree"')
+    ran, task = gate.repo.head, gate.task()
+    put(gate, task, record(gate, task))
+    amend(gate.repo)
+    gate.repo.git("commit", "--quiet", "--amend", "--message", "said better")
+    return ran, task
+
+
+@pytest.mark.parametrize("options", [(), ("--depth", "1")])
+def test_every_clone_gives_the_answer_that_the_author_s_gave(
+    gate: Gate, amended: tuple[str, str], options: tuple[str, ...], tmp_path: Path
+) -> None:
+    ran, _ = amended
+    for place in (gate.repo, gate.repo.clone(tmp_path / "clone", *options)):
+        result = gate.verify(cwd=place.path)
+        assert (result.status, result.commit["equivalence"], result.commit["evidence_commit"]) == (0, "tree", ran)
+        assert len(result.calls) == 2
+        assert f"the task ran {ran[:12]}, which is the same tree" in result.commit["notes"]
+
+
+def test_the_tree_is_asked_for_only_where_trees_count_and_the_commit_has_nothing(
+    gate: Gate, amended: tuple[str, str]
+) -> None:
+    def asked() -> int:
+        return sum("git_clearml_tree" in " ".join(request.body) for request in gate.server.requests)
+
+    assert gate.verify("--equivalence", "commit").status == 1
+    assert asked() == 0
+    assert (gate.verify().status, asked()) == (0, 1)
+    gate.task()
+    gate.accepts()
+    assert asked() == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tasks": (("f" * 32, "completed"),)},  # the task is a clone, which bears the properties of its origin
+        {"commit": "c" * 40},  # a clone that runs another commit
+        {"tree": "d" * 40},  # the record, which is what counts, names another tree
+        {"exit_status": 1},
+        {"dirty": ("train.py",)},
+        {"untracked": ("new.py",)},
+    ],
+)
+def test_a_tree_on_a_task_whose_record_does_not_say_so(gate: Gate, tmp_path: Path, changes: dict[str, Any]) -> None:
+    gate.repo.policy('equivalence = "tree"')
+    task, tree = gate.task(), gate.repo.git("rev-parse", "HEAD^{tree}")
+    put(gate, task, record(gate, task, **changes), tree=tree)
+    amend(gate.repo)
+    clone = gate.repo.clone(tmp_path / "clone")
+    assert gate.verify(cwd=clone.path).status == 1
+
+
+def test_a_tree_without_a_record_is_nothing(gate: Gate, tmp_path: Path) -> None:
+    gate.repo.policy('equivalence = "tree"')
+    task = gate.task()
+    put(gate, task, record(gate, task))
+    del gate.server.tasks[task]["hyperparams"]["properties"]["git_clearml_run"]
+    amend(gate.repo)
+    assert gate.verify(cwd=gate.repo.clone(tmp_path / "clone").path).status == 1
+
+
+def test_records_that_name_two_trees_for_a_commit(gate: Gate, amended: tuple[str, str], tmp_path: Path) -> None:
+    """One of them lies: nobody who has not got the commit believes either."""
+    ran, _ = amended
+    liar = gate.task(commit=ran)
+    tree = gate.repo.git("rev-parse", "HEAD^{tree}")
+    put(gate, liar, record(gate, liar, commit=ran, tree="d" * 40), tree=tree)
+    clone = gate.repo.clone(tmp_path / "clone")
+    assert gate.verify(cwd=clone.path).status == 0  # what does not name the tree is left out
+    gate.repo.commit("other", {"train.py": "other"})
+    other = gate.repo.git("rev-parse", "HEAD^{tree}")
+    put(gate, liar, record(gate, liar, commit=ran, tree=other), tree=other)
+    clone.git("fetch", "--quiet", f"file://{gate.repo.path}", "main")
+    assert gate.verify("FETCH_HEAD", clone.head, cwd=clone.path).status == 1
+
+
+def test_a_task_that_was_run_long_before_is_not_asked_for(gate: Gate, amended: tuple[str, str], tmp_path: Path) -> None:
+    _, task = amended
+    clone = gate.repo.clone(tmp_path / "clone")
+    gate.server.tasks[task]["last_update"] = "2025-11-01T00:00:00.000000+00:00"
+    assert gate.verify(cwd=clone.path).status == 1
+    gate.server.tasks[task]["last_update"] = "2025-12-24T00:00:00.000000+00:00"
+    assert gate.verify(cwd=clone.path).status == 0

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from git_clearml.clearml.properties import PROPERTY
-from git_clearml.model import RunRecord
-from git_clearml.run import record as run_records
 from tests.integration.verdict.test_processes import MOST, gits
 from tests.support.program import Gate
+from tests.support.recorded import put, record
 from tests.support.repos import Repo, make_repo
 
 __all__ = ["gits"]  # a fixture
@@ -116,29 +114,6 @@ def test_many_tasks_of_many_layouts_are_looked_up_at_once(gate: Gate, gits: list
     gits.clear()
     assert gate.accepts().commit["evidence"] == {"considered": 81, "accepted": 1}
     assert len(gits) < MOST, gits
-
-
-def record(gate: Gate, task: str, **changes: Any) -> RunRecord:
-    defaults: dict[str, Any] = {
-        "id": "0" * 32,
-        "commit": gate.repo.head,
-        "tree": gate.repo.git("rev-parse", "HEAD^{tree}"),
-        "command": ("jupyter-execute", "train.ipynb"),
-        "host": "here",
-        "user": "me",
-        "pid": 1,
-        "pid_started": "1",
-        "started": "2026-01-02T03:04:05.000+00:00",
-        "ended": "2026-01-02T03:05:05.000+00:00",
-        "exit_status": 0,
-        "tasks": ((task, "completed"),),
-    }
-    return RunRecord(**{**defaults, **changes})
-
-
-def put(gate: Gate, task: str, made: RunRecord) -> None:
-    value = {"section": "properties", "name": PROPERTY, "value": run_records.to_property(made), "type": "str"}
-    gate.server.tasks[task]["hyperparams"] = {"properties": {PROPERTY: value}}
 
 
 OUTSIDE = [
