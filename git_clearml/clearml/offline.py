@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from git_clearml.base import jsonvalue
-from git_clearml.base.files import read_limited
+from git_clearml.base.files import read_beginning, read_limited
 from git_clearml.base.ids import is_offline_id
+from git_clearml.clearml import worker
 from git_clearml.clearml.config import sdk_value
 from git_clearml.clearml.diff import classify
 from git_clearml.model import Metric, Session
@@ -23,6 +24,7 @@ from git_clearml.settings.table import MARKER
 
 TASK_BYTES = 20_000_000
 METRICS_BYTES = 64_000_000
+_LOG_BYTES = 1_000_000  # of its beginning, where the first events name the worker
 _METRICS = 2000  # series kept of a session
 _UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
 
@@ -41,7 +43,8 @@ def offline_dir(environment: Mapping[str, str]) -> str:
 def of_run(directory: str, run: str, since: float) -> tuple[list[Session], list[Session]]:
     """The sessions that bear the run's marker, and the unreadable ones touched since (seconds since 1970).
 
-    A session is recognised by what it says, never by having appeared: two runs at once share the directory.
+    A session is recognised by what it says, never by having appeared: two runs at once share the directory. The marker
+    is on the first of a process, the worker's name in the log of each.
     """
     sessions, unreadable = [], []
     for path in _places(directory, since - 86400):
@@ -110,7 +113,8 @@ def _from_folder(path: str) -> Session:
     task = read_limited(os.path.join(path, "task.json"), TASK_BYTES)
     metrics_file = os.path.join(path, "metrics.jsonl")
     metrics = read_limited(metrics_file, METRICS_BYTES) if os.path.lexists(metrics_file) else b""
-    return _session(path, task, metrics)
+    session = _session(path, task, metrics)
+    return session if session.run else session._replace(run=worker.run_in(_log(path)))
 
 
 def _from_zip(path: str) -> Session:
@@ -125,9 +129,15 @@ def _from_zip(path: str) -> Session:
                 return _damaged(path, "has no task.json")
             task = _member(archive, "task.json", TASK_BYTES)
             metrics = _member(archive, "metrics.jsonl", METRICS_BYTES) if "metrics.jsonl" in names else b""
+            log = archive.open("log.jsonl").read(_LOG_BYTES) if "log.jsonl" in names else b""
     except _UNREADABLE:
         return _damaged(path, "is a damaged zip file")
-    return _session(path, task, metrics)
+    session = _session(path, task, metrics)
+    return session if session.run else session._replace(run=worker.run_in(log))
+
+
+def _log(path: str) -> bytes:
+    return read_beginning(os.path.join(path, "log.jsonl"), _LOG_BYTES)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes | str:

@@ -30,6 +30,7 @@ _FIELDS = (
     "metric_stats",
 )
 _WITH_PLOTS = ("in_progress", "stopped", "closed", "published", "publishing")
+_FEW = 10  # events of it, of which one tells who sends them
 _MOST_LINES = 400  # events of the console log, each of which may hold several lines
 
 
@@ -167,6 +168,18 @@ def console(api: ClearML, task: str, most: int = _MOST_LINES) -> list[str]:
     request = {"task": _checked(task), "batch_size": most, "navigate_earlier": True}
     events = response.objects(api.call("events.get_task_log", request), "events")
     return [line for event in reversed(events) for line in str(event.get("msg") or "").split("\n")]
+
+
+def workers(api: ClearML, task: str) -> set[str]:
+    """The names of the workers that the task's first and last console events tell. Two requests at most."""
+    names: set[str] = set()
+    for earlier in (False, True):
+        request = {"task": _checked(task), "batch_size": _FEW, "navigate_earlier": earlier}
+        events = response.objects(api.call("events.get_task_log", request), "events")
+        names |= {str(event.get("worker") or "") for event in events}
+        if len(events) < _FEW:
+            break
+    return names
 
 
 def stop(api: ClearML, task: str) -> None:

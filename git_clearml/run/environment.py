@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.base.words import listed
+from git_clearml.clearml import worker
 from git_clearml.clearml.diff import MARKER as DIFF_MARKER
 from git_clearml.settings.table import MARKER
 
@@ -29,6 +30,7 @@ class RunFacts:
     commit: str
     branch: str
     top: str
+    host: str
     dirty: Sequence[str] = ()
     untracked: Sequence[str] = ()
     diff: str = ""
@@ -49,6 +51,7 @@ def additions(facts: RunFacts, environment: Mapping[str, str], logged: Any, *, o
         "CLEARML_VCS_COMMIT_ID": facts.commit,
         "CLEARML_VCS_ROOT": facts.top,
         "CLEARML_TASK_NO_REUSE": "1",  # ClearML would reset the last task of that name, and its evidence with it
+        "CLEARML_WORKER_NAME": worker.name(_worker(facts, environment), facts.run),
         "CLEARML_LOG_ENVIRONMENT": _logged(environment, logged),
         MARKER: facts.run,
     }
@@ -67,6 +70,11 @@ def of_child(environment: Mapping[str, str], added: Mapping[str, str]) -> dict[s
     """The command's whole environment: the user's, without what would contradict us."""
     kept = {name: value for name, value in environment.items() if not name.startswith(_VCS)}
     return {**kept, **added}
+
+
+def _worker(facts: RunFacts, environment: Mapping[str, str]) -> str:
+    """What the SDK would call this machine (backend_api/session/session.py, get_worker_host_name)."""
+    return next((environment[name] for name in worker.VARIABLES if environment.get(name)), facts.host)
 
 
 def _logged(environment: Mapping[str, str], configured: Any) -> str:

@@ -70,6 +70,7 @@ def plan(
         commit=commit.hash,
         branch=remotes.branch(repository),
         top=repository.top,
+        host=socket.gethostname(),
         dirty=dirty,
         untracked=untracked,
         diff=worktree.diff_text(repository, commit) if dirty else "",
@@ -164,6 +165,7 @@ def _with_server_tasks(
         record = record._replace(sessions=sessions, tasks=tasks)
         _write(store, record, console)
         for task in reported:
+            api.renew()  # a sweep has hundreds of them
             run_tasks.attach(api, task, record)
     except CannotDecide as error:
         console.warn(f"the run could not be recorded on the server: {error.message}")

@@ -1,4 +1,4 @@
-"""The tasks that a run made on a ClearML server: found by the run's marker, and given its record.
+"""The tasks that a run made on a ClearML server: found by the run's marker or its worker's name, and given its record.
 
 A user property is how ClearML lets people write on a task (Task.set_user_properties in clearml 2.1:
 tasks.edit_hyper_params, section `properties`).
@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml import query, response
+from git_clearml.clearml import query, response, worker
+from git_clearml.clearml import tasks as clearml_tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused
@@ -22,9 +23,12 @@ from git_clearml.run import record as run_records
 from git_clearml.settings.table import MARKER
 
 _SETTLING = 10.0  # seconds for a task to reach its end: the SDK reports it before its process ends
+_SKEW, _GRAIN = timedelta(minutes=10), timedelta(seconds=2)  # of clocks, and of what the SDK writes of ours
+_SEARCHABLE = 2.0  # seconds until a search finds an event (Elasticsearch refreshes its index every second)
+_COMMENT = "Auto-generated at "
 _ENVIRONMENT = ("hyperparams", "Environment")  # where the SDK logs variables (binding/environ_bind.py)
-_FIELDS = ("id", "name", "status", "started", "project.name", "script.version_num", "script.repository")
-_OWN = (*_FIELDS, "script.entry_point", "script.working_dir", ".".join((*_ENVIRONMENT, MARKER)))
+_FIELDS = ("id", "name", "status", "started", "last_update", "comment", "project.name", "script.version_num")
+_OWN = (*_FIELDS, "script.repository", "script.entry_point", "script.working_dir", ".".join((*_ENVIRONMENT, MARKER)))
 
 
 class MadeTask(NamedTuple):
@@ -44,14 +48,23 @@ def find(
 ) -> list[MadeTask]:
     """The tasks of the run; asked again for up to 10 s while one has not ended.
 
+    The marker tells those that are the first of their process. Of the commit's other tasks that were touched since the
+    run began the console log is asked for its worker.
+
     Raises the errors of ClearML.call.
     """
-    deadline = clock() + _SETTLING
+    deadline, asked_again = clock() + _SETTLING, False
+    others: dict[str, bool] = {}
     while True:
-        tasks = [_described(document) for document in _of_commit(api, record) if _marker(document) == record.id]
-        if clock() >= deadline or not any(task.status in ownership.AT_WORK for task in tasks):
+        documents = [document for document in _of_commit(api, record) if _is_of_run(api, document, record, others)]
+        tasks = [_described(document) for document in documents]
+        if clock() < deadline and any(task.status in ownership.AT_WORK for task in tasks):
+            sleep(1.0)
+            continue
+        if asked_again or all(others.values()):
             return tasks
-        sleep(1.0)
+        asked_again, others = True, {task: True for task, is_ours in others.items() if is_ours}
+        sleep(_SEARCHABLE)
 
 
 def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
@@ -94,6 +107,35 @@ def _of_commit(api: ClearML, record: RunRecord) -> Iterator[Mapping[str, Any]]:
         "order_by": ["-last_update", "id"],
     }
     return query.every(api, body, _OWN)
+
+
+def _is_of_run(api: ClearML, document: query.Document, record: RunRecord, others: dict[str, bool]) -> bool:
+    """Has the run made this task? `others` remembers what was found out about those without a marker."""
+    task, marker = response.identity(document), _marker(document)
+    if marker or not _may_be_of_run(document, record):
+        return marker == record.id
+    ended = response.text(document, "status") not in ownership.AT_WORK
+    if not others.get(task) and not (task in others and ended):
+        api.renew()  # a sweep has hundreds of them
+        try:
+            others[task] = any(worker.run_of(name) == record.id for name in clearml_tasks.workers(api, task))
+        except Refused:  # it has been deleted meanwhile
+            others[task] = False
+    return others[task]
+
+
+def _may_be_of_run(document: query.Document, record: RunRecord) -> bool:
+    """Was the task touched since the run began? The server's clock may be wrong; the SDK wrote ours into the comment.
+
+    (clearml 2.1, backend_interface/task/task.py: "Auto-generated at <time> UTC by <user>@<host>".)
+    """
+    began, comment = datetime.fromisoformat(record.started).replace(tzinfo=None), response.text(document, "comment")
+    made = comment.removeprefix(_COMMENT)[:19].replace(" ", "T") if comment.startswith(_COMMENT) else ""
+    return made >= _seconds(began - _GRAIN) or response.text(document, "last_update") >= _seconds(began - _SKEW)
+
+
+def _seconds(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def _marker(document: Mapping[str, Any]) -> str:

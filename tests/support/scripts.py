@@ -10,6 +10,18 @@ task = Task.init("Vision/Detector", "train", auto_connect_frameworks=False, auto
 task.get_logger().report_scalar("validation", "accuracy", 0.75, iteration=1)
 task.flush(wait_for_uploads=True)
 """
+SDK_FOLDS = """
+import sys
+from clearml import Task
+
+for fold in range(3):
+    quiet = {"auto_connect_frameworks": False, "auto_resource_monitoring": False}
+    task = Task.init("Vision/Detector", f"fold {fold}", **quiet)
+    task.get_logger().report_scalar("validation", "accuracy", 0.75, iteration=1)
+    if fold == 1 and "--bad-fold" in sys.argv:
+        task.mark_failed(status_message="the loss is not a number")
+    task.close()
+"""
 SDK_FAILS = SDK + "sys.exit(3)\n"
 
 # What clearml 2.1 writes offline; tests/integration/test_run_sdk.py compares it with the real thing.

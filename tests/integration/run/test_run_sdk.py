@@ -18,7 +18,7 @@ from tests.conftest import sealed_environment
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, outside
 from tests.support.repos import Repo, make_repo
-from tests.support.scripts import QUICK, SDK, SDK_FAILS
+from tests.support.scripts import QUICK, SDK, SDK_FAILS, SDK_FOLDS
 
 PYTHON = sys.executable
 
@@ -56,6 +56,7 @@ def _run(files: dict[str, str], *words: str, within: str = ".", edit: dict[str, 
 
 
 OFFLINE: dict[str, Start] = {
+    "folds": _run({"train.py": SDK_FOLDS}, PYTHON, "train.py"),
     "normal": _run({"train.py": SDK}, PYTHON, "train.py"),
     "fails": _run({"train.py": SDK_FAILS}, PYTHON, "train.py"),
     "dirty": _run({"train.py": SDK}, PYTHON, "train.py", edit={"train.py": SDK + "# \xe4dited\n"}),
@@ -66,6 +67,8 @@ OFFLINE: dict[str, Start] = {
 }
 ONLINE: dict[str, Start] = {
     "server": _run({"train.py": SDK}, PYTHON, "train.py"),
+    "server folds": _run({"train.py": SDK_FOLDS}, PYTHON, "train.py"),
+    "server bad fold": _run({"train.py": SDK_FOLDS, "README": "x"}, PYTHON, "train.py", "--bad-fold"),
     "server dirty": _run({"train.py": SDK, "README": "another commit"}, PYTHON, "train.py", edit={"new.py": ""}),
 }
 
@@ -141,6 +144,20 @@ def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: dict[str, Ran],
     assert (record.id, record.exit_status, record.tasks) == (ran.record.id, 0, ((document["id"], "completed"),))
     ran.repo.policy("require-run-record = true", commit=False)
     assert ran.verify("--evidence", "server", "--policy-from", "HEAD").status == 0
+
+
+@pytest.mark.parametrize("name", ["folds", "server folds", "server bad fold"])
+def test_every_task_of_a_process_is_the_run_s(runs: dict[str, Ran], server: ClearMLServer, name: str) -> None:
+    ran = runs[name]
+    assert ran.result.status == 0, ran.result
+    names = sorted(session.name for session in ran.record.sessions)
+    assert names == ["fold 0", "fold 1", "fold 2"]
+    answer = ran.verify("--evidence", "offline" if name == "folds" else "server")
+    if name == "server bad fold":
+        assert (answer.status, answer.codes) == (1, ["run-failed"]), answer.out
+    else:
+        assert answer.status == 0, answer.out
+        assert answer.commit["evidence"]["accepted"] == 3
 
 
 def test_and_here_too(runs: dict[str, Ran]) -> None:

@@ -17,6 +17,7 @@ from git_clearml.model import RecordedTask, RunRecord, Session
 from git_clearml.run import record as run_records
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.tasks import MadeTask
+from tests.support.clearml_events import add_all
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.repos import make_repo
@@ -70,7 +71,20 @@ def of_task(task: str) -> RunRecord:
 
 
 def found(api: ClearML, **options: Any) -> list[tuple[str, str]]:
-    return [(task.session.id, task.status) for task in run_tasks.find(api, RECORD, **options)]
+    made_by_run = run_tasks.find(api, RECORD, **{"sleep": lambda _: None, **options})
+    return [(task.session.id, task.status) for task in made_by_run]
+
+
+def says(server: ClearMLServer, task: str, worker: str, count: int = 1) -> None:
+    """Console events of the task, sent by a worker of that name."""
+    moment = len(server.store.events.get(task, []))
+    events = [
+        {"type": "log", "task": task, "level": "INFO", "worker": worker, "msg": "step", "timestamp": moment + number}
+        for number in range(count)
+    ]
+    before = server.tasks[task]["last_update"]
+    add_all(server.store, events)
+    server.tasks[task]["last_update"] = before
 
 
 def test_only_tasks_with_the_marker_and_the_commit_are_the_run_s(server: ClearMLServer, api: ClearML) -> None:
@@ -79,6 +93,43 @@ def test_only_tasks_with_the_marker_and_the_commit_are_the_run_s(server: ClearML
     add(server, commit="c" * 40)
     add(server, hyperparams={})
     assert found(api) == [(ours, "completed")]
+
+
+def test_a_second_task_of_a_process_is_known_by_its_worker(server: ClearMLServer, api: ClearML) -> None:
+    first = add(server)
+    second = add(server, hyperparams={}, status="failed")
+    says(server, second, f"builder:git-clearml-run-{RUN}")
+    for stranger in ("builder", f"builder:git-clearml-run-{'1' * 32}", f"git-clearml-run-{RUN}", ""):
+        says(server, add(server, hyperparams={}), stranger)
+    says(server, add(server, run="1" * 32), f"builder:git-clearml-run-{RUN}")  # HPO clones a task of another run
+    assert sorted(found(api)) == sorted([(first, "completed"), (second, "failed")])
+
+
+def test_one_that_an_agent_has_taken_over_is_known_by_its_beginning(server: ClearMLServer, api: ClearML) -> None:
+    ours = add(server, hyperparams={})
+    says(server, ours, f"builder:git-clearml-run-{RUN}")
+    says(server, ours, "agent:0", 50)
+    continued = add(server, hyperparams={})
+    says(server, continued, "builder", 50)
+    says(server, continued, f"builder:git-clearml-run-{RUN}")
+    assert sorted(found(api)) == sorted([(ours, "completed"), (continued, "completed")])
+
+
+def test_an_event_that_no_search_finds_yet_is_asked_for_again(server: ClearMLServer, api: ClearML) -> None:
+    second = add(server, hyperparams={})
+    worker = f"builder:git-clearml-run-{RUN}"
+    assert found(api, sleep=lambda _: says(server, second, worker)) == [(second, "completed")]
+
+
+def test_tasks_from_before_the_run_are_not_asked_about(server: ClearMLServer, api: ClearML) -> None:
+    before = {"last_update": "2026-01-02T02:30:00+00:00", "hyperparams": {}}
+    add(server, comment="Auto-generated at 2026-01-02 02:29:00 UTC by me@here", **before)
+    add(server, **before)
+    made = add(server, comment="Auto-generated at 2026-01-02 03:04:06 UTC by me@here", **before)  # their clock is late
+    says(server, made, f"builder:git-clearml-run-{RUN}")
+    server.reset_log()
+    assert found(api) == [(made, "completed")]
+    assert server.calls().count("events.get_task_log") == 1
 
 
 def test_the_run_s_task_is_found_behind_many_others(server: ClearMLServer, api: ClearML) -> None:
