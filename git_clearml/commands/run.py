@@ -17,6 +17,7 @@ from git_clearml.model import RunRecord
 from git_clearml.record.model import FinishedRun, RecordOptions
 from git_clearml.run import local as runs
 from git_clearml.run.local import RunPlan
+from git_clearml.run.ownership import AT_WORK, ENDED_WELL
 from git_clearml.settings import load as policies
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def _summary(repository: Repository, record: RunRecord, plan: RunPlan) -> str:
     if not runs.tasks_are_known(record):
         facts.append("which tasks it made is not known")
     reason = _hindrance(record, plan) or _against_its_task(repository, record, plan)
-    then = f"it will not verify: {sanitize(reason, 300)}" if reason else "next: git clearml verify"
+    waiting = any(status in AT_WORK for _, status in record.tasks)
+    then = f"next: git clearml verify{' --wait: a task of it has not ended' if waiting else ''}"
+    then = f"it will not verify: {sanitize(reason, 300)}" if reason else then
     return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}"
 
 
@@ -175,7 +178,7 @@ def _against_its_task(repository: Repository, record: RunRecord, plan: RunPlan) 
 def _hindrance(record: RunRecord, plan: RunPlan) -> str:
     """The first thing for which this run can be no evidence, "" when there is none to be seen from here."""
     elsewhere = [session for session in record.sessions if session.commit != record.commit]
-    unsound = [status for _, status in record.tasks if status not in ("", "completed", "published")]
+    unsound = [status for _, status in record.tasks if status not in (*ENDED_WELL, *AT_WORK)]
     reasons = (
         (record.exit_status != 0, "the command failed"),
         (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),

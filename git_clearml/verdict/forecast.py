@@ -9,11 +9,12 @@ from git_clearml.model import Commit, RunRecord, Task
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import offline, rules
 from git_clearml.verdict.entry_points import EntryPoints
+from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.run_rules import siblings_of
 
 
 def hindrance(repository: Repository, commit: Commit, policy: Policy, record: RunRecord) -> str:
-    """Why no task of the run will verify its commit, as the rest of a sentence about the task; "" when one will.
+    """Why no task of the run will verify its commit, as the rest of a sentence; "" when one will or may.
 
     Asks git alone. What a server adds to a task later (an archive, a project) is not known yet. Raises CannotDecide.
     """
@@ -24,7 +25,7 @@ def hindrance(repository: Repository, commit: Commit, policy: Policy, record: Ru
     facts = rules.Facts(names, frozenset(entries.files), moment, siblings_of(tasks), entries.elsewhere)
     exactly = {commit.hash: Equivalence.COMMIT}
     verdict = rules.judge(commit, tasks, policy, facts, equivalent=exactly.get)
-    near = verdict.near_misses
+    near = () if verdict.outcome is Outcome.PENDING else verdict.near_misses
     return "; ".join(reason.message for reason in near[0].reasons) if near else ""
 
 

@@ -10,6 +10,12 @@ task = Task.init("Vision/Detector", "train", auto_connect_frameworks=False, auto
 task.get_logger().report_scalar("validation", "accuracy", 0.75, iteration=1)
 task.flush(wait_for_uploads=True)
 """
+SDK_REMOTE = """
+from clearml import Task
+
+task = Task.init("Vision/Detector", "remote", auto_connect_frameworks=False, auto_resource_monitoring=False)
+task.execute_remotely(queue_name="default")
+"""
 SDK_FOLDS = """
 import sys
 from clearml import Task

@@ -17,8 +17,9 @@ from git_clearml.run import record as run_records
 from tests.conftest import sealed_environment
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, outside
+from tests.support.raw_client import RawClient
 from tests.support.repos import Repo, make_repo
-from tests.support.scripts import QUICK, SDK, SDK_FAILS, SDK_FOLDS
+from tests.support.scripts import QUICK, SDK, SDK_FAILS, SDK_FOLDS, SDK_REMOTE
 
 PYTHON = sys.executable
 
@@ -69,6 +70,7 @@ ONLINE: dict[str, Start] = {
     "server": _run({"train.py": SDK}, PYTHON, "train.py"),
     "server folds": _run({"train.py": SDK_FOLDS}, PYTHON, "train.py"),
     "server bad fold": _run({"train.py": SDK_FOLDS, "README": "x"}, PYTHON, "train.py", "--bad-fold"),
+    "server remote": _run({"train.py": SDK_REMOTE, "README": "y"}, PYTHON, "train.py"),
     "server dirty": _run({"train.py": SDK, "README": "another commit"}, PYTHON, "train.py", edit={"new.py": ""}),
 }
 
@@ -158,6 +160,17 @@ def test_every_task_of_a_process_is_the_run_s(runs: dict[str, Ran], server: Clea
     else:
         assert answer.status == 0, answer.out
         assert answer.commit["evidence"]["accepted"] == 3
+
+
+def test_a_task_that_went_to_a_queue_is_waited_for(runs: dict[str, Ran], server: ClearMLServer) -> None:
+    ran = runs["server remote"]
+    assert ran.result.status == 0, ran.result
+    assert "next: git clearml verify --wait" in ran.result.err
+    assert ran.verify("--evidence", "server").status == 4
+    with RawClient(server) as client:
+        for call in ("tasks.started", "tasks.completed"):
+            client.data(call, {"task": task(ran, server)["id"]})
+    assert ran.verify("--evidence", "server").status == 0
 
 
 def test_and_here_too(runs: dict[str, Ran]) -> None:
