@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from git_clearml.errors import NotARepository
 from git_clearml.git import peel as peeling
+from git_clearml.git import ssh_config
 from git_clearml.git import url as repository_urls
 from git_clearml.git.objects import ObjectStore
 from git_clearml.git.output import GitResult, decode
@@ -36,6 +37,7 @@ class Repository(ObjectStore):
         self.common_dir = os.path.realpath(os.path.join(directory, places[1]))
         self.top = places[2] if not result.status and len(places) > 2 else ""
         self._config: list[tuple[str, str]] | None = None
+        self._ssh: ssh_config.Names | None = None
 
     def resolve(self, revs: Sequence[str]) -> list[Resolved]:
         """Each revision's commit and policy file; see `git_clearml.git.peel`."""
@@ -77,9 +79,12 @@ class Repository(ObjectStore):
 
     def name_of(self, url: str) -> str:
         """The one name of the repository at a URL, a path's without symbolic links; good for comparing alone."""
-        name = repository_urls.normalise(url, self.top or self.git_dir)
-        kind, _, path = name.partition(":/")
-        return f"file:{repository_urls.normalise(os.path.realpath('/' + path))}" if kind == "file" else name
+        place = repository_urls.place_of(url, self.top or self.git_dir)
+        if place is None:
+            return ""
+        if place.host == repository_urls.LOCAL:
+            return repository_urls.normalise(os.path.realpath(place.path))
+        return place._replace(host=ssh_config.host_of(place.host, self._ssh_names())).name
 
     def refs(self, names: Sequence[str]) -> dict[str, str]:
         """Full name of a ref -> the object that it is at, for those that are there. One git process.
@@ -95,11 +100,26 @@ class Repository(ObjectStore):
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.
 
-        Normalised. A relative URL is there as seen from the clone, and as a task's record has it.
+        Normalised. A relative URL is there as seen from the clone, and as a task's record has it; a host also by the
+        names that the user's ssh configuration has for it.
         """
-        urls = [*more, *self.remote_urls(), self.common_dir, *([self.top] if self.top else [])]
+        spelled = [each for url in more for each in self.spellings(url)]
+        urls = dict.fromkeys([*spelled, *self.remote_urls(), self.common_dir, *([self.top] if self.top else [])])
         bases = (self.top or self.git_dir, "/")
-        return frozenset(name for url in urls for base in bases if (name := repository_urls.normalise(url, base)))
+        places = [place for url in urls for base in bases if (place := repository_urls.place_of(url, base))]
+        names = {place.name for place in places}
+        for place in places if self._ssh_names() else ():
+            if place.host != repository_urls.LOCAL:
+                host = ssh_config.host_of(place.host, self._ssh_names())
+                hosts = [host, *ssh_config.aliases_of(host, self._ssh_names())]
+                names |= {place._replace(host=each).name for each in hosts}
+        return frozenset(names)
+
+    def _ssh_names(self) -> ssh_config.Names:
+        """What the user's ssh calls hosts. Read once."""
+        if self._ssh is None:
+            self._ssh = ssh_config.read()
+        return self._ssh
 
 
 def _not_a_repository(result: GitResult) -> NotARepository:

@@ -120,7 +120,7 @@ class PushJudge:
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
-        urls = [push.url] if push.url else []
+        urls = [url for url in (push.url, push.remote if ":" in push.remote else "") if url]  # rewritten, and as typed
         names = self._repository.names(urls)
         keys = {
             (commit, policy): Circumstances(source.identity, names, policy).key(commit.hash)

@@ -219,6 +219,14 @@ def test_to_a_url_instead_of_a_remote(yard: Yard, tmp_path: Path) -> None:
     assert refs_of(other) == {"refs/heads/main": yard.repo.head}
 
 
+def test_to_a_url_that_git_rewrites(yard: Yard, tmp_path: Path) -> None:
+    """The task may have recorded what was typed, as on a machine without that setting."""
+    other = bare(tmp_path / "other.git")
+    yard.repo.git("config", f"url.{other.path.parent}/.insteadOf", "https://example.com/mirrored/")
+    yard.task(repository="https://example.com/mirrored/other.git")
+    assert yard.push("https://example.com/mirrored/other.git", "main").status == 0
+
+
 def test_a_task_of_an_unrelated_repository_is_none(yard: Yard, tmp_path: Path) -> None:
     yard.task(repository=str(tmp_path / "other.git"))
     assert "ran in another repository" in yard.refuses("origin", "main").said

@@ -37,11 +37,15 @@ SAME = [
     "GITHUB.COM:acme/detector.git",
     "me@github.com:acme/detector/",
     "  https://github.com/acme/detector.git\n",
+    "https://github.com/Acme/Detector.git",
+    "https://www.github.com/acme/detector",
+    "https://github.com./acme/detector",
+    "ssh://git@ssh.github.com:443/acme/detector.git",
+    "git@ssh.github.com:acme/detector.git",
 ]
 DIFFERENT = [
     "https://github.com/acme/detector2",
     "https://github.com/acme/detecto",
-    "https://github.com/acme/Detector",
     "https://github.com/acme/detector/sub",
     "https://github.com/acme",
     "https://github.com/other/detector",
@@ -82,10 +86,83 @@ def test_another_repository_has_another_name(url: str) -> None:
         ["/srv/a b/x.git", "/srv/a%20b/x.git", "file:///srv/a b/x", "file:///srv/a%20b/x"],
         ["https://host/ä/x", "https://host/%C3%A4/x", "git@host:ä/x.git", "git@host:%C3%A4/x.git"],
         ["host:~me/x.git", "ssh://host/~me/x"],
+        # Azure DevOps: ssh, https, the old host, each with and without a project of the repository's name
+        [
+            "https://dev.azure.com/acme/Vision/_git/detector",
+            "https://acme@dev.azure.com/acme/Vision/_git/detector",
+            "git@ssh.dev.azure.com:v3/acme/Vision/detector",
+            "ssh://git@ssh.dev.azure.com/v3/acme/Vision/detector",
+            "ssh://git@ssh.dev.azure.com:22/v3/acme/vision/Detector",
+            "https://acme.visualstudio.com/Vision/_git/detector",
+            "https://acme.visualstudio.com/DefaultCollection/Vision/_git/detector",
+            "acme@vs-ssh.visualstudio.com:v3/acme/Vision/detector",
+            "ssh://acme@vs-ssh.visualstudio.com:22/Vision/_ssh/detector",
+            "ssh://acme@vs-ssh.visualstudio.com/DefaultCollection/Vision/_ssh/detector",
+            "https://dev.azure.com/acme/Vision/_git/_optimized/detector",
+        ],
+        [
+            "https://dev.azure.com/acme/my%20project/_git/my%20project",
+            "https://dev.azure.com/acme/_git/my%20project",
+            "https://acme.visualstudio.com/_git/my%20project",
+            "git@ssh.dev.azure.com:v3/acme/my%20project/my%20project",
+            "git@ssh.dev.azure.com:v3/acme/my project/my project",
+        ],
+        # Bitbucket Data Center, with and without a context path
+        [
+            "https://git.example.com/scm/VIS/detector.git",
+            "https://git.example.com/scm/vis/detector",
+            "https://git.example.com/bitbucket/scm/VIS/detector.git",
+            "ssh://git@git.example.com:7999/vis/detector.git",
+            "ssh://git@git.example.com:7999/VIS/detector.git",
+            "git@git.example.com:vis/detector.git",
+        ],
+        ["https://git.example.com/scm/~me/detector.git", "ssh://git@git.example.com:7999/~me/detector.git"],
+        [
+            "git@altssh.bitbucket.org:acme/x.git",
+            "ssh://git@altssh.bitbucket.org:443/acme/x",
+            "https://bitbucket.org/Acme/x",
+        ],
+        [
+            "ssh://git@altssh.gitlab.com:443/acme/sub/x.git",
+            "https://gitlab.com/acme/Sub/x",
+            "git@gitlab.com:acme/sub/x",
+        ],
+        ["https://gitlab.example.com/Acme/x", "git@gitlab.example.com:acme/x.git"],
+        ["git@hf.co:acme/x", "https://huggingface.co/acme/x"],
     ],
 )
 def test_other_spellings(spellings: list[str]) -> None:
     assert {normalise(one) for one in spellings} == {normalise(spellings[0])} != {""}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://git.example.com/Acme/x", "https://git.example.com/acme/x"),  # any server: a path's case counts
+        ("https://mygithub/Acme/x", "https://mygithub/acme/x"),
+        ("https://dev.azure.com/acme/a/_git/x", "https://dev.azure.com/acme/b/_git/x"),
+        ("https://dev.azure.com/acme/a/_git/x", "https://dev.azure.com/other/a/_git/x"),
+        ("https://acme.visualstudio.com/a/_git/x", "https://other.visualstudio.com/a/_git/x"),
+        ("ssh://acme@vs-ssh.visualstudio.com/a/_ssh/x", "ssh://other@vs-ssh.visualstudio.com/a/_ssh/x"),
+        ("https://dev.azure.com/acme/_git/x", "https://dev.azure.com/acme/other/_git/x"),
+        ("https://git.example.com/scm/a/x", "https://git.example.com/scm/b/x"),
+        ("https://git.example.com/scm/x", "https://git.example.com/x"),
+        ("https://ssh.github.com.evil.example/a/x", "https://github.com/a/x"),
+        ("https://evilvisualstudio.com/a/_git/x", "https://dev.azure.com/evil/a/_git/x"),
+        ("https:///srv/x", "/srv/x"),
+        ("https://[bad/srv/x", "/[bad/srv/x"),
+    ],
+)
+def test_what_only_looks_alike(one: str, other: str) -> None:
+    assert normalise(one) != normalise(other)
+
+
+@given(
+    st.sampled_from(["dev.azure.com", "x.visualstudio.com", "vs-ssh.visualstudio.com", "github.com"]),
+    st.text("ab/_git"),
+)
+def test_any_path_on_a_forge_has_a_name(host: str, path: str) -> None:
+    assert normalise(f"https://{host}/{path}").startswith(("dev.azure.com/", "github.com/"))
 
 
 @pytest.mark.parametrize(
