@@ -132,7 +132,6 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": "file",
         "LC_ALL": "C.UTF-8",
-        "CLEARML_CONFIG_FILE": str(home / "clearml.conf"),
         "CLEARML_CACHE_DIR": str(home / "clearml-cache"),
     }
 

@@ -82,7 +82,7 @@ def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str]
 
 def basic(user_and_password: str) -> str:
     """The value of an Authorization header for `user:password`."""
-    return "Basic " + base64.b64encode(user_and_password.encode()).decode()
+    return "Basic " + base64.b64encode(user_and_password.encode("utf-8", "surrogatepass")).decode()
 
 
 def _trust(verify: bool | str, environment: Mapping[str, str]) -> ssl.SSLContext:

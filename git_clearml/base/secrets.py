@@ -74,7 +74,7 @@ class Secrets:
     @classmethod
     def of_credentials(cls, user: str, password: str) -> Secrets:
         """Both, and what HTTP Basic makes of them; nothing shorter than 4 characters."""
-        pair = base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode().rstrip("=")
+        pair = base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode().rstrip("=")
         return cls(value for value in (user, password, pair if user and password else "") if len(value) >= 4)
 
     def __or__(self, other: Secrets) -> Secrets:

@@ -45,8 +45,9 @@ class ClearML:
         self.server = server
         site = Site(server.api, server.verify, _CHECK_HOST, _CHECK_CERTIFICATE, _CHECK_SCHEME)
         self._http = HttpClient(site, budget, environment=environment, log=log, sleep=sleep, clock=clock)
-        self._authorization = basic(f"{server.access_key}:{server.secret_key}")
-        self._bearer = False
+        keys = f"{server.access_key}:{server.secret_key}"
+        self._authorization = f"Bearer {server.token}" if server.token else basic(keys)
+        self._bearer = bool(server.token)
 
     def renew(self, at_most: float = math.inf) -> None:
         """Gives the next questions a fresh budget, of so many seconds at most."""

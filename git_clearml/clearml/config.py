@@ -1,7 +1,7 @@
 """Where the ClearML server is and who asks: the environment and clearml.conf, as ClearML's own tools read them.
 
 The names of variables and keys are those of clearml 2.1 (backend_api/session/defs.py, backend_api/config/default
-/api.conf). The file is HOCON; pyhocon reads it, the parser that ClearML carries a copy of.
+/api.conf); those that begin with TRAINS_ are its former ones, which it still reads (1.9 to 2.1).
 """
 
 from __future__ import annotations
@@ -11,12 +11,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from git_clearml.base.secrets import Secrets
+from git_clearml.clearml import conf_file
 from git_clearml.errors import BadSetting, NotConfigured
 
 LOGIN_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
+_KINDS = {  # the end of a variable's name -> the keys below `api` of clearml.conf
+    "API_HOST": (("api_server",), ("host",)),
+    "API_ACCESS_KEY": (("credentials", "access_key"),),
+    "API_SECRET_KEY": (("credentials", "secret_key"),),
+    "WEB_HOST": (("web_server",),),
+    "FILES_HOST": (("files_server",),),
+}
+_WORDS = {"API_ACCESS_KEY": "access key", "API_SECRET_KEY": "secret key", "API_HOST": "host"}
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_API_PATH = "/api"  # ClearML's web server passes it on to the API
 _FALSE = {"false", "0", "no", "off", "n", "f"}
 _TRUE = {"true", "1", "yes", "on", "y", "t", ""}
 
@@ -31,94 +42,132 @@ class Server:
     secret_key: str = field(repr=False)
     verify: bool | str = True  # False: certificates are not checked; a text: the file of the CA
     origin: str = "environment"
+    token: str = field(default="", repr=False)  # instead of the keys: for HTTP Bearer
+
+    @property
+    def user(self) -> str:
+        """Whose credentials these are, for the key of what is cached: not to be shown."""
+        return self.access_key or self.token
 
     @property
     def secrets(self) -> Secrets:
         """The credentials, base64 of HTTP Basic included."""
-        return Secrets.of_credentials(self.access_key, self.secret_key)
+        return Secrets.of_credentials(self.access_key, self.secret_key) | Secrets.of_credentials(self.token, "")
 
 
 def read_server(environment: Mapping[str, str]) -> Server | None:
-    """The server to ask, or None when nobody configured one.
+    """The server to ask, or None when nobody configured one: where nothing at all is set, the SDK does not log in.
 
     Raises NotConfigured when only a part is there (above all a key without a host, which ClearML's SDK would send
-    to the public server), BadSetting when clearml.conf cannot be read or a host is no URL.
+    to the public server), BadSetting when clearml.conf is not there or cannot be read, or a host is no URL.
     """
-    host = environment.get("CLEARML_API_HOST", "").strip()
-    key = environment.get("CLEARML_API_ACCESS_KEY", "").strip()
-    secret = environment.get("CLEARML_API_SECRET_KEY", "").strip()
-    web = environment.get("CLEARML_WEB_HOST", "").strip()
-    verify: Any = environment.get("CLEARML_API_HOST_VERIFY_CERT")
+    values = {kind: conf_file.variable(environment, *_names(kind)) for kind in _KINDS}
+    token = conf_file.variable(environment, "CLEARML_AUTH_TOKEN")
+    verify: Any = conf_file.variable(environment, *_names("API_HOST_VERIFY_CERT")) or None
+    in_environment = [kind for kind in _KINDS if values[kind]]
     origin = "environment"
-    path = conf_path(environment)
-    if not (host and key and secret) and path:
-        api = _Tree(_api_section(path))
-        if not (host and key and secret):
-            origin = f"{path}" if not (host or key or secret) else f"environment and {path}"
-        host = host or api.text("api_server") or api.text("host")
-        key = key or api.text("credentials", "access_key")
-        secret = secret or api.text("credentials", "secret_key")
-        web = web or api.text("web_server")
-        verify = api.text("verify_certificate") if verify is None else verify
-    if not key and not secret:
+    needed = ("API_HOST",) if token else ("API_HOST", "API_ACCESS_KEY", "API_SECRET_KEY")
+    if not all(values[kind] for kind in needed):
+        for path in conf_file.checked_paths(environment):
+            api = conf_file.api_section(path)
+            filled = False
+            for kind, keys in _KINDS.items():
+                text = values[kind] or next((text for key in keys if (text := api.text(*key))), "")
+                filled |= text != values[kind]
+                values[kind] = text
+            verify = (api.text("verify_certificate") or None) if verify is None else verify
+            if filled:
+                also = in_environment or token or origin != "environment"
+                origin = f"{origin} and {path}" if also else path
+    if not token and not any(values.values()):
+        _nothing_else(environment)
         return None
-    missing = [name for name, value in (("access key", key), ("secret key", secret), ("host", host)) if not value]
+    missing = [word for kind, word in _WORDS.items() if kind in needed and not values[kind]]
     if missing:
         raise NotConfigured(f"the ClearML {' and '.join(missing)} is missing; the rest is configured", LOGIN_HINT)
-    api_host = api_url(host)
-    return Server(api_host, web_url(web, api_host), key, secret, _verification(verify), origin)
+    host = api_url(values["API_HOST"])
+    key, secret = ("", "") if token else (values["API_ACCESS_KEY"], values["API_SECRET_KEY"])
+    return Server(host, web_url(values["WEB_HOST"], host), key, secret, _verification(verify), origin, token)
 
 
-def conf_path(environment: Mapping[str, str]) -> str:
-    """The clearml.conf in force, "" when there is none. CLEARML_CONFIG_FILE replaces the one in HOME."""
-    named = environment.get("CLEARML_CONFIG_FILE", "")
-    home = environment.get("HOME") or environment.get("USERPROFILE") or ""
-    path = os.path.expanduser(named) if named else os.path.join(home, "clearml.conf") if home else ""
-    return path if path and os.path.isfile(path) else ""
+def _names(kind: str) -> tuple[str, str]:
+    """The variable, and what it was called before."""
+    return f"CLEARML_{kind}", f"TRAINS_{kind}"
 
 
-def sdk_value(environment: Mapping[str, str], *keys: str) -> Any:
-    """A value of the file's `sdk` section, None when it is not set there. Raises BadSetting."""
-    path = conf_path(environment)
-    return _Tree(_parse(_content(path), path)).get("sdk", *keys) if path else None
+def _nothing_else(environment: Mapping[str, str]) -> None:
+    """Raises NotConfigured for a folder of configuration, which the SDK reads and we do not."""
+    names = ("CLEARML_CONFIG_PATH", "TRAINS_CONFIG_PATH")
+    if conf_file.variable(environment, *names):
+        hint = "name the file itself in CLEARML_CONFIG_FILE, or take CLEARML_CONFIG_PATH out of the environment"
+        raise NotConfigured("CLEARML_CONFIG_PATH is set, and git clearml does not read such a folder", hint)
 
 
 def api_url(host: str) -> str:
-    """The API server's URL. A missing scheme is https (http on this machine), and the app host means its API host.
+    """The API server's URL. A missing scheme is https (http on this machine).
 
-    Raises BadSetting for what is no URL.
+    The web server's address means its API's: `app.` is `api.` and port 8080 is 8008, but not where a path follows,
+    which the web server itself passes on. Raises BadSetting for what is no URL.
     """
-    url = host.strip()
-    if "://" not in url:
-        local = re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", url)
-        url = ("http://" if local else "https://") + url
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise BadSetting("invalid ClearML API host: not a URL", "write it like https://api.clear.ml") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadSetting("invalid ClearML API host: not an http(s) URL", "write it like https://api.clear.ml")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    if name.startswith("app."):
-        name = "api." + name.removeprefix("app.")
-    port = 8008 if port == 8080 else port
-    return urlunsplit((parts.scheme, f"{name}:{port}" if port else name, parts.path.rstrip("/"), "", ""))
+    parts = _parts(host, "API", "https://api.clear.ml")
+    name, port, path = parts.hostname or "", parts.port, parts.path.rstrip("/")
+    if not path:
+        name = "api." + name.removeprefix("app.") if name.startswith("app.") else name
+        port = 8008 if port == 8080 else port
+    return _joined(parts.scheme, name, port, path)
 
 
 def web_url(web: str, api: str) -> str:
     """The web server's URL as given, else derived from the API's as ClearML does: api. -> app., :8008 -> :8080."""
     if web:
-        try:
-            parts = urlsplit(web if "://" in web else "https://" + web)
-        except ValueError:
-            raise BadSetting("invalid ClearML web host: not a URL", "write it like https://app.clear.ml") from None
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        parts = _parts(web, "web", "https://app.clear.ml")
+        return _joined(parts.scheme, parts.hostname or "", parts.port, parts.path.rstrip("/"))
     parts = urlsplit(api)
-    host = parts.netloc
-    host = "app." + host.removeprefix("api.") if host.startswith("api.") else host
-    host = host.removesuffix(":8008") + ":8080" if host.endswith(":8008") else host
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    name, port, path = parts.hostname or "", parts.port, parts.path
+    if path.endswith(_API_PATH):  # the web server's own address
+        return _joined(parts.scheme, name, port, path.removesuffix(_API_PATH))
+    name = "app." + name.removeprefix("api.") if name.startswith("api.") else name
+    return _joined(parts.scheme, name, 8080 if port == 8008 else port, path)
+
+
+def _parts(url: str, which: str, example: str) -> SplitResult:
+    """The parts of an http(s) URL that can be asked. Raises BadSetting that quotes nothing: it may hold secrets."""
+    url = url.strip()
+    if "://" not in url:
+        local = re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", url)
+        url = ("http://" if local else "https://") + url
+    problem = "not a URL"
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            problem = "not an http(s) URL"
+        elif not _is_host(parts.hostname) or re.search(r"[\x00-\x20\x7f\\]", url):
+            problem = "not a host's name"
+        elif parts.port == 0:
+            problem = "not a port"
+        else:
+            return parts
+    except ValueError:
+        pass
+    raise BadSetting(f"invalid ClearML {which} host: {problem}", f"write it like {example}")
+
+
+def _is_host(name: str) -> bool:
+    """May a resolver be asked for this name? Labels have 63 characters at most, as they are sent (RFC 1035, 3490)."""
+    if ":" in name:  # IPv6: urlsplit has looked at it
+        return bool(re.fullmatch(r"[0-9a-f:.]+(%25?[A-Za-z0-9_.-]+)?", name))
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode()
+        except UnicodeError:
+            return False
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.removesuffix(".").split("."))
+
+
+def _joined(scheme: str, name: str, port: int | None, path: str) -> str:
+    host = f"[{name}]" if ":" in name else name
+    asked = quote(path, safe="/%:@!$&'()*+,;=~", errors="replace")
+    return urlunsplit((scheme, f"{host}:{port}" if port else host, asked, "", ""))
 
 
 def _verification(value: Any) -> bool | str:
@@ -133,100 +182,3 @@ def _verification(value: Any) -> bool | str:
             f"CLEARML_API_HOST_VERIFY_CERT: no such file: {text}", "give true, false or the path of a CA file"
         )
     return path
-
-
-class _Tree:
-    """Reads values out of whatever the parser gave; what is not there, or no text, is ""."""
-
-    def __init__(self, tree: Any) -> None:
-        self.tree = tree
-
-    def get(self, *keys: str) -> Any:
-        value = self.tree
-        for key in keys:
-            value = value.get(key, None) if hasattr(value, "get") else None
-        return value
-
-    def text(self, *keys: str) -> str:
-        value = self.get(*keys)
-        return str(value).strip() if isinstance(value, (str, int, float, bool)) else ""
-
-
-def _api_section(path: str) -> Any:
-    """The `api` section. Only that is parsed where it can be cut out: pyhocon takes 100 ms over a whole file."""
-    content = _content(path)
-    cut = _cut_api(content)
-    if cut:
-        try:
-            return _Tree(_parse(cut, path)).get("api")
-        except BadSetting:
-            pass  # it may refer to another section: the whole file decides
-    return _Tree(_parse(content, path)).get("api")
-
-
-def _content(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadSetting(f"{path} cannot be read: {reason}", "fix the file, or set CLEARML_CONFIG_FILE") from None
-
-
-def _parse(content: str, path: str) -> Any:
-    """The file as a tree. The parser's own message is not passed on: it quotes the file, and so the keys in it."""
-    import logging
-    import warnings
-
-    from pyhocon import ConfigFactory
-    from pyhocon.exceptions import ConfigException
-    from pyparsing import ParseBaseException
-
-    logging.getLogger("pyhocon").addHandler(logging.NullHandler())  # it talks to stderr about missing includes
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ConfigFactory.parse_string(content, os.path.dirname(path))
-    except ParseBaseException as error:
-        where = f", line {error.lineno}" if content.count("\n") >= error.lineno else ""
-    except (ConfigException, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, OSError):
-        where = ""
-    raise BadSetting(f"{path} is not a valid clearml.conf{where}", "fix the file, or set CLEARML_CONFIG_FILE")
-
-
-_TOKEN = re.compile(r'"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|[{}\[\]]|[^\s{}\[\]"#/]+|/|\s+')
-_API = ("api", '"api"', "api:", "api=")
-_REFERENCE = re.compile(r'\$\{\??\s*"?(\w+)')
-
-
-def _cut_api(content: str) -> str:
-    """The top-level `api { ... }` sections alone, "" when the file is not that simple."""
-    parts, start, depth, before = [], -1, 0, ""
-    for token in _TOKEN.finditer(content):
-        text = token[0]
-        if text.isspace() or text.startswith(("#", "//")):
-            continue
-        if depth == 0 and (
-            text == "include"
-            or (text == "{" and before in ("", "}"))  # the whole file in braces, or objects joined to one
-            or (before in _API and text not in ("{", ":", "="))  # api = ${...}, api += ..., "api".credentials
-            or (("api" in text or "\\" in text) and text not in _API)  # api.credentials, ,api
-        ):
-            return ""
-        if text in "{[":
-            if depth == 0 and before in _API:
-                start = token.start()
-            depth += 1
-        elif text in "}]":
-            depth -= 1
-            if depth == 0 and start >= 0:
-                parts.append("api " + content[start : token.end()])
-                start = -1
-        elif depth == 0 and text in (":", "="):
-            continue
-        before = text
-    cut = "\n".join(parts) if depth == 0 else ""
-    # A reference finds what the file says anywhere, before it looks into the environment.
-    if any(content.count(name) > cut.count(name) for name in _REFERENCE.findall(cut) if name != "api"):
-        return ""
-    return cut

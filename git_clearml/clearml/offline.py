@@ -17,7 +17,7 @@ from git_clearml.base import jsonvalue
 from git_clearml.base.files import read_beginning, read_limited
 from git_clearml.base.ids import is_offline_id
 from git_clearml.clearml import worker
-from git_clearml.clearml.config import sdk_value
+from git_clearml.clearml.conf_file import sdk_value
 from git_clearml.clearml.diff import classify
 from git_clearml.model import Metric, Session
 from git_clearml.settings.table import MARKER

@@ -185,7 +185,7 @@ def checked(
     check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = ruling.personal.remember
     if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
-        memory = passed_checks.memory(repository, f"{api.server.api} {api.server.access_key}", lifetime)
+        memory = passed_checks.memory(repository, f"{api.server.api} {api.server.user}", lifetime)
         memory.keep(commit.tree, passed_checks.digest(rules, packages))
     return check
 

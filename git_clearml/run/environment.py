@@ -13,6 +13,7 @@ from typing import Any
 
 from git_clearml.base.words import listed
 from git_clearml.clearml import worker
+from git_clearml.clearml.conf_file import variable
 from git_clearml.clearml.diff import MARKER as DIFF_MARKER
 from git_clearml.settings.table import MARKER
 
@@ -38,10 +39,8 @@ class RunFacts:
 
 def wants_offline(environment: Mapping[str, str]) -> bool | None:
     """Did the user ask for ClearML's offline mode? None when nothing is said."""
-    for name in ("CLEARML_OFFLINE_MODE", "TRAINS_OFFLINE_MODE"):
-        if name in environment:
-            return environment[name].strip().lower() not in _FALSE
-    return None
+    value = variable(environment, "CLEARML_OFFLINE_MODE", "TRAINS_OFFLINE_MODE")
+    return value.lower() not in _FALSE if value else None
 
 
 def additions(facts: RunFacts, environment: Mapping[str, str], logged: Any, *, offline: bool) -> dict[str, str]:

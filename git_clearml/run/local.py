@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 from git_clearml.base import process as processes
 from git_clearml.base.console import Console
+from git_clearml.clearml import conf_file
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.clearml.client import ClearML
@@ -57,9 +58,7 @@ def plan(
 
     Raises NotConfigured and BadSetting for a ClearML configuration that cannot be used, CannotDecide when git fails.
     """
-    server = clearml_conf.read_server(environment)
-    if run_environment.wants_offline(environment):
-        server = None
+    server = None if run_environment.wants_offline(environment) else clearml_conf.read_server(environment)
     before = worktree.read_state(repository, commit, policy)
     dirty, untracked = tuple(before.changed), before.not_ok(policy)
     if server and (dirty or untracked):
@@ -75,14 +74,14 @@ def plan(
         untracked=untracked,
         diff=worktree.diff_text(repository, commit) if dirty else "",
     )
-    logged = clearml_conf.sdk_value(environment, "development", "log_os_environments")
+    logged = conf_file.sdk_value(environment, "development", "log_os_environments")
     added = run_environment.additions(facts, environment, logged, offline=server is None)
     return RunPlan(commit, policy, tuple(command), server, facts, added, before)
 
 
 def _demand_diffs(environment: Mapping[str, str]) -> None:
     """Raises BadSetting where the SDK would store no diff at all: a dirty run would look clean on the server."""
-    stored = clearml_conf.sdk_value(environment, "development", "store_uncommitted_code_diff")
+    stored = conf_file.sdk_value(environment, "development", "store_uncommitted_code_diff")
     if stored is False or str(stored).strip().lower() in ("false", "no", "off", "0"):
         raise BadSetting(
             "clearml.conf says store_uncommitted_code_diff: false, and so the server would show this run as clean",

@@ -62,7 +62,7 @@ class ServerEvidence:
 
     def __init__(self, api: ClearML) -> None:
         self.api = api
-        self.identity = f"{api.server.api} {api.server.access_key}"
+        self.identity = f"{api.server.api} {api.server.user}"
 
     def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
         """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.

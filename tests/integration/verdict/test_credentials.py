@@ -175,3 +175,37 @@ def test_a_path_before_the_api(gate: Gate) -> None:
 
 def test_verify_does_not_honour_the_skip_of_the_hook(gate: Gate) -> None:
     assert gate.verify(env={"GIT_CLEARML_SKIP": "1"}).status == 1
+
+
+def test_a_token_in_place_of_keys(gate: Gate) -> None:
+    gate.task()
+    gate.env = dict.fromkeys(("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY"))
+    gate.env["CLEARML_AUTH_TOKEN"] = gate.server.token()
+    gate.accepts()
+    assert gate.server.requests[0].headers["Authorization"] == "Bearer"
+    gate.env["CLEARML_AUTH_TOKEN"] = gate.server.token(-5)
+    late = gate.verify()
+    assert (late.status, late.errors) == (3, ["unauthorized"])
+    assert gate.env["CLEARML_AUTH_TOKEN"] not in late.out + late.err
+
+
+@pytest.mark.parametrize("name", ["CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE"])
+@pytest.mark.parametrize("named", ["/nowhere/clearml.conf", "/", "~/missing.conf"])
+def test_a_clearml_conf_that_is_not_there(gate: Gate, tmp_path: Path, name: str, named: str) -> None:
+    """Neither is local evidence looked at, nor does a run go on without a server."""
+    result = only(gate, **{name: named})
+    assert (result.status, result.errors, result.calls) == (2, ["bad-setting"], ())
+    without = dict.fromkeys(gate.server.env)
+    touched = tmp_path / "touched"
+    words = ("run", "--", "touch", str(touched))
+    assert gate.call(*words, env={**without, name: named}).status == 2
+    assert not touched.exists()
+    offline = gate.call(*words, env={**without, name: named, "CLEARML_OFFLINE_MODE": "1"})
+    assert (touched.exists(), offline.calls) == (True, ())
+
+
+@pytest.mark.parametrize("env", [{"CLEARML_API_HOST": "http://x"}, {"TRAINS_API_SECRET_KEY": SECRET_KEY}])
+def test_run_does_not_go_offline_by_half_a_configuration(gate: Gate, tmp_path: Path, env: dict[str, str]) -> None:
+    touched = tmp_path / "touched"
+    result = gate.call("run", "--", "touch", str(touched), env={**dict.fromkeys(gate.server.env), **env})
+    assert (result.status, touched.exists()) == (3, False)

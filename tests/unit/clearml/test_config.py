@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from git_clearml.clearml import config as clearml_conf
-from git_clearml.clearml.config import Server, api_url, conf_path, read_server, sdk_value, web_url
+from git_clearml.clearml import conf_file
+from git_clearml.clearml.conf_file import conf_paths, sdk_value
+from git_clearml.clearml.config import Server, api_url, read_server, web_url
 from git_clearml.errors import BadSetting, Error, NotConfigured
 
 KEY, SECRET = "ACCESSKEY0123456789", "s3cretS3CRETs3cret"
@@ -50,7 +51,9 @@ def test_nobody_configured_a_server(tmp_path: Path) -> None:
     assert read_server(environment(tmp_path)) is None
     assert read_server({}) is None
     assert read_server(environment(tmp_path, "sdk { }\n")) is None
-    assert read_server(environment(tmp_path, CLEARML_API_HOST="https://api.example.com")) is None
+    assert read_server(environment(tmp_path, "api { http { retries { total: 3 } } }\n")) is None
+    assert read_server(environment(tmp_path, CLEARML_API_HOST_VERIFY_CERT="false", CLEARML_API_HOST=" ")) is None
+    assert read_server(environment(tmp_path, CLEARML_CONFIG_FILE=os.devnull)) is None
 
 
 def test_the_file_in_home(tmp_path: Path) -> None:
@@ -91,6 +94,12 @@ def test_a_variable_beats_the_file_one_by_one(tmp_path: Path, name: str) -> None
         ({"CLEARML_API_ACCESS_KEY": KEY, "CLEARML_API_SECRET_KEY": SECRET}, "host"),
         ({"CLEARML_API_HOST": "h", "CLEARML_API_SECRET_KEY": SECRET}, "access key"),
         ({"CLEARML_API_HOST": "h", "CLEARML_API_ACCESS_KEY": KEY}, "secret key"),
+        ({"CLEARML_API_HOST": "https://api.example.com"}, "access key and secret key"),
+        ({"TRAINS_API_HOST": "https://api.example.com"}, "access key and secret key"),
+        ({"TRAINS_API_ACCESS_KEY": KEY, "TRAINS_API_SECRET_KEY": SECRET}, "host"),
+        ({"CLEARML_AUTH_TOKEN": SECRET}, "host"),
+        ({"CLEARML_AUTH_TOKEN": SECRET, "CLEARML_API_ACCESS_KEY": KEY}, "host"),
+        ({"CLEARML_WEB_HOST": "https://app.example.com"}, "access key and secret key and host"),
         ({"CLEARML_API_HOST": "  ", "CLEARML_API_ACCESS_KEY": KEY, "CLEARML_API_SECRET_KEY": SECRET}, "host"),
     ],
 )
@@ -116,8 +125,66 @@ def test_the_named_file_replaces_the_one_in_home(tmp_path: Path) -> None:
     server = read_server(environment(tmp_path, FULL, CLEARML_CONFIG_FILE=str(other)))
     assert server
     assert server.api == "https://api.other.example"
-    assert read_server(environment(tmp_path, FULL, CLEARML_CONFIG_FILE=str(tmp_path / "missing"))) is None
-    assert conf_path({"CLEARML_CONFIG_FILE": str(tmp_path)}) == ""  # a folder is no file
+    server = read_server(environment(tmp_path, FULL, TRAINS_CONFIG_FILE="~/other.conf", CLEARML_CONFIG_FILE=" "))
+    assert server
+    assert (server.api, server.origin) == ("https://api.other.example", str(other))
+
+
+def test_a_named_file_that_is_none_is_an_error(tmp_path: Path) -> None:
+    """The SDK goes on without it, and so does a run that nobody sees."""
+    (tmp_path / "gone.conf").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for named in (tmp_path / "missing", tmp_path, tmp_path / "gone.conf", tmp_path / "pipe", "~/missing", "$HOME/x"):
+        for name in ("CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE"):
+            variables = environment(tmp_path, FULL, **{name: str(named)})
+            with pytest.raises(BadSetting) as caught:
+                read_server(variables)
+            assert caught.value.status == 2
+            assert conf_paths(variables) == []
+    assert read_server(environment(tmp_path, FULL, CLEARML_CONFIG_FILE="/missing", **ENV))  # nobody needs it
+
+
+def test_a_folder_in_the_place_of_the_one_in_home(tmp_path: Path) -> None:
+    """Docker makes one where what was to be mounted is not there."""
+    (tmp_path / "clearml.conf").mkdir()
+    with pytest.raises(BadSetting, match="is not a file"):
+        read_server(environment(tmp_path))
+
+
+def test_the_former_file_in_home(tmp_path: Path) -> None:
+    (tmp_path / "trains.conf").write_text(FULL, encoding="utf-8")
+    server = read_server(environment(tmp_path))
+    assert server
+    assert (server.api, server.origin) == ("https://api.example.com", str(tmp_path / "trains.conf"))
+    server = read_server(environment(tmp_path, 'api { api_server: "https://new.example.com" }'))
+    assert server
+    assert (server.api, server.access_key) == ("https://new.example.com", KEY)
+    assert sdk_value(environment(tmp_path), "development", "vcs_repo_detect_async") is False
+
+
+def test_former_names_of_variables(tmp_path: Path) -> None:
+    former = {name.replace("CLEARML", "TRAINS"): value for name, value in ENV.items()}
+    server = read_server(environment(tmp_path, **former))
+    assert server
+    assert (server.api, server.access_key, server.secret_key) == ("https://env.example.com", "ENVKEY", "ENVSECRET")
+    server = read_server(environment(tmp_path, **former, CLEARML_API_ACCESS_KEY="NEW", CLEARML_API_HOST=" "))
+    assert server
+    assert (server.api, server.access_key) == ("https://env.example.com", "NEW")
+
+
+@pytest.mark.parametrize("conf", [None, FULL])
+def test_a_token_wins_over_keys(tmp_path: Path, conf: str | None) -> None:
+    server = read_server(environment(tmp_path, conf, **ENV, CLEARML_AUTH_TOKEN="a.b.c"))
+    assert server
+    assert (server.api, server.access_key, server.secret_key) == ("https://env.example.com", "", "")
+    assert (server.token, server.user, server.secrets.redact("a.b.c")) == ("a.b.c", "a.b.c", "[secret]")
+    assert "a.b.c" not in repr(server)
+
+
+def test_a_folder_of_configuration_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match="CLEARML_CONFIG_PATH"):
+        read_server(environment(tmp_path, TRAINS_CONFIG_PATH=str(tmp_path)))
+    assert read_server(environment(tmp_path, FULL, CLEARML_CONFIG_PATH=str(tmp_path)))
 
 
 def test_a_reference_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,12 +278,12 @@ def test_any_file_is_read_or_refused(tmp_path: Path, conf: str) -> None:
 
 
 def whole(content: str) -> Any:
-    return clearml_conf._Tree(clearml_conf._parse(content, "clearml.conf")).get("api")
+    return conf_file.Tree(conf_file._parse(content, "clearml.conf")).get("api")
 
 
 def cut(content: str) -> Any:
-    part = clearml_conf._cut_api(content)
-    return clearml_conf._Tree(clearml_conf._parse(part, "clearml.conf")).get("api")
+    part = conf_file._cut_api(content)
+    return conf_file.Tree(conf_file._parse(part, "clearml.conf")).get("api")
 
 
 CUTTABLE = [
@@ -253,14 +320,14 @@ NOT_CUTTABLE = [
 
 @pytest.mark.parametrize("content", CUTTABLE)
 def test_the_cut_says_what_the_file_says(content: str) -> None:
-    assert clearml_conf._cut_api(content)
+    assert conf_file._cut_api(content)
     assert cut(content) == whole(content)
-    assert "sdk" not in clearml_conf._cut_api(content)
+    assert "sdk" not in conf_file._cut_api(content)
 
 
 @pytest.mark.parametrize("content", NOT_CUTTABLE)
 def test_what_is_not_that_simple_is_read_as_a_whole(content: str) -> None:
-    part = clearml_conf._cut_api(content)
+    part = conf_file._cut_api(content)
     assert part == "" or cut(content) == whole(content)
 
 
@@ -312,7 +379,7 @@ def without_nulls(tree: Any) -> Any:
 
 @given(files)
 def test_the_cut_is_never_something_else(content: str) -> None:
-    part = clearml_conf._cut_api(content)
+    part = conf_file._cut_api(content)
     if not part:
         return
     try:
@@ -345,6 +412,17 @@ def test_the_cut_is_never_something_else(content: str) -> None:
         ("http://[2001:db8::1]:8008/", "http://[2001:db8::1]:8008"),
         ("http://localhost:8080", "http://localhost:8008"),
         ("https://host.example/clearml/api/", "https://host.example/clearml/api"),
+        ("http://host.example:8080/api", "http://host.example:8080/api"),
+        ("http://[::1]:8080/api/", "http://[::1]:8080/api"),
+        ("http://[::1]:8080/", "http://[::1]:8008"),
+        ("https://host.example:8080", "https://host.example:8008"),
+        ("https://app.example.com:8443", "https://api.example.com:8443"),
+        ("https://app.example.com/api", "https://app.example.com/api"),
+        ("http://app.example.com:8080//", "http://api.example.com:8008"),
+        ("http://bücher.example:8008", "http://bücher.example:8008"),
+        ("http://host.example/ä b".replace(" ", ""), "http://host.example/%C3%A4b"),
+        ("https://my_host.example.", "https://my_host.example."),
+        ("http://[fe80::1%25eth0]:8008", "http://[fe80::1%25eth0]:8008"),
         ("https://user:pw@host.example", "https://host.example"),
         ("localhost.example", "https://localhost.example"),
         ("  https://api.clear.ml\n", "https://api.clear.ml"),
@@ -357,7 +435,31 @@ def test_the_host_of_the_api(host: str, api: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["ftp://host", "https://", "https:///x", "http://host:port", "http://host:99999", "http://[::1", "file:///x"],
+    [
+        f"https://{'a' * 70}.example",
+        f"https://{'ä' * 70}.example",
+        "a..b",
+        "https://.example",
+        "http://host:0",
+        "http://ho st",
+        "https://host\t.example",
+        "https://host.example/a\nb",
+        "https://host\x00",
+        "http://host\\x",
+        "http://h:-1",
+        "https://\udcff.example",
+        "http://[zz::1]",
+        "https://%zz",
+        "https://*",
+        f"https://{'a.' * 200}example",
+        "ftp://host",
+        "https://",
+        "https:///x",
+        "http://host:port",
+        "http://host:99999",
+        "http://[::1",
+        "file:///x",
+    ],
 )
 def test_what_is_no_host(host: str) -> None:
     with pytest.raises(BadSetting, match="host") as caught:
@@ -385,6 +487,9 @@ def test_any_host_is_read_or_refused(host: str) -> None:
         ("", "http://localhost:8008", "http://localhost:8080"),
         ("", "https://api.example.com:8008", "https://app.example.com:8080"),
         ("", "https://clearml.example.com", "https://clearml.example.com"),
+        ("", "http://host.example:8080/api", "http://host.example:8080"),
+        ("", "https://api.example.com/clearml/api", "https://api.example.com/clearml"),
+        ("", "http://[::1]:8008", "http://[::1]:8080"),
         ("https://app.example.com/", "https://api.clear.ml", "https://app.example.com"),
         ("app.example.com", "https://api.clear.ml", "https://app.example.com"),
         ("https://user:pw@app.example.com", "https://api.clear.ml", "https://app.example.com"),
