@@ -134,6 +134,7 @@ class Task(NamedTuple):
     archived: bool = False
     by_agent: bool = False
     launched: bool = False  # by `git clearml run --queue`, as this very task
+    is_check: bool = False  # of `git clearml check-runnable`, as this very task
     started: str = ""
     completed: str = ""
     updated: str = ""

@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.base import jsonvalue
-from git_clearml.clearml.properties import LAUNCH
+from git_clearml.clearml.properties import CHECK as CHECK
+from git_clearml.clearml.properties import CHECK_TAG, LAUNCH
 from git_clearml.settings.policy import Runnable
 
-TAG = "git-clearml-check"
-"""The tag of every task that `check-runnable` launches."""
+TAG = CHECK_TAG
 
 DONE = "git-clearml-ended"
 """The tag of such a task that has ended and that no check will touch again: whoever starts it again wants it to run."""
-
-CHECK = "git_clearml_check"
-"""The user property under which a check's task carries its lease."""
 
 RUN = LAUNCH
 """The same of a task that `run --queue` has launched."""

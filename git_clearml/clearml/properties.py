@@ -5,6 +5,11 @@ from __future__ import annotations
 LAUNCH = "git_clearml_launch"
 """That under which a task carries the name of the `git clearml run --queue` that launched it."""
 
+CHECK = "git_clearml_check"
+"""That under which the task of a `check-runnable` carries its lease."""
+
+CHECK_TAG = "git-clearml-check"
+"""The tag of every task that `check-runnable` launches."""
 
 PROPERTY = "git_clearml_run"
 """The user property under which a task on a server carries the record of its run."""

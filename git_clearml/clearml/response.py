@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.clearml.properties import LAUNCH
+from git_clearml.clearml.properties import CHECK, CHECK_TAG, LAUNCH
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 from git_clearml.settings.policy import Policy
@@ -121,3 +121,18 @@ def launched(document: Mapping[str, Any], task: str) -> bool:
 
     lease = from_property(value)
     return lease is not None and lease.task == task
+
+
+def is_check(document: Mapping[str, Any], task: str) -> bool:
+    """Was this very task launched by `git clearml check-runnable`?
+
+    A clone carries the tag and the property of its origin, but the lease in the property names the origin. What bears
+    the tag without a lease, or a lease that cannot be read or names no task, is taken for a check.
+    """
+    value = part(part(part(document, "hyperparams"), "properties"), CHECK).get("value")
+    if not value:
+        return CHECK_TAG in texts(document, "tags")
+    from git_clearml.clearml.lease import from_property
+
+    lease = from_property(value)
+    return lease is None or lease.task in ("", task)

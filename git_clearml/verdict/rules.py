@@ -177,6 +177,9 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
     if task.damage or not task.id:
         return []
     reasons = []
+    if task.is_check:
+        only = "was launched by check-runnable, which shows that the commit starts and no more"
+        reasons.append(Reason("not-a-check", only))
     if task.archived:
         reasons.append(Reason("archived", "is archived"))
     if policy.project and task.project != policy.project and not task.project.startswith(policy.project + "/"):

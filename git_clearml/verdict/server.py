@@ -15,7 +15,7 @@ from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import LAUNCH, PROPERTY, TREE
+from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
@@ -42,6 +42,8 @@ _FIELDS = (
     "last_worker",
     "runtime._exec_agent_hostname",
     f"hyperparams.properties.{PROPERTY}",
+    f"hyperparams.properties.{CHECK}",
+    "tags",
 )
 _TAGGED_FIELDS = (
     "id",
@@ -230,6 +232,7 @@ class ServerEvidence:
             by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
             and "development" not in tags,
             launched=response.launched(document, identity),
+            is_check=response.is_check(document, identity),
             started=response.text(document, "started"),
             completed=response.text(document, "completed"),
             updated=response.text(document, "last_update"),

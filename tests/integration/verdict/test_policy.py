@@ -206,7 +206,7 @@ def test_a_task_of_run_queue_needs_none(gate: Gate) -> None:
     value = owners.to_property(owner(task=task), owners.CHECK)
     gate.server.tasks[task]["hyperparams"] = {"properties": {owners.CHECK: value}}
     properties = gate.server.tasks[task]["hyperparams"]["properties"]
-    gate.refuses("no-task")
+    gate.refuses("not-a-check", "no-task")
     properties[owners.RUN] = properties.pop(owners.CHECK)
     gate.accepts()
     copy = gate.task(**BY_AGENT)
