@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import Check
+from git_clearml.base.sanitize import Safe
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.forge.job import Job, Provider
@@ -114,7 +115,7 @@ def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
     comparison, problems = result.comparison, result.comparison.problems
     ended = bool(problems) and comparison.current is None
     hint = "" if comparison.current else result.report.hint
-    text = metrics.comparison_markdown(replace(comparison, problems=()))
+    text = metrics.comparison_markdown(replace(comparison, problems=())) if comparison.commit else Safe("")
     report = result.report._replace(problems=problems)
     commit = comparison.commit or job.head
     return JobReport(

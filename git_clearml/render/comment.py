@@ -28,6 +28,7 @@ from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
 LIMIT = 65_536  # characters of a comment on GitHub
 SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
+_CALLED_WRONGLY = 2  # the exit status: no policy has judged, and no server was asked
 _MOST_VERDICTS = 20
 _MOST_NOTES = 20
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/]|-(?!-)){0,62}", re.ASCII)
@@ -148,7 +149,8 @@ def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
     notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
     left_out = len(verdict.near_misses) - len(misses), len(verdict.notes) - len(notes)
     lists = [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
-    return [_heading(page, verdict), _because(verdict), *lists]
+    because = _because(verdict) if page.report.status != _CALLED_WRONGLY else "It has not been judged."
+    return [_heading(page, verdict), because, *lists]
 
 
 def _heading(page: Page, verdict: Verdict) -> str:
@@ -233,6 +235,8 @@ def _history(page: Page, earlier: Sequence[HistoryRow], limit: int) -> list[str]
 
 
 def _footer(page: Page) -> str:
+    if page.report.status == _CALLED_WRONGLY:
+        return f"<sub>git-clearml {escape(__version__)}</sub>"
     origin = page.report.policy_from
     policy = {"flags": "judged by flags", "defaults": "judged by the default policy"}.get(
         origin, f"policy of {_commit(page, origin)}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the questions while waiting; the last one repeats
 
+_NAME_THE_METRIC = 'add metric = "TITLE/SERIES" under [tool.git-clearml.best] to pyproject.toml, or leave it out'
+
 
 @dataclass(frozen=True)
 class TagOptions:
@@ -44,6 +46,8 @@ def check_possible(session: VerifySession, options: TagOptions, *, check_runnabl
     if not flag:
         return
     if options.best:
+        if not session.rulings[0].policy.best.metric:
+            raise UsageError("--tag-best: no metric to compare by", _NAME_THE_METRIC)
         best_tag.check(session.rulings[0].policy)
     try:
         _taggable(session, flag)

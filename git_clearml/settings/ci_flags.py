@@ -54,7 +54,8 @@ def _is_stricter(key: str, value: str, policy: Policy) -> bool:
         return _LOOSER_AND_LOOSER.index(Equivalence(value)) <= _LOOSER_AND_LOOSER.index(policy.equivalence)
     if key == "on-unreachable":
         return value == "block" or policy.on_unreachable == value
-    return True  # evidence: offline in CI is there for whoever asks for it in the workflow
+    # evidence: where the policy leaves it open, offline in CI is there for whoever asks for it in the workflow
+    return value == "server" or policy.evidence in ("auto", value)
 
 
 def _stricter_than_best(flags: Mapping[str, Any], settings: Settings) -> tuple[dict[str, Any], list[str]]:

@@ -35,5 +35,14 @@ def choose(
 
 
 def in_ci(environment: Mapping[str, str]) -> bool:
-    """Are we in a CI job? Every CI service sets CI."""
-    return environment.get("CI", "").lower() not in ("", "0", "false", "no", "off")
+    """Are we in a CI job? Most services set CI; a job that sets that to false is one by its own service's variable.
+
+    hooks/pre-push looks at the same.
+    """
+    return any(environment.get(name, "").lower() not in ("", "0", "false", "no", "off") for name in _CI)
+
+
+_CI = (
+    "CI", "GITHUB_ACTIONS", "GITLAB_CI", "BITBUCKET_BUILD_NUMBER", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "TF_BUILD",
+    "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "CIRCLECI",
+)  # fmt: skip

@@ -86,6 +86,31 @@ def test_nor_in_a_service_that_we_do_not_know(bench: Bench) -> None:
     assert (stricter.status, stricter.codes) == (1, ["other-project"])
 
 
+NO_SERVER = dict.fromkeys(("CLEARML_API_HOST", "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY"))
+
+
+def test_offline_evidence_is_not_looked_at_where_the_policy_says_server(bench: Bench) -> None:
+    """Not even where the checkout brings a good record of its own."""
+    bench.base = bench.gate.repo.policy('evidence = "server"')
+    bench.gate.repo.commit("change", {"train.py": "print('new')\n"})
+    bench.job.event = pull_request(7, bench.head, bench.base)
+    result = bench.gate.verify("--evidence", "offline", env={**bench.job.env, **NO_SERVER})
+    assert (result.status, result.errors) == (3, ["not-configured"])
+    assert "--evidence offline is ignored" in result.err
+
+
+@pytest.mark.parametrize("name", ["GITHUB_ACTIONS", "GITLAB_CI", "BITBUCKET_BUILD_NUMBER", "TF_BUILD", "JENKINS_URL"])
+@pytest.mark.parametrize("ci", ["false", "", "0"])
+def test_a_job_that_says_it_is_none_is_one(bench: Bench, name: str, ci: str) -> None:
+    """`auto` is the server there, and flags cannot loosen the policy."""
+    bench.gate.repo.policy('project = "Vision"')
+    env = {**(bench.job.env if name == "GITHUB_ACTIONS" else {}), name: "true", "CI": ci, "CI_COMMIT_SHA": bench.head}
+    assert bench.gate.verify(env={**env, **NO_SERVER}).errors == ["not-configured"]
+    bench.gate.task(project="Elsewhere")
+    result = bench.gate.verify("--project", "Elsewhere", env=env)
+    assert (result.status, "--project Elsewhere is ignored" in result.err) == (1, True)
+
+
 # --- the best task -----------------------------------------------------------------------------------------------
 
 

@@ -265,6 +265,21 @@ def test_a_tag_that_could_not_be_moved_is_status_3(bench: Bench) -> None:
     assert "could not finish moving the tag" in bench.ours()
 
 
+@pytest.mark.parametrize("command", ["verify", "compare"])
+def test_without_a_metric_it_is_status_2_and_every_place_says_the_same(bench: Bench, command: str) -> None:
+    base = bench.gate.repo.policy('project = "Vision"')
+    bench.gate.repo.commit("change", {"train.py": "print('best')\n"})
+    bench.job.event = pull_request(7, bench.head, base)
+    bench.gate.task()
+    result = bench.gate.call(command, "--tag-best", "--format", "json", env=bench.job.env)
+    assert (result.status, result.json["exit_code"], result.json["outcome"]) == (2, 2, "undecided")
+    for place in (result.err.splitlines()[0], result.err, bench.job.summary.replace("\\", "")):
+        assert "no metric to compare by" in place
+    for untrue in ("could not be decided whether", "could not be compared", "judged by"):
+        assert untrue not in bench.job.summary
+    assert ("--metric" in result.err) == (command == "compare")  # verify has no such flag
+
+
 def test_compare_follows_the_same_rule(bench: Bench) -> None:
     other = best_task(bench, 0.2)
     mine = bench.gate.task(metrics=loss(0.1))

@@ -34,6 +34,24 @@ def test_flags_cannot_loosen_the_policy() -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "flag", "counts"),
+    [
+        ("server", "offline", False),
+        ("server", "auto", False),
+        ("server", "server", True),
+        ("offline", "server", True),
+        ("offline", "offline", True),
+        ("auto", "offline", True),  # design 7: there for whoever asks for it in the workflow
+        ("auto", "server", True),
+    ],
+)
+def test_the_policy_says_where_evidence_is_looked_for(policy: str, flag: str, counts: bool) -> None:
+    counting, warnings = stricter_flags({"evidence": flag}, [ruling(evidence=policy)])
+    assert (counting, len(warnings)) == (({"evidence": flag}, 0) if counts else ({}, 1))
+    assert stricter_flags({"evidence": "offline"}, [ruling(), ruling(evidence="server")])[0] == {}
+
+
+@pytest.mark.parametrize(
     ("flags", "loose", "strict"),
     [
         ({"project": "A/B"}, {"project": "A/B"}, {"project": "A/C"}),
