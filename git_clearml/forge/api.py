@@ -5,7 +5,7 @@ All of it raises CannotDecide: NotFound, Forbidden, Unauthorized, TimedOut, Unre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -76,6 +76,9 @@ class Forge(Protocol):
 
     def comments(self, number: int) -> list[Comment]:
         """All comments on a change request, oldest first."""
+
+    def hidden(self, comments: Sequence[Comment]) -> set[int]:
+        """The ids of those of the comments that somebody has hidden. They are ones that this object has read."""
 
     def create_comment(self, number: int, body: str) -> Comment:
         """A new comment on a change request."""

@@ -22,9 +22,13 @@ from git_clearml.report.model import CommentResult, VerifyReport
 from git_clearml.verdict import sources
 
 BUDGET = 120.0  # seconds for everything that is published at once
+_DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
-_NO_RIGHTS = "a pull request from a fork gives this job no right to write; the report is in the job summary"
+_NO_RIGHTS = (
+    "a pull request from a fork gives this job no right to write; the report is in the job summary. "
+    "A workflow in two stages can comment: see Forks in docs/ci.md"
+)
 _GITLAB = "GitLab merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
 
 
@@ -69,17 +73,29 @@ def publish(
     if job is not None and job.provider is not Provider.GITHUB:
         return CommentResult("", "skipped", _GITLAB)
     try:
-        forge = connect(workplace, options.repository, options.budget)
-    except NotConfigured as error:
+        budget = min(options.budget, _DRY_BUDGET) if options.dry_run else options.budget
+        forge = connect(workplace, options.repository, budget)
+    except (NotConfigured, UsageError) as error:
+        if options.dry_run:
+            return _would_post(error)
+        if isinstance(error, UsageError):
+            raise
         if job is not None and job.is_fork:
             return CommentResult("", "skipped", _NO_RIGHTS)
         raise _failed(error) from None
     try:
         return _CommentPublisher(forge, workplace, report, sections, options).run()
     except CannotDecide as error:
+        if options.dry_run:
+            return _would_post(error)
         raise _failed(error) from None
     finally:
         forge.close()
+
+
+def _would_post(error: Error) -> CommentResult:
+    """A dry run shows what there is to post, whether or not the forge can be asked where that would go."""
+    return CommentResult("", "skipped", f"would post it; where is not known: {error.message}")
 
 
 def _failed(error: Error) -> PublishFailed:
@@ -165,8 +181,10 @@ class _CommentPublisher:
         raise BadAnswer(f"the comment was deleted each of the {_ROUNDS} times it was written", "does a bot delete it?")
 
     def _own(self, request: ChangeRequest, author: str, page: Page) -> list[Comment]:
-        """Our comments with this label, oldest first."""
-        return own_comments(self._forge.comments(request.number), author, page)
+        """Our comments with this label, oldest first, but those that somebody has hidden: they would stay hidden."""
+        own = own_comments(self._forge.comments(request.number), author, page)
+        hidden = self._forge.hidden(own) if own else set()
+        return [comment for comment in own if comment.id not in hidden]
 
     def _carry_out(self, todo: CommentPlan, request: ChangeRequest, author: str, page: Page) -> CommentResult | None:
         """The result, or None when another job came in between and there is a new plan to make."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from git_clearml.base.secrets import Secrets
-from git_clearml.errors import BadAnswer, Forbidden, NotConfigured
+from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
 from git_clearml.forge.github_errors import CHECK_API, READ_SECONDS, Explainer, NoSuchCommit, Operation
 from git_clearml.forge.github_retry import Clock, GitHubCalls, retry_within
@@ -22,6 +23,8 @@ ACTIONS_BOT = "github-actions[bot]"
 _MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
 _PER_PAGE = 100
 _MOST_DESCRIPTION = 140  # characters of a commit status
+
+_HIDDEN = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on IssueComment { isMinimized } } }"
 
 _WRITE = "permissions: pull-requests: write"
 _STATUS = "permissions: statuses: write"
@@ -123,6 +126,25 @@ class GitHub:
 
         comments = self._calls.call(read, Operation("read the comments", _READ))
         return sorted(comments, key=lambda comment: comment.id)
+
+    def hidden(self, comments: Sequence[Comment]) -> set[int]:
+        """See Forge.hidden. Only GraphQL tells; a token that may not ask, or a server without it, sees none hidden.
+
+        https://docs.github.com/en/graphql/reference/interfaces#minimizable
+        """
+
+        def read(part: Sequence[Comment]) -> set[int]:
+            ids = {self._comments[comment.id].node_id: comment.id for comment in part}
+            _, data = self._github.requester.graphql_query(_HIDDEN, {"ids": list(ids)})
+            nodes = [node for node in data["data"]["nodes"] if node]  # null for one that is gone
+            return {ids[node["id"]] for node in nodes if node.get("isMinimized")}
+
+        hidden: set[int] = set()
+        for start in range(0, len(comments), _PER_PAGE):
+            with contextlib.suppress(CannotDecide):
+                work = partial(read, comments[start : start + _PER_PAGE])
+                hidden |= self._calls.call(work, Operation("ask which comments are hidden"))
+        return hidden
 
     def create_comment(self, number: int, body: str) -> Comment:
         """See Forge.create_comment."""

@@ -72,6 +72,7 @@ class GitHubServer:
         self.user, self.viewer, self.read_only = "", BOT, False
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
+        self.minimized: set[int] = set()  # comments that somebody has hidden
         self.statuses: list[Json] = []
         self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
         self.commits: set[str] = set()  # without any of the files
@@ -122,6 +123,7 @@ class GitHubServer:
             identity = next(self._ids)
             comment = {
                 "id": identity,
+                "node_id": f"IC_kwDOtest{identity}",
                 "issue": number,
                 "user": {"login": author} if author else None,
                 "body": body,
@@ -179,9 +181,15 @@ class GitHubServer:
             raise Answer(403, {"message": "Resource not accessible by integration"})
         return {"login": self.user}
 
-    def _graphql(self, _: Call) -> Json:
+    def _graphql(self, call: Call) -> Json:
+        """The viewer, and which comments are minimised: the REST API does not tell that."""
         if not self.viewer:
             raise Answer(403, {"message": "Resource not accessible by integration"})
+        if "isMinimized" in call.body["query"]:
+            there = {one["node_id"]: one["id"] in self.minimized for one in self.comments}
+            ids = call.body["variables"]["ids"]
+            nodes = [{"id": name, "isMinimized": there[name]} if name in there else None for name in ids]
+            return {"data": {"nodes": nodes}}
         return {"data": {"viewer": {"login": self.viewer}}}
 
     def _get_pull(self, _: Call, number: str) -> Json:

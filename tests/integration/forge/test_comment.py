@@ -196,6 +196,33 @@ def test_a_late_job_does_not_overwrite_the_newer_head(bench: Bench) -> None:
     assert new[:12] in result.err
 
 
+# --- hidden by somebody ------------------------------------------------------------------------------------------
+
+
+def test_a_hidden_comment_is_left_alone_and_a_new_one_posted(bench: Bench) -> None:
+    assert bench.comment().status == 0
+    (first,) = bench.github.comments
+    bench.github.minimized.add(first["id"])
+    before = first["body"]
+    bench.gate.task()
+    assert "comment created" in bench.comment().out
+    hidden, shown = bench.github.comments
+    assert (hidden["body"], "### ✅ Verified" in shown["body"]) == (before, True)
+    assert "comment unchanged" in bench.comment().out
+    bench.github.minimized.add(shown["id"])
+    assert "comment created" in bench.comment().out
+    assert len(bench.github.comments) == 3
+
+
+def test_where_nobody_tells_what_is_hidden_the_comment_is_updated(bench: Bench) -> None:
+    bench.github.user = BOT
+    assert bench.comment().status == 0
+    for status, message in ((404, "Not Found"), (403, "Resource not accessible by integration"), (502, "down")):
+        bench.github.faults = [Fault(status, message, matching="graphql")]
+        bench.amend()
+        assert "comment updated" in bench.comment().out
+
+
 # --- two at once -------------------------------------------------------------------------------------------------
 
 
@@ -633,3 +660,31 @@ def test_a_commit_that_github_does_not_have(bench: Bench) -> None:
     bench.job.event = {"ref": "refs/tags/v1", "before": bench.base, "after": bench.head}
     bench.github.faults.append(Fault(422, f"No commit found for SHA: {bench.head}", matching="/commits/"))
     assert "comment skipped" in bench.comment().out
+
+
+# --- a dry run without a forge -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flag", ["-n", "--dry-run"])
+def test_a_dry_run_needs_no_forge(bench: Bench, flag: str) -> None:
+    """By hand: no token, no remote on GitHub, no pull request."""
+    bench.gate.task()
+    bench.gate.repo.git("remote", "set-url", "origin", "https://git.example.com/team/project.git")
+    bench.gate.server.tasks.clear()
+    bench.gate.task(repository="https://git.example.com/team/project.git")
+    for env in ({}, {"GITHUB_TOKEN": TOKEN}, {"CI": "true"}):
+        result = bench.gate.call("comment", flag, env=env)
+        assert (result.status, bench.github.calls) == (0, []), result.err
+        assert "### ✅ Verified" in result.out
+        assert "would post it" in result.err
+    result = bench.gate.verify("--comment", flag)
+    assert (result.status, result.json["comment"]["action"]) == (0, "skipped")
+
+
+def test_a_dry_run_in_a_job_without_a_token(bench: Bench) -> None:
+    bench.gate.task()
+    result = bench.comment("-n", GITHUB_TOKEN="", GH_TOKEN="")
+    assert (result.status, bench.github.calls, bench.job.written) == (0, [], "")
+    assert "### ✅ Verified" in result.out
+    bench.job.api = "http://127.0.0.1:1"
+    assert "would post it" in bench.comment("-n").err
