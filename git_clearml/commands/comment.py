@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
     from git_clearml.clearml.secrets import known_secrets
-    from git_clearml.forge import comment, job_report
+    from git_clearml.forge import comment, forks, job_report
     from git_clearml.forge import context as ci_context
     from git_clearml.forge.connect import Workplace
     from git_clearml.git.repository import Repository
@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     workplace = Workplace(job, repository, os.environ, console.log)
     report, sections, timeout = _judged(workplace, context, arguments, console)
+    report = forks.explained(job, report)
     options = replace(options, budget=timeout or comment.BUDGET)
     report = known_secrets(os.environ).redact(report)
     _print(report, sections, options, console)

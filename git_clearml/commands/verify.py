@@ -85,6 +85,7 @@ class _Verify:
         """See `run`. A CI job is told of what ends the call, too."""
         try:
             report, sections, budget = self._judged()
+            report = self._explained(report)
         except Error as error:
             if self.job is not None:
                 self._tell_job(compose.undecided(error, self._heads()), (), None)
@@ -101,6 +102,13 @@ class _Verify:
             report = report._replace(comment=result, notes=notes)
         _show(report, self.arguments.format, self.console)
         return report.status
+
+    def _explained(self, report: VerifyReport) -> VerifyReport:
+        if self.job is None or not self.job.is_fork:
+            return report
+        from git_clearml.forge.forks import explained
+
+        return explained(self.job, report)
 
     def _heads(self) -> list[Verdict]:
         """The commit of the CI job, undecided, where the command line names no other."""

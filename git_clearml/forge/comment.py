@@ -15,6 +15,7 @@ from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Statu
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
 from git_clearml.forge.connect import Workplace, connect
 from git_clearml.forge.find_comment import own_comments
+from git_clearml.forge.forks import NO_RIGHTS
 from git_clearml.forge.job import Provider
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page, Section
@@ -25,10 +26,6 @@ BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
-_NO_RIGHTS = (
-    "a pull request from a fork gives this job no right to write; the report is in the job summary. "
-    "A workflow in two stages can comment: see Forks in docs/ci.md"
-)
 _GITLAB = "GitLab merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
 
 
@@ -81,7 +78,7 @@ def publish(
         if isinstance(error, UsageError):
             raise
         if job is not None and job.is_fork:
-            return CommentResult("", "skipped", _NO_RIGHTS)
+            return CommentResult("", "skipped", NO_RIGHTS)
         raise _failed(error) from None
     try:
         return _CommentPublisher(forge, workplace, report, sections, options).run()
@@ -134,7 +131,7 @@ class _CommentPublisher:
             return result
         except Forbidden:
             if request is not None and (request.is_fork or (self._job is not None and self._job.is_fork)):
-                return CommentResult("", "skipped", _NO_RIGHTS)
+                return CommentResult("", "skipped", NO_RIGHTS)
             raise
 
     def _change_request(self) -> ChangeRequest | None:

@@ -175,6 +175,17 @@ def test_a_fork_without_rights(bench: Bench) -> None:
     assert "a pull request from a fork" in bench.job.summary
 
 
+def test_a_fork_without_secrets_is_told_of_the_two_stages(bench: Bench) -> None:
+    bench.job.event = pull_request(7, bench.head, bench.base, fork="stranger/project")
+    env = {"CLEARML_API_ACCESS_KEY": None, "CLEARML_API_SECRET_KEY": None, "GITHUB_TOKEN": ""}
+    for command in ("verify", "comment"):
+        words = ("--comment",) if command == "verify" else ()
+        result = bench.gate.call(command, *words, env={**bench.job.env, **env})
+        assert result.status == (3 if command == "verify" else 0), result.err
+        assert "see Forks in docs/ci.md" in result.err
+        assert "see Forks in docs/ci.md" in bench.job.summary.replace("\\", "")
+
+
 def test_without_credentials_the_report_is_posted_and_the_status_is_3(bench: Bench) -> None:
     result = bench.gate.verify(
         *ALL, env={**bench.job.env, "CLEARML_API_ACCESS_KEY": None, "CLEARML_API_SECRET_KEY": None}

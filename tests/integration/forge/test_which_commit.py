@@ -314,3 +314,27 @@ def test_a_fork_in_the_merge_queue(bench: Bench) -> None:
     group = {"head_ref": QUEUE, "head_sha": "f" * 40, "base_sha": base, "base_ref": "refs/heads/main"}
     result = bench.run("verify", "merge_group", {"merge_group": group}, "--format", "json")
     assert (result.status, result.commit["commit"]) == (0, head), result.out
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_forks_pull_request_after_its_own_workflow(bench: Bench, known: bool) -> None:
+    """GitHub names no pull request in such an event, and its base may be stricter than the default branch."""
+    bench.gate.repo.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    base = bench.gate.repo.policy('project = "Other"')
+    head = bench.gate.repo.commit("fork", {"train.py": "print('fork')\n"})
+    bench.gate.repo.git("push", "--quiet", "origin", f"HEAD:{PULL}")
+    bench.gate.task(repository="https://github.com/stranger/copy.git")
+    bench.github.unlinked.add(head)
+    if known:
+        bench.github.add_pull(7, head, base, fork="stranger/copy")
+    run = {
+        "event": "pull_request",
+        "head_sha": head,
+        "head_branch": "topic",
+        "head_repository": repository("stranger/copy"),
+        "pull_requests": [],
+    }
+    result = bench.run("verify", "workflow_run", {"workflow_run": run}, "--format", "json", "--comment")
+    assert (result.status, result.commit["commit"]) == (1 if known else 0, head), result.out
+    assert result.json["comment"]["action"] == ("created" if known else "skipped")
+    assert result.codes == (["other-project"] if known else [])
