@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from git_clearml.report.model import CommentResult
     from git_clearml.report.verify_steps import TagOptions
 
-_FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable", "timeout", "wait-timeout")
+_FLAGS = ("project", "task-name", "evidence", "equivalence", "merges", "on-unreachable", "timeout", "wait-timeout")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--task", metavar="ID", help="only this task may count")
     parser.add_argument("--evidence", choices=("auto", "server", "offline"), help="where to look tasks up")
     parser.add_argument("--equivalence", choices=("commit", "tree", "paths"), help="which other commits' tasks count")
+    parser.add_argument("--merges", choices=("strict", "clean"), help="does the clean merge of a verified commit count")
     parser.add_argument("--wait", action="store_true", help="ask again while the right task is queued or running")
     parser.add_argument("--wait-timeout", type=float, metavar="SECONDS", help="how long to wait (default: 3600)")
     parser.add_argument("--on-unreachable", choices=("block", "warn"), help="when the server cannot be reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,10 @@ class JobCheckout:
         """See `ensure`."""
         ensure(self.repository, commits)
 
+    def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
+        """See `fetch_pull_requests`."""
+        fetch_pull_requests(self.repository, numbers)
+
 
 def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", timeout: float = FETCH_SECONDS) -> None:
     """Fetches those of the commits (full hashes) that are missing here; a shallow clone gets each without its history.
@@ -66,6 +71,21 @@ def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", 
         _fetch(repository, name, remote or remote_name(repository), timeout)
         if not isinstance(repository.peel([name])[0], Resolved):
             raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
+
+
+def fetch_pull_requests(repository: Repository, numbers: Iterable[int], *, timeout: float = FETCH_SECONDS) -> None:
+    """Fetches the heads of these pull requests into the refs that GitHub, Gitea and GitLab keep them in.
+
+    Which of the two the remote has is found by asking for them; what it does not have is left out.
+    """
+    remote, deadline = remote_name(repository), time.monotonic() + timeout
+    for ref in [
+        form.format(number) for number in numbers for form in ("refs/pull/{}/head", "refs/merge-requests/{}/head")
+    ]:
+        left = deadline - time.monotonic()
+        if remote and left > 0:
+            words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, f"+{ref}:{ref}")
+            repository.run("fetch", *words, timeout=left, remote=True)
 
 
 def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:

@@ -13,7 +13,7 @@ SUBMODULE = "160000"
 ABSENT = "000000"
 """Modes: of a submodule; of a file that is not there."""
 
-_EMPTY = {
+EMPTY = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
@@ -61,7 +61,7 @@ def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int
 
 def files(git: Runner, trees: Sequence[str]) -> Iterator[tuple[int, Change]]:
     """(number of the tree, file) for every file and submodule of these trees. Raises as `between` does."""
-    return between(git, [(_EMPTY[len(tree)], tree) for tree in trees])
+    return between(git, [(EMPTY[len(tree)], tree) for tree in trees])
 
 
 def _entries(blocks: Iterable[bytes]) -> Iterator[str]:

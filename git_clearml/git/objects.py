@@ -121,11 +121,7 @@ class ObjectStore(Runner):
 
         Raises CannotDecide when a commit is missing.
         """
-        parents: dict[str, list[str]] = {}
-        for name, content in self.blobs(commits).items():
-            header = lines(content)[1:]  # the first line names the tree
-            parents[name] = [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]
-        return parents
+        return {name: parents_in(content) for name, content in self.blobs(commits).items()}
 
     def committed(self, commits: Iterable[str]) -> dict[str, int]:
         """When each commit was made, in seconds since 1970, as its committer's clock had it; 0 where it does not say.
@@ -146,3 +142,9 @@ class ObjectStore(Runner):
         for number, change in changes.between(self, distinct):
             differences[distinct[number]].append(change)
         return differences
+
+
+def parents_in(commit: bytes) -> list[str]:
+    """The parents that the content of a commit object names."""
+    header = lines(commit)[1:]  # the first line names the tree
+    return [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]

@@ -97,6 +97,10 @@ class Repository(ObjectStore):
         objects = dict(line.rsplit(" ", 1) for line in listed)
         return {name: objects[name] for name in names if name in objects}
 
+    def default_branches(self) -> list[str]:
+        """Where the default branches of the remotes were when last fetched. One git process."""
+        return self.run("for-each-ref", "--format=%(objectname)", "refs/remotes/*/HEAD").lines
+
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.
 

@@ -32,6 +32,7 @@ class GatedUpdate:
     update: RefUpdate
     commit: Commit
     ruling: policies.ResolvedPolicy
+    accepted: str  # the commit whose policy it is, "" where the remote has accepted nothing
     is_lasting: bool = True
 
 
@@ -73,8 +74,10 @@ def gated_updates(
     sides = [accepted for _, _, accepted in commits]
     rulings = policies.rulings(repository, sides, flags=flags, environment=environment)
     return [
-        GatedUpdate(update, new.commit, ruling, update not in asked)
-        for (update, new, _), ruling in zip(commits, rulings, strict=True)
+        GatedUpdate(
+            update, new.commit, ruling, side.commit.hash if side is not new else "", is_lasting=update not in asked
+        )
+        for (update, new, side), ruling in zip(commits, rulings, strict=True)
         if protected(update.remote_ref, ruling.policy)
     ]
 

@@ -112,11 +112,12 @@ class PushJudge:
                 evidence[kind] = source
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
-                verdicts |= self._ask(source, questions, push, lifetime)
+                accepted = list(dict.fromkeys(update.accepted for update in gated if update.accepted))
+                verdicts |= self._ask(source, questions, push, lifetime, accepted)
         return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(
-        self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float
+        self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float, accepted: Sequence[str]
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
@@ -138,7 +139,8 @@ class PushJudge:
             return verdicts
         asked = time.time()
         to_ask = [resolve.Question(*question) for question in open_questions]
-        answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), urls=urls)
+        requirement = remembered_for(lifetime)
+        answers = resolve.verify(self._repository, source, to_ask, requirement, urls=urls, accepted=accepted)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]

@@ -193,6 +193,7 @@ def _how(verdict: Verdict) -> str:
     return {
         Equivalence.TREE: f"ran {other}, a commit with exactly the same files",
         Equivalence.PATHS: f"ran {other}, a commit with the same code",
+        Equivalence.MERGE: f"ran {other}, of which this commit is the clean merge",
         Equivalence.RESULTS: f"ran {other}, whose results this commit records",
     }.get(verdict.equivalence or Equivalence.COMMIT, "ran exactly this commit and completed")
 

@@ -10,7 +10,7 @@ from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.settings.table import Settings, Value
 from git_clearml.settings.tolerance import parse_tolerance
 
-_POLICY_FLAGS = ("project", "task-name", "evidence", "equivalence", "on-unreachable")
+_POLICY_FLAGS = ("project", "task-name", "evidence", "equivalence", "merges", "on-unreachable")
 _BEST = "best."
 _LOOSER_AND_LOOSER = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
 
@@ -52,6 +52,8 @@ def _is_stricter(key: str, value: str, policy: Policy) -> bool:
         return policy.task_name in ("", value)
     if key == "equivalence":
         return _LOOSER_AND_LOOSER.index(Equivalence(value)) <= _LOOSER_AND_LOOSER.index(policy.equivalence)
+    if key == "merges":
+        return value == "strict" or policy.merges == value
     if key == "on-unreachable":
         return value == "block" or policy.on_unreachable == value
     # evidence: where the policy leaves it open, offline in CI is there for whoever asks for it in the workflow

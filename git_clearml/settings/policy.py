@@ -12,6 +12,7 @@ class Equivalence(str, Enum):
     COMMIT = "commit"
     TREE = "tree"
     PATHS = "paths"
+    MERGE = "merge"
     RESULTS = "results"
 
 
@@ -58,6 +59,7 @@ class Policy(NamedTuple):
     equivalence: Equivalence = Equivalence.COMMIT
     code_paths: tuple[str, ...] = ()
     results_paths: tuple[str, ...] = ()
+    merges: str = "strict"
     untracked_ok: tuple[str, ...] = ()
     evidence: str = "auto"
     published: str = "accept"

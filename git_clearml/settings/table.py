@@ -45,6 +45,7 @@ TABLE: tuple[Setting, ...] = (
     _choice("equivalence", "commit", "commit|tree|paths", "which other commits' tasks count"),
     Setting("code-paths", "texts", (), 'what equivalence = "paths" looks at'),
     Setting("results-paths", "texts", (), "beside clearml.lock, what a results commit may touch"),
+    _choice("merges", "strict", "strict|clean", "does the clean merge of an accepted and a verified commit count"),
     Setting("untracked-ok", "texts", (), "untracked files that a run may find; never code"),
     _choice("evidence", "auto", "auto|server|offline", "where tasks are looked up"),
     _choice("published", "accept", "accept|reject", "do published tasks count"),

@@ -39,10 +39,16 @@ class Question(NamedTuple):
 
 class Scope(NamedTuple):
     """What narrows and what widens a question: the id of the only task that may count ("" for any), and further URLs of
-    this repository."""
+    this repository.
+
+    `accepted` are commits that were accepted before, None where nobody says: then the remotes' default branches are.
+    `depth`: how far merges of merges are followed.
+    """
 
     chosen: str = ""
     urls: tuple[str, ...] = ()
+    accepted: tuple[str, ...] | None = None
+    depth: int = 3
 
 
 Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evidence], list[Verdict]]
@@ -66,17 +72,20 @@ def verify(
     *,
     chosen: str = "",
     urls: Sequence[str] = (),
+    accepted: Sequence[str] | None = None,
 ) -> list[Verdict]:
     """A verdict for each question, in their order.
 
     `requirement` is asked where a policy has `runnable.required`, so that nobody who gives verdicts forgets it.
     `chosen` is the id of the only task that may count; `urls` are further names of this repository, such as the one
-    that is pushed to. Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
+    that is pushed to; `accepted` are commits that were accepted before (see Scope). Raises the errors of the evidence
+    source, and BadSetting for code-paths that match nothing.
     """
     answers: dict[Question, Verdict] = {}
     for policy in dict.fromkeys(question.policy for question in questions):
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == policy))
-        resolver = Resolver(repository, evidence, policy, commits, Scope(chosen, tuple(urls)))
+        scope = Scope(chosen, tuple(urls), None if accepted is None else tuple(accepted))
+        resolver = Resolver(repository, evidence, policy, commits, scope)
         for commit, verdict in resolver.verdicts().items():
             answers[Question(commit, policy)] = verdict
     verdicts = [answers[question] for question in questions]
@@ -99,6 +108,14 @@ class Resolver:
 
     def verdicts(self) -> dict[Commit, Verdict]:
         """The verdicts on the commits, asked for in as few questions as it takes."""
+        verdicts = self.passing()
+        if unverified := _unverified(verdicts):
+            for commit, verdict in self._explained(unverified).items():
+                verdicts[commit] = verdict._replace(notes=(*verdict.notes, *verdicts[commit].notes))
+        return verdicts
+
+    def passing(self) -> dict[Commit, Verdict]:
+        """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
         asked = self._equivalents.with_ancestors(self._commits)
         tasks = self._evidence.passing([commit.hash for commit in asked], self._policy)
         verdicts = self._judge(self._commits, tasks)
@@ -109,9 +126,25 @@ class Resolver:
             unverified = _unverified(verdicts)
         if unverified and equals_count and (family := set(self._families(unverified))):
             verdicts |= self._judge(unverified, self._evidence.passing(sorted(family), self._policy))
-        if unverified := _unverified(verdicts):
-            verdicts |= self._explained(unverified)
+            unverified = _unverified(verdicts)
+        verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
+        if unverified and self._policy.merges == "clean" and self._scope.depth:
+            verdicts |= self._merged(unverified)
         return verdicts
+
+    def _merged(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
+        """The verdicts on those that are clean merges; of the others, why they are none."""
+        from git_clearml.verdict import merges  # late: few policies want it
+
+        accepted = self._scope.accepted
+        if accepted is None:
+            accepted = tuple(self._repository.default_branches())
+        scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
+
+        def judge(sources: list[Commit]) -> dict[Commit, Verdict]:
+            return Resolver(self._repository, self._evidence, self._policy, sources, scope).passing()
+
+        return merges.verdicts(self._repository, commits, accepted, judge)
 
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""

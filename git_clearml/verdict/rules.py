@@ -108,7 +108,7 @@ def accepts_equivalence(policy: Policy, equivalence: Equivalence | None) -> bool
     Every policy takes the task of a results commit's parent (design 6); in which sense that commit is the parent has
     been asked before.
     """
-    if equivalence is None or equivalence is Equivalence.RESULTS:
+    if equivalence is None or equivalence in (Equivalence.RESULTS, Equivalence.MERGE):
         return equivalence is not None
     strictest_first = (Equivalence.COMMIT, Equivalence.TREE, Equivalence.PATHS)
     return strictest_first.index(equivalence) <= strictest_first.index(policy.equivalence)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
 from git_clearml.git.repository import Repository
-from git_clearml.model import Resolved
+from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
@@ -18,6 +18,7 @@ from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.resolve import Question, Requirement
 
 BUDGET = 30.0  # seconds for all network calls of one asking
+_HEADS = 4  # pull requests whose heads are fetched
 
 
 class Checkout(Protocol):
@@ -38,6 +39,10 @@ class Checkout(Protocol):
 
     def ensure(self, commits: Iterable[str]) -> None:
         """Fetches those of the commits (full hashes) that are missing. Raises CannotDecide."""
+        ...
+
+    def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
+        """Fetches the heads of these pull requests, as far as the remote has them."""
         ...
 
 
@@ -74,10 +79,12 @@ class VerifySession:
         request: VerifyRequest,
         context: Context,
         requirement: Requirement,
+        accepted: Resolved | None = None,
     ) -> None:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
         self._sources: dict[str, Evidence] = {}
+        self._accepted: tuple[str, ...] | None = None if accepted is None else (accepted.commit.hash,)
 
     def source(self, kind: str) -> Evidence:
         """The evidence source of this kind, each made once, with one budget for the network."""
@@ -112,6 +119,7 @@ class VerifySession:
                 self._requirement,
                 chosen=self._request.task,
                 urls=urls,
+                accepted=self._accepted,
             )
             verdicts |= dict(zip(numbers, answers, strict=True))
         return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]
@@ -143,7 +151,20 @@ def prepare(
         rulings = [_measured_by(own.policy, ruling) for own, ruling in zip(without_flags, rulings, strict=True)]
     for warning in dict.fromkeys(warning for ruling in rulings for warning in ruling.warnings):
         context.warn(warning)
-    return VerifySession(repository, commits, rulings, request, context, requirement)
+    if context.checkout is not None and any(ruling.policy.merges == "clean" for ruling in rulings):
+        _fetch_heads(repository, [resolved.commit for resolved in commits], context.checkout)
+    accepted = None if judges is commits else judges[0]
+    return VerifySession(repository, commits, rulings, request, context, requirement, accepted)
+
+
+def _fetch_heads(repository: Repository, commits: Sequence[Commit], checkout: Checkout) -> None:
+    """Gets the heads of the pull requests that squashed commits are said to come from."""
+    from git_clearml.verdict import merges  # late: few policies want it
+
+    contents = repository.blobs(commit.hash for commit in commits)
+    numbers = {number for content in contents.values() for number in merges.pull_requests(content)}
+    wanted = [number for number in sorted(numbers) if not repository.refs(merges.refs_of(number))]
+    checkout.fetch_pull_requests(wanted[:_HEADS])
 
 
 def _measured_by(policy: Policy, ruling: ResolvedPolicy) -> ResolvedPolicy:

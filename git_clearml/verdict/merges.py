@@ -1,0 +1,138 @@
+"""Which merges and squashes are exactly what git makes of a commit that was accepted and one that is verified.
+
+Where `merges = "clean"`: what was run and reviewed, on what is there. What a commit's message says of where it comes
+from only tells where to look: what counts is that the merge of the two has the very tree of the commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from git_clearml.base.ids import is_hash
+from git_clearml.git import merge_trees
+from git_clearml.git.objects import parents_in
+from git_clearml.git.output import stdin_lines
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Resolved
+from git_clearml.settings.policy import Equivalence
+from git_clearml.verdict.model import Outcome, Verdict
+
+_BASES = 20  # accepted commits that a squash is compared with
+
+# How forges name the pull request in the message of its merge: (#12), (!12), (pull request #12), group/project!12.
+_NUMBER = re.compile(rb"\((?:pull request )?[#!](\d{1,9})\)|^See merge request \S*!(\d{1,9})$", re.MULTILINE)
+_HEADS = ("refs/pull/{}/head", "refs/merge-requests/{}/head")
+
+
+class Source(NamedTuple):
+    """A commit that may be the merge of two others: the one that was accepted, and the one that has run."""
+
+    base: str
+    head: str
+
+
+class Candidates(NamedTuple):
+    """The sources that a commit may have; `why` says what keeps it from having any, "" where that needs no words."""
+
+    sources: tuple[Source, ...] = ()
+    why: str = ""
+
+
+def candidates(repository: Repository, commits: Sequence[Commit], accepted: Sequence[str]) -> dict[Commit, Candidates]:
+    """For each commit what it may be the merge of, as its parents and its message say. Two git processes."""
+    contents = repository.blobs(commit.hash for commit in commits)
+    parents = {name: parents_in(content) for name, content in contents.items()}
+    numbers = {name: pull_requests(content) for name, content in contents.items()}
+    refs = repository.refs(sorted({ref for each in numbers.values() for number in each for ref in refs_of(number)}))
+    result: dict[Commit, Candidates] = {}
+    for commit in commits:
+        own = parents[commit.hash]
+        if len(own) == 2:
+            result[commit] = Candidates((Source(own[0], own[1]), Source(own[1], own[0])))
+        elif len(own) > 2:
+            result[commit] = Candidates(why=f"it has {len(own)} parents, and only merges of two are made again")
+        elif own and numbers[commit.hash]:
+            names = [ref for number in numbers[commit.hash] for ref in refs_of(number)]
+            heads = [refs[name] for name in names if name in refs]
+            bases = dict.fromkeys([own[0], *accepted[:_BASES]])
+            why = "" if heads else f"the head of its pull request is not here (git fetch origin {names[0]}:{names[0]})"
+            result[commit] = Candidates(tuple(Source(base, head) for head in heads for base in bases), why)
+    return result
+
+
+def pull_requests(content: bytes) -> list[int]:
+    """The numbers of the pull requests that a commit object's message names, the last one first."""
+    _, _, message = content.partition(b"\n\n")
+    return list(dict.fromkeys(int(match[1] or match[2]) for match in reversed(list(_NUMBER.finditer(message)))))[:2]
+
+
+def refs_of(number: int) -> list[str]:
+    """The refs under which forges keep the head of a pull request."""
+    return [form.format(number) for form in _HEADS]
+
+
+def verdicts(
+    repository: Repository,
+    commits: Sequence[Commit],
+    accepted: Sequence[str],
+    judge: Callable[[list[Commit]], Mapping[Commit, Verdict]],
+) -> dict[Commit, Verdict]:
+    """The verdicts on those of the commits that are clean merges; for the others, if there is one, the reason alone.
+
+    `judge` gives the verdicts on what they may be merges of; `accepted` are commits whose whole history was accepted.
+    """
+    sources = candidates(repository, commits, accepted)
+    names = {name for each in sources.values() for source in each.sources for name in source}
+    peeled = repository.peel(sorted(names))
+    present = {each.commit.hash: each.commit for each in peeled if isinstance(each, Resolved)}
+    before = reached(repository, [*present], accepted)
+    judged = judge(list(present.values())) if present else {}
+    verified = {commit.hash: one for commit, one in judged.items() if one.outcome is Outcome.VERIFIED}
+    usable = {
+        commit: [each for each in found.sources if each.head in verified and each.base in before | verified.keys()]
+        for commit, found in sources.items()
+    }
+    merged = merge_trees.merges(repository, [source for each in usable.values() for source in each])
+    result: dict[Commit, Verdict] = {}
+    for commit, found in sources.items():
+        whys = [found.why]
+        for source in usable[commit]:
+            merge = merged.get(source, merge_trees.Merge(why="there are too many merges in this question"))
+            if merge.tree and merge.tree == commit.tree:
+                result[commit] = _accepted(commit, source, verified[source.head], source.base in before)
+                break
+            whys.append(merge.why or "it is not what git makes of the two: something was changed beside the merge")
+        else:
+            result[commit] = Verdict(commit.hash, Outcome.REJECTED, notes=_notes(found, usable[commit], whys))
+    return result
+
+
+def reached(repository: Repository, names: Iterable[str], accepted: Sequence[str]) -> set[str]:
+    """Those of these commits that an accepted one is, or stands on. One git process."""
+    names, tips = [name for name in names if is_hash(name)], [name for name in accepted if is_hash(name)]
+    if not names or not tips:
+        return set()
+    words = ("rev-list", "--ignore-missing", "--stdin")
+    new = repository.read(*words, stdin=stdin_lines([*names, *(f"^{tip}" for tip in tips)]))
+    return set(names) - set(new.decode("ascii").split())
+
+
+def _accepted(commit: Commit, source: Source, head: Verdict, on_accepted: bool) -> Verdict:
+    base = (
+        f"{source.base[:12]}, which was accepted before," if on_accepted else f"{source.base[:12]}, which has run too,"
+    )
+    note = f"the clean merge of {base} and {source.head[:12]}, which has run"
+    return head._replace(
+        commit=commit.hash, rev="", refs=(), equivalence=Equivalence.MERGE, notes=(note, *head.notes), near_misses=()
+    )
+
+
+def _notes(found: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> tuple[str, ...]:
+    """Why a commit is no clean merge, in one line."""
+    if not usable and found.sources:
+        shown = " and ".join(dict.fromkeys(name[:12] for source in found.sources[:1] for name in source))
+        return (f"no clean merge: of {shown} one must be verified, and the other accepted before or verified",)
+    why = next((why for why in reversed(whys) if why), "")
+    return (f"no clean merge: {why}",) if why else ()

@@ -1,0 +1,307 @@
+"""merges = "clean", against what git really makes: merges, squashes and rebases as people and forges do them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from git_clearml.git import merge_trees
+from git_clearml.git.output import GitResult
+from git_clearml.git.repository import Repository
+from git_clearml.git.runner import Runner
+from tests.integration.verdict.test_processes import MOST, gits
+from tests.support.program import Gate, Result
+from tests.support.repos import Repo
+
+__all__ = ["gits"]  # a fixture
+
+NOFF = ("merge", "--no-ff", "--quiet", "--no-edit")
+LINES = "".join(f"line {n}\n" for n in range(30))
+
+
+@pytest.fixture
+def work(gate: Gate) -> Gate:
+    """main, which is accepted, and a branch `feature` of it whose last commit has run; main has moved meanwhile."""
+    gate.repo.write({"model.py": LINES})
+    gate.repo.policy('merges = "clean"')
+    gate.repo.git("checkout", "--quiet", "-b", "feature")
+    gate.repo.commit("one", {"feature.py": "1"})
+    gate.repo.commit("two", {"feature.py": "2", "model.py": LINES.replace("line 3\n", "three\n")})
+    gate.task()
+    gate.repo.git("checkout", "--quiet", "main")
+    gate.repo.commit("moved", {"model.py": LINES.replace("line 25\n", "twenty-five\n")})
+    accept(gate.repo)
+    return gate
+
+
+def accept(repo: Repo, rev: str = "HEAD") -> None:
+    """The remote's default branch is here now."""
+    repo.git("update-ref", "refs/remotes/origin/main", rev)
+    repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+
+
+def clean(gate: Gate, *words: str) -> Result:
+    result = gate.verify(*words)
+    assert (result.status, result.commit["equivalence"]) == (0, "merge"), result.out
+    assert result.commit["evidence_commit"] == gate.repo.git("rev-parse", "feature")
+    return result
+
+
+def refused(gate: Gate, *words: str) -> str:
+    result = gate.verify(*words)
+    assert (result.status, result.json["outcome"]) == (1, "rejected"), result.out
+    return " ".join(note for note in result.commit["notes"] if "no clean merge" in note)
+
+
+def test_a_merge_of_what_has_run_into_what_is_there(work: Gate, gits: list[str]) -> None:
+    base, head = work.repo.head, work.repo.git("rev-parse", "feature")
+    work.repo.git(*NOFF, "feature")
+    before = work.repo.git("count-objects")
+    gits.clear()
+    result = clean(work)
+    assert len(gits) < MOST, gits
+    assert len(result.calls) == 2
+    assert result.commit["notes"] == [
+        f"the clean merge of {base[:12]}, which was accepted before, and {head[:12]}, which has run"
+    ]
+    assert work.repo.git("count-objects") == before
+    assert work.verify("--merges", "strict").status == 1
+
+
+def test_it_is_strict_where_nobody_says_otherwise(work: Gate) -> None:
+    work.repo.policy("")
+    accept(work.repo)
+    work.repo.git(*NOFF, "feature")
+    assert refused(work) == ""
+    clean(work, "--merges", "clean")
+
+
+def test_main_merged_into_the_feature_and_that_into_main(work: Gate, gits: list[str]) -> None:
+    """`Update branch`, then the merge button: the second is the merge of a merge."""
+    work.repo.git("checkout", "--quiet", "-b", "updated", "feature")
+    work.repo.git(*NOFF, "main")
+    clean(work)
+    work.repo.git("checkout", "--quiet", "main")
+    work.repo.git(*NOFF, "updated")
+    gits.clear()
+    clean(work)
+    assert len(gits) < MOST + 5, gits
+
+
+def test_two_commits_that_have_run(work: Gate) -> None:
+    work.task()
+    work.repo.git("update-ref", "-d", "refs/remotes/origin/HEAD")
+    work.repo.git(*NOFF, "feature")
+    result = work.verify()
+    assert (result.status, result.commit["equivalence"]) == (0, "merge"), result.out
+    assert "which has run too" in result.commit["notes"][0]
+
+
+def evil(repo: Repo) -> None:
+    repo.git(*NOFF, "--no-commit", "feature")
+    repo.write({"evil.py": "1"})
+    repo.git("add", "--all")
+    repo.git("commit", "--quiet", "--message", "Merge branch 'feature'")
+
+
+def ours(repo: Repo) -> None:
+    repo.git(*NOFF, "--strategy", "ours", "feature")
+
+
+def theirs(repo: Repo) -> None:
+    """The tree of the feature, as if main had not moved."""
+    repo.git("reset", "--quiet", "--hard", repo.git(
+        "commit-tree", "feature^{tree}", "-p", "HEAD", "-p", "feature", "-m", "Merge branch 'feature'"
+    ))  # fmt: skip
+
+
+def by_hand(repo: Repo) -> None:
+    """A conflict that somebody has resolved."""
+    repo.commit("conflict", {"feature.py": "other"})
+    accept(repo)
+    repo.git("merge", "--quiet", "--no-ff", "--no-edit", "--strategy-option", "theirs", "feature")
+
+
+@pytest.mark.parametrize(
+    ("merge", "why"),
+    [
+        (evil, "it is not what git makes of the two"),
+        (ours, "it is not what git makes of the two"),
+        (theirs, "it is not what git makes of the two"),
+        (by_hand, "git alone stops at a conflict in feature.py"),
+    ],
+)
+def test_a_merge_that_somebody_had_a_hand_in(work: Gate, merge: Callable[[Repo], None], why: str) -> None:
+    merge(work.repo)
+    assert why in refused(work)
+
+
+def test_an_octopus(work: Gate) -> None:
+    base = work.repo.git("rev-parse", "HEAD~1")
+    work.repo.git("checkout", "--quiet", "-b", "third", base)
+    work.repo.commit("third", {"third.py": "1"})
+    work.task()
+    work.repo.git("checkout", "--quiet", "main")
+    work.repo.git("merge", "--quiet", "--no-edit", "feature", "third")
+    assert "it has 3 parents" in refused(work)
+
+
+def test_a_criss_cross_merge(work: Gate) -> None:
+    """Two bases: git makes one of them first, and so do we."""
+    repo = work.repo
+    repo.git("checkout", "--quiet", "-b", "side", "main")
+    repo.git(*NOFF, "feature")
+    repo.commit("side", {"side.py": "1"})
+    work.task()
+    repo.git("checkout", "--quiet", "feature")
+    repo.git(*NOFF, "main")
+    repo.commit("more", {"feature.py": "3"})
+    accept(repo)
+    assert len(repo.git("merge-base", "--all", "feature", "side").splitlines()) == 2
+    repo.git(*NOFF, "side")
+    result = work.verify()
+    assert (result.status, result.commit["equivalence"]) == (0, "merge"), result.out
+    assert result.commit["evidence_commit"] == repo.git("rev-parse", "side")
+
+
+@pytest.mark.parametrize("status", ["failed", "queued"])
+def test_a_merge_of_what_has_not_run(work: Gate, status: str) -> None:
+    work.server.tasks[next(iter(work.server.tasks))]["status"] = status
+    work.repo.git(*NOFF, "feature")
+    assert "one must be verified, and the other accepted before or verified" in refused(work)
+
+
+def test_a_merge_into_what_nobody_has_accepted(work: Gate) -> None:
+    work.repo.commit("local", {"local.py": "nobody has run this"})
+    work.repo.git(*NOFF, "feature")
+    assert "one must be verified, and the other accepted before or verified" in refused(work)
+
+
+def squash(repo: Repo, message: str) -> None:
+    repo.git("merge", "--quiet", "--squash", "feature")
+    repo.git("commit", "--quiet", "--message", message)
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("refs/pull/12/head", "feat: better (#12)\n\nfixes (#3)"),
+        ("refs/merge-requests/7/head", "feat: better\n\nSee merge request group/project!7"),
+        ("refs/pull/5/head", "Merged in feature (pull request #5)"),
+    ],
+)
+def test_a_squash_of_a_pull_request(work: Gate, ref: str, message: str) -> None:
+    squash(work.repo, message)
+    assert "(git fetch origin refs/pull/" in refused(work)
+    work.repo.git("update-ref", ref, "feature")
+    clean(work)
+    work.repo.commit("feat: better (#12)", {"evil.py": "1"})
+    assert refused(work)
+
+
+def test_a_squash_with_a_change_of_its_own(work: Gate) -> None:
+    work.repo.git("update-ref", "refs/pull/12/head", "feature")
+    work.repo.git("merge", "--quiet", "--squash", "feature")
+    work.repo.commit("feat: better (#12)", {"evil.py": "1"})
+    assert "it is not what git makes of the two" in refused(work)
+
+
+def test_a_squash_that_names_no_pull_request(work: Gate) -> None:
+    squash(work.repo, "feat: better")
+    assert refused(work) == ""
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_rebase_as_github_does_it(work: Gate, moved: bool) -> None:
+    """New commits of the same changes; where main has not moved they have the same trees."""
+    repo = work.repo
+    base = repo.git("rev-parse", "main" if moved else "main~1")
+    repo.git("checkout", "--quiet", "-B", "main", base)
+    accept(repo)
+    repo.git("update-ref", "refs/pull/12/head", "feature")
+    repo.git("cherry-pick", "main..feature")
+    repo.git("commit", "--quiet", "--amend", "--message", "two (#12)")
+    clean(work)
+
+
+def test_a_driver_of_this_clone_has_no_say(work: Gate, tmp_path: Path) -> None:
+    """Nor an attribute of its working tree: what git makes here is what it makes in CI."""
+    repo = work.repo
+    driver = tmp_path / "driver"
+    driver.write_text("#!/bin/sh\necho evil > $2\n")
+    driver.chmod(0o755)
+    repo.git("config", "merge.evil.driver", f"{driver} %O %A")
+    (repo.path / ".git" / "info").mkdir(exist_ok=True)
+    (repo.path / ".git" / "info" / "attributes").write_text("model.py merge=evil\n")
+    repo.git(*NOFF, "feature")
+    assert (repo.path / "model.py").read_text() == "evil\n"
+    assert refused(work)
+    (repo.path / ".git" / "info" / "attributes").write_text("")
+    (repo.path / ".gitattributes").write_text("model.py merge=evil\n")
+    assert refused(work)
+    repo.git("reset", "--quiet", "--hard", "HEAD~1")
+    (repo.path / ".gitattributes").unlink(missing_ok=True)
+    repo.git(*NOFF, "feature")
+    (repo.path / ".gitattributes").write_text("model.py merge=evil\n")
+    clean(work)
+
+
+def test_a_shallow_clone_cannot_tell(work: Gate, tmp_path: Path) -> None:
+    work.repo.git(*NOFF, "feature")
+    clone = work.repo.clone(tmp_path / "clone", "--depth", "2", "--no-single-branch")
+    accept(clone, "HEAD~1")
+    result = work.verify(cwd=clone.path)
+    assert result.status == 1
+    assert "this clone is shallow" in " ".join(result.commit["notes"])
+
+
+def test_an_old_git_says_so(work: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git 2.38 takes no batch, and the ones before it no merge: as they answer, with status 129."""
+    run = Runner.run
+    refusing = ["--stdin"]
+
+    def old(self: Runner, *words: str, **options: object) -> GitResult:
+        if "merge-tree" in words and any(word in words for word in refusing):
+            return GitResult(129, b"", "usage: git merge-tree <base-tree> <branch1> <branch2>")
+        return run(self, *words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "run", old)
+    work.repo.git(*NOFF, "feature")
+    clean(work)
+    refusing.append("--write-tree")
+    assert "this git is older than 2.38" in refused(work)
+
+
+def test_merges_of_many_commits_are_one_git(work: Gate, gits: list[str]) -> None:
+    head = work.repo.git("rev-parse", "feature")
+    repository = Repository(str(work.repo.path))
+    commits = work.repo.git("rev-list", "--all").splitlines()
+    pairs = [(commit, head) for commit in commits] + [(head, commit) for commit in commits] + [("f" * 40, head)]
+    gits.clear()
+    results = merge_trees.merges(repository, pairs)
+    assert len(gits) <= 3
+    assert all(result.tree for pair, result in results.items() if pair[0] != "f" * 40)
+    assert results["f" * 40, head].why
+    assert not os.environ.get("GIT_OBJECT_DIRECTORY")
+
+
+def test_the_hook_knows_what_the_remote_has_accepted(work: Gate) -> None:
+    base = work.repo.head
+    work.repo.git("update-ref", "-d", "refs/remotes/origin/HEAD")
+    work.repo.git(*NOFF, "feature")
+    line = f"refs/heads/main {work.repo.head} refs/heads/main {base}\n".encode()
+    url = work.repo.git("remote", "get-url", "origin")
+    from tests.support.program import inside
+
+    done = inside("hook", "pre-push", "origin", url, cwd=work.repo.path, env=work.server.env, stdin=line)
+    assert done.status == 0, done.err
+    parent = work.repo.git("rev-parse", "HEAD~2")
+    old = f"refs/heads/main {work.repo.head} refs/heads/main {parent}\n".encode()
+    work.repo.git("update-ref", "-d", "refs/remotes/origin/main")
+    assert inside(
+        "hook", "pre-push", "origin", url, cwd=work.repo.path,
+        env={**work.server.env, "GIT_CLEARML_REMEMBER": "0"}, stdin=old,
+    ).status == 1  # fmt: skip
