@@ -147,7 +147,8 @@ def pushed_tag(environment: Mapping[str, str]) -> Sequence[str]:
 
 def _project(repository: Repository) -> str:
     """The repository's own name, where the policy names no project."""
-    name = urls.normalise(remotes.fetch_url(repository)).rstrip("/").rpartition("/")[2]
+    place = urls.place_of(remotes.fetch_url(repository))  # in the letter case that the user wrote
+    name = place.path.rpartition("/")[2] if place else ""
     return name if len(name) >= _SHORTEST_NAME else f"repository {name}".strip()
 
 

@@ -70,7 +70,8 @@ def _of_remote(workplace: Workplace) -> str:
     address = workplace.environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
     server = repository_urls.normalise(address).strip("/")
     for url in workplace.repository.remote_urls():
-        host, _, name = repository_urls.normalise(url).partition("/")
-        if host == server and name.count("/") == 1:
+        place = repository_urls.place_of(url)
+        name = place.path.strip("/") if place else ""
+        if place and place.name.partition("/")[0] == server and name.count("/") == 1:
             return name
     raise UsageError(f"no remote of this clone is on {server}", "name it: --repository owner/name")

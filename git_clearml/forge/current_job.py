@@ -23,7 +23,10 @@ def detect(environment: Mapping[str, str]) -> Job | None:
     else:
         return None
     named = named_commit(environment)
-    return replace(job, head=named, head_ref="", deletes=False, is_tag=False) if named else job
+    if not named:
+        return job
+    pushed = job.is_push_to_base and named == job.head
+    return replace(job, head=named, head_ref="", deletes=False, is_tag=False, is_push_to_base=pushed)
 
 
 def named_commit(environment: Mapping[str, str]) -> str:

@@ -665,6 +665,13 @@ def test_a_commit_that_github_does_not_have(bench: Bench) -> None:
 # --- a dry run without a forge -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("remote", ["git@github.com:Team/Project.git", "ssh://git@ssh.github.com:443/Team/Project"])
+def test_by_hand_the_repository_is_the_remotes_in_its_letter_case(bench: Bench, remote: str) -> None:
+    bench.gate.repo.git("remote", "set-url", "origin", remote)
+    bench.comment(by_hand=True)
+    assert {call.path.split("/")[2] for call in bench.github.calls if call.path.startswith("/repos/")} == {"Team"}
+
+
 @pytest.mark.parametrize("flag", ["-n", "--dry-run"])
 def test_a_dry_run_needs_no_forge(bench: Bench, flag: str) -> None:
     """By hand: no token, no remote on GitHub, no pull request."""

@@ -200,6 +200,14 @@ def test_commit_id_names_the_commit(tmp_path: Path) -> None:
     assert context(tmp_path, "pull_request", pull_request(7, HEAD, BASE), COMMIT_ID="e" * 64).head == "e" * 64
 
 
+@pytest.mark.parametrize(("named", "to_base"), [(HEAD, True), ("d" * 40, False)])
+def test_another_commit_than_the_pushed_one_is_not_on_the_base_branch(
+    tmp_path: Path, named: str, to_base: bool
+) -> None:
+    event = {"ref": DEFAULT, "before": BASE, "after": HEAD, "repository": repository()}
+    assert context(tmp_path, "push", event, COMMIT_ID=named).is_push_to_base is to_base
+
+
 @pytest.mark.parametrize("value", ["HEAD", "abc", "a" * 39, "g" * 40, "a" * 40 + ";x", ZERO])
 def test_a_malformed_commit_id(tmp_path: Path, value: str) -> None:
     with pytest.raises(UsageError, match="COMMIT_ID"):
