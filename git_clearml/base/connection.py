@@ -23,17 +23,17 @@ class Connection:
     http: http.client.HTTPConnection
     prefix: str = ""  # before each path: scheme and host, where a proxy wants the whole URL
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # for the proxy
+    sockets: list[socket.socket] = field(default_factory=list, repr=False)  # the one that it has, once it is open
 
     def abort(self) -> None:
         """Ends the traffic under a thread that still reads or writes, which then closes the connection itself."""
-        sock = self.http.sock
-        if sock is not None:
+        for sock in self.sockets:  # not http's: it lets go of it before the answer that ends the connection is read
             try:
                 # Not the TLS socket's own `shutdown`: that one first forgets the encryption, and for a moment the
                 # other thread would write in the clear.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
-                return
+                continue
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -70,6 +70,7 @@ def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str]
             opened = Connection(connection, f"http://{url.netloc}", headers)
     try:
         connection.connect()
+        opened.sockets.append(connection.sock)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException as error:
         import traceback

@@ -117,7 +117,7 @@ class HttpClient:
         if answer.status in _UNAVAILABLE:
             raise _Retry(
                 Unreachable(f"{self.site.url} is temporarily unavailable (HTTP {answer.status})", "try again later"),
-                _seconds(answer.headers.get("retry-after", "")),
+                seconds_to_wait(answer.headers.get("retry-after", "")),
             )
         return answer
 
@@ -152,6 +152,10 @@ class HttpClient:
             return BadAnswer(f"{url} sent {what}", site.check_address)
         if isinstance(error, OSError):
             return Unreachable(f"no connection to {url}: {error.strerror or error}", site.check_address)
+        if isinstance(error, (ValueError, OverflowError)):  # a resolver that cannot spell the name; no such port
+            return Unreachable(
+                f"no connection to {url}: its address, or its proxy's, cannot be used", site.check_address
+            )
         return error
 
 
@@ -166,13 +170,13 @@ def _host(location: str) -> str:
         return ""
 
 
-def _seconds(retry_after: str) -> float | None:
-    """A Retry-After header in seconds from now: a number or a date."""
+def seconds_to_wait(retry_after: str) -> float | None:
+    """A Retry-After header in seconds from now: a number or a date; None for neither."""
     text = retry_after.strip()
+    if not text or not text.isascii():
+        return None
     if text.isdecimal():
         return float(text[:9])
-    if not text:
-        return None
     from datetime import datetime, timezone
     from email.utils import parsedate_to_datetime
 
@@ -180,5 +184,5 @@ def _seconds(retry_after: str) -> float | None:
         when = parsedate_to_datetime(text)
         when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
         return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from git_clearml.base.http import seconds_to_wait
 from git_clearml.errors import TimedOut
 from git_clearml.forge.github_errors import Explainer, Operation, RateLimited
 
@@ -102,6 +103,10 @@ def retry_within(calls: GitHubCalls) -> Any:
                 raise RateLimited(seconds)
             pool: Any = named.get("_pool")
             raise MaxRetryError(pool, url or "", error or ResponseError(f"HTTP {response.status}"))
+
+        def get_retry_after(self, response: Any) -> float | None:
+            """urllib3's raises for what is no time."""
+            return seconds_to_wait(response.headers.get("Retry-After", ""))
 
         def seconds(self, response: Any) -> float:
             """How long to wait before the next try."""

@@ -12,14 +12,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from git_clearml.base.exchange import Request, Site
-from git_clearml.base.http import HttpClient
+from git_clearml.base.http import HttpClient, seconds_to_wait
 from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unreachable
 from tests.support import faults
 from tests.support.faults import Scripted, answering, reply
 
 SECRET = "S3CRET-token"
+ODD_TIMES = (
+    "Fri, 31 Dec 9999 23:59:59 -9999",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "1 1 1",
+    ",",
+    "Thu, 1 Jan 99999999999",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -278,3 +287,49 @@ def test_each_site_has_its_own_hints() -> None:
     bad_proxy = {"ALL_PROXY": "socks5://127.0.0.1:1"}
     with pytest.raises(Unreachable, match="not an http:// URL"):
         HttpClient(site, 5, environment=bad_proxy).exchange(ask())
+
+
+def test_an_answer_that_ends_the_connection_is_given_up_as_well() -> None:
+    """http.client lets go of such a socket before the answer is read: the thread would read on for ever."""
+    over: list[bytes] = []
+
+    def talk(connection: Any) -> None:
+        server.receive(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{")
+        over.append(connection.recv(1))
+
+    with Scripted(talk) as server:
+        before = set(threading.enumerate())
+        with pytest.raises(TimedOut):
+            client(server.port, 0.3).exchange(ask())
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+        assert over == [b""]
+
+
+@given(st.text(st.characters(max_codepoint=255)) | st.from_regex(r"[-+]?\d{1,30}") | st.sampled_from(ODD_TIMES))
+def test_any_retry_after_is_a_time_or_none(text: str) -> None:
+    seconds = seconds_to_wait(text)
+    assert seconds is None or 0 <= seconds < 1e12
+
+
+@pytest.mark.parametrize("odd", ["²", "-5", "1e9", "٣", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT", ""])
+def test_odd_times_to_wait(odd: str) -> None:
+    """Whatever it says: one more try where there is time for it, or the answer that there is none."""
+    busy = reply(b"", status="503 Busy", headers=(f"Retry-After: {odd}",)).decode().encode("utf-8")
+    with answering(busy) as server, pytest.raises(Unreachable, match="temporarily unavailable"):
+        client(server.port, 2).exchange(ask())
+
+
+@pytest.mark.parametrize(
+    "host", [f"{'a' * 70}.example", f"{'ä' * 70}.example", "a..b", "127.0.0.1:65536", "\udcff.example", "h\0st"]
+)
+@pytest.mark.parametrize("proxy", [True, False])
+def test_no_host_is_a_bug_of_ours(host: str, proxy: bool) -> None:
+    """Settings are checked before; here it may come from a proxy's variable, or a forge's."""
+    url = "http://127.0.0.1:1" if proxy else f"http://{host}"
+    environment = {"http_proxy": f"http://{host}"} if proxy else {}
+    http = HttpClient(Site(url), 5.0, environment=environment)
+    with pytest.raises(CannotDecide) as raised:
+        http.exchange(ask())
+    assert raised.value.code in ("unreachable", "bad-answer")
