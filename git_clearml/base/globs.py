@@ -23,6 +23,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 _SPAN = "(?:[^/]+/)*"  # any number of directories
+_STAR = "[^/]*"
 
 
 def _translate(pattern: str) -> str:
@@ -37,14 +38,13 @@ def _translate(pattern: str) -> str:
         stars = len(rest) - len(rest.lstrip("*"))
         spans = stars > 1 and (position == 0 or pattern[position - 1] == "/")
         if spans and rest[stars : stars + 1] == "/":
-            if out[-1:] != [_SPAN]:  # `**/**/` is `**/`; twice in the expression, a mismatch would take for ever
-                out.append(_SPAN)
+            out.append(_SPAN)
             position += stars + 1
         elif spans and stars == len(rest):
             out.append(".+")
             position += stars
         elif stars:
-            out.append("[^/]*")
+            out.append(_STAR)
             position += stars
         elif rest[0] == "?":
             out.append("[^/]")
@@ -58,7 +58,47 @@ def _translate(pattern: str) -> str:
         else:
             out.append(re.escape(rest[0]))
             position += 1
-    return "".join(out)
+    return _quick(out)
+
+
+def _quick(parts: list[str]) -> str:
+    """The expression of these parts, whose mismatch takes no time: nothing but the last span or star is tried twice.
+
+    What stands before the next one is best where it comes first: the segments after a span are whole ones, and a
+    segment's end is fixed by its slash.
+    """
+    count = iter(range(len(parts)))
+
+    def first(expression: str) -> str:  # an atomic group, as Python 3.10 can have it
+        name = f"g{next(count)}"
+        return f"(?=(?P<{name}>{expression}))(?P={name})"
+
+    out = ""
+    spans = _cut(parts, _SPAN)
+    for number, run in enumerate(spans):
+        text = "/".join(
+            "".join(
+                ("" if index == 0 else _STAR) + chunk if index in (0, len(chunks) - 1) else first(_STAR + "?" + chunk)
+                for index, chunk in enumerate(chunks)
+            )
+            for chunks in (["".join(chunk) for chunk in _cut(segment, _STAR)] for segment in _cut(run, "/"))
+        )
+        if number == 0:
+            out = text
+        else:
+            out += _SPAN + text if number == len(spans) - 1 else first(_SPAN + "?" + text)
+    return out
+
+
+def _cut(parts: list[str], at: str) -> list[list[str]]:
+    """The parts between those that are `at`; there is one more of them than of those."""
+    cut: list[list[str]] = [[]]
+    for part in parts:
+        if part == at:
+            cut.append([])
+        else:
+            cut[-1].append(part)
+    return cut
 
 
 # Members of a class, as git reads them (wildmatch.c): a POSIX class, a range, or one character; `\` takes the next one

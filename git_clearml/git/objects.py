@@ -27,19 +27,32 @@ _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--n
 class ObjectStore(Runner):
     """Reads commits, trees and blobs. In a partial clone nothing is fetched for that."""
 
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self.sizes: dict[str, int] = {}  # bytes of the objects that have been looked at, by their names
+
     def object_types(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """(object name, type) of each expression; the type is `missing` or `ambiguous` where there is none.
 
         One git process. The git that failed where it does not understand one of them. Raises CannotDecide where a
         partial clone lacks the tree that would tell.
         """
-        result = self.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin_lines(names))
+        form = "--batch-check=%(objectname) %(objectsize) %(objecttype)"
+        result = self.run("cat-file", form, stdin=stdin_lines(names))
         answers = result.lines
         if not result.status and len(answers) == len(names):
-            return [(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
+            return [self._learned(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
         if result.status and PROMISED in result.stderr:
             return self._promised(names)
         return result
+
+    def _learned(self, name: str, kind: str) -> tuple[str, str]:
+        """The answer, without the size, which is remembered."""
+        if kind not in ("commit", "tree", "blob", "tag"):
+            return name, kind
+        name, _, size = name.rpartition(" ")
+        self.sizes[name] = int(size)
+        return name, kind
 
     def _promised(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """The same where the batch ends at an object that this partial clone has not fetched yet."""

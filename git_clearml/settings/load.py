@@ -13,6 +13,11 @@ from git_clearml.settings.policy import Personal, Policy
 class PolicyFiles(Protocol):
     """What a repository tells of settings: the contents of blobs by their hashes, and git's configuration as pairs."""
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of blobs, as far as they have been seen."""
+        ...
+
     def blobs(self, names: Iterable[str]) -> dict[str, bytes]: ...
 
     def config(self) -> Sequence[tuple[str, str]]: ...
@@ -40,6 +45,8 @@ def rulings(
     One git process however many commits; equal files are read once. Raises BadSetting for what cannot be
     understood, and CannotDecide when a file's object is missing.
     """
+    for resolved in commits:
+        settings.check_size(repository.sizes.get(resolved.policy_blob, 0), _place(resolved))
     contents = repository.blobs(commit.policy_blob for commit in commits)
     git_config = [(key, value) for key, value in repository.config() if key.startswith("clearml.")]
     merged: dict[str, tuple[settings.Settings, tuple[str, ...], bool]] = {}
@@ -47,7 +54,7 @@ def rulings(
     for resolved in commits:
         blob = resolved.policy_blob
         if blob not in merged:
-            where = f"{POLICY_FILE} at {resolved.commit.hash[:12]}"
+            where = _place(resolved)
             table = settings.pyproject_table(contents[blob], where) if blob else {}
             values, warnings = settings.merge(
                 flags=flags, environment=environment, git_config=git_config, pyproject=table, pyproject_origin=where
@@ -60,3 +67,7 @@ def rulings(
 
 
 POLICY_FILE = "pyproject.toml"
+
+
+def _place(resolved: Resolved) -> str:
+    return f"{POLICY_FILE} at {resolved.commit.hash[:12]}"

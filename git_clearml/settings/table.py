@@ -18,6 +18,9 @@ from git_clearml.settings.policy import Best, Equivalence, Personal, Policy, Run
 MARKER = "GIT_CLEARML_RUN"
 """The variable by which a task tells which run made it."""
 
+MOST_BYTES = 1_000_000
+"""Of a pyproject.toml that may hold a policy."""
+
 SKIP = "GIT_CLEARML_SKIP"
 """The way around the hook. Read by the hook alone."""
 
@@ -145,11 +148,18 @@ def policy_flags(settings: Settings) -> tuple[str, ...]:
     )
 
 
+def check_size(size: int, where: str) -> None:
+    """Raises BadSetting for a file that is too large to hold a policy: its parser takes a second for each megabyte."""
+    if size > MOST_BYTES:
+        raise BadSetting(f"{where} has {size:,} bytes: too large for a policy", "move what is large to another file")
+
+
 def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
     """The `[tool.git-clearml]` table of a pyproject.toml, {} when there is none.
 
     Raises BadSetting when the file cannot be read: a policy that nobody can read is not a policy without rules.
     """
+    check_size(len(content), where)
     if b"git-clearml" not in content:
         return {}  # spares the parser's import on the gate's path
     try:

@@ -14,7 +14,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import code_paths
 from git_clearml.settings.policy import Policy
-from git_clearml.settings.table import merge, policy_of, pyproject_table
+from git_clearml.settings.table import MOST_BYTES, merge, policy_of, pyproject_table
 from git_clearml.verdict.model import Verdict
 
 MOST = 100  # results commits, one on top of the other
@@ -166,13 +166,17 @@ def _changed(repository: Repository, pairs: list[tuple[str, str]]) -> dict[tuple
 
 def policies(repository: Repository, commits: Sequence[Resolved]) -> dict[str, Policy]:
     """The policy in each commit's own pyproject.toml. One that cannot be read is left out."""
+    readable = {}
     try:
-        contents = repository.blobs(commit.policy_blob for commit in commits)
+        contents = repository.blobs(
+            commit.policy_blob for commit in commits if repository.sizes.get(commit.policy_blob, 0) <= MOST_BYTES
+        )
     except CannotDecide:
         return {}
-    readable = {}
     for resolved in commits:
         blob = resolved.policy_blob
+        if blob and blob not in contents:
+            continue
         try:
             where = f"pyproject.toml at {resolved.commit.hash[:12]}"
             table = pyproject_table(contents[blob], where) if blob else {}

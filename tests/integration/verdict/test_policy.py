@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.clearml import lease as owners
+from git_clearml.git.repository import Repository
 from tests.support.check_world import owner
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, process_environment
@@ -104,6 +105,24 @@ def test_strange_pyproject_files(gate: Gate, content: str) -> None:
     gate.repo.commit("strange")
     result = gate.verify()
     assert result.status == (1 if content.startswith("tool = ") else 2)
+
+
+@pytest.mark.parametrize(
+    "content", ["# \n", '[tool.git-clearml]\nproject = "Ours"\n', "[tool.big]\na = [" + "1," * 100 + "]\n"]
+)
+def test_a_file_that_is_too_large_is_no_policy(gate: Gate, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it none: it is not read, whatever stands in it."""
+    exact = content + "#" * (1_000_000 - len(content))
+    gate.repo.commit("large", {"pyproject.toml": exact})
+    gate.task(project="Ours")
+    assert gate.verify().status == 0
+    gate.repo.commit("too large", {"pyproject.toml": exact + "#"})
+    gate.task(project="Ours")
+    read: list[str] = []
+    monkeypatch.setattr(Repository, "blobs", lambda _, names: read.extend(names))
+    result = gate.verify()
+    assert (result.status, result.errors, result.calls, read) == (2, ["bad-setting"], (), [])
+    assert "too large" in result.talk()[0]
 
 
 def test_environment_and_git_config_do_not_set_policy(gate: Gate) -> None:

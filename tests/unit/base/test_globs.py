@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,25 @@ def test_one_of_several_patterns_is_enough_and_none_name_nothing() -> None:
 
 def test_a_long_pattern_of_stars_takes_no_time() -> None:
     assert not globs.matches(["**/a" * 12 + "b"], "/".join("a" * 25))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("**/a/" * 12 + "x", "a/" * 60 + "y"),
+        ("**/*/" * 12 + "x", "a/" * 60 + "y"),
+        ("**/*a*/" * 12 + "x", "aaa/" * 60 + "y"),
+        ("**/**/a**/" * 8 + "z", "a/" * 80 + "b"),
+        ("*a" * 30 + "x", "a" * 200),
+        ("**/" + "*a" * 30 + "x/**", "a" * 100 + "/b"),
+        ("**/*a" * 12, "a/" * 60 + "b"),
+        ("**/" * 12 + "[!x]*[!x]*/" * 12 + "x", "ab/" * 60 + "y"),
+    ],
+)
+def test_no_mismatch_takes_its_time(pattern: str, path: str) -> None:
+    started = time.process_time()
+    assert not globs.matches([pattern], path)
+    assert time.process_time() - started < 5  # seconds; each took minutes, and more than there are
 
 
 def test_neighbouring_spans_are_one_span() -> None:
