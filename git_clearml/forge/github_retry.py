@@ -104,13 +104,9 @@ def retry_within(calls: GitHubCalls) -> Any:
             pool: Any = named.get("_pool")
             raise MaxRetryError(pool, url or "", error or ResponseError(f"HTTP {response.status}"))
 
-        def get_retry_after(self, response: Any) -> float | None:
-            """urllib3's raises for what is no time."""
-            return seconds_to_wait(response.headers.get("Retry-After", ""))
-
         def seconds(self, response: Any) -> float:
             """How long to wait before the next try."""
-            after = self.get_retry_after(response) if response is not None else None
+            after = seconds_to_wait(response.headers.get("Retry-After", "")) if response is not None else None
             if after is not None:
                 return max(0.5, float(after))
             if response is not None and response.status == 429:
