@@ -86,7 +86,8 @@ class RunRecord(NamedTuple):
     """What `git clearml run` wrote down about one run of a command. Times are ISO 8601, UTC; "" while open.
 
     `dirty`, `untracked` and `edited` list paths (what differed from the commit before, what git did not know, what
-    code changed during the run); `wrote` lists changed files that are no code. `exit_status` is None until the command
+    code changed during the run); `wrote` lists changed files that are no code; `ignored` is code that .gitignore hides,
+    None in a record from before that was looked for. `exit_status` is None until the command
     has ended; `tasks` pairs each task's id with its status at the end of the run ("" for an offline session, which has
     none), and `sessions` keeps what each of them said then. `offline_dir` is where ClearML kept offline sessions.
     `task` and `others` are in the copy on a server only, whose `tasks` are not all.
@@ -107,6 +108,7 @@ class RunRecord(NamedTuple):
     untracked: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     wrote: tuple[str, ...] = ()
+    ignored: tuple[str, ...] | None = None
     submodules: tuple[tuple[str, str], ...] = ()
     tasks: tuple[tuple[str, str], ...] = ()
     sessions: tuple[Session, ...] = ()

@@ -19,6 +19,7 @@ from git_clearml.run import local as runs
 from git_clearml.run.local import RunPlan
 from git_clearml.run.ownership import AT_WORK, ENDED_WELL
 from git_clearml.settings import load as policies
+from git_clearml.settings.code_paths import is_untracked_code
 
 if TYPE_CHECKING:
     from git_clearml.git.remote_branch import RemoteBranch
@@ -66,10 +67,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for warning in ruling.warnings:
         console.warn(warning)
     plan = runs.plan(repository, head.commit, ruling.policy, words, os.environ)
+    if plan.ignored and not plan.facts.ignored:
+        console.warn(f"code that .gitignore hides: {listed(plan.ignored, _SHOWN)}; no record shows what is in it")
     if not plan.clean and not arguments.allow_dirty:
         return _refuse(plan, console)
     if not plan.clean and recording.kind != "none":
-        words = listed([*plan.facts.dirty, *plan.facts.untracked], _SHOWN)
+        words = listed([*plan.facts.dirty, *plan.facts.untracked, *plan.facts.ignored], _SHOWN)
         raise UsageError(f"no run with uncommitted changes is recorded: {words}", "commit first, or leave --record out")
     if arguments.dry_run:
         return _show(plan, console)
@@ -127,9 +130,12 @@ def _recorded(
 def _refuse(plan: RunPlan, console: Console) -> int:
     """Says which files are in the way. Not an error: it is the answer of this gate, with status 1."""
     names = [*plan.facts.dirty, *(f"{path} (not tracked)" for path in plan.facts.untracked)]
+    names += [f"{path} (ignored code)" for path in plan.facts.ignored]
     count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
     message = f"not run: {count} differ{'' if len(names) > 1 else 's'} from commit {plan.commit.hash[:7]}: "
     hint = "git commit, or: git clearml run --allow-dirty -- " + shlex.join(plan.command)
+    if any(not is_untracked_code(path, plan.policy) for path in plan.facts.untracked):
+        hint = f"outputs belong in .gitignore, or in untracked-ok of the policy; else {hint}"
     console.fail(Error(message + listed(names, _SHOWN), hint))
     return 1
 
@@ -183,6 +189,7 @@ def _hindrance(record: RunRecord, plan: RunPlan) -> str:
         (record.exit_status != 0, "the command failed"),
         (record.dirty, f"uncommitted changes in {listed(record.dirty)}"),
         (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
+        (plan.facts.ignored, f"code that .gitignore hides: {listed(plan.facts.ignored)}"),
         (record.edited, f"code changed during the run: {listed(record.edited)}"),
         (not record.tasks and runs.tasks_are_known(record), "the command created no ClearML task"),
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),

@@ -21,7 +21,7 @@ from git_clearml.git.index import TemporaryIndex, temporary_index
 from git_clearml.git.output import GitResult, entries
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
-from git_clearml.settings.code_paths import NEVER_OK, is_code, untracked_ok
+from git_clearml.settings.code_paths import NEVER_OK, is_code, is_untracked_code, untracked_ok
 from git_clearml.settings.policy import Policy
 
 # Settings under which git may hide a change.
@@ -64,7 +64,7 @@ def changes_between(before: WorktreeState, after: WorktreeState, policy: Policy)
     edited = {path for path in _differing(before.changed, after.changed) if is_code(path, policy)}
     wrote = {path for path in _differing(before.changed, after.changed) if path not in edited}
     for path in _differing(before.untracked, after.untracked):
-        (edited if _is_untracked_code(path, policy) else wrote).add(path)
+        (edited if is_untracked_code(path, policy) else wrote).add(path)
     edited |= _differing(dict(before.submodules), dict(after.submodules))
     return Changes(tuple(sorted(edited)), tuple(sorted(wrote)))
 
@@ -76,7 +76,7 @@ def read_state(repository: Repository, commit: Commit, policy: Policy) -> Worktr
         digest = hashlib.sha256()
         states = {path: f"{mode} {name}" for path, (mode, name) in tree.files.items()} | changed
         states = {path: state for path, state in states.items() if is_code(path, policy)}
-        states |= {path: state for path, state in untracked.items() if _is_untracked_code(path, policy)}
+        states |= {path: state for path, state in untracked.items() if is_untracked_code(path, policy)}
         for path, state in sorted({**states, **dict(submodules)}.items()):
             digest.update(f"{path}\0{state}\0".encode("utf-8", "surrogateescape"))
         return WorktreeState(changed, untracked, tuple(sorted(submodules)), digest.hexdigest())
@@ -90,11 +90,6 @@ def diff_text(repository: Repository, commit: Commit) -> str:
 
 def _differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {path for path in {**before, **after} if before.get(path) != after.get(path)}
-
-
-def _is_untracked_code(path: str, policy: Policy) -> bool:
-    named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
-    return globs.matches(NEVER_OK, path.rpartition("/")[2]) or (bool(named) and globs.matches(named, path))
 
 
 @dataclass(frozen=True)

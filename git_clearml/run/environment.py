@@ -34,6 +34,7 @@ class RunFacts:
     host: str
     dirty: Sequence[str] = ()
     untracked: Sequence[str] = ()
+    ignored: Sequence[str] = ()  # code that is refused though .gitignore hides it
     diff: str = ""
 
 
@@ -56,8 +57,9 @@ def additions(facts: RunFacts, environment: Mapping[str, str], logged: Any, *, o
     }
     if facts.branch:
         added["CLEARML_VCS_BRANCH"] = facts.branch
-    if facts.dirty or facts.untracked:
+    if facts.dirty or facts.untracked or facts.ignored:
         status = [f" M {path}" for path in facts.dirty] + [f"?? {path}" for path in facts.untracked]
+        status += [f"!! {path}" for path in facts.ignored]
         added["CLEARML_VCS_STATUS"] = _encoded("\n".join(status) + "\n")
         added["CLEARML_VCS_DIFF"] = _encoded(facts.diff if facts.diff.strip() else _marker(facts))
     if offline:
@@ -89,7 +91,7 @@ def _marker(facts: RunFacts) -> str:
     """A diff that is not empty where git has none to show."""
     if facts.dirty:
         return f"{DIFF_MARKER}uncommitted changes in {_one_line(facts.dirty)}\n"
-    return f"{DIFF_MARKER}files that git does not track: {_one_line(facts.untracked)}\n"
+    return f"{DIFF_MARKER}files that git does not track: {_one_line([*facts.untracked, *facts.ignored])}\n"
 
 
 def _one_line(paths: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.clearml.model import Result
 from git_clearml.errors import BadSetting, CannotDecide, Error
+from git_clearml.git import ignored as ignored_files
 from git_clearml.git import remote as remotes
 from git_clearml.git import worktree
 from git_clearml.git.repository import Repository
@@ -45,10 +46,11 @@ class RunPlan:
     facts: run_environment.RunFacts
     added: dict[str, str]  # variables for the command
     before: worktree.WorktreeState
+    ignored: tuple[str, ...]  # code that .gitignore hides
 
     @property
     def clean(self) -> bool:
-        return not self.facts.dirty and not self.facts.untracked
+        return not self.facts.dirty and not self.facts.untracked and not self.facts.ignored
 
 
 def plan(
@@ -61,7 +63,9 @@ def plan(
     server = None if run_environment.wants_offline(environment) else clearml_conf.read_server(environment)
     before = worktree.read_state(repository, commit, policy)
     dirty, untracked = tuple(before.changed), before.not_ok(policy)
-    if server and (dirty or untracked):
+    ignored = ignored_files.code(repository, dict(before.submodules), policy)
+    refused = ignored if policy.ignored_code == "refuse" else ()
+    if server and (dirty or untracked or refused):
         _demand_diffs(environment)
     facts = run_environment.RunFacts(
         run=secrets.token_hex(16),
@@ -72,11 +76,12 @@ def plan(
         host=socket.gethostname(),
         dirty=dirty,
         untracked=untracked,
+        ignored=refused,
         diff=worktree.diff_text(repository, commit) if dirty else "",
     )
     logged = conf_file.sdk_value(environment, "development", "log_os_environments")
     added = run_environment.additions(facts, environment, logged, offline=server is None)
-    return RunPlan(commit, policy, tuple(command), server, facts, added, before)
+    return RunPlan(commit, policy, tuple(command), server, facts, added, before, ignored)
 
 
 def _demand_diffs(environment: Mapping[str, str]) -> None:
@@ -124,6 +129,7 @@ def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
         started=_now(),
         dirty=tuple(plan.facts.dirty)[:_MOST_PATHS],
         untracked=(*plan.facts.untracked, *allowed)[:_MOST_PATHS],
+        ignored=plan.ignored,
         submodules=plan.before.submodules,
         offline_dir=offline_dir,
     )

@@ -70,8 +70,8 @@ def to_property(record: RunRecord) -> str:
     document = to_json(record)
     for name in ("sessions", "submodules", "offline_dir"):
         del document[name]
-    for name in ("dirty", "untracked", "edited", "wrote", "notes"):
-        document[name] = list(document[name])[:_SHOWN]
+    for name in ("dirty", "untracked", "edited", "wrote", "notes", "ignored"):
+        document[name] = None if document[name] is None else list(document[name])[:_SHOWN]
     for limit in (2000, 400, 100, 40):
         text = json.dumps(_shortened(document, limit), separators=(",", ":"))
         if len(text) <= _PROPERTY_BYTES:
@@ -139,6 +139,10 @@ def _other_tasks(value: Any, name: str) -> OtherTasks:
     return OtherTasks(*counts)
 
 
+def _texts_or_none(value: Any, name: str) -> tuple[str, ...] | None:
+    return None if value is None else jsonvalue.texts(value, name)
+
+
 def _status(value: Any, name: str) -> int | None:
     return None if value is None else jsonvalue.integer(value, name)
 
@@ -183,6 +187,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), jsonvalue.text),
     **dict.fromkeys(("offline_dir",), jsonvalue.text),
     **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes"), jsonvalue.texts),
+    "ignored": _texts_or_none,
     **dict.fromkeys(("submodules", "tasks"), _pairs),
     "pid": jsonvalue.integer,
     "exit_status": _status,
@@ -190,6 +195,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "task": _recorded_task,
     "others": _other_tasks,
 }
-_OPTIONAL = {"offline_dir", "notes", "wrote", "submodules", "sessions", "task", "others"}
+_OPTIONAL = {"offline_dir", "ignored", "notes", "wrote", "submodules", "sessions", "task", "others"}
 # A record that lacks one of these says nothing about how its run went: it must not read as a clean one.
 _REQUIRED = _READERS.keys() - _OPTIONAL

@@ -79,6 +79,12 @@ def naming(patterns: Iterable[str], path: str) -> set[str]:
     return {pattern for pattern in patterns if globs.matches([pattern.removeprefix("!")], path)}
 
 
+def is_untracked_code(path: str, policy: Policy) -> bool:
+    """Is this file that git does not track code, by its name or by the policy's code-paths?"""
+    named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
+    return globs.matches(NEVER_OK, path.rpartition("/")[2]) or (bool(named) and globs.matches(named, path))
+
+
 def untracked_ok(path: str, policy: Policy) -> bool:
     """May a run find this untracked file? Never code, and only where the policy says so."""
     name = path.rpartition("/")[2]

@@ -61,6 +61,7 @@ class Policy(NamedTuple):
     results_paths: tuple[str, ...] = ()
     merges: str = "strict"
     untracked_ok: tuple[str, ...] = ()
+    ignored_code: str = "name"
     evidence: str = "auto"
     published: str = "accept"
     require_run_record: bool = False

@@ -50,6 +50,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("results-paths", "texts", (), "beside clearml.lock, what a results commit may touch"),
     _choice("merges", "strict", "strict|clean", "does the clean merge of an accepted and a verified commit count"),
     Setting("untracked-ok", "texts", (), "untracked files that a run may find; never code"),
+    _choice("ignored-code", "name", "name|refuse", "what code does that .gitignore hides from git"),
     _choice("evidence", "auto", "auto|server|offline", "where tasks are looked up"),
     _choice("published", "accept", "accept|reject", "do published tasks count"),
     Setting("require-run-record", "flag", False, "only tasks made by git clearml run count"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from git_clearml.base.words import listed
 from git_clearml.model import RunRecord, Task
 from git_clearml.run.ownership import AT_WORK, ENDED_WELL, belongs
-from git_clearml.settings.code_paths import untracked_ok
+from git_clearml.settings.code_paths import is_untracked_code, untracked_ok
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Reason
 
@@ -67,7 +67,13 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
         against.append(Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}"))
     untracked = [path for path in record.untracked if not untracked_ok(path, policy)]
     if untracked:
-        against.append(Reason("untracked-files", f"ran with untracked files: {listed(untracked)}"))
+        outputs = not all(is_untracked_code(path, policy) for path in untracked)
+        advice = "; outputs belong in .gitignore, or in untracked-ok" if outputs else ""
+        against.append(Reason("untracked-files", f"ran with untracked files: {listed(untracked)}{advice}"))
+    if policy.ignored_code == "refuse" and record.ignored is None:
+        against.append(Reason("ignored-code", "ran before code that .gitignore hides was looked for"))
+    elif policy.ignored_code == "refuse" and record.ignored:
+        against.append(Reason("ignored-code", f"ran with code that .gitignore hides: {listed(record.ignored)}"))
     if record.edited:
         against.append(Reason("dirty", f"code changed during the run: {listed(record.edited)}"))
     return against
