@@ -132,6 +132,7 @@ class Task(NamedTuple):
     repository: str = ""
     entry_point: str = ""
     working_dir: str = ""
+    branch: str = ""  # script.branch as recorded: what an agent checks out where no commit is named
     diff: Diff | None = None  # None: not asked for yet
     archived: bool = False
     by_agent: bool = False

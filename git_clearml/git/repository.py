@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from git_clearml.errors import NotARepository
 from git_clearml.git import peel as peeling
@@ -13,6 +14,8 @@ from git_clearml.git.objects import ObjectStore
 from git_clearml.git.output import GitResult, decode
 from git_clearml.git.peel import NoCommit
 from git_clearml.model import Resolved
+
+_NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|^[-/]|/$")
 
 
 class Repository(ObjectStore):
@@ -100,6 +103,23 @@ class Repository(ObjectStore):
     def default_branches(self) -> list[str]:
         """Where the default branches of the remotes were when last fetched. One git process."""
         return self.run("for-each-ref", "--format=%(objectname)", "refs/remotes/*/HEAD").lines
+
+    def branch_tips(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Where branches of these names are, here and on the remotes as last fetched. One git process.
+
+        What is no name of a branch (git-check-ref-format(1): a pattern, for one) is nowhere.
+        """
+        plain = [name for name in dict.fromkeys(names) if name and not _NO_REF.search(name)]
+        if not plain:
+            return {}
+        patterns = [f"refs/{place}/{name}" for name in plain for place in ("heads", "remotes/*")]
+        tips: dict[str, frozenset[str]] = {}
+        for line in self.run("for-each-ref", "--format=%(objectname) %(refname)", *patterns).lines:
+            tip, _, ref = line.partition(" ")
+            for name in plain:
+                if ref == f"refs/heads/{name}" or (ref.startswith("refs/remotes/") and ref.endswith(f"/{name}")):
+                    tips[name] = tips.get(name, frozenset()) | {tip}
+        return tips
 
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.

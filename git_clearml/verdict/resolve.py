@@ -157,8 +157,8 @@ class Resolver:
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and not tasks:  # else a 4th request
             for commit, lost in self._lost(bare).items():
-                near = self._judge([commit], lost)[commit].near_misses
-                verdicts[commit] = verdicts[commit]._replace(near_misses=near)
+                verdict = self._judge([commit], lost)[commit]
+                verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
 
     def _of_trees(self, commits: Sequence[Commit]) -> list[Task]:
@@ -208,7 +208,8 @@ class Resolver:
             self._equivalents.learn_recorded(tasks)
         self._entries.learn(tasks, self._equivalents.recorded)
         now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
-        facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere)
+        tips = self._repository.branch_tips(task.branch for task in tasks if rules.waits_for_branch(task))
+        facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
         by_commit: dict[str, list[Task]] = {}
         for task in tasks:
             by_commit.setdefault(task.commit, []).append(task)

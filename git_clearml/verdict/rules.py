@@ -26,7 +26,8 @@ class Facts(NamedTuple):
     tasks at hand say of each other.
 
     `elsewhere` is for entry points (commit, entry point, working directory) that are not where their directory says:
-    "" where the commit has it all the same, else why not (see layouts.find).
+    "" where the commit has it all the same, else why not (see layouts.find). `tips` are the commits that branches are
+    at, here and on the remotes as last fetched, by the branches' names.
     """
 
     repositories: frozenset[str]
@@ -34,6 +35,7 @@ class Facts(NamedTuple):
     now: datetime
     siblings: run_rules.Siblings = run_rules.Siblings()
     elsewhere: Mapping[tuple[str, str, str], str] = {}
+    tips: Mapping[str, frozenset[str]] = {}
 
 
 def judge(
@@ -67,9 +69,9 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
     """All that speaks against one task as evidence for one commit, and what a reader should know if nothing does."""
     notes: list[str] = list(task.notes)
     reasons = [
-        *_same_code(task, commit, policy, equivalence),
+        *_same_code(task, commit, policy, facts, equivalence),
         *statuses.reasons(task, policy, facts.now, notes),
-        *_diff(task, notes),
+        *([] if waits_for_branch(task) and task.diff is None else _diff(task, notes)),
         *_entry_point(task, policy, facts, notes),
         *_belongs(task, policy, facts),
         *run_rules.reasons(task, policy, facts.siblings, notes),
@@ -82,10 +84,20 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
 _SENSE: dict[Equivalence | None, str] = {Equivalence.TREE: "tree", Equivalence.PATHS: "code (code-paths)"}
 
 
-def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivalence | None) -> list[Reason]:
+def _same_code(
+    task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None
+) -> list[Reason]:
     """Rule 1, widened by the policy's equivalence."""
     if task.damage:
         return [Reason("no-task", task.damage)]
+    if waits_for_branch(task):
+        tips = facts.tips.get(task.branch, frozenset())
+        if commit.hash in tips:
+            return []
+        where = f"which is at {min(tips)[:12]}" if tips else "which is not in this clone"
+        return [Reason("no-commit", f"will run what the branch {task.branch!r} is at when it starts, {where}")]
+    if not task.commit and task.status in ("created", "queued"):
+        return [Reason("no-commit", "has not run yet, and does not say which commit it will run")]
     if not task.commit:
         return [
             Reason(
@@ -100,6 +112,11 @@ def _same_code(task: Task, commit: Commit, policy: Policy, equivalence: Equivale
         short = task.commit[:12]
         return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would accept it')]
     return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
+
+
+def waits_for_branch(task: Task) -> bool:
+    """Has the task no commit yet, because its agent will take that of a branch? `clearml-task --branch` makes such."""
+    return not task.commit and bool(task.branch) and task.status in ("queued", "in_progress")
 
 
 def accepts_equivalence(policy: Policy, equivalence: Equivalence | None) -> bool:

@@ -34,6 +34,7 @@ _FIELDS = (
     "script.repository",
     "script.entry_point",
     "script.working_dir",
+    "script.branch",
     "system_tags",
     "started",
     "completed",
@@ -228,6 +229,7 @@ class ServerEvidence:
             repository=response.text(script, "repository"),
             entry_point=response.text(script, "entry_point"),
             working_dir=response.text(script, "working_dir"),
+            branch=response.text(script, "branch"),
             archived="archived" in tags,
             by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
             and "development" not in tags,

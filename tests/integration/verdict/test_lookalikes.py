@@ -391,6 +391,60 @@ def test_a_task_that_lost_its_commit_is_a_near_miss(gate: Gate) -> None:
     assert [miss["task"]["name"] for miss in result.commit["near_misses"]] == ["lost"]
 
 
+def for_branch(gate: Gate, branch: str = "main", status: str = "queued", **fields: Any) -> str:
+    """A task as `clearml-task --branch` makes it: its agent will say which commit it has run."""
+    return gate.task(commit=None, diff=None, status=status, script__branch=branch, **fields)
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+@pytest.mark.parametrize("place", ["local", "remote"])
+def test_a_task_that_will_run_the_tip_of_a_branch_is_pending(gate: Gate, status: str, place: str) -> None:
+    if place == "remote":
+        gate.repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+        gate.repo.git("checkout", "--quiet", "--detach")
+        gate.repo.git("branch", "--quiet", "--delete", "--force", "main")
+    task = for_branch(gate, status=status)
+    result = gate.verify()
+    assert (result.status, result.json["outcome"]) == (4, "pending")
+    assert result.codes == ["running" if status == "in_progress" else "queued"]
+    assert result.json["hint"] == "git clearml verify --wait"
+    assert len(result.calls) <= 3
+    gate.server.tasks[task]["script"] |= {"version_num": gate.repo.head, "diff": ""}  # its agent has started it
+    gate.server.tasks[task] |= {"status": "completed", "completed": ago(minutes=1).isoformat()}
+    gate.accepts()
+
+
+@pytest.mark.parametrize(
+    ("branch", "fields", "code"),
+    [
+        ("old", {}, "no-commit"),
+        ("nowhere", {}, "no-commit"),
+        ("ma*", {}, "no-commit"),
+        ("../heads/main", {}, "no-commit"),
+        ("main", {"repository": "https://example.com/another.git"}, "other-repository"),
+        ("main", {"status": "created"}, "no-commit"),
+        ("main", {"status": "failed"}, "no-commit"),
+        ("", {}, "no-commit"),
+    ],
+)
+def test_a_task_that_will_run_something_else(gate: Gate, branch: str, fields: dict[str, Any], code: str) -> None:
+    gate.repo.git("branch", "old")
+    gate.repo.commit("next")
+    for_branch(gate, branch, **fields)
+    result = gate.verify()
+    assert (result.status, result.json["outcome"]) == (1, "rejected")
+    assert code in result.codes
+    if branch == "old":
+        at = gate.repo.git("rev-parse", "old")[:12]
+        assert f"will run what the branch 'old' is at when it starts, which is at {at}" in result.messages[0]
+
+
+def test_a_task_for_a_branch_of_another_project(gate: Gate) -> None:
+    gate.repo.policy('project = "Ours"')
+    for_branch(gate)
+    assert gate.verify().status == 1
+
+
 @pytest.mark.parametrize("bad", [{"status": "failed"}, {"system_tags": ["archived"]}, {"diff": DIRTY}])
 def test_600_bad_tasks_in_front_of_the_one_good_one(gate: Gate, bad: dict[str, Any]) -> None:
     good = gate.task(last_update=ago(days=3), completed=ago(days=3))
