@@ -14,6 +14,7 @@ class Error(Exception):
 
     code = "error"
     status = 3
+    passing = False  # does the server say that the next asking may do better?
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -61,6 +62,12 @@ class Unreachable(CannotDecide):
     """No connection to the server, or only a gateway that says it is away."""
 
     code = "unreachable"
+
+
+class Unavailable(Unreachable):
+    """A server, or its gateway, that says itself that it is away for now."""
+
+    passing = True
 
 
 class TimedOut(CannotDecide):

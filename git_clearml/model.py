@@ -159,11 +159,12 @@ class Problem(NamedTuple):
     code: str
     message: str
     hint: str = ""
+    passing: bool = False  # the server says that it is away for now
 
     @classmethod
     def of(cls, error: Error) -> Problem:
         """The error as a value."""
-        return cls(error.code, error.message, error.hint)
+        return cls(error.code, error.message, error.hint, error.passing)
 
 
 class Resolved(NamedTuple):

@@ -15,7 +15,7 @@ from git_clearml.agent.cleanup import CleanupOptions, CleanupResult, Launched, c
 from git_clearml.agent.launch import Source
 from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch, check_end
-from git_clearml.base import process, signals
+from git_clearml.base import patience, process, signals
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
@@ -45,7 +45,7 @@ class CheckOrder:
     packages: tuple[str, ...] = ()
     as_diff: bool = False
     force: bool = False
-    unavailable: float = 300.0  # seconds that a server may be so
+    unavailable: float = patience.SECONDS  # seconds that a server may be so
     remote: Remote | None = None
 
 

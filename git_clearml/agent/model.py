@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from git_clearml.base import patience
 from git_clearml.model import Problem
 
 
@@ -14,7 +15,7 @@ class Limits:
 
     queued: float
     running: float
-    unavailable: float = 300.0
+    unavailable: float = patience.SECONDS
 
 
 class CheckOutcome(str, Enum):

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch, after_poll
+from git_clearml.base import patience
 from git_clearml.clearml import response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import TaskState
-from git_clearml.errors import CannotDecide, Forbidden, Unauthorized
+from git_clearml.errors import CannotDecide
 
 End = TypeVar("End")
 
@@ -41,9 +42,9 @@ def follow(
         try:
             api.renew()
             state = tasks.poll_task(api, task)
-        except (Unauthorized, Forbidden):
-            raise
-        except CannotDecide:
+        except CannotDecide as error:
+            if not patience.may_pass(error.code):
+                raise
             state = None
         watch = after_poll(watch, state, clock())
         end = decide(watch)

@@ -10,6 +10,7 @@ from git_clearml.agent import leased_tasks, poll, watch
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.base import patience
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
@@ -19,7 +20,6 @@ from git_clearml.git import side_ref
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 
-UNAVAILABLE = 900.0  # seconds that a server may be unavailable while a training is followed
 _OVER = ("closed", "published", "created", "")  # ended, and how is not on record
 _RAN = ("id", "script.version_num", "script.diff", leased_tasks.property_of(lease.RUN))
 _WITHOUT_RECORD = "leave --record out"
@@ -52,9 +52,9 @@ def wait(
     last, end = poll.follow(
         api,
         task,
-        lambda now: watch.run_end(now, timeout, UNAVAILABLE),
+        lambda now: watch.run_end(now, timeout, patience.SECONDS),
         tick=tick,
-        limits=Limits(timeout, timeout, UNAVAILABLE),
+        limits=Limits(timeout, timeout, patience.SECONDS),
         sleep=sleep,
         clock=clock,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import CheckOutcome, Limits
+from git_clearml.base import patience
 from git_clearml.clearml.model import TaskState
 
 _WAITING = ("queued", "created")
@@ -48,7 +49,7 @@ def after_poll(watch: Watch, seen: TaskState | None, now: float) -> Watch:
     queued = watch.queued + (passed if watch.waiting else 0.0)
     running = watch.running + (0.0 if watch.waiting else passed)
     if seen is None:
-        since = watch.now if watch.unavailable_since is None else watch.unavailable_since
+        since = patience.away_since(watch.unavailable_since, False, watch.now)
         return replace(watch, now=now, queued=queued, running=running, unavailable_since=since)
     return Watch(now, seen, queued, running)
 
@@ -56,10 +57,10 @@ def after_poll(watch: Watch, seen: TaskState | None, now: float) -> Watch:
 def check_end(watch: Watch, limits: Limits, queue: str = "") -> Ending | None:
     """The end of a check, None as long as one has to wait. `queue` is the id of the queue that it was put on."""
     if watch.unavailable_since is not None:
-        gone = watch.now - watch.unavailable_since
-        if gone < limits.unavailable:
+        if not patience.is_over(watch.unavailable_since, watch.now, limits.unavailable):
             return None
-        return Ending(CheckOutcome.UNDECIDED, f"the server has been unavailable for {_seconds(gone)}", "server-away")
+        words = patience.sentence(watch.unavailable_since, watch.now)
+        return Ending(CheckOutcome.UNDECIDED, words, "server-away")
     over = _moved(watch.seen, queue) or _ended(watch.seen)
     if over is not None:
         return over
@@ -123,8 +124,8 @@ class RunEnd:
 
 def run_end(watch: Watch, timeout: float, unavailable: float) -> RunEnd | None:
     """The end of the waiting for a training, None as long as one has to wait."""
-    if watch.unavailable_since is not None and watch.now - watch.unavailable_since >= unavailable:
-        return RunEnd(3, f"the server has been unavailable for {_seconds(watch.now - watch.unavailable_since)}")
+    if watch.unavailable_since is not None and patience.is_over(watch.unavailable_since, watch.now, unavailable):
+        return RunEnd(3, patience.sentence(watch.unavailable_since, watch.now))
     status = watch.seen.status
     if watch.unavailable_since is None and status in _RUN_ENDS:
         return _RUN_ENDS[status]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from git_clearml.base.connection import CONNECT_SECONDS, Connection
 from git_clearml.base.exchange import MEGABYTE, Attempt, Reply, Request, Site
-from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unreachable
+from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unavailable, Unreachable
 
 RETRY_DELAYS = (0.2, 1.0)  # seconds before the second and the third try
 _UNAVAILABLE = (429, 502, 503, 504)
@@ -116,7 +116,7 @@ class HttpClient:
         self._log(f"{shown}: {answer.status}, {len(answer.body)} bytes, {milliseconds:.0f} ms")
         if answer.status in _UNAVAILABLE:
             raise _Retry(
-                Unreachable(f"{self.site.url} is temporarily unavailable (HTTP {answer.status})", "try again later"),
+                Unavailable(f"{self.site.url} is temporarily unavailable (HTTP {answer.status})", "try again later"),
                 seconds_to_wait(answer.headers.get("retry-after", "")),
             )
         return answer

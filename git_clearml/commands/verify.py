@@ -148,6 +148,7 @@ class _Verify:
         report = compose.verify_report(session)
         if arguments.wait and report.outcome is Outcome.PENDING:
             self._announce(report, budget)
+        if arguments.wait:
             report = verify_steps.wait_while_pending(session, report, self.console.progress)
         if arguments.check_runnable:
             report = self._with_check(session, report)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from git_clearml.base import patience
 from git_clearml.errors import CannotDecide, PublishFailed, UsageError
 from git_clearml.model import Problem
 from git_clearml.report import best_tag, compare, compose
@@ -56,24 +57,50 @@ def check_possible(session: VerifySession, options: TagOptions, *, check_runnabl
 
 
 def wait_while_pending(session: VerifySession, report: VerifyReport, progress: Callable[[str], None]) -> VerifyReport:
-    """Asks again while the answer is pending, for as long as --wait-timeout says."""
+    """Asks again while the answer is pending, for as long as --wait-timeout says; a server may be away meanwhile.
+
+    Before the first answer it is waited for one that says itself that it is away for now.
+    """
     timeout = session.rulings[0].personal.wait_timeout
-    started = time.monotonic()
+    started = last = time.monotonic()
     polls = iter(_POLLS)
     pause = 0.0
-    while report.outcome is Outcome.PENDING:
-        waited = time.monotonic() - started
+    away: float | None = None
+    answered = False
+    while True:
+        now = time.monotonic()
+        absent = _is_absent(report, answered)
+        if report.outcome is not Outcome.PENDING and not absent:
+            return report
+        answered |= not absent
+        away, last = patience.away_since(away, not absent, last), now
+        if away is not None and patience.is_over(away, now):
+            return report._replace(notes=(*report.notes, patience.sentence(away, now)))
+        if now - started >= timeout:
+            what = "still pending" if not absent else "the server is still unavailable"
+            return report._replace(notes=(*report.notes, f"{what} after {timeout:g} s (--wait-timeout)"))
+        progress(f"waiting, {now - started:.0f} s: {_state(report)}")
         pause = next(polls, pause)
-        if waited >= timeout:
-            note = f"still pending after {timeout:g} s (--wait-timeout)"
-            return report._replace(notes=(*report.notes, note))
-        pending = [verdict for verdict in report.verdicts if verdict.outcome is Outcome.PENDING]
-        nearest = pending[0].near_misses[0] if pending and pending[0].near_misses else None
-        progress(f"waiting, {waited:.0f} s: {nearest.reasons[0].message if nearest else 'pending'}")
-        time.sleep(min(pause, max(0.05, timeout - waited)))
+        time.sleep(min(pause, max(0.05, timeout - (now - started))))
         session.renew()
         report = compose.verify_report(session)
-    return report
+
+
+def _is_absent(report: VerifyReport, answered: bool) -> bool:
+    """Is there no answer for want of a server that may be back at the next look? One that has never answered has to say
+    so itself: it may be the wrong one."""
+    problems = report.problems if report.outcome is Outcome.UNDECIDED else ()
+    return bool(problems) and all(
+        problem.passing or (answered and patience.may_pass(problem.code)) for problem in problems
+    )
+
+
+def _state(report: VerifyReport) -> str:
+    if report.problems:
+        return report.problems[0].message
+    pending = [verdict for verdict in report.verdicts if verdict.outcome is Outcome.PENDING]
+    nearest = pending[0].near_misses[0] if pending and pending[0].near_misses else None
+    return nearest.reasons[0].message if nearest else "pending"
 
 
 def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -> VerifyReport:

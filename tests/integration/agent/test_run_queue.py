@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent import poll, queue_wait
+from git_clearml.agent import poll
 from git_clearml.agent.launch import NO_PACKAGES
-from git_clearml.base import signals
+from git_clearml.base import patience, signals
 from git_clearml.clearml import tasks
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, process_environment
@@ -491,7 +491,7 @@ def test_a_result_that_nobody_wants_recorded_may_be_unknown(yard: Yard) -> None:
 
 
 def test_a_server_that_stays_away_is_asked_by_the_next_call(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_wait, "UNAVAILABLE", 0.0)
+    monkeypatch.setattr(patience, "SECONDS", 0.0)
     yard.publish()
     Robot(yard.server, "take", lambda _: yard.server.fail_next(400, call="tasks.get_all_ex"))
     first = run(yard, *RECORDED, "--", "python", "train.py")

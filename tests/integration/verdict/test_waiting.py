@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.faults import closed_port
 from tests.support.program import Gate, assert_no_secrets, command, process_environment
 
 BY_SERVER = "tasks.get_all_ex"
@@ -56,11 +57,63 @@ def test_nothing_to_wait_for(gate: Gate, fields: dict[str, str], status: int) ->
     assert gate.verify("--wait", "--wait-timeout", "100").status == status
 
 
-def test_the_server_goes_away_while_waiting(gate: Gate) -> None:
+@pytest.mark.parametrize("status", [503, 502, 429, 500, 0])
+def test_the_server_is_away_for_a_while(gate: Gate, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.0, 0.0))
+    identity = gate.task(status="in_progress")
+
+    def away() -> None:
+        gate.server.fail_next(status, count=12)
+        gate.server.tasks[identity]["status"] = "completed"
+
+    gate.server.hook = after(4, away)
+    assert gate.verify("--wait").commit["task"]["id"] == identity
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "unreachable"), (500, "bad-answer")])
+def test_the_server_goes_away_while_waiting(
+    gate: Gate, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr("git_clearml.base.patience.SECONDS", 0.2)
     gate.task(status="in_progress")
-    gate.server.hook = after(4, lambda: gate.server.fail_next(500, count=9))
+    gate.server.hook = after(4, lambda: gate.server.fail_next(status, count=100_000))
     result = gate.verify("--wait")
-    assert (result.status, result.errors) == (3, ["bad-answer"])
+    assert (result.status, result.errors) == (3, [code])
+    assert "the server has been unavailable" in result.json["notes"][-1]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_waiting_does_not_help_ends_it(gate: Gate, status: int) -> None:
+    gate.task(status="in_progress")
+    gate.server.hook = after(4, lambda: gate.server.fail_next(status, count=100_000))
+    assert gate.verify("--wait").status == 3
+
+
+def test_a_server_that_starts_is_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.0, 0.0))
+    gate.task()
+    gate.server.fail_next(503, count=9)
+    assert gate.verify("--wait").status == 0
+    gate.server.fail_next(503, count=9)
+    assert gate.verify().errors == ["unreachable"]
+    gate.server.reset_log()
+
+
+def test_one_that_never_answered_is_not(gate: Gate) -> None:
+    """It may be the wrong one."""
+    env = {"CLEARML_API_HOST": f"http://127.0.0.1:{closed_port()}"}
+    started = time.monotonic()
+    assert gate.verify("--wait", env=env).errors == ["unreachable"]
+    assert time.monotonic() - started < 100
+
+
+def test_the_wait_timeout_is_for_a_server_that_is_away_too(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.0, 0.0))
+    gate.server.fail_next(503, count=100_000)
+    result = gate.verify("--wait", "--wait-timeout", "0.2")
+    assert (result.status, result.errors) == (3, ["unreachable"])
+    assert result.json["notes"] == ["the server is still unavailable after 0.2 s (--wait-timeout)"]
 
 
 @pytest.mark.parametrize("from_variable", [True, False])
