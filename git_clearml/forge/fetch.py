@@ -18,6 +18,8 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
 
+_LEAST = 0.1  # seconds for a fetch, whatever those before it took
+
 
 @dataclass(frozen=True)
 class JobCheckout:
@@ -48,27 +50,36 @@ class JobCheckout:
             raise self.error
         return accepted(self.repository, self.job, ask=self.ask)
 
-    def ensure(self, commits: Iterable[str]) -> None:
+    def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = FETCH_SECONDS) -> None:
         """See `ensure`."""
-        ensure(self.repository, commits)
+        ensure(self.repository, commits, depth=depth, timeout=timeout)
 
     def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
         """See `fetch_pull_requests`."""
         fetch_pull_requests(self.repository, numbers)
 
 
-def ensure(repository: Repository, commits: Iterable[str], *, remote: str = "", timeout: float = FETCH_SECONDS) -> None:
-    """Fetches those of the commits (full hashes) that are missing here; a shallow clone gets each without its history.
+def ensure(
+    repository: Repository,
+    commits: Iterable[str],
+    *,
+    remote: str = "",
+    depth: int = 1,
+    timeout: float = FETCH_SECONDS,
+) -> None:
+    """Fetches those of the commits (full hashes) that are missing here, within so many seconds for all of them.
 
-    The credentials are git's own affair: what the checkout step has configured applies. Raises NotFetched.
+    A shallow clone gets each with `depth` commits of its history, itself counted. The credentials are git's own affair:
+    what the checkout step has configured applies. Raises NotFetched, and TimedOut.
     """
-    wanted = [name for name in dict.fromkeys(commits) if name]
+    wanted, deadline = [name for name in dict.fromkeys(commits) if name], time.monotonic() + timeout
     for name, commit in zip(wanted, repository.peel(wanted), strict=True):
         if isinstance(commit, Resolved):
             continue
         if not is_hash(name):
             raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse shows full hashes")
-        _fetch(repository, name, remote or remote_name(repository), timeout)
+        left = max(deadline - time.monotonic(), _LEAST)
+        _fetch(repository, name, remote or remote_name(repository), depth, left)
         if not isinstance(repository.peel([name])[0], Resolved):
             raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
 
@@ -145,13 +156,13 @@ def _with_policy(repository: Repository, commit: str, timeout: float) -> Resolve
     return resolved
 
 
-def _fetch(repository: Repository, name: str, remote: str, timeout: float) -> None:
+def _fetch(repository: Repository, name: str, remote: str, depth: int, timeout: float) -> None:
     if not remote:
         raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", FETCH_ALL)
     words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
     is_shallow = os.path.exists(os.path.join(repository.common_dir, "shallow"))
-    depth = ("--depth=1",) if is_shallow else ()  # it would cut off what a full clone has
-    result = repository.run("fetch", *depth, *words, timeout=timeout, remote=True)
+    shallow = (f"--depth={depth}",) if is_shallow else ()  # it would cut off what a full clone has
+    result = repository.run("fetch", *shallow, *words, timeout=timeout, remote=True)
     if result.status:
         message = f"{name[:12]} is not in this clone, and {remote} did not provide it: {result.reason}"
         raise NotFetched(message, FETCH_ALL)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
+from git_clearml.errors import TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
@@ -37,8 +39,11 @@ class Checkout(Protocol):
         """The commit whose policy judges, None where nothing was accepted before. Raises CannotDecide."""
         ...
 
-    def ensure(self, commits: Iterable[str]) -> None:
-        """Fetches those of the commits (full hashes) that are missing. Raises CannotDecide."""
+    def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = BUDGET) -> None:
+        """Fetches those of the commits (full hashes) that are missing, with so much history, in so many seconds.
+
+        Raises CannotDecide.
+        """
         ...
 
     def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
@@ -134,7 +139,7 @@ def prepare(
     known, and a flag counts only where it is stricter. Raises UnknownRevision, BadSetting, and CannotDecide when a
     commit cannot be fetched.
     """
-    commits = _commits(repository, request, context.checkout)
+    commits = _commits(repository, request, context)
     judges = _judges(repository, request, context, commits)
     flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
     if context.checkout is not None or sources.in_ci(context.environment):
@@ -173,7 +178,8 @@ def _measured_by(policy: Policy, ruling: ResolvedPolicy) -> ResolvedPolicy:
     return ruling._replace(policy=ruling.policy._replace(best=best))
 
 
-def _commits(repository: Repository, request: VerifyRequest, checkout: Checkout | None) -> list[Resolved]:
+def _commits(repository: Repository, request: VerifyRequest, context: Context) -> list[Resolved]:
+    checkout = context.checkout
     if checkout is None:
         return repository.resolve(request.revs or ("HEAD",))
     if request.revs:
@@ -181,13 +187,37 @@ def _commits(repository: Repository, request: VerifyRequest, checkout: Checkout 
         commits = repository.resolve(request.revs)
     else:
         commits = [checkout.judged()]
-    # a results commit is judged with its parents, which a checkout of depth 1 lacks
-    for _ in range(results_commits.MOST):
-        absent = results_commits.missing(repository, [resolved.commit for resolved in commits])
-        if not absent:
-            break
-        checkout.ensure(absent)
+    _fetch_lineage(repository, commits, request, context)
     return commits
+
+
+def _fetch_lineage(
+    repository: Repository, commits: Sequence[Resolved], request: VerifyRequest, context: Context
+) -> None:
+    """Gets what results commits stand on: they are judged with their parents, which a checkout of depth 1 lacks.
+
+    Twice as much at each fetch, all of them within the budget. Raises CannotDecide.
+    """
+    deadline, depth = None, 1
+    while absent := results_commits.missing(repository, [resolved.commit for resolved in commits]):
+        if context.checkout is None or depth > results_commits.MOST:
+            return  # the verdict says what is not here
+        if deadline is None:
+            deadline = time.monotonic() + _budget(repository, request, context)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            message = f"not all that the results commit stands on could be fetched in time, {absent[0][:12]} for one"
+            raise TimedOut(message, "check out with fetch-depth: 0, or give it more time: --timeout")
+        context.checkout.ensure(absent, depth=depth, timeout=left)
+        depth *= 2
+
+
+def _budget(repository: Repository, request: VerifyRequest, context: Context) -> float:
+    """The seconds for all network calls, as far as they can be known without a policy."""
+    nothing = Resolved("", Commit("", ""), "")
+    flags = {"timeout": request.flags.get("timeout")}
+    [ruling] = load.rulings(repository, [nothing], flags=flags, environment=context.environment)
+    return ruling.personal.timeout or BUDGET
 
 
 def _judges(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -328,7 +329,7 @@ def test_a_merge_ref_of_depth_1(bench: Bench, tmp_path: Path, command: tuple[str
     assert (document["commit"], task["id"]) == (bench.head, mine)
 
 
-@pytest.mark.parametrize("results", [1, 3])
+@pytest.mark.parametrize("results", [1, 3, 20])
 def test_a_results_commit_in_a_checkout_of_depth_1(bench: Bench, tmp_path: Path, results: int) -> None:
     """What it stands on is fetched: its parent has run."""
     ran = bench.head
@@ -341,6 +342,30 @@ def test_a_results_commit_in_a_checkout_of_depth_1(bench: Bench, tmp_path: Path,
     commit = bench.gate.verify(cwd=clone.path, env=bench.job.env).commit
     assert (commit["commit"], commit["outcome"]) == (bench.head, "verified")
     assert (commit["equivalence"], commit["evidence_commit"]) == ("results", ran)
+
+
+@pytest.mark.parametrize(("budget", "status"), [("20", 0), ("1.5", 3)])
+def test_what_results_commits_stand_on_is_fetched_within_the_budget(
+    bench: Bench, tmp_path: Path, budget: str, status: int
+) -> None:
+    """From a remote that takes its time; twice as much each time, so that it is not asked for each commit."""
+    bench.gate.task(repository=f"file://{bench.gate.repo.path}")
+    for number in range(20):
+        bench.gate.repo.commit(f"results {number}", {"clearml.lock": f'{{"schema": {number}}}\n'})
+    bench.github.pulls[7]["head"]["sha"] = bench.head
+    bench.job.event = pull_request(7, bench.head, bench.base)
+    clone = shallow(bench, tmp_path / "clone")
+    slow, calls = tmp_path / "upload-pack", tmp_path / "calls"
+    slow.write_text(f'#!/bin/sh\necho >> {calls}\nsleep 0.6\nexec git-upload-pack "$@"\n')
+    slow.chmod(0o755)
+    clone.git("config", "remote.origin.uploadpack", str(slow))
+    started = time.monotonic()
+    result = bench.gate.verify("--timeout", budget, cwd=clone.path, env=bench.job.env)
+    assert result.status == status, result.out
+    assert len(calls.read_text()) <= 10
+    if status:
+        assert result.errors == ["timeout"]
+        assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("command", ["verify", "compare", "report"])
