@@ -38,6 +38,9 @@ def discard(stream: TextIO) -> None:
     os.close(sink)
 
 
+_HINT = 2000  # characters of a hint: one that is cut does not work as typed
+
+
 class Console:
     """Where a command prints. `colour` is on for a terminal that was not told NO_COLOR."""
 
@@ -100,7 +103,7 @@ class Console:
         """What happened, on one line, and the one thing to do."""
         self._talk(f"git clearml: {sanitize(error.message, 500)}")
         if error.hint:
-            self._talk(f"hint: {sanitize(error.hint, 500)}")
+            self._talk(f"hint: {sanitize(error.hint, _HINT)}")
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""

@@ -52,5 +52,5 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if not (console.quiet and check.state == "ok"):
             console.product(Safe(f"{_MARKS[check.state]}  {check.name}: {sanitize(check.message, 300)}"))
             if check.hint:
-                console.product(Safe(f"      hint: {sanitize(check.hint, 300)}"))
+                console.product(Safe(f"      hint: {sanitize(check.hint, 2000)}"))
     return status

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
-from typing import Any
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options
-from git_clearml.errors import Error, UsageError
+from git_clearml.errors import Error, TimedOut, UsageError
 from git_clearml.hook.ref_updates import Push, RefUpdate, from_pre_commit, parse_lines, updates_to_judge
-from git_clearml.hook.skip import read_skip
+from git_clearml.hook.skip import SHOWN, read_skip
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict.model import Outcome
 
+if TYPE_CHECKING:
+    from git_clearml.git.repository import Repository
+
+BUDGET = 10.0  # seconds for whoever calls us to close stdin
 _WIDTH = 80
 AROUND = "to push anyway: GIT_CLEARML_SKIP=1 git push ..."
 
@@ -39,7 +46,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges the push that git or pre-commit is about to do. Returns the exit status; only 0 lets it go on."""
     skip = read_skip(os.environ.get(settings.SKIP, ""))
     if skip.skipped:
-        console.announce(skip.line)
+        if not _is_second(os.environ):
+            console.announce(skip.line)
         return 0
     lines, by_pre_commit = _updates(arguments)
     if skip.line and lines:
@@ -52,15 +60,49 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     remote = arguments.remote or os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
     url = arguments.url or os.environ.get("PRE_COMMIT_REMOTE_URL", "") or remote
-    judge = PushJudge(Repository(), os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
+    repository = Repository()
+    judge = PushJudge(repository, os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
     report = judge.judge(Push(remote, url, updates, by_pre_commit)).report
-    show(report, console)
+    _tell(repository, report, [update.local_hash for update in updates], console, by_pre_commit=by_pre_commit)
     return report.status
+
+
+def _is_second(environment: Mapping[str, str]) -> bool:
+    """Does pre-commit run us in a push that our native hook has judged, and told about?"""
+    if environment.get("PRE_COMMIT") != "1":
+        return False
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook import beside
+
+    return beside.native_ran_first(Repository(), environment)
+
+
+def _tell(
+    repository: Repository, report: VerifyReport, hashes: Sequence[str], console: Console, *, by_pre_commit: bool
+) -> None:
+    """Shows the report, unless `git clearml push` has shown it, or the native hook beside pre-commit's."""
+    if report.status == 0 and not by_pre_commit and SHOWN not in os.environ:
+        show(report, console)
+        return
+    from git_clearml.hook import beside
+
+    refused = [verdict.commit for verdict in report.verdicts if verdict.outcome is not Outcome.VERIFIED]
+    if by_pre_commit and beside.native_ran_first(repository, os.environ):
+        if report.outcome is Outcome.VERIFIED:
+            return
+        if refused and beside.was_refused(repository, refused):
+            console.announce("git clearml: refused, as said before")
+            return
+    elif report.outcome is Outcome.VERIFIED and beside.were_shown(os.environ, hashes):
+        return
+    show(report, console)
+    if report.status and not by_pre_commit:
+        beside.note_refusal(repository, refused)
 
 
 def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
     """The ref updates, from stdin as git gives them, else the one that pre-commit shows; and whether it was that."""
-    text = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    text = _stdin(arguments.timeout or BUDGET)
     if text:
         return parse_lines(text), False
     update = from_pre_commit(os.environ)
@@ -68,9 +110,28 @@ def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
         return [update], True
     if not arguments.remote:
         raise UsageError(
-            "nothing to judge: no lines on stdin, and no remote named", "to judge by hand: git clearml verify"
+            "nothing to judge: no lines on stdin, and no remote named; by hand it is verify", "git clearml verify"
         )
     return [], False
+
+
+def _stdin(seconds: float) -> str:
+    """All of stdin, "" at a terminal. Raises TimedOut where it is not at its end by then: git closes it at once."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):  # no file of the system's
+        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    blocks, end = list[bytes](), time.monotonic() + seconds
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, end - time.monotonic()))
+        if not ready:
+            raise TimedOut(f"stdin was still open after {seconds:g} s", "git clearml verify")
+        block = os.read(descriptor, 65_536)
+        if not block:
+            return b"".join(blocks).decode("utf-8", "surrogateescape")
+        blocks.append(block)
 
 
 def show(report: VerifyReport, console: Console) -> None:

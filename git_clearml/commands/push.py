@@ -17,6 +17,7 @@ from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook.planned import planned_pushes
 from git_clearml.hook.skip import read_skip
 from git_clearml.settings import table as settings
+from git_clearml.verdict.model import Outcome
 
 if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     Returns git push's status, or that of whatever kept us from pushing.
     """
     from git_clearml.git.repository import Repository
+    from git_clearml.hook import beside
     from git_clearml.run.child import Signals
 
     words: list[str] = arguments.arguments
@@ -63,15 +65,16 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     skip = read_skip(os.environ.get(settings.SKIP, ""))
     if skip.line:
         console.announce(skip.line)
-    status = 0 if skip.skipped else _judged(repository, words, console)
+    hashes: list[str] = []
+    status = 0 if skip.skipped else _judged(repository, words, console, hashes)
     if status:
         return status
     with Signals() as signals:
-        return signals.run(["git", "push", *words], os.environ).status
+        return signals.run(["git", "push", *words], {**os.environ, **beside.shown(hashes)}).status
 
 
-def _judged(repository: Repository, words: Sequence[str], console: Console) -> int:
-    """The status of what git push would push: 0 when all of it may go."""
+def _judged(repository: Repository, words: Sequence[str], console: Console, shown: list[str]) -> int:
+    """The status of what git push would push: 0 when all of it may go. `shown` gets the hashes told as verified."""
     from git_clearml.hook.judge import PushJudge
 
     judge = PushJudge(repository, os.environ, log=console.log, warn=console.warn)
@@ -86,6 +89,8 @@ def _judged(repository: Repository, words: Sequence[str], console: Console) -> i
         show(judged.report, console)
         if judged.report.status:
             return judged.report.status
+        if judged.report.outcome is Outcome.VERIFIED:
+            shown += [update.local_hash for update in push.updates]
     if checked and planned_pushes(repository, words) != plan:  # a check takes minutes
         raise CannotDecide(
             "what git push would push has changed during the check, so nothing was pushed", "git clearml push again"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from git_clearml.clearml import config as clearml_conf
-from git_clearml.errors import Error
+from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook.owner import CALLS_US, HookFile, Owner, read_head, read_hook
-from git_clearml.hook.place import (
-    HOOK,
-    LEGACY,
-    PREVIOUS,
-    hooks_directory,
-    own_hooks_command,
-    shared_hooks_path,
-)
+from git_clearml.hook.install import beside, plan_install
+from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, read_head, read_hook
+from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.settings import load as policies
 
 _LFS = re.compile(rb"^[^#\n]*git[ -]lfs pre-push", re.MULTILINE)
@@ -34,6 +31,8 @@ _CONFIGURATIONS = {
         for end in ("yml", "yaml", "toml", "json")
     ],
     Owner.OVERCOMMIT: [".overcommit.yml"],
+    Owner.PRE_COMMIT: [".pre-commit-config.yaml"],
+    Owner.PREK: [".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml"],
 }
 _SAVES_STDIN = re.compile(rb"\$\(cat\)|`cat`|\btee\b|mktemp")
 
@@ -60,12 +59,12 @@ def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Diagn
     directory = hooks_directory(repository)
     hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
     if hook.owner is Owner.OURS:
-        return [_own_hook(hook, environment), *_previous(read_hook(directory / PREVIOUS))]
-    if hook.owner is Owner.PRE_COMMIT and legacy.owner is Owner.OURS:
-        order = "pre-commit's hook runs ours first, with every ref of a push"
-        return [_own_hook(legacy, environment), Diagnosis("hook order", "ok", order)]
-    if hook.owner is Owner.PRE_COMMIT:
-        return [_only_pre_commit(repository, environment)]
+        return [_own_hook(repository, hook, environment), *_previous(read_hook(directory / PREVIOUS))]
+    if hook.owner.runs_legacy and legacy.owner is Owner.OURS:
+        order = f"{hook.owner.value}'s hook runs ours first, with every ref of a push"
+        return [_own_hook(repository, legacy, environment), Diagnosis("hook order", "ok", order)]
+    if hook.owner.runs_legacy:
+        return [_only_pre_commit(repository, hook.owner, environment)]
     if hook.owner in _CONFIGURATIONS and _configured(repository, hook.owner):
         return [Diagnosis("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
     if hook.owner is Owner.MANUAL:
@@ -81,55 +80,57 @@ def _previous(previous: HookFile) -> list[Diagnosis]:
         return []
     if previous.executable:
         return [Diagnosis("hook order", "ok", f"{previous.path} runs after ours")]
-    return [Diagnosis("hook order", "warning", f"{previous.path} is not executable and does not run")]
+    words = f"{previous.path} is not executable and does not run"
+    return [Diagnosis("hook order", "warning", words, _chmod(previous.path))]
 
 
 def _no_hook(repository: Repository, hook: HookFile) -> Diagnosis:
     """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
     whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
-    hint = "git clearml install" + (
-        " --manual prints what to add to its configuration" if hook.owner.is_framework else ""
-    )
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
-        hint = f"{own_hooks_command(repository)} && git clearml install"
-    return Diagnosis("hook", "failed", f"{message}: pushes are not gated", hint)
+    return Diagnosis("hook", "failed", f"{message}: pushes are not gated", _way_in(repository))
+
+
+def _way_in(repository: Repository) -> str:
+    """The command by which our hook gets where it runs: `install`, after what that wants to be done first."""
+    try:
+        plan_install(repository, force=False)
+    except UsageError as refusal:
+        install = "" if "git clearml install" in refusal.hint else " && git clearml install"
+        return refusal.hint + install
+    return "git clearml install"
 
 
 def _configured(repository: Repository, framework: Owner) -> bool:
     """Does the configuration of a framework that owns the hook call us?"""
     texts = (_content(Path(repository.top or ".", name)) for name in _CONFIGURATIONS[framework])
-    return any(re.search(rb"git[ -]clearml hook pre-push", text) for text in texts)
+    return any(CALLS_US_ANYWHERE.search(text) for text in texts)
 
 
-def _own_hook(hook: HookFile, environment: Mapping[str, str]) -> Diagnosis:
+def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, str]) -> Diagnosis:
     if not hook.executable:
         return Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
     if not hook.current:
-        return Diagnosis(
-            "hook", "warning", f"{hook.path} is from another version of git-clearml", "git clearml install"
-        )
+        return Diagnosis("hook", "warning", f"{hook.path} is from another version of git-clearml", _way_in(repository))
     if not shutil.which("git-clearml", path=environment.get("PATH", "")):
         return Diagnosis(
-            "hook", "failed", "the hook will not find git-clearml on PATH, and will refuse every push", "fix PATH"
+            "hook",
+            "failed",
+            "the hook will not find git-clearml on PATH, and will refuse every push",
+            f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"',
         )
     return Diagnosis("hook", "ok", f"{hook.path} is installed and effective")
 
 
-def _only_pre_commit(repository: Repository, environment: Mapping[str, str]) -> Diagnosis:
-    """pre-commit shows a hook one ref of a push, and none whose commits the remote has."""
-    config = Path(repository.top or ".", ".pre-commit-config.yaml")
-    try:
-        configured = "clearml-verify" in config.read_text("utf-8", "replace")
-    except OSError:
-        configured = False
-    if not configured:
-        return Diagnosis(
-            "hook", "failed", "pre-commit's hook does not run clearml-verify", "add it to .pre-commit-config.yaml"
-        )
-    both = "git clearml install says how both hooks run"
-    blind = "only pre-commit's hook is installed: it shows one ref of a push, and none that the remote has"
+def _only_pre_commit(repository: Repository, manager: Owner, environment: Mapping[str, str]) -> Diagnosis:
+    """pre-commit, or prek, shows a hook one ref of a push, and none whose commits the remote has."""
+    name, both = manager.value, beside(manager)
+    texts = [_content(Path(repository.top or ".", config)) for config in _CONFIGURATIONS[manager]]
+    if not any(b"clearml-verify" in text or CALLS_US_ANYWHERE.search(text) for text in texts):
+        return Diagnosis("hook", "failed", f"{name}'s hook does not run clearml-verify: pushes are not gated", both)
+    blind = f"only {name}'s hook is installed: it shows one ref of a push, and none that the remote has"
     if _protects(repository, environment):
         return Diagnosis("hook", "failed", f"{blind}; the policy names protected refs", both)
     return Diagnosis("hook", "warning", blind, both)
@@ -182,8 +183,8 @@ def _server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     try:
         server = clearml_conf.read_server(environment)
         if server is None:
-            message = "no ClearML server is configured; evidence is this clone's own run records"
-            return [Diagnosis("server", "warning", message, "run clearml-init, or set CLEARML_API_HOST and its keys")]
+            message = "no ClearML server is configured: evidence is this clone's own run records"
+            return [Diagnosis("server", "warning", message, "clearml-init")]
         from git_clearml.clearml.client import ClearML
 
         started = time.monotonic()
@@ -200,4 +201,4 @@ def _server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
 
 
 def _chmod(path: Path) -> str:
-    return f"chmod +x {path}"
+    return f"chmod +x {shlex.quote(str(path))}"

@@ -6,6 +6,7 @@ A hook that is there already is kept and runs after ours; a framework's is left 
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +41,9 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     """How our hook gets where git looks. Raises UsageError where it must not, or could not without loss."""
     if shared := shared_hooks_path(repository):
         raise UsageError(
-            f"core.hooksPath = {shared} is shared by all your repositories: a hook there would gate all their pushes",
-            f"{own_hooks_command(repository)}, then install again; for new clones see init.templateDir",
+            f"core.hooksPath = {shared} is shared by all your repositories: a hook there would gate all their pushes; "
+            "with hooks of its own, install again",
+            own_hooks_command(repository),
         )
     directory = hooks_directory(repository)
     hook, previous = read_hook(directory / HOOK), read_hook(directory / PREVIOUS)
@@ -59,8 +61,8 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
         return _plan_beside(hook, read_hook(directory / LEGACY))
     if previous.exists and not same_file(hook.path, previous.path):
         raise UsageError(
-            f"{previous.path} is in the way: our hook has been replaced since that one was moved there",
-            "decide which of the two hooks is right, remove the other, and install again",
+            f"{previous.path} is in the way: our hook, which ran it, has been replaced by {hook.path}",
+            shlex.join(["mv", str(previous.path), str(_free(directory / f"{PREVIOUS}.old", hook.path))]),
         )
     return InstallPlan(
         (Keep(hook.path, previous.path), Write(hook.path)),
@@ -75,37 +77,42 @@ def _plan_renewal(hook: HookFile, force: bool) -> InstallPlan:
         return InstallPlan((Write(hook.path),), f"renewed {hook.path}")
     if hook.version > shipped.version():
         raise UsageError(
-            f"{hook.path} was installed by a newer git-clearml", "upgrade git-clearml, or: git clearml install --force"
+            f"{hook.path} was installed by a newer git-clearml: upgrade, or replace it", "git clearml install --force"
         )
-    raise UsageError(f"{hook.path} has been edited", "to lose the edits: git clearml install --force")
+    raise UsageError(f"{hook.path} has been edited; --force loses the edits", "git clearml install --force")
 
 
 def _plan_beside(hook: HookFile, legacy: HookFile) -> InstallPlan:
     """A framework owns the file and would not know our hook. Says how both can run; writes nothing."""
-    if hook.owner is Owner.PRE_COMMIT and legacy.owner is Owner.OURS:
+    name = hook.owner.value
+    if hook.owner.runs_legacy and legacy.owner is Owner.OURS:
         plan = _plan_renewal(legacy, force=False)
-        says = plan.says if plan.steps else f"already installed: pre-commit runs it as {legacy.path}"
+        says = plan.says if plan.steps else f"already installed: {name} runs it as {legacy.path}"
         return InstallPlan(plan.steps, says)
-    if hook.owner is Owner.PRE_COMMIT:
-        way = (
-            "pre-commit uninstall -t pre-push && git clearml install && pre-commit install -t pre-push "
-            "(pre-commit then runs our hook first, with every ref)"
+    if hook.owner.runs_legacy:
+        raise UsageError(
+            f"{hook.path} belongs to {name}, which runs ours first where ours was there before", beside(hook.owner)
         )
-    else:
-        way = f"put what git clearml install --manual prints into {hook.owner.value}'s own configuration"
-    raise UsageError(f"{hook.path} belongs to {hook.owner.value}, which would overwrite our change", way)
+    words = "which would overwrite our change: its own configuration has to call git-clearml"
+    raise UsageError(f"{hook.path} belongs to {name}, {words}", "git clearml install --manual")
+
+
+def beside(owner: Owner) -> str:
+    """The command that gets our hook where pre-commit or prek runs it first, with every ref of a push."""
+    name = owner.value
+    return f"{name} uninstall -t pre-push && git clearml install && {name} install -t pre-push"
 
 
 def plan_uninstall(repository: Repository) -> InstallPlan:
     """How our hook goes, and what it displaced comes back. Strangers' hooks are not touched."""
     directory = hooks_directory(repository)
     hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
-    if hook.owner is Owner.PRE_COMMIT and legacy.owner is Owner.OURS:
+    if hook.owner.runs_legacy and legacy.owner is Owner.OURS:
         if read_hook(directory / PREVIOUS).exists:  # ours ran it; now pre-commit does
             return InstallPlan(
                 (Restore(directory / PREVIOUS, legacy.path),), f"removed {legacy.path}; what ran after it is back"
             )
-        return InstallPlan((Remove(legacy.path),), f"removed {legacy.path}; pre-commit's own hook stays")
+        return InstallPlan((Remove(legacy.path),), f"removed {legacy.path}; {hook.owner.value}'s own hook stays")
     if hook.owner is not Owner.OURS:
         left = f"; {PREVIOUS} is left there" if read_hook(directory / PREVIOUS).exists else ""
         return InstallPlan((), f"git-clearml's hook is not installed in {directory}{left}")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # printing help must not load GitPython
     from git_clearml.git.repository import Repository
 
 HOOK = "pre-push"
+_MOST = 1200  # characters of names in a hint
 
 PREVIOUS = "pre-push.pre-clearml"
 """The hook that was there before ours; hooks/pre-push runs it after itself."""
@@ -19,7 +20,7 @@ REPLACED = "pre-push.replaced-by-clearml"
 """The hook that `install --force` took out of service; `uninstall` puts it back."""
 
 LEGACY = "pre-push.legacy"
-"""Where pre-commit moves a hook that it finds, and runs it from."""
+"""Where pre-commit and prek move a hook that they find, and run it from."""
 
 
 def hooks_directory(repository: Repository) -> Path:
@@ -37,5 +38,19 @@ def shared_hooks_path(repository: Repository) -> str:
 
 
 def own_hooks_command(repository: Repository) -> str:
-    """The command that gives this repository a hooks directory of its own again, quoted for a shell."""
-    return f"git config --local core.hooksPath {shlex.quote(os.path.join(repository.common_dir, 'hooks'))}"
+    """The command that gives this repository a hooks directory of its own again, quoted for a shell.
+
+    The hooks of the shared directory run on: they are linked into it. One that bears the name of another there ends
+    the command before anything has changed.
+    """
+    own = shlex.quote(os.path.join(repository.common_dir, "hooks"))
+    command = f"git config --local core.hooksPath {own}"
+    hooks = hooks_directory(repository)
+    try:
+        names = sorted(name for name in os.listdir(hooks) if not name.endswith(".sample"))
+    except OSError:
+        names = []
+    links = " ".join(shlex.quote(os.path.join(hooks, name)) for name in names)
+    if len(links) > _MOST:
+        links = f"{shlex.quote(str(hooks))}/*"
+    return f"mkdir -p {own} && ln -s {links} {own} && {command}" if links else command

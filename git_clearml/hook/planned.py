@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -15,19 +16,24 @@ if TYPE_CHECKING:  # the help of `push` must not load GitPython
     from git_clearml.git.repository import Repository
 
 _CAPTURE = """#!/bin/sh
+git rev-parse --absolute-git-dir >{place}/repository.$$
 printf '%s\\n%s\\n' "$1" "$2" >{place}/remote.$$
 cat >{place}/lines.$$
 """
 
 
 def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
-    """A Push for each URL of the remote, by git push's own arguments. Raises CannotDecide when git cannot say."""
+    """A Push for each URL of the remote, by git push's own arguments. Raises CannotDecide when git cannot say.
+
+    What goes along out of submodules (`--recurse-submodules=on-demand`) is judged by their own hooks, if they have one.
+    """
     with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
         hook = Path(place, "pre-push")
         hook.write_text(_CAPTURE.format(place=shlex.quote(place)))
         hook.chmod(0o700)
         result = repository.run("-c", f"core.hooksPath={place}", "push", "--dry-run", *words, remote=True, may_ask=True)
-        captured = sorted(Path(place).glob("remote.*"))
+        ran = sorted(Path(place).glob("remote.*"))
+        captured = [path for path in ran if _is_of(repository, path.with_name(f"repository{path.suffix}"))]
         if result.status and not captured:
             raise CannotDecide(f"git push would fail: {result.reason}", "git push")
         if not captured:  # it runs on every push; not where programs may not be run
@@ -35,6 +41,12 @@ def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
                 f"git push --dry-run ran no hook in {tempfile.gettempdir()}", "set TMPDIR to another directory"
             )
         return [_read(path) for path in captured]
+
+
+def _is_of(repository: Repository, file: Path) -> bool:
+    """Was this written in this very repository? Where git did not say, it was."""
+    directory = file.read_bytes().rstrip(b"\n")
+    return not directory or os.path.realpath(directory) == os.path.realpath(os.fsencode(repository.git_dir))
 
 
 def _read(remote_file: Path) -> Push:

@@ -11,6 +11,10 @@ SKIPS = ("1", "true", "yes")
 DOES_NOT = ("", "0", "false")
 
 
+SHOWN = "_GIT_CLEARML_SHOWN"
+"""The hashes that `git clearml push` has told as verified: the hook of the push that follows does not repeat them."""
+
+
 class Skip(NamedTuple):
     """Is the check to be skipped, and the line to print about it ("" for none)."""
 

@@ -15,7 +15,9 @@ import pytest
 from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import silent
+from tests.support.program import inside
 from tests.support.pushing import NULL, Pushed, Yard, bare, descendants, make_yard, recorder, refs_of, write_hook
+from tests.support.repos import Repo, make_repo
 
 PUSH = ("git", "clearml", "push")
 
@@ -58,7 +60,7 @@ def test_an_undecided_push_is_not_pushed(yard: Yard) -> None:
 def test_the_hook_of_the_push_asks_nothing_more(yard: Yard) -> None:
     yard.install().task()
     pushed = yard.accepts("origin", "main", moved=["refs/heads/main"], requests=1, command=PUSH)
-    assert pushed.err.count("git clearml: verified") == 2
+    assert pushed.err.count("git clearml: verified") == 1
 
 
 def test_the_hook_before_ours_runs_once_with_gits_lines(yard: Yard, tmp_path: Path) -> None:
@@ -249,3 +251,51 @@ def test_a_server_that_was_given_up_does_not_hold_the_push(yard: Yard) -> None:
         pushed = push(yard, "origin", "main", env=env)
     assert (pushed.status, list(pushed.moved)) == (0, ["refs/heads/main"])
     assert "not verified" in pushed.said
+
+
+# What has been said, and what is another repository's
+
+
+@pytest.mark.parametrize("remember", ["86400", "0"])
+def test_a_verdict_is_told_once(remember: str, yard: Yard) -> None:
+    yard.install().task()
+    yard.repo.git("config", "clearml.remember", remember)
+    yard.repo.git("tag", "-a", "v1", "-m", "v1")
+    said = yard.accepts("origin", "main", "v1", requests=None, command=PUSH).said
+    assert said.count("git clearml: verified") == 1
+    yard.repo.commit("more")
+    yard.task()
+    assert yard.accepts("origin", "main", requests=None).said.count("git clearml: verified") == 1
+
+
+@pytest.mark.parametrize("how", ["flag", "config"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_what_goes_along_out_of_a_submodule_is_its_own_hooks_matter(
+    how: str, gated: bool, yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commits are not the superproject's: only a hook in the submodule judges them, by the submodule's policy."""
+    yard.repo.git("config", "--global", "protocol.file.allow", "always")
+    library = bare(tmp_path / "library.git")
+    made = make_repo(tmp_path / "library", remote=str(library.path))
+    made.git("push", "--quiet", "origin", "main")
+    yard.repo.git("submodule", "--quiet", "add", str(library.path), "lib")
+    yard.repo.git("commit", "--quiet", "-m", "lib")
+    yard.publish("--set-upstream", "main")
+    inner = Repo(yard.repo.path / "lib")
+    inner.git("checkout", "--quiet", "main")
+    new = inner.commit("new", {"lib.py": "2\n"})
+    if gated:
+        assert inside("install", cwd=inner.path, env={**yard.server.env}).status == 0
+    yard.repo.git("commit", "--quiet", "--all", "-m", "new lib")
+    yard.task()
+    words = ["--recurse-submodules=on-demand"] if how == "flag" else []
+    if how == "config":
+        yard.repo.git("config", "push.recurseSubmodules", "on-demand")
+    pushed = push(yard, *words, "origin", "main")
+    assert bool(pushed.status) is gated, pushed.said
+    assert (refs_of(library)["refs/heads/main"] == new) is not gated
+    if gated:
+        assert f"rejected {new[:12]}" in pushed.said
+        yard.server.add_task(commit=new, repository=str(library.path))
+        yard.accepts(*words, "origin", "main", requests=None, command=PUSH)
+        assert refs_of(library)["refs/heads/main"] == new

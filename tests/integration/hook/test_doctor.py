@@ -129,7 +129,7 @@ def test_pre_commit_runs_ours_first(yard: Yard) -> None:
 
 def test_pre_commit_alone_hides_refs(yard: Yard) -> None:
     write_hook(yard.hook, PRE_COMMIT)
-    is_so(yard, "hook", "failed", "does not run clearml-verify", ".pre-commit-config.yaml")
+    is_so(yard, "hook", "failed", "does not run clearml-verify", "git clearml install")
     yard.repo.write({".pre-commit-config.yaml": "repos: []\n"})
     is_so(yard, "hook", "failed", "does not run clearml-verify")
     yard.repo.write({".pre-commit-config.yaml": CONFIGURED})

@@ -170,4 +170,4 @@ def test_the_usual_budget_is_ten_seconds_and_a_flag_shortens_it(yard: Yard) -> N
     with at(silent()) as port:
         pushed = push(yard, port)
     assert (pushed.status, pushed.moved) == (1, {})
-    assert "within 0.5 s" in pushed.err  # and not ten
+    assert "did not answer within 0." in pushed.err  # and not ten; what git took is off the budget

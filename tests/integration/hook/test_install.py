@@ -122,18 +122,39 @@ def test_a_hooks_path_for_all_repositories_is_refused(
     diagnosis = inside("doctor", cwd=yard.repo.path, env={"PATH": on_path(), **yard.server.env})
     assert diagnosis.status == 1
     assert f"core.hooksPath = {tmp_path / 'shared'}, shared by all your repositories" in diagnosis.out
-    advice, _, _ = hint.removeprefix("hint: ").partition(", then")
-    assert f"hint: {advice} && git clearml install" in diagnosis.out
-    subprocess.run(["sh", "-c", advice], cwd=yard.repo.path, check=True)
+    assert f"hint: {hint} && git clearml install" in diagnosis.out
+    subprocess.run(["sh", "-c", hint], cwd=yard.repo.path, check=True)
     yard.command("install")
     assert is_ours(yard.hook)
     gates(yard)
 
 
+def test_the_shared_hooks_run_on_where_that_advice_is_followed(yard: Yard, tmp_path: Path) -> None:
+    """The team's own pre-push, and the file beside it that it reads."""
+    shared = tmp_path / "shared 'hooks'"
+    yard.repo.git("config", "--global", "core.hooksPath", str(shared))
+    write_hook(shared / "pre-push", '#!/bin/sh\n. "$(dirname "$0")/settings" && exec cat >"$log"\n')
+    (shared / "settings").write_text(f"log='{tmp_path}/theirs'\n")
+    write_hook(shared / "post-commit", f"#!/bin/sh\ntouch '{tmp_path}/committed'\n")
+    advice = yard.command("install", status=2).talk()[1]
+    subprocess.run(
+        ["sh", "-c", f"{advice} && git clearml install"], cwd=yard.repo.path, check=True, env=yard.environment()
+    )
+    assert is_ours(yard.hook)
+    gates(yard)
+    assert "refs/heads/gated" in (tmp_path / "theirs").read_text()
+    yard.repo.commit("more")
+    assert (tmp_path / "committed").exists()
+    yard.command("uninstall")
+    (tmp_path / "theirs").unlink()
+    yard.accepts("origin", "main", requests=0)
+    assert (tmp_path / "theirs").exists()
+
+
 def test_that_advice_holds_in_a_worktree_too(yard: Yard, tmp_path: Path) -> None:
     yard.repo.git("config", "--global", "core.hooksPath", str(tmp_path / "shared"))
     tree = yard.repo.worktree(tmp_path / "tree")
-    advice, _, _ = yard.command("install", status=2, cwd=tree.path).talk()[1].partition(", then")
+    advice = yard.command("install", status=2, cwd=tree.path).talk()[1]
     subprocess.run(["sh", "-c", advice], cwd=tree.path, check=True)
     yard.command("install", cwd=tree.path)
     gates(yard, tree)

@@ -109,6 +109,73 @@ def test_without_git_clearml_the_push_is_refused_with_the_repair(shell: str, pla
         assert run_hook(shell, hook, stdin, path=str(place / "bin"), env=env).returncode == 0
 
 
+@pytest.mark.parametrize("where", ["hooks", "a 'b\" $c *"])
+def test_whoever_removes_it_as_told_keeps_the_hook_that_was_there(shell: str, where: str, place: Path) -> None:
+    (place / "bin" / "cat").symlink_to(shutil.which("cat") or "")
+    previous(place)
+    hook = place / where / "pre-push"
+    (place / "hooks").rename(place / "moved")
+    (place / "moved").rename(hook.parent)
+    done = subprocess.run(
+        [shutil.which(shell.split()[0]) or "", *shell.split()[1:], "./pre-push", "origin", URL],
+        input=line(),
+        env={"PATH": str(place / "bin")},
+        cwd=hook.parent,
+        capture_output=True,
+        check=False,
+    )
+    told = done.stderr.decode().splitlines()[1].partition("to remove this hook: ")[2]
+    subprocess.run(["/bin/sh", "-c", told], check=True, cwd="/")
+    assert [path.name for path in hook.parent.iterdir()] == ["pre-push"]
+    assert run_hook(shell, hook, line(), path=on_path(place / "bin")).returncode == 0
+    assert (place / "theirs.stdin").read_bytes() == line()
+
+
+BROKEN = {
+    "an empty file": ("", "is not a program"),
+    "without its bit": ("#!/bin/sh\nexit 0\n", "is not"),
+    "a venv that has moved": ("#!/nowhere/venv/bin/python\nprint()\n", "cannot be run"),
+    "a Python without our package": ("#!/bin/sh\nexec env python3 -IS -c 'import git_clearml'\n", "does not work"),
+    "a program that is not ours": ("#!/bin/sh\nexit 1\n", "does not work"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_git_clearml_that_does_not_work_refuses_with_the_repair(shell: str, how: str, place: Path) -> None:
+    text, why = BROKEN[how]
+    write_hook(place / "bin" / "git-clearml", text, 0o644 if how == "without its bit" else 0o755)
+    for tool in ("cat", "env", "python3"):
+        (place / "bin" / tool).symlink_to(shutil.which(tool) or "")
+    done = run_hook(shell, place / "hooks" / "pre-push", line(), path=str(place / "bin"))
+    said = done.stderr.decode()
+    assert done.returncode in (1, 3)
+    assert why in said
+    assert said.splitlines()[-1].startswith("hint: ")
+    assert "pip install" in said.splitlines()[-1]
+
+
+def test_a_directory_of_that_name_is_no_program(shell: str, place: Path) -> None:
+    (place / "bin" / "git-clearml").mkdir()
+    (place / "bin" / "cat").symlink_to(shutil.which("cat") or "")
+    done = run_hook(shell, place / "hooks" / "pre-push", line(), path=str(place / "bin"))
+    assert done.returncode == 3
+    assert b"push refused" in done.stderr
+
+
+def test_a_plain_refusal_is_not_taken_for_a_broken_program(shell: str, place: Path) -> None:
+    shim(place / "bin", '[ -z "$(cat)" ] || exit 1')
+    done = run(shell, place, line())
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_remote_may_be_named_like_a_flag(shell: str, place: Path) -> None:
+    bytes_seen(place)
+    previous(place)
+    assert run(shell, place, line(), arguments=["--timeout", URL]).returncode == 0
+    assert (place / "ours.args").read_text() == f"5\nhook\npre-push\n--\n--timeout\n{URL}\n"
+    assert (place / "theirs.args").read_text() == f"2\n--timeout\n{URL}\n"
+
+
 def odd_names() -> bytes:
     """1,000 lines with every byte that a ref's name may have, and what a shell could stumble on."""
     allowed = bytes(byte for byte in range(0x21, 0x100) if byte not in b"~^:?*[\\\x7f")
