@@ -168,7 +168,8 @@ def _fetch_heads(repository: Repository, commits: Sequence[Commit], checkout: Ch
 
     contents = repository.blobs(commit.hash for commit in commits)
     numbers = {number for content in contents.values() for number in merges.pull_requests(content)}
-    wanted = [number for number in sorted(numbers) if not repository.refs(merges.refs_of(number))]
+    known = repository.refs([ref for number in sorted(numbers) for ref in merges.refs_of(number)])
+    wanted = [number for number in sorted(numbers) if not known.keys() & set(merges.refs_of(number))]
     checkout.fetch_pull_requests(wanted[:_HEADS])
 
 

@@ -368,6 +368,45 @@ def test_what_results_commits_stand_on_is_fetched_within_the_budget(
         assert time.monotonic() - started < 15
 
 
+@pytest.mark.parametrize("button", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_merge_button_makes_of_a_verified_pull_request(
+    bench: Bench, tmp_path: Path, button: str, known: bool
+) -> None:
+    """main has moved meanwhile. The head of a squash is fetched by the ref that the forge keeps."""
+    repo = bench.gate.repo
+    repo.git("checkout", "--quiet", "-B", "work", bench.base)
+    base = repo.commit("policy", {"pyproject.toml": '[tool.git-clearml]\nmerges = "clean"\n'})
+    repo.git("checkout", "--quiet", "-B", "feature")
+    repo.commit("one", {"feature.py": "1"})
+    head = repo.commit("two", {"feature.py": "2"})
+    bench.gate.task(commit=head, repository=f"file://{repo.path}")
+    repo.git("checkout", "--quiet", "-B", "main", base)
+    before = repo.commit("moved", {"other.py": "1"})
+    if button == "merge":
+        repo.git("merge", "--quiet", "--no-ff", "-m", "Merge pull request #7 from team/feature", "feature")
+    elif button == "squash":
+        repo.git("merge", "--quiet", "--squash", "feature")
+        repo.git("commit", "--quiet", "-m", "A feature (#7)")
+    else:
+        repo.git("cherry-pick", f"{base}..feature")
+        repo.git("commit", "--quiet", "--amend", "-m", "two (#7)")
+    repo.git("branch", "--quiet", "--delete", "--force", "feature")
+    if known or button == "merge":
+        repo.git("update-ref", "refs/pull/7/head", head)
+    bench.job.name, bench.job.event = "push", {
+        "ref": "refs/heads/main", "before": before, "after": repo.head, "repository": repository(),
+    }  # fmt: skip
+    clone = Repo(tmp_path / "clone")
+    repo.git("clone", "--quiet", f"file://{repo.path}", str(clone.path))
+    commit = bench.gate.verify(cwd=clone.path, env=bench.job.env).commit
+    if known or button == "merge":
+        assert (commit["outcome"], commit["equivalence"], commit["evidence_commit"]) == ("verified", "merge", head)
+    else:
+        assert commit["outcome"] == "rejected"
+        assert "the head of its pull request is not here" in " ".join(commit["notes"])
+
+
 @pytest.mark.parametrize("command", ["verify", "compare", "report"])
 def test_the_head_cannot_loosen_the_policy(bench: Bench, command: str) -> None:
     bench.gate.repo.policy("[tool.git-clearml.best]", 'metric = "acc/val"')
