@@ -88,7 +88,8 @@ def names_of(repository: Repository, name: str, url: str) -> list[str]:
 def fetch_url(repository: Repository) -> str:
     """The repository's URL as a task should name it: a remote's, rewritten as git would; without one, this clone's.
 
-    Without credentials. A linked worktree names the main one, which is where the clone is.
+    Without credentials, and with a host that others know too. A linked worktree names the main one, which is where the
+    clone is.
     """
     config, current = dict(repository.config()), branch(repository)
     names = _names(config, "url")
@@ -98,7 +99,7 @@ def fetch_url(repository: Repository) -> str:
     if remote:
         result = repository.run("ls-remote", "--get-url", remote)
         if not result.status and result.text:
-            return without_credentials(result.text)
+            return without_credentials(repository.without_alias(result.text))
     main = repository.top
     if repository.git_dir != repository.common_dir:
         main = repository.common_dir.removesuffix("/.git")

@@ -89,6 +89,12 @@ class Repository(ObjectStore):
             return repository_urls.normalise(os.path.realpath(place.path))
         return place._replace(host=ssh_config.host_of(place.host, self._ssh_names())).name
 
+    def without_alias(self, url: str) -> str:
+        """An ssh URL with the host that is meant where its own is a name of the user's ssh configuration."""
+        place = repository_urls.place_of(url)
+        host = ssh_config.host_of(place.host, self._ssh_names()) if place else ""
+        return repository_urls.with_host(url, host) if place and host != place.host else url
+
     def refs(self, names: Sequence[str]) -> dict[str, str]:
         """Full name of a ref -> the object that it is at, for those that are there. One git process.
 
@@ -100,9 +106,18 @@ class Repository(ObjectStore):
         objects = dict(line.rsplit(" ", 1) for line in listed)
         return {name: objects[name] for name in names if name in objects}
 
-    def default_branches(self) -> list[str]:
-        """Where the default branches of the remotes were when last fetched. One git process."""
-        return self.run("for-each-ref", "--format=%(objectname)", "refs/remotes/*/HEAD").lines
+    def default_branches(self, remotes: Sequence[str] = ("*",)) -> list[str]:
+        """Where the default branches of these remotes (names, or patterns) were when last fetched. One git process.
+
+        Their HEADs are symbolic for a branch of theirs. One that is none is a branch which the remote calls HEAD, and
+        one to nothing is not there.
+        """
+        if not remotes:
+            return []
+        patterns = [f"refs/remotes/{name}/HEAD" for name in remotes]
+        listed = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", *patterns).lines
+        heads = [line.split(" ", 2) for line in listed]
+        return [target for target, name, symbolic in heads if symbolic.startswith(name.removesuffix("HEAD"))]
 
     def branch_tips(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
         """Where branches of these names are, here and on the remotes as last fetched. One git process.

@@ -56,6 +56,18 @@ def place_of(url: str, base: str = "/") -> Place | None:
     return place._replace(host=host, path=_tidy("/" + place.path))
 
 
+def with_host(url: str, host: str) -> str:
+    """An ssh URL, in either form, with another host; any other one as it is."""
+    if scheme := _SCHEME.match(url):
+        address, slash, path = url[scheme.end() :].partition("/")
+        user, at, rest = address.rpartition("@")
+        port = rest[rest.rfind(":") :] if ":" in rest and not rest.endswith("]") else ""
+        return f"{scheme[0]}{user}{at}{host}{port}{slash}{path}" if "ssh" in scheme[0].lower() else url
+    if scp := _SCP_LIKE.fullmatch(url):
+        return url[: scp.start("host")] + host + url[scp.end("host") :]
+    return url
+
+
 def _split(url: str) -> Place:
     """Host and path; of a URL that cannot be read the whole text, so that it equals nothing but itself."""
     try:

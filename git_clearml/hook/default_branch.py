@@ -15,10 +15,9 @@ from git_clearml.model import Resolved
 
 
 def fetched(repository: Repository, push: Push) -> str:
-    """The object at refs/remotes/<remote>/HEAD, "" where there is none, or it names a branch that is not here."""
-    refs = [f"refs/remotes/{name}/HEAD" for name in remotes.names_of(repository, push.remote, push.url)]
-    objects = repository.refs(refs)
-    return next((objects[ref] for ref in refs if ref in objects), "")
+    """The object at the remote's default branch when it was last fetched, "" where this clone does not know that."""
+    names = remotes.names_of(repository, push.remote, push.url)
+    return next(iter(repository.default_branches(names)), "")
 
 
 def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:

@@ -433,3 +433,13 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def test_a_task_names_the_host_and_not_an_alias_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host work\n HostName github.com\n")
+    repo = make_repo(tmp_path / "repo", remote="git@work:acme/x.git")
+    assert remotes.fetch_url(Repository(str(repo.path))) == "git@github.com:acme/x.git"

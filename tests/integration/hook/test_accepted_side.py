@@ -53,6 +53,14 @@ def test_a_head_that_dangles(trunk: Yard) -> None:
     refused(trunk, "origin")
 
 
+def test_a_branch_of_the_remote_that_is_called_head(trunk: Yard) -> None:
+    """A fetch brings it here as refs/remotes/origin/HEAD."""
+    trunk.remote.git("update-ref", "refs/heads/HEAD", "main")
+    trunk.repo.git("fetch", "--quiet", "origin")
+    assert "refs/remotes/origin/HEAD" in trunk.repo.git("for-each-ref")
+    refused(trunk, "origin")
+
+
 @pytest.mark.parametrize("name", ["refs/remotes/origin/HEAD", "remotes/origin/HEAD", "origin/HEAD"])
 def test_a_branch_or_tag_that_sounds_like_it(trunk: Yard, name: str) -> None:
     """git takes refs/heads/refs/remotes/origin/HEAD for a name that it finds nowhere else."""

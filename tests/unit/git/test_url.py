@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.base.secrets import without_credentials
-from git_clearml.git.url import normalise
+from git_clearml.git.url import normalise, with_host
 
 SAME = [
     "https://github.com/acme/detector",
@@ -259,3 +259,22 @@ def test_a_password_stays_hidden_whatever_stands_around_it(user: str, rest: str)
 @given(st.text())
 def test_showing_never_fails(url: str) -> None:
     assert isinstance(without_credentials(url), str)
+
+
+@pytest.mark.parametrize(
+    ("url", "changed"),
+    [
+        ("git@work:acme/x.git", "git@github.com:acme/x.git"),
+        ("work:acme/x.git", "github.com:acme/x.git"),
+        ("git@[::1]:acme/x.git", "git@github.com:acme/x.git"),
+        ("ssh://git@work/acme/x.git", "ssh://git@github.com/acme/x.git"),
+        ("ssh://work:2222/acme/x@y:z", "ssh://github.com:2222/acme/x@y:z"),
+        ("ssh://git@[::1]/x", "ssh://git@github.com/x"),
+        ("git+ssh://a@work", "git+ssh://a@github.com"),
+        ("https://work/acme/x", "https://work/acme/x"),
+        ("/srv/work:x", "/srv/work:x"),
+        ("", ""),
+    ],
+)
+def test_another_host(url: str, changed: str) -> None:
+    assert with_host(url, "github.com") == changed
