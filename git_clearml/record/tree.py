@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from git_clearml.errors import UsageError
 from git_clearml.git.index import temporary_index
 from git_clearml.git.repository import Repository
-from git_clearml.record import lockfile
+from git_clearml.record import filters, lockfile
 from git_clearml.settings import code_paths as code
 from git_clearml.verdict import results_commits as lineage
 
 PLAIN = "100644"
+_FILES = (PLAIN, "100755")  # what filters are for: no links, no submodules
 NONE = ("000000", "")
 """Mode and object of a file that is not there."""
 
@@ -29,18 +30,24 @@ class Change:
 def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Change, ...]:
     """What differs from the commit in these files and directories of the working tree, as `git add` would take it.
 
-    clearml.lock is not among them. Raises UsageError for a path that git cannot add.
+    clearml.lock is not among them. Raises UsageError for a path that git cannot add, or whose filter is not set up.
     """
     if not paths:
         return ()
     if not repository.top:
         raise UsageError("this repository is bare: there is no file to add", "record from a clone with a working tree")
-    with temporary_index(repository, commit) as index:
+    with temporary_index(repository, commit, settings=filters.strict_settings(repository)) as index:
         adding = index.run("--literal-pathspecs", "add", "--", *paths)
         if adding.status:
             raise UsageError(f"--add: {adding.reason}", "git status shows what there is to add")
         out = index.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit)
-    fields = out.decode("utf-8", "surrogateescape").split("\0")
+        changes = _changes(out.decode("utf-8", "surrogateescape").split("\0"))
+        filters.check(repository, index, [change.path for change in changes if change.after[0] in _FILES])
+    return changes
+
+
+def _changes(fields: Sequence[str]) -> tuple[Change, ...]:
+    """The changes that `git diff-index -z --raw` has listed, without clearml.lock."""
     changes = []
     for raw, path in zip(fields[0::2], fields[1::2], strict=False):
         mode, new_mode, name, new_name, _ = raw.lstrip(":").split(" ")

@@ -31,6 +31,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.program import process_environment
 from tests.support.pushing import Yard, bare, make_yard, on_path, published_yard, refs_of, write_hook
 from tests.support.repos import Repo, make_repo
+from tests.support.tools import needs
 
 NAME = "feature/\u00fcber gr\u00f6\u00dfe".replace(" ", "-")
 
@@ -308,6 +309,63 @@ def test_files_that_cannot_be_added(desk: Desk) -> None:
     for path in ("nosuch", "ignored.txt", "../repo2", ""):
         with pytest.raises(UsageError, match="--add"):
             desk.plan(add=(path,))
+
+
+def filtered(desk: Desk, name: str, **settings: str) -> None:
+    """A commit whose .gitattributes sends *.bin through a filter, with these settings of it here."""
+    desk.repo.commit("attributes", {".gitattributes": f"*.bin filter={name} -text\n"})
+    desk.repo.git("push", "--quiet", "origin", "HEAD")
+    for key, value in settings.items():
+        desk.repo.git("config", f"filter.{name}.{key}", value)
+    desk.repo.write({"out/model.bin": "weights\n"})
+
+
+@pytest.mark.parametrize("name", ["lfs", "git-crypt", "nbstripout", "mine.v2"])
+@pytest.mark.parametrize("settings", [{}, {"smudge": "cat"}, {"clean": ""}])
+def test_a_file_whose_filter_is_not_set_up_is_refused(name: str, settings: dict[str, str], desk: Desk) -> None:
+    filtered(desk, name, **settings)
+    with pytest.raises(UsageError, match="its plain content would be committed") as refused:
+        desk.plan(add=("out",))
+    assert refused.value.hint.startswith(("git lfs install", "git-crypt unlock", "nbstripout --install", "git config"))
+
+
+@pytest.mark.parametrize("settings", [{"clean": "false"}, {"clean": "no-such-program"}, {"process": "false"}])
+def test_a_filter_that_fails_ends_it_whether_it_is_required_or_not(settings: dict[str, str], desk: Desk) -> None:
+    filtered(desk, "mine", **settings)
+    with pytest.raises(UsageError, match="--add"):
+        desk.plan(add=("out",))
+
+
+def test_a_filter_that_is_set_up_is_used(desk: Desk) -> None:
+    filtered(desk, "mine", clean="sed s/weights/pointer/")
+    (change,) = desk.plan(add=("out",)).changes
+    assert desk.repo.git("cat-file", "blob", change.after[1]) == "pointer"
+    desk.repo.write({"out/text.txt": "plain\n"})  # no filter's
+    assert len(desk.plan(add=("out",)).changes) == 2
+
+
+def test_attributes_that_the_commit_will_not_have(desk: Desk) -> None:
+    """The filter is named by an uncommitted .gitattributes, or has been taken away by one."""
+    filtered(desk, "mine", clean="cat")
+    desk.repo.write({".gitattributes": ""})
+    with pytest.raises(UsageError, match="by those of the commit"):
+        desk.plan(add=("out",))
+    assert desk.plan(add=("out", ".gitattributes")).changes
+    desk.repo.commit("without", {".gitattributes": ""})
+    desk.repo.git("push", "--quiet", "origin", "HEAD")
+    desk.repo.write({".gitattributes": "*.bin filter=mine\n", "out/model.bin": "others\n"})
+    with pytest.raises(UsageError, match="by those of the commit"):
+        desk.plan(add=("out",))
+
+
+@needs("git-lfs")
+def test_git_lfs_itself(desk: Desk) -> None:
+    filtered(desk, "lfs")
+    with pytest.raises(UsageError, match="filter 'lfs'") as refused:
+        desk.plan(add=("out",))
+    subprocess.run(refused.value.hint.split(), cwd=desk.repo.path, check=True, capture_output=True)
+    (change,) = desk.plan(add=("out",)).changes
+    assert desk.repo.git("cat-file", "blob", change.after[1]).startswith("version https://git-lfs")
 
 
 def test_a_bare_repository_has_no_files_to_add(desk: Desk, tmp_path: Path) -> None:
