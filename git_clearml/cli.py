@@ -15,6 +15,7 @@ from git_clearml import __version__
 from git_clearml.base import signals
 from git_clearml.base.console import Console, discard, open_streams
 from git_clearml.base.sanitize import Safe
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = tuple(
@@ -74,12 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str], hold: signals.Hold) -> int:
-    console = Console(os.environ)
+    console = Console(os.environ, secrets=_secrets)
     parsed: argparse.Namespace | None = None
     try:
         with hold.released():
             parsed = _parse(words)
-            console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose)
+            console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose, secrets=_secrets)
             return int(parsed.run(parsed, console))
     except Error as error:
         return _fail(error, words, parsed, console)
@@ -143,6 +144,7 @@ def _parse_command(parser: argparse.ArgumentParser, words: list[str], tail: list
 def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, console: Console) -> int:
     """Says the error; where JSON was asked for, on stdout too, in the command's own shape."""
     console.fail(error)
+    error.message, error.hint = console.redact(error.message), console.redact(error.hint)
     if _wants_json(words) and words and words[0] in _COMMANDS:
         module = _module(words[0])
         if hasattr(module, "failed"):  # the command has a JSON form
@@ -165,14 +167,29 @@ def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
     import tempfile
     import traceback
 
-    from git_clearml.clearml.secrets import known_secrets
-
-    text = known_secrets(os.environ).redact("".join(traceback.format_exception(bug)))
+    text = _all_secrets().redact("".join(traceback.format_exception(bug)))
     with tempfile.NamedTemporaryFile("w", prefix="git-clearml-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         log.write(f"command: {words[:1]}\n\n{text}")
     console.fail(_Bug(f"this is a bug of git-clearml ({type(bug).__name__})", f"please report it with {log.name}"))
     return _BUG
+
+
+def _secrets() -> Secrets:
+    from git_clearml.clearml.secrets import known_secrets
+
+    return known_secrets(os.environ)
+
+
+def _all_secrets() -> Secrets:
+    """Those of a clearml.conf, too, that includes others, or refers to them: it is parsed for that."""
+    from git_clearml.clearml.config import read_server
+
+    try:
+        server = read_server(os.environ)
+    except Exception:  # noqa: BLE001  one bug is enough
+        server = None
+    return _secrets() | server.secrets if server else _secrets()
 
 
 class _Bug(Error):

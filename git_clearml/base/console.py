@@ -1,7 +1,7 @@
 """The two streams: stdout is the product, stderr the talk. Everything that is printed goes through here.
 
 The talk is made safe here, so that nobody has to remember it: whatever a server or a file put into a line, it moves no
-terminal and starts no line of its own. A product is `Safe` text already: a renderer has made it so.
+terminal, starts no line of its own, and holds no secret. A product is `Safe` text already: a renderer has made it so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from git_clearml.base.sanitize import Safe, json_text, sanitize, without_commands
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import Error, PublishFailed
 
 _EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
@@ -42,7 +43,8 @@ _HINT = 2000  # characters of a hint: one that is cut does not work as typed
 
 
 class Console:
-    """Where a command prints. `colour` is on for a terminal that was not told NO_COLOR."""
+    """Where a command prints. `colour` is on for a terminal that was not told NO_COLOR; `secrets` finds what no line of
+    the talk may hold, when there is one, and without it is what the environment tells."""
 
     def __init__(
         self,
@@ -50,11 +52,14 @@ class Console:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        secrets: Callable[[], Secrets] | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
         self.out, self.err = out or sys.stdout, err or sys.stderr
         self.quiet, self.verbose = quiet, verbose
+        self._find_secrets = secrets or (lambda: Secrets.of_environment(environment))
+        self._secrets: Secrets | None = None
         self.colour = self.out.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
         self.progress_wanted = self.err.isatty() and not quiet and environment.get("TERM") != "dumb"
         self._progress = ""
@@ -101,25 +106,31 @@ class Console:
 
     def fail(self, error: Error) -> None:
         """What happened, on one line, and the one thing to do."""
-        self._talk(f"git clearml: {sanitize(error.message, 500)}")
+        self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}")
         if error.hint:
-            self._talk(f"hint: {sanitize(error.hint, _HINT)}")
+            self._talk(f"hint: {sanitize(self.redact(error.hint), _HINT)}")
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""
         if self.progress_wanted:
             self._clear()
-            self._progress = sanitize(line)[:79]
+            self._progress = sanitize(self.redact(line))[:79]
             self._write(self._progress)
 
     def command(self, line: str) -> None:
         """A workflow command for the runner of a CI job, which --quiet does not keep back."""
         self._clear()
-        self._write(sanitize(line) + "\n")
+        self._write(sanitize(self.redact(line)) + "\n")
+
+    def redact(self, text: str) -> str:
+        """The text without secrets, before any of it is cut off."""
+        if self._secrets is None:
+            self._secrets = self._find_secrets()
+        return self._secrets.redact(text)
 
     def _talk(self, line: str) -> None:
         self._clear()
-        shown = sanitize(line)
+        shown = sanitize(self.redact(line))
         self._write((without_commands(shown) if self._in_actions else shown) + "\n")
 
     def _clear(self) -> None:

@@ -1,7 +1,8 @@
 """What must stand in no output: one object knows the secrets and takes them out of texts and values. Pure.
 
-Secrets are the values of variables and settings that are called like one, and the user part of any URL. What a hash, a
-ref or a task id looks like is none, whatever variable holds it: without those nothing could be found again.
+Secrets are the values of variables, settings and parameters that are called like one, and what a URL has of them: its
+user, and parts of its query. What looks like a hash or a task id is none, whatever variable holds it, nor what the job
+itself calls a ref or a commit: without those nothing could be found again. ClearML's own credentials always are.
 """
 
 from __future__ import annotations
@@ -15,15 +16,26 @@ from enum import Enum
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from git_clearml.base.ids import is_hash, is_offline_id, is_uuid
+from git_clearml.base.ids import is_hash, is_hex, is_offline_id, is_uuid
 
 REDACTED = "[secret]"
-_VARIABLES = ("KEY", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL")
+_VARIABLES = r"KEY|SECRET|TOKEN|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|_PASS$"
+_NO_SECRETS = r"(^|_)(REF|SHA|BRANCH|TAG|COMMIT)(_|$)"  # variables of CI jobs that tell what is judged
 # Compiled when they are used (and kept by `re`): the gate imports this, and seldom needs them.
 _PARAMETER = r"(?i)token|passw(?:or)?d|secret|api[_-]?key"
+# `hub_token=x`, `"api_key": "x"`, `--password x` inside of a value: overrides, a configuration, a command line.
+_INSIDE = (
+    r"""(?i)((?<![\w.-])[\w.-]*(?:token|passw(?:or)?d|secret|api[_-]?key)[\w.-]*\\*["']?\s*[:=]\s*"""
+    r"""|(?<![\w.-])--[\w.-]*(?:token|passw(?:or)?d|secret|api[_-]?key)[\w.-]*\s+(?!-))"""
+    r"""(\\+"[^"\\\n]+\\+"|"[^"\n]+"|'[^'\n]+'|[^\s"',;&}{\[\]]+)"""
+)
+_IN_QUERY = (
+    r"""(?i)([?&;#](?:[\w.~%-]*(?:token|passw(?:or)?d|secret|api[_-]?key|signature|credential)[\w.~%-]*"""
+    r"""|sig|key|auth|code|jwt|pat|pwd)=)[^&;#\s'"<>\[\]]+"""
+)
 # `name = value` and `"name": "value"` of a configuration file whose name ends as a secret's does.
 _SETTING = (
-    r"""(?i)(\w*(?:access_key|secret_key|api_key|\bkey|secret|token|password|passwd|_pass))["']?\s*[:=]\s*"""
+    r"""(?i)(\w*(?:access_key|secret_key|api_key|account_key|\bkey|secret|token|password|passwd|_pass))["']?\s*[:=]\s*"""
     r"""(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"',}{\[\]#$]+))"""
 )
 _COMMENT = r"(?m)^\s*(?:#|//).*"
@@ -52,20 +64,29 @@ class Secrets:
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Secrets:
         """The values of variables that are called like secrets, with that of HTTP Basic for ClearML's keys."""
-        values = [
+        named = {name: value for name, value in environment.items() if re.search(_VARIABLES, name.upper())}
+        told = {
             value
             for name, value in environment.items()
-            if len(value) >= _SHORTEST and any(word in name.upper() for word in _VARIABLES) and not _is_public(value)
+            if name not in named and value and re.search(_NO_SECRETS, name.upper())
+        }
+        values = [
+            value for value in named.values() if len(value) >= _SHORTEST and value not in told and not _is_public(value)
         ]
-        pair = (environment.get(f"CLEARML_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
-        return cls(values) | cls.of_credentials(*pair)
+        secrets = cls(values)
+        for former in ("CLEARML", "TRAINS"):
+            pair = (environment.get(f"{former}_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
+            secrets |= cls.of_credentials(*pair)
+        return secrets | cls.of_credentials(environment.get("CLEARML_AUTH_TOKEN", "").strip(), "")
 
     @classmethod
     def of_configuration(cls, text: str) -> Secrets:
         """The values of settings that are called like secrets, in a clearml.conf or the like."""
         matches = re.finditer(_SETTING, re.sub(_COMMENT, "", text))
         settings = [(match[1].lower(), match[2] or match[3] or match[4]) for match in matches]
-        secrets = cls(value for _, value in settings if len(value) >= _SHORTEST and not _is_public(value))
+        secrets = cls(
+            value for name, value in settings if len(value) >= _SHORTEST and not (name == "key" and _is_public(value))
+        )
         for access_key in (value for name, value in settings if name == "access_key"):
             for secret_key in (value for name, value in settings if name == "secret_key"):
                 secrets |= cls.of_credentials(access_key, secret_key)
@@ -108,32 +129,49 @@ class Secrets:
 
 
 def redact_parameters(parameters: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The parameters (name, value), without the values of those that are called like secrets."""
-    return tuple(
-        (name, REDACTED if value and is_secret_parameter(name, value) else value) for name, value in parameters
-    )
+    """The parameters (name, value), without what is called like a secret: values, or parts of them."""
+    return tuple((name, _redacted_parameter(name, value)) for name, value in parameters)
+
+
+def _redacted_parameter(name: str, value: str) -> str:
+    if value and is_secret_parameter(name, value):
+        return REDACTED
+    return re.sub(_INSIDE, _redacted_setting, without_users(value))
+
+
+def _redacted_setting(match: re.Match[str]) -> str:
+    value = match[2].strip("\"'\\")
+    return match[1] + match[2].replace(value, REDACTED) if is_secret_parameter(match[1], value) else match[0]
 
 
 def is_secret_parameter(name: str, value: str) -> bool:
-    """Does the name say that the value is secret? Numbers are not: `max_tokens = 512`."""
-    return bool(re.search(_PARAMETER, name)) and not re.fullmatch(
-        r"[\d.]*|true|false|none", value.strip(), re.IGNORECASE
-    )
+    """Does the name say that the value is secret? Switches are not, nor how many tokens: `max_tokens = 512`."""
+    kinds = {kind.lower() for kind in re.findall(_PARAMETER, name)}
+    numbers = r"[\d.]*|" if kinds == {"token"} else ""
+    return bool(kinds) and not re.fullmatch(numbers + "true|false|none|null", value.strip(), re.IGNORECASE)
 
 
 def without_users(text: str) -> str:
-    """A text whose URLs have lost user and password; only `ssh://git@` stays."""
+    """A text whose URLs have lost user and password, and the secrets of their queries; only `ssh://git@` stays."""
+    if "=" in text and re.search("[?#]", text):
+        text = re.sub(_IN_QUERY, r"\1" + REDACTED, text)
     return re.sub(_USER_IN_TEXT, "//", text) if "@" in text and "//" in text else text
 
 
 def _any_of(values: Iterable[str]) -> re.Pattern[str]:
     """Matches each of the values, the longest first; nothing where there are none."""
     words = sorted(set(values), key=lambda value: (-len(value), value))
-    return re.compile("|".join(map(re.escape, words)) if words else r"(?!)")
+    return re.compile("|".join(map(_word, words)) if words else r"(?!)")
+
+
+def _word(value: str) -> str:
+    """Matches the value; one of hexadecimal digits not within a hash."""
+    return f"(?<![0-9a-f]){value}(?![0-9a-f])" if is_hex(value, 1, 64) else re.escape(value)
 
 
 def _is_public(value: str) -> bool:
-    return is_hash(value) or is_uuid(value) or is_offline_id(value) or value.startswith("refs/")
+    short = is_hex(value, 7, 12) and not value.isdecimal() and not value.isalpha()
+    return short or is_hash(value) or is_uuid(value) or is_offline_id(value) or value.startswith("refs/")
 
 
 def without_credentials(url: str) -> str:

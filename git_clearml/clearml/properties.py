@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+OURS = "git_clearml"
+"""How the names of all of them begin."""
+
 LAUNCH = "git_clearml_launch"
 """That under which a task carries the name of the `git clearml run --queue` that launched it."""
 

@@ -17,7 +17,7 @@ from git_clearml.base.secrets import redact_parameters, without_credentials
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact, Result
-from git_clearml.clearml.properties import PROPERTY
+from git_clearml.clearml.properties import OURS
 from git_clearml.errors import BadAnswer, CannotDecide
 
 _AT_ONCE = 500  # ids of one query: a page is never longer [14]
@@ -25,7 +25,6 @@ _LIMIT = 64 * MEGABYTE
 _LIGHT = ("id", "name", "status", "project.name", "script.version_num", "completed")
 _WHOLE = (*_LIGHT, "last_metrics", "hyperparams", "execution.artifacts", "models.output")
 _PRIVATE = "Environment"  # the section with the task's environment variables: secrets, as likely as not
-_OURS = ("properties", PROPERTY)
 
 
 def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
@@ -102,14 +101,15 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
 
 
 def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Section/name and value of every hyperparameter, by name; neither the environment's nor our own run record.
+    """Section/name and value of every hyperparameter, by name; neither the environment's nor our own.
 
     The names stand in the entries: those of the map are escaped where they have a dot.
     """
     parameters = {}
     for section in sections:
         for key, entry in response.part(sections, section).items():
-            if section == _PRIVATE or (section, key) == _OURS or not isinstance(entry, dict):
+            ours = section == "properties" and key.startswith(OURS)
+            if section == _PRIVATE or ours or not isinstance(entry, dict):
                 continue
             names = response.text(entry, "section") or section, response.text(entry, "name") or key
             parameters["/".join(names)] = response.text(entry, "value")

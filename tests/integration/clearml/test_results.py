@@ -62,6 +62,8 @@ def test_everything_about_a_task(server: ClearMLServer) -> None:
             "Environment": {"TOKEN": entry("Environment", "TOKEN", "secret")},
             "properties": {
                 PROPERTY: entry("properties", PROPERTY, "{}"),
+                "git_clearml_launch": entry("properties", "git_clearml_launch", "{}"),
+                "git_clearml_tree": entry("properties", "git_clearml_tree", "a" * 40),
                 "team": entry("properties", "team", "vision"),
             },
         },

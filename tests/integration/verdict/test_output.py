@@ -227,18 +227,35 @@ def test_a_bug_of_ours_is_one_line_and_a_log_without_secrets(
     assert "ZeroDivisionError: with [secret] and [secret]" in text
 
 
-def test_a_log_without_the_secrets_of_clearml_conf(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        'api {{ api_server: "{url}", credentials {{ access_key: "{access}", secret_key: "{secret}" }} }}\n',
+        'include "keys.conf"\n',
+        'x = "{access}"\ny = "{secret}"\n'
+        'api {{ host: "{url}", credentials {{ access_key: ${{x}}, secret_key: ${{y}} }} }}\n',
+    ],
+    ids=["plain", "included", "referred to"],
+)
+@pytest.mark.parametrize("secret", ["", "0123456789abcdef" * 2])
+def test_a_log_without_the_secrets_of_clearml_conf(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, secret: str
+) -> None:
     """They stand in no variable, and still must not come out."""
     conf = tmp_path / "clearml.conf"
-    keys = f'access_key: "{gate.server.access_key}", secret_key: "{gate.server.secret_key}"'
-    conf.write_text(f'api {{ api_server: "{gate.server.url}", credentials {{ {keys} }} }}\n')
+    secret = secret or gate.server.secret_key
+    keys = {"url": gate.server.url, "access": gate.server.access_key, "secret": secret}
+    gate.server._backend.authority._pair = f"{gate.server.access_key}:{secret}"
+    inner = 'api {{ api_server: "{url}", credentials {{ access_key: "{access}", secret_key: "{secret}" }} }}\n'
+    (tmp_path / "keys.conf").write_text(inner.format(**keys))
+    conf.write_text(content.format(**keys))
 
     def broken(*_: object) -> str:
-        raise ZeroDivisionError("oh")
+        raise ZeroDivisionError(f"with {gate.server.access_key} and {secret}")
 
     monkeypatch.setattr("git_clearml.verdict.hint.next_command", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     nothing = dict.fromkeys(gate.server.env)
     assert gate.call("verify", env={**nothing, "CLEARML_CONFIG_FILE": str(conf)}).status == 70
     (log,) = tmp_path.glob("git-clearml-*.log")
-    assert gate.server.secret_key not in log.read_text()
+    assert "ZeroDivisionError: with [secret] and [secret]" in log.read_text()

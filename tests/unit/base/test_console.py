@@ -12,7 +12,7 @@ import pytest
 
 from git_clearml.base.console import Console, Progress, discard, open_streams
 from git_clearml.base.sanitize import Safe
-from git_clearml.errors import PublishFailed, UsageError
+from git_clearml.errors import BadSetting, PublishFailed, UsageError
 
 EVIL = "a\nb\x1b[2Jc\r\u202ed\ud800\N{TAG LATIN SMALL LETTER A}"
 
@@ -189,3 +189,18 @@ def test_streams_that_are_missing_are_opened(monkeypatch: pytest.MonkeyPatch) ->
     assert closed == [2]
     assert sys.stdout is not None
     assert sys.stderr is not None
+
+
+def test_no_line_of_the_talk_holds_a_secret() -> None:
+    """Whoever made the line: a hint with the URL of a remote, an error with what a server said."""
+    err = io.StringIO()
+    shown = console(io.StringIO(), err, verbose=True, MY_TOKEN="tok-123_456", CACHE_KEY="a" * 40)
+    url = "https://robot:pass-in-url@example.com/a?access_token=t0k3n"
+    long = "x" * 495
+    for say in (shown.say, shown.announce, shown.warn, shown.log, shown.command):
+        say(f"see {url} with tok-123_456 at {'a' * 40}")
+    shown.fail(BadSetting(f"{long} tok-123_456 {url}", f"git fetch {url} tok-123_456"))
+    text = err.getvalue()
+    assert [bad for bad in ("pass-in-url", "t0k3n", "tok-") if bad in text] == []
+    assert text.count("a" * 40) == 5
+    assert "hint: git fetch https://example.com/a?access_token=[secret] [secret]" in text

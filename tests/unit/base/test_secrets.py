@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -160,3 +161,76 @@ def test_no_spelling_of_a_url_keeps_its_password(url: str) -> None:
 def test_parameters_whose_name_says_so(name: str, value: str, secret: bool) -> None:
     assert is_secret_parameter(name, value) is secret
     assert redact_parameters([(name, value)]) == ((name, "[secret]" if secret else value),)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("get https://h/x?access_token=abc&y=1", "get https://h/x?access_token=[secret]&y=1"),
+        ("https://h/x?a=1&sig=ab%2Fc#end", "https://h/x?a=1&sig=[secret]#end"),
+        ("https://h/x?a=1&amp;X-Amz-Signature=abc", "https://h/x?a=1&amp;X-Amz-Signature=[secret]"),
+        ("https://h/x?X-Amz-Credential=AK/1/s3 b", "https://h/x?X-Amz-Credential=[secret] b"),
+        ("https://h/#ACCESS_TOKEN=abc", "https://h/#ACCESS_TOKEN=[secret]"),
+        ("https://u:p@h/x?key=abc", "https://h/x?key=[secret]"),
+        ("https://h/x?page=2&monkey=1&sigma=3", "https://h/x?page=2&monkey=1&sigma=3"),
+        ("really? token = 3", "really? token = 3"),
+    ],
+)
+def test_a_text_loses_the_secrets_of_its_queries(text: str, shown: str) -> None:
+    assert without_users(text) == shown
+    assert without_users(shown) == shown
+    assert Secrets().redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Hydra/overrides", "['lr=1', 'hub_token=hf_abc', 'n=2']", "['lr=1', 'hub_token=[secret]', 'n=2']"),
+        ("General/config", '{"hub": {"api_key": "a b", "lr": 1}}', '{"hub": {"api_key": "[secret]", "lr": 1}}'),
+        ("General/config", r"{\"Password\": \"x\"}", r"{\"Password\": \"[secret]\"}"),
+        ("Args/command", "train.py --hub-token hf_abc --lr 1", "train.py --hub-token [secret] --lr 1"),
+        ("Args/command", "--use-token --lr 1", "--use-token --lr 1"),
+        ("Args/command", "--max-tokens 512 --password 512", "--max-tokens 512 --password [secret]"),
+        ("Args/data", "s3://b/x?X-Amz-Signature=abc", "s3://b/x?X-Amz-Signature=[secret]"),
+        ("Args/data", "https://me:pw@h/x", "https://h/x"),
+        ("Model/auth/HUB_TOKEN", "hf_abc", "[secret]"),
+        ("Args/db_password", "12345", "[secret]"),
+        ("Args/max_tokens", "12345", "12345"),
+        ("Args/use_auth_token", "True", "True"),
+        ("Args/note", "the token is good", "the token is good"),
+    ],
+)
+def test_a_parameter_loses_what_is_called_a_secret(name: str, value: str, shown: str) -> None:
+    assert redact_parameters([(name, value)]) == ((name, shown),)
+    assert redact_parameters([(name, shown)]) == ((name, shown),)
+
+
+@given(st.text(alphabet="token-.=:\"'\\ {}[],?&#/@", max_size=400))
+def test_no_parameter_is_too_odd(value: str) -> None:
+    redact_parameters([("Args/x", value)])
+
+
+@pytest.mark.parametrize("value", ["-" * 200_000, "a." * 100_000, "token" * 1000, "?" * 100_000 + "="])
+def test_no_parameter_takes_its_time(value: str) -> None:
+    started = time.process_time()
+    redact_parameters([("Args/x", value)])
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("variables", [{"GITHUB_REF_NAME": "feature/login"}, {"CI_COMMIT_BRANCH": "feature/login"}])
+def test_what_the_job_calls_a_ref_is_no_secret(variables: dict[str, str]) -> None:
+    environment = {"CACHE_KEY": "feature/login", **variables}
+    assert Secrets.of_environment(environment).redact("refs/heads/feature/login") == "refs/heads/feature/login"
+    assert Secrets.of_environment({"CACHE_KEY": "feature/login"}).redact("feature/login") == "[secret]"
+
+
+def test_a_secret_of_digits_is_not_taken_out_of_a_hash() -> None:
+    secrets = Secrets.of_environment({"DB_PASSWORD": "12345678", "CACHE_KEY": HASH[:12]})
+    assert secrets.redact(f"{HASH} 12345678 {HASH[:12]}") == f"{HASH} [secret] {HASH[:12]}"
+
+
+def test_clearmls_own_credentials_are_secret_whatever_they_look_like() -> None:
+    for name in ("CLEARML_API_SECRET_KEY", "CLEARML_API_ACCESS_KEY", "TRAINS_API_SECRET_KEY", "CLEARML_AUTH_TOKEN"):
+        assert Secrets.of_environment({name: HASH[:32]}).redact(HASH[:32]) == "[secret]"
+    for name in ("secret_key", "access_key", "git_pass", "token"):
+        assert Secrets.of_configuration(f"{name}: {HASH[:32]}").redact(HASH[:32]) == "[secret]"
