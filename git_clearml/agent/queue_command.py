@@ -17,12 +17,14 @@ _TESTS = ("pytest", "unittest", "nose2")
 class Entry:
     """What an agent runs: `entry_point` as a task records it, with the arguments, and a short name for it.
 
-    `module` is what follows `-m`, "" for a script. `is_test`: it is a test session, whose own result counts.
+    `arguments` are its words behind the script or module. `module` is what follows `-m`, "" for a script. `is_test`: it
+    is a test session, whose own result counts.
     """
 
     entry_point: str
     name: str
     module: str = ""
+    arguments: tuple[str, ...] = ()
 
     @property
     def is_test(self) -> bool:
@@ -44,7 +46,7 @@ def entry(words: Sequence[str]) -> Entry:
     if rest[0] == "-m":
         if len(rest) < 2 or not all(part.isidentifier() for part in rest[1].split(".")):
             raise UsageError("-m expects the name of a module", hint)
-        return Entry(shlex.join(rest), rest[1], rest[1])
+        return Entry(shlex.join(rest), rest[1], rest[1], tuple(rest[2:]))
     if rest[0].startswith("-"):
         raise UsageError(f"options of python itself cannot be used on an agent: {rest[0]}", hint)
-    return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"))
+    return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"), arguments=tuple(rest[1:]))

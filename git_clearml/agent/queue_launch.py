@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from git_clearml.agent import leased_tasks, sweep
+from git_clearml.agent import leased_tasks, queue_arguments, sweep
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.launch import Source, find_source
 from git_clearml.agent.leased_tasks import LeasedTask
@@ -28,6 +29,7 @@ from git_clearml.clearml.model import Launch, Queue
 from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
+from git_clearml.settings.table import MARKER
 
 _LAUNCHING, _POLL = 300.0, 0.5  # seconds that a draft is its call's own, and between two polls of another one
 _DRAFT = "git-clearml-draft-"
@@ -200,6 +202,11 @@ class QueueRun:
         if document is None:
             raise BadAnswer("the server lost the clone that it has just made", "try again")
         sections = {key: value for key, value in response.part(document, "hyperparams").items() if key != "properties"}
+        sections, unmatched = queue_arguments.over(sections, self._order.arguments, self._order.options)
+        if unmatched:
+            words = shlex.join(unmatched)
+            self._notes.append(f"not found among the template's arguments, and so not in its parameters: {words}")
+        sections.get("Environment", {}).pop(MARKER, None)  # of the run that made the template
         item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
         sections["properties"] = {lease.RUN: item}
         script = {

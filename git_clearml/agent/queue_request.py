@@ -7,10 +7,11 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from git_clearml.agent.launch import NO_PACKAGES, container, find_source, requirements
+from git_clearml.agent.queue_arguments import Options, options_of
 from git_clearml.agent.queue_command import Entry
 from git_clearml.base.words import listed
 from git_clearml.clearml import tasks
@@ -25,6 +26,7 @@ from git_clearml.model import Commit
 from git_clearml.settings.policy import Policy
 
 _SHOWN = 10  # files named in a refusal
+_LONGEST_SCRIPT = 1_000_000  # bytes
 _SHORTEST_NAME = 3  # characters, for ClearML
 
 
@@ -37,6 +39,8 @@ class QueueOrder:
     launch: Launch  # without repository and commit, which the source of the code gives
     repository: str = ""
     template: str = ""
+    arguments: tuple[str, ...] = ()  # what the command says, to be written over the template's
+    options: Options = field(default_factory=Options)
 
     @property
     def digest(self) -> str:
@@ -127,7 +131,20 @@ def compose(
         tags=tuple(dict.fromkeys([*flags.tags, *pushed_tag(environment)])),
         kind="testing" if entry and entry.is_test else "training",
     )
-    return QueueOrder(commit, flags.queue, launch, flags.repository, flags.template), notes
+    order = QueueOrder(commit, flags.queue, launch, flags.repository, flags.template)
+    if flags.template and entry:
+        order = replace(order, arguments=entry.arguments, options=_options(repository, commit, entry))
+    return order, notes
+
+
+def _options(repository: Repository, commit: Commit, entry: Entry) -> Options:
+    """What the script says of its arguments, where it is a file of the commit that can be read."""
+    paths = entry_paths(entry.entry_point, folder(repository))
+    path = next((path for path in paths if repository.existing_files([(commit.hash, path)])), "")
+    content = repository.run("cat-file", "blob", f"{commit.hash}:{path}") if path else None
+    if content is None or content.status or len(content.stdout) > _LONGEST_SCRIPT:
+        return Options()
+    return options_of(content.stdout.decode("utf-8", "replace"))
 
 
 def _name(flags: Flags, policy: Policy, entry: Entry | None) -> str:

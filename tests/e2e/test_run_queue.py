@@ -128,6 +128,36 @@ def test_tests_on_an_agent(result: bool, status: int, shop: Workshop) -> None:
     assert verified(project).status == 1
 
 
+ARGUMENTS = """
+import argparse
+from clearml import Task
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-l", "--lr", type=float, default=0.1)
+parser.add_argument("--fail-at", type=int, default=-1)
+parser.add_argument("--amp", action="store_true")
+Task.init("Vision/Detector", "train", auto_connect_frameworks=False, auto_resource_monitoring=False)
+print("ran", vars(parser.parse_args()))
+"""
+
+
+def test_what_runs_is_what_is_on_record(shop: Workshop) -> None:
+    """The template's arguments are those that the command does not mention."""
+    project = shop.project("arguments", {"train.py": ARGUMENTS})
+    first = run(project, "--wait", "--", "python", "train.py", "--lr", "0.5", "--fail-at", "3")
+    assert first.status == 0, first.err
+    template = first.out.splitlines()[0]
+    assert values(shop, template)["lr"] == "0.5"
+    done = run(project, "--wait", "--follow", "--from", template, "--", "python", "train.py", "-l", "0.9", "--amp")
+    assert done.status == 0, done.err
+    assert "ran {'lr': 0.9, 'fail_at': 3, 'amp': True}" in done.out
+    assert values(shop, done.out.splitlines()[0]) == {"lr": "0.9", "fail_at": "3", "amp": "True"}
+
+
+def values(shop: Workshop, task: str) -> dict[str, str]:
+    return {name: item["value"] for name, item in shop.server.tasks[task]["hyperparams"]["Args"].items()}
+
+
 @pytest.mark.slow
 def test_from_a_template(shop: Workshop) -> None:
     project = shop.project("template", {"train.py": "import sys\nprint(sys.argv)\n"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import threading
@@ -750,6 +751,22 @@ def test_from_a_template(yard: Yard) -> None:
     assert task["container"] == {"image": "slim"}
     assert json.dumps(yard.server.tasks[model], sort_keys=True) == before
     assert inside("verify", cwd=yard.repo.path, env=yard.server.env).status == 0
+
+
+@pytest.mark.parametrize("words", [("--lr", "0.9"), ("--lr=0.9",), ("-l", "0.9"), ("-l0.9",)])
+def test_what_the_command_says_is_written_over_the_template_s_arguments(words: tuple[str, ...], yard: Yard) -> None:
+    options = "p.add_argument('-l', '--lr')"
+    yard.repo.commit("options", {"train.py": f"import argparse\np = argparse.ArgumentParser()\n{options}\n"})
+    yard.publish()
+    model = template(yard)
+    Robot(yard.server, *DONE)
+    done = run(yard, "--queue", "gpu", "--wait", "--from", model, "--", "python", "train.py", *words, "--seed", "7")
+    assert done.status == 0, done.err
+    task = only(yard)
+    assert task["script"]["entry_point"] == shlex.join(["train.py", *words, "--seed", "7"])
+    assert {name: item["value"] for name, item in task["hyperparams"]["Args"].items()} == {"lr": "0.9"}
+    assert "not found among the template's arguments, and so not in its parameters: --seed 7" in done.err
+    assert yard.server.tasks[model]["hyperparams"]["Args"]["lr"]["value"] == "0.5"
 
 
 def test_from_nothing(yard: Yard) -> None:
