@@ -94,9 +94,13 @@ def fetch_pull_requests(repository: Repository, numbers: Iterable[int], *, timeo
         form.format(number) for number in numbers for form in ("refs/pull/{}/head", "refs/merge-requests/{}/head")
     ]:
         left = deadline - time.monotonic()
-        if remote and left > 0:
-            words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, f"+{ref}:{ref}")
-            repository.run("fetch", *words, timeout=left, remote=True)
+        try:  # by its full name: a fetch of it would also find a branch of this name
+            name = remote_refs.at(repository, ref, None, left) if remote and left > 0 else ""
+        except NotFetched:
+            continue
+        if name:
+            words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, f"+{name}:{ref}")
+            repository.run("fetch", *words, timeout=max(0.1, deadline - time.monotonic()), remote=True)
 
 
 def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:

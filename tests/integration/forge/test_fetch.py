@@ -188,6 +188,13 @@ def test_the_policy_may_come_from_elsewhere(places: Places) -> None:
             checkout.accepted(repository, job, ask=asking(Workplace(job, repository, {})))
 
 
+def test_a_branch_with_the_name_of_a_pull_requests_ref_is_not_its_head(places: Places) -> None:
+    for folder in ("refs/heads", "refs/tags", "refs/heads/0"):
+        places.remote.git("update-ref", f"{folder}/refs/pull/8/head", places.base)
+    checkout.fetch_pull_requests(opened(places), [7, 8])
+    assert opened(places).refs(["refs/pull/7/head", "refs/pull/8/head"]) == {"refs/pull/7/head": places.head}
+
+
 # --- a full clone stays one --------------------------------------------------------------------------------------
 
 
