@@ -10,7 +10,7 @@ from dataclasses import replace
 from git_clearml.agent import log
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.watch import Watch
-from git_clearml.clearml import queues, tasks
+from git_clearml.clearml import queues, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import CannotDecide, Error
 
@@ -45,6 +45,8 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
         lines = _log(api, check, sleep)
     except CannotDecide as error:
         return with_hint(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
+    if check.cause == "execution-timeout":
+        check = replace(check, sentence=with_sign(check.sentence, sign_of_task(api, check.task)))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
         message, reason = api.server.secrets.redact(watch.seen.message), api.server.secrets.redact(watch.seen.reason)
         cause = log.classify(lines, status_message=message, status_reason=reason)
@@ -81,9 +83,37 @@ def _unserved(api: ClearML, check: Check) -> Check:
 
 def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     """The check of a queue that nobody serves, with the queues that somebody does. One request."""
-    sentence = f"queue {check.queue!r} has no active workers{' ' + when if when else ''}"
+    sentence = with_sign(
+        f"queue {check.queue!r} has no active workers{' ' + when if when else ''}", sign_of_queue(api, check.queue)
+    )
     hint = f"start one: clearml-agent daemon --queue {shlex.quote(check.queue)}"
     with contextlib.suppress(CannotDecide):
         hint = f"{hint}; queues with workers: {queues.served(api)}"
     outcome = CheckOutcome.NO_WORKER
     return replace(check, outcome=outcome, status=outcome.status, sentence=sentence, hint=hint)
+
+
+def with_sign(sentence: str, sign: str) -> str:
+    """The sentence, and when a dead agent was last seen, "" where none is known to be dead. Pure."""
+    return f"{sentence}; {sign}" if sign else sentence
+
+
+def sign_of_queue(api: ClearML, queue: str) -> str:
+    """When the agent that served this queue last was seen, "" where the server does not know. Raises no Error."""
+    with contextlib.suppress(CannotDecide):
+        api.renew()
+        return queues.last_sign(api, queue_name=queue)
+    return ""
+
+
+def sign_of_task(api: ClearML, task: str) -> str:
+    """When the agent that runs this task was last seen, "" for one that may be at work. Raises no Error."""
+    with contextlib.suppress(CannotDecide):
+        api.renew()
+        document = tasks.document_of(api, task, ("id", "last_worker", "last_worker_report")) or {}
+        worker = response.text(document, "last_worker")
+        if worker and not queues.lives(api, worker):
+            return queues.last_sign(api, worker=worker) or queues.sentence_of(
+                response.text(document, "last_worker_report"), worker
+            )
+    return ""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from git_clearml.agent import leased_tasks, queue_arguments, sweep
+from git_clearml.agent import failure, leased_tasks, queue_arguments, sweep
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.launch import Source, find_source
 from git_clearml.agent.leased_tasks import LeasedTask
@@ -77,7 +77,10 @@ class QueueRun:
             return Started(earlier, tasks.page_of(self._api, earlier), attached=True)
         queue = queues.queue(self._api, self._order.queue)
         if not queue.workers:
-            self._notes.append(f"queue {queue.name!r} has no active workers: the task waits for one")
+            idle = failure.with_sign(
+                f"queue {queue.name!r} has no active workers", failure.sign_of_queue(self._api, queue.name)
+            )
+            self._notes.append(f"{idle}: the task waits for one")
         with signals.held() as hold:
             try:
                 with hold.released():

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 
+from git_clearml.base import words
 from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import response
 from git_clearml.clearml.client import ClearML
@@ -32,9 +34,39 @@ def queue(api: ClearML, name: str) -> Queue:
     return Queue(identity, name, sum(identity in ids for ids in workers.values()))
 
 
+def lives(api: ClearML, worker: str) -> bool:
+    """Has this worker been seen of late? One request."""
+    return worker in _workers(api)
+
+
 def served(api: ClearML) -> str:
     """The queues that live workers serve, for a message."""
     return _listed(_workers(api))
+
+
+def last_sign(api: ClearML, *, queue_name: str = "", worker: str = "") -> str:
+    """Of the worker of this name, or of the last one that served the queue: who was last seen when, for a message.
+
+    "" where the server does not know: it forgets a worker 600 s after its last sign of life, and one that was ended in
+    an orderly way at once [30]. One request. Raises the errors of ClearML.call.
+    """
+    signs = []
+    for document in response.objects(api.call("workers.get_all", {}), "workers"):
+        name, when = response.text(document, "id"), response.text(document, "last_activity_time")
+        listed = document.get("queues") or []
+        queues = [queue.get("name") for queue in listed if isinstance(queue, dict)] if isinstance(listed, list) else []
+        if when and (name == worker or (queue_name and queue_name in queues)):
+            signs.append((when, name))
+    return sentence_of(*max(signs)) if signs else ""
+
+
+def sentence_of(when: str, worker: str) -> str:
+    """Says when a worker was last seen (ISO 8601); "" for one that may still be at work."""
+    now = datetime.now(timezone.utc)
+    seen = words.moment(when)
+    if seen is None or (now - seen).total_seconds() < _SEEN_SECONDS:
+        return ""
+    return f"its agent {sanitize(worker, 60)} was last seen {words.ago(when, now)}"
 
 
 def _workers(api: ClearML) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from git_clearml.agent import queue_end, queue_launch, queue_wait, sweep
+from git_clearml.agent import failure, queue_end, queue_launch, queue_wait, sweep
 from git_clearml.agent.interrupt import status_of
 from git_clearml.agent.poll import Tail
 from git_clearml.agent.queue_command import Entry
@@ -119,7 +119,13 @@ def wait(call: Call, awaited: Awaited) -> Waited:
     if waited.end.status == 4 and call.arguments.abort_on_interrupt:
         _abort(call, task)
         waited = Waited(RunEnd(1, f"{waited.end.sentence}; aborted"), True)
-    return waited
+    return waited if waited.over else _with_sign(call, awaited.task, waited)
+
+
+def _with_sign(call: Call, task: str, waited: Waited) -> Waited:
+    """What was waited for in vain, with the last sign of life of an agent that is dead."""
+    sentence = failure.with_sign(waited.end.sentence, failure.sign_of_task(call.api, task))
+    return Waited(RunEnd(waited.end.status, sentence), False)
 
 
 def finish(call: Call, awaited: Awaited, waited: Waited) -> int:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from git_clearml.clearml.config import Server
 from git_clearml.clearml.lease import Lease
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Runnable
-from tests.support.clearml_common import Json, stamp
+from tests.support.clearml_common import Json, now, stamp
 from tests.support.clearml_events import add_all, scalar
 from tests.support.clearml_http import CALLS
 from tests.support.clearml_server import ClearMLServer
@@ -338,6 +339,14 @@ def _fail(world: World, task: Json | None) -> bool:
     return _end("tasks.failed", status_message=world.said)(world, task)
 
 
+def _dies(world: World, _: Json | None) -> bool:
+    """Killed, or its machine is down: the server remembers it for 600 s [30], here since five minutes ago."""
+    silent = stamp(now() - timedelta(seconds=300))
+    world.server.store.workers[world.worker].update(last_activity_time=silent, last_report_time=silent)
+    world.abort_after = None
+    return True
+
+
 def _move(world: World, task: Json | None) -> bool:
     if not task or task["status"] != "queued":
         return False
@@ -412,6 +421,7 @@ _ACTIONS: dict[str, Callable[[World, Json | None], bool]] = {
     "k8s take": _into_kubernetes,
     "k8s wait": _waits_in_kubernetes,
     "workers gone": _workers_gone,
+    "agent dies": _dies,
     "unheard of": _put(status="publishing"),
 }
 ACTIONS = frozenset(_ACTIONS)

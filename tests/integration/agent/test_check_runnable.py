@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 from tests.support.check_bench import Bench, bench
 from tests.support.check_world import owner_of
-from tests.support.clearml_common import KEY_NAME, ApiError
+from tests.support.clearml_common import KEY_NAME, ApiError, now, stamp
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import command, inside, process_environment
 from tests.support.pushing import bare, make_yard, refs_of
@@ -252,6 +253,12 @@ def test_a_queue_without_workers(work: Bench) -> None:
     assert [one["name"] for one in work.world.server.store.queues.values()] == ["default", "cpu queue"]
     assert work.world.server.tasks == {}
     assert refs_of(work.yard.remote) == {}
+
+
+def test_a_worker_that_was_killed_is_told_with_its_last_sign_of_life(work: Bench) -> None:
+    work.world.server.store.workers["w1"]["last_activity_time"] = stamp(now() - timedelta(seconds=150))
+    document = work.check(status=3).json
+    assert document["sentence"] == "queue 'default' has no active workers; its agent w1 was last seen 2 minutes ago"
 
 
 def test_a_worker_that_has_not_been_seen_for_long_is_none(work: Bench) -> None:

@@ -329,6 +329,13 @@ def test_a_queue_that_loses_its_workers(yard: Yard) -> None:
     assert check.seconds_queued >= QUEUED
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_dead_agents_last_sign_of_life_is_told(taken: bool, yard: Yard) -> None:
+    check = played(yard, World([(30.0, "pull"), (1.0, "agent dies")] if taken else [(30.0, "agent dies")]))
+    assert (check.outcome, bool(check.left)) == (TIMEOUT if taken else "no-worker", taken)  # nobody aborts it
+    assert check.sentence.endswith("; its agent w1 was last seen 5 minutes ago")
+
+
 def test_a_state_that_nobody_has_heard_of(yard: Yard) -> None:
     check = played(yard, World([(1.0, "pull"), (1.0, "unheard of")]))
     assert (check.outcome, check.cause) == (UNDECIDED, "unknown-status")

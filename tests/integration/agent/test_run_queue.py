@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from git_clearml.agent import poll
 from git_clearml.agent.launch import NO_PACKAGES
 from git_clearml.base import patience, signals
 from git_clearml.clearml import tasks
+from tests.support.clearml_common import now, stamp
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside, process_environment
 from tests.support.program import command as program
@@ -198,6 +200,29 @@ def test_a_queue_without_workers_waits_for_one(yard: Yard) -> None:
     done = run(yard, "--queue", "gpu", "--", "python", "train.py")
     assert (done.status, only(yard)["status"]) == (0, "queued")
     assert "queue 'gpu' has no active workers" in done.err
+
+
+def silent_for(yard: Yard, seconds: float) -> None:
+    """The agent was killed so long ago. The server forgets it after 600 s, what it reported on the task it keeps."""
+    (worker,) = yard.server.store.workers.values()
+    worker["last_activity_time"] = stamp(now() - timedelta(seconds=seconds))
+    for task in launched(yard):
+        task["last_worker_report"] = stamp(now() - timedelta(seconds=seconds))
+
+
+def test_a_dead_agents_last_sign_of_life_is_told_at_the_launch(yard: Yard) -> None:
+    Robot(yard.server)
+    silent_for(yard, 240)
+    done = run(yard, "--queue", "gpu", "--", "python", "train.py")
+    assert "queue 'gpu' has no active workers; its agent robot:gpu:0 was last seen 4 minutes ago" in done.err
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(400, "6 minutes"), (7300, "2 hours")])
+def test_a_dead_agents_last_sign_of_life_is_told_after_waiting_in_vain(seconds: float, told: str, yard: Yard) -> None:
+    Robot(yard.server, "take", lambda _: silent_for(yard, seconds))
+    done = run(yard, "--queue", "gpu", "--wait", "--wait-timeout", "0.05", "--", "python", "train.py")
+    assert (done.status, only(yard)["status"]) == (4, "in_progress")
+    assert f"; its agent robot:gpu:0 was last seen {told} ago" in done.out
 
 
 def test_no_credentials(yard: Yard) -> None:
