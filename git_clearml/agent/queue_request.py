@@ -24,6 +24,7 @@ from git_clearml.git import worktree
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict import entry_points
 
 _SHOWN = 10  # files named in a refusal
 _LONGEST_SCRIPT = 1_000_000  # bytes
@@ -77,9 +78,8 @@ def refusal(repository: Repository, commit: Commit, policy: Policy, *, allow_dir
 
 
 def is_in_commit(repository: Repository, commit: Commit, entry: Entry) -> bool:
-    """Does the commit have the script, or the module? An installed module is in none, and no evidence."""
-    paths = entry_paths(entry.entry_point, folder(repository))
-    return bool(paths) and bool(repository.existing_files((commit.hash, path) for path in paths))
+    """Does the commit have the script, or the module? One of another project is in none, and no evidence."""
+    return entry_points.has(repository, commit.hash, entry.entry_point, folder(repository))
 
 
 def missing_script(repository: Repository, commit: Commit, entry: Entry) -> Error:

@@ -44,3 +44,10 @@ class EntryPoints:
 
             known = layouts.find(self._repository, list(dict.fromkeys(at[entry] for entry in missing)))
             self.elsewhere |= {entry: known[at[entry]] for entry in missing if at[entry] in known}
+
+
+def has(repository: Repository, commit: str, entry_point: str, working_dir: str) -> bool:
+    """Does the commit have the script, or the module, wherever projects have them? Raises CannotDecide."""
+    entries = EntryPoints(repository)
+    entries.learn([Task("", "server", commit=commit, entry_point=entry_point, working_dir=working_dir)])
+    return entries.elsewhere.get((commit, entry_point, working_dir)) == ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.entry_point import module_files, module_of, usual_paths
 from git_clearml.git.repository import Repository
+from git_clearml.model import Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -32,10 +33,20 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
 
 
 def _script(repository: Repository, verdict: Verdict, policy: Policy) -> str:
-    """The script that the nearest task ran, else a usual one, else a placeholder."""
-    tasks = [finding.task for finding in verdict.near_misses]
-    paths = [path for task in tasks for path in entry_paths(task.entry_point, task.working_dir)]
-    paths += [path for path in (policy.runnable.entry_point, *_USUAL) if path]
-    files = repository.existing_files((verdict.commit, path) for path in paths)
-    script = next((path for path in paths if (verdict.commit, path) in files), "")
-    return shlex.quote(script) if script else "<your training script>"
+    """What the nearest task ran, script or module, else a usual script, else a placeholder: as Python takes it."""
+    words: dict[str, str] = {}  # path -> how to run it
+    for finding in verdict.near_misses:
+        words |= {path: shown for path, shown in _ways(finding.task).items() if path not in words}
+    words |= {path: shlex.quote(path) for path in (policy.runnable.entry_point, *_USUAL) if path and path not in words}
+    files = repository.existing_files((verdict.commit, path) for path in words)
+    return next((shown for path, shown in words.items() if (verdict.commit, path) in files), "<your training script>")
+
+
+def _ways(task: Task) -> dict[str, str]:
+    """The files that the task may have run, each with how to run it from the root: a module that is found from there,
+    or that is installed, by its name."""
+    module = module_of(task.entry_point)
+    by_name = {f"{root}{file}" for file in module_files(task.entry_point) for root in ("", "src/")}
+    shown = f"-m {module.removesuffix('.__main__')}"
+    paths = usual_paths(task.entry_point, task.working_dir)
+    return {path: shown if path in by_name else shlex.quote(path) for path in paths}

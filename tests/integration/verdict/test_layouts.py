@@ -99,6 +99,23 @@ def test_the_commit_lacks_it(
     assert len(gits) < MOST, gits
 
 
+@pytest.mark.parametrize(
+    ("files", "entry_point", "working_dir", "command"),
+    [
+        (below("src"), "-m mypkg.train  --lr 3", ".", "python -m mypkg.train"),
+        (MOD, "-m mypkg.sub.__main__", ".", "python -m mypkg.sub"),
+        (below("services"), "-m mypkg.train", "services", "python services/mypkg/train.py"),
+        ({"my folder/train it.py": ""}, "my folder/train it.py", ".", "python 'my folder/train it.py'"),
+    ],
+)
+def test_what_to_run_next_is_what_the_failed_task_ran(
+    gate: Gate, files: dict[str, str], entry_point: str, working_dir: str, command: str
+) -> None:
+    gate.repo.commit("layout", files)
+    gate.task(entry_point=entry_point, working_dir=working_dir, status="failed")
+    assert gate.verify().json["hint"] == f"git clearml run -- {command}"
+
+
 def test_a_build_configuration_that_nobody_can_read_says_nothing(gate: Gate) -> None:
     gate.repo.commit("odd", {"setup.cfg": "[options\n\xff", "setup.py": "def (", **below("lib")})
     gate.task(entry_point="-m mypkg.train")
