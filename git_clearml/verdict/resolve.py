@@ -18,8 +18,8 @@ from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
-from git_clearml.verdict.evidence import Evidence, TreeEvidence
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.evidence import Evidence, TaggableEvidence, TreeEvidence
+from git_clearml.verdict.model import Finding, Outcome, Verdict
 from git_clearml.verdict.run_rules import siblings_of
 
 _ONE_REQUEST = 500
@@ -156,10 +156,23 @@ class Resolver:
         verdicts = self._judge(commits, tasks)
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and not tasks:  # else a 4th request
+            if became := self._reset(bare):
+                return verdicts | {
+                    name: verdicts[name]._replace(near_misses=became.get(name.hash, ())) for name in bare
+                }
             for commit, lost in self._lost(bare).items():
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
+
+    def _reset(self, commits: Sequence[Commit]) -> dict[str, tuple[Finding, ...]]:
+        """What has become of the task of a run that this clone has on record, by the hash of its commit."""
+        if not isinstance(self._evidence, TaggableEvidence) or self._scope.chosen:
+            return {}
+        from git_clearml.verdict import reset_tasks  # late: a refusal alone wants it
+
+        became = reset_tasks.finding(self._repository, self._evidence, self._policy, commits)
+        return {name: (finding,) for name, finding in became.items()}
 
     def _of_trees(self, commits: Sequence[Commit]) -> list[Task]:
         """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.

@@ -35,10 +35,11 @@ def reasons(task: Task, policy: Policy, now: datetime, notes: list[str]) -> list
     if task.status == "in_progress":
         iteration = f", iteration {task.iteration}" if task.iteration else ""
         return [Reason("running", f"still running{iteration}")]
+    ran = task.run is not None and task.run.task is not None and task.run.task.id == task.id
     when = ago(task.completed or task.updated, now)
     code, message = {
         "queued": ("queued", "still queued"),
-        "created": ("created", "created, but never run"),
+        "created": ("created", "reset after it had run" if ran else "created, but never run"),
         "failed": ("failed", f"failed {when}".rstrip()),
         "stopped": ("stopped", f"was stopped {when}".rstrip()),
         "closed": ("closed", "closed, which says nothing about success"),

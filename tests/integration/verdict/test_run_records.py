@@ -11,6 +11,7 @@ import pytest
 from git_clearml.model import RecordedTask, RunRecord, Session
 from git_clearml.run import ownership
 from git_clearml.run import record as run_records
+from git_clearml.run.store import RunStore
 from git_clearml.run.tasks import MadeTask
 from tests.support.clearml_common import Json, stamp
 from tests.support.program import Gate
@@ -206,3 +207,43 @@ def test_a_sweep_s_records_do_not_list_the_sweep(lab: Lab) -> None:
     assert lab.gate.server.requests[-1].response_bytes < 1_500_000
     lab.bear(tasks[0], record._replace(tasks=(*record.tasks[:-1], (tasks[-1], "failed"))))
     assert lab.gate.accepts().commit["evidence"] == {"considered": 700, "accepted": 699}
+
+
+# --- what has become of a task that ran
+
+
+def ran_here(lab: Lab) -> str:
+    """A task whose run this clone has on record too."""
+    task = lab.ran()
+    session = Session(task, name="train", project="Vision/Detector", commit=lab.gate.repo.head)
+    record = lab.record(tasks=((task, "completed"),), sessions=(session,))
+    RunStore(str(lab.gate.repo.path / ".git")).write(record)
+    lab.gate.accepts()
+    return task
+
+
+def test_a_task_that_a_later_init_has_taken_is_told_and_how_to_prevent_it(lab: Lab) -> None:
+    task = ran_here(lab)
+    lab.call("tasks.reset", task=task)
+    lab.call("tasks.edit", task=task, script={"version_num": "c" * 40})
+    result = lab.gate.refuses("other-commit")
+    assert result.commit["near_misses"][0]["task"]["id"] == task
+    assert "reuse_last_task_id=False" in result.messages[0]
+    assert "no ClearML task has run" not in lab.gate.call("verify").out
+
+
+def test_so_is_one_that_has_been_deleted(lab: Lab) -> None:
+    task = ran_here(lab)
+    lab.call("tasks.delete", task=task, force=True)
+    assert lab.gate.refuses("no-task").commit["near_misses"][0]["task"]["id"] == task
+
+
+def test_one_that_was_reset_and_left_is_not_called_never_run(lab: Lab) -> None:
+    lab.call("tasks.reset", task=ran_here(lab))
+    assert lab.gate.refuses("created").messages == ["reset after it had run"]
+
+
+def test_the_next_run_is_what_counts(lab: Lab) -> None:
+    lab.call("tasks.delete", task=ran_here(lab), force=True)
+    lab.ran()
+    lab.gate.accepts()

@@ -1,0 +1,59 @@
+"""Tasks that ran a commit and that the server has no more as such: reset by a later Task.init, or deleted.
+
+The SDK uses the last task of the same name on the same machine again, and a completed one too (contract/README.md 32).
+This clone's own run records know which tasks ran its commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from git_clearml.base.ids import is_uuid
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, RunRecord, Session, Task
+from git_clearml.run.store import RunStore
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.model import Finding, Reason
+
+_KEPT = "Task.init(..., reuse_last_task_id=False), CLEARML_TASK_NO_REUSE=1 and git clearml run keep each task"
+
+
+def finding(
+    repository: Repository, evidence: Evidence, policy: Policy, commits: Sequence[Commit]
+) -> dict[str, Finding]:
+    """For the hash of the first of the commits whose recorded run made a task on a server: what has become of that.
+
+    One request at most. Empty where no such run is on record, or its task is as it was. Raises the errors of the
+    evidence source.
+    """
+    for commit in commits:
+        session = _of_last_run(RunStore(repository.common_dir), commit)
+        if session is not None:
+            task = evidence.find(session.id, policy)
+            reason = _what_became_of(task, commit)
+            gone = Task(session.id, "recorded", session.name, session.project, commit=commit.hash)
+            return {commit.hash: Finding(task or gone, None, (reason,))} if reason else {}
+    return {}
+
+
+def _of_last_run(store: RunStore, commit: Commit) -> Session | None:
+    """The task on a server of the newest run of this commit that ended well, None for none."""
+    records = [record for record in store.of_commits([commit.hash]) if isinstance(record, RunRecord)]
+    records = [record for record in records if record.exit_status == 0]
+    sessions = [
+        session
+        for record in sorted(records, key=lambda record: record.ended)
+        for session in record.sessions
+        if not session.path and is_uuid(session.id) and session.commit == commit.hash
+    ]
+    return sessions[-1] if sessions else None
+
+
+def _what_became_of(task: Task | None, commit: Commit) -> Reason | None:
+    if task is None:
+        return Reason("no-task", "ran this commit, and has been deleted from the server since")
+    if task.commit == commit.hash:
+        return None
+    now = f"ran {task.commit[:12]} in its place" if task.commit else "is used for something else"
+    return Reason("other-commit", f"ran this commit, and was reset since: a later Task.init {now}; {_KEPT}")
