@@ -12,7 +12,7 @@ from git_clearml.errors import Error, NotConfigured, NothingToJudge, UsageError
 from git_clearml.forge import remote_refs
 from git_clearml.forge.api import Ask
 from git_clearml.forge.job import Job
-from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NAME_IT, NotFetched, remote_name
+from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NAME_IT, NoSuchRef, NotFetched, remote_name
 from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
@@ -133,7 +133,11 @@ def accepted(
     Where the remote provides it neither by hash nor otherwise, the forge may tell the policy. Raises NotFetched, and
     what the forge's answer raises.
     """
-    base = job.base or (remote_refs.at(repository, job.base_ref, ask, timeout) if job.base_ref else "")
+    try:
+        base = job.base or (remote_refs.at(repository, job.base_ref, ask, timeout) if job.base_ref else "")
+    except NoSuchRef as error:
+        message = f"the policy that applies is unknown: {error.message}"
+        raise NotFetched(message, "git ls-remote shows what it has; is it the repository of this job?") from None
     if not base:
         return None
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from git_clearml.errors import CannotDecide, NotConfigured, UsageError
-from git_clearml.forge import remote_refs
+from git_clearml.forge import fetch, remote_refs
 from git_clearml.forge.api import Ask, ChangeRequest
 from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
@@ -24,12 +24,38 @@ def completed(job: Job, repository: Repository, ask: Ask | None, log: Callable[[
     if job.deletes:
         return job
     if job.number and not (job.base or job.base_ref):
-        return _of_request(job, _pull_request(job.number, ask))
+        return _numbered(job, repository, ask)
     if job.event == "workflow_run" and job.is_fork and not job.number:
         return _with_its_request(job, ask, log)
     if not job.head_ref:
         return job
     return _queued(job, repository, ask, log) if job.number else _at_ref(job, repository, ask, log)
+
+
+def _numbered(job: Job, repository: Repository, ask: Ask | None) -> Job:
+    """A job of which only the number of its pull request is known: the forge knows the rest, else git perhaps."""
+    try:
+        return _of_request(job, _pull_request(job.number, ask))
+    except CannotDecide:
+        by_git = _by_test_merge(job, repository)
+        if by_git is None:
+            raise
+        return by_git
+
+
+def _by_test_merge(job: Job, repository: Repository) -> Job | None:
+    """By the merge that GitHub makes of each pull request: its parents are the base and the head.
+
+    None where there is none, because of a conflict, or only one with an earlier head.
+    https://docs.github.com/en/rest/guides/using-the-rest-api-to-interact-with-your-git-database#checking-mergeability-of-pull-requests
+    """
+    try:
+        head, merge = (remote_refs.at(repository, f"refs/pull/{job.number}/{name}", None) for name in ("head", "merge"))
+        fetch.ensure(repository, [merge])
+    except CannotDecide:
+        return None
+    parents = repository.parents([merge])[merge]
+    return replace(job, head=job.head or head, base=parents[0]) if parents[1:] == [head] else None
 
 
 def _at_ref(job: Job, repository: Repository, ask: Ask | None, log: Callable[[str], None]) -> Job:

@@ -91,6 +91,8 @@ def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIM
 def headline(report: VerifyReport) -> str:
     """The verdict in a line, for a status or an annotation. Text of a server may stand in it: untrusted."""
     if report.outcome is Outcome.VERIFIED and report.status == 0:
+        if not report.verdicts and report.notes:
+            return report.notes[0]
         task = next((verdict.task for verdict in report.verdicts if verdict.task), None)
         return f"verified by the task {task.name!r}" if task and task.name else "verified"
     if tells_first_problem(report):
@@ -137,6 +139,8 @@ def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> Safe:
 def _verdicts(page: Page, limit: int) -> list[str]:
     verdicts = page.report.verdicts
     if not verdicts:
+        if page.report.outcome is Outcome.VERIFIED:
+            return ["### Nothing to judge"]
         return [f"### {MARKS[page.report.outcome]} {page.report.outcome.value.capitalize()}"]
     shown = verdicts[:_MOST_VERDICTS]
     blocks = [block for verdict in shown for block in _verdict(page, verdict, limit // len(shown))]

@@ -74,6 +74,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     repo = make_repo(place / "repo", {"train.py": "x\n", "pyproject.toml": "[tool.git-clearml]\n"})
     names = ("before", "main", "release", "head", "topic", "tagged", "evil", "merge")
     commits = {name: repo.commit(name, {"train.py": f"{name}\n"}) for name in names}
+    for name, head in (("test merge", "head"), ("old test merge", "topic")):
+        parents = ("-p", commits["release"], "-p", commits[head])
+        commits[name] = repo.git("commit-tree", f"{commits[head]}^{{tree}}", *parents, "-m", name)
+        repo.git("branch", name.replace(" ", "-"), commits[name])
     for tag, target in (("annotated", "tagged"), ("of-blob", "tagged:train.py")):
         name = commits[target] if target in commits else repo.git("rev-parse", f"{commits['tagged']}:train.py")
         repo.git("tag", "--annotate", "--message", "x", tag, name)
@@ -96,6 +100,7 @@ class Case:
     shallow: bool
     token: bool
     pull_ref: bool
+    test_merge: str  # the commit at refs/pull/7/merge, "" for none
     tag: str  # the object at refs/tags/v1, "" for none
     default_told: bool
     decoys: frozenset[str]
@@ -112,6 +117,7 @@ CASES = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(("test merge", "old test merge", "merge", "")),
     st.sampled_from(("tagged", "annotated", "of-blob", "")),
     st.booleans(),
     st.frozensets(st.sampled_from(DECOYS)),
@@ -175,7 +181,8 @@ def model(case: Case) -> tuple[str | int, str]:
     if case.event == "merge_group" and case.kind != "gone":
         return "head" if case.pull_ref or case.token else 3, "release"
     if case.event == "issue_comment" and case.kind != "gone":
-        return "head" if case.token else 3, "release"
+        by_git = case.pull_ref and case.test_merge == "test merge"
+        return "head" if case.token or by_git else 3, "release"
     if case.event in ("workflow_run", "check_suite", "check_run"):
         return "head", "release" if case.kind == "pull" else "main"
     if case.event in ("deployment", "deployment_status", "status"):
@@ -192,6 +199,7 @@ def test_no_commit_but_the_right_one(world: World, tmp_path_factory: pytest.Temp
     commits = world.commits
     refs = {"refs/heads/main": "main", "refs/heads/release": "release", **dict.fromkeys(case.decoys, "evil")}
     refs |= {PULL: "head"} if case.pull_ref else {}
+    refs |= {"refs/pull/7/merge": case.test_merge} if case.test_merge else {}
     refs |= {TAG: case.tag} if case.tag else {}
     world.refs({ref: commits[name] for ref, name in refs.items()})
     place = tmp_path_factory.getbasetemp() / "which commit"
@@ -266,7 +274,18 @@ def test_a_deletion_in_json(bench: Bench) -> None:
     assert (result.status, result.json["outcome"], result.json["commits"]) == (0, "verified", [])
     assert result.json["comment"]["action"] == "skipped"
     assert bench.job.outputs["outcome"] == "verified"
-    assert "nothing to judge" in bench.job.summary
+    assert "### Nothing to judge" in bench.job.summary
+    assert "::notice title=git clearml::nothing to judge: a ref was deleted" in result.err
+
+
+def test_a_default_branch_that_the_remote_lacks(bench: Bench) -> None:
+    bench.gate.repo.git("push", "--quiet", "origin", "HEAD:refs/heads/0/refs/heads/gone")
+    event = {"ref": "refs/heads/topic", "before": ZERO, "after": bench.gate.repo.head}
+    told = {**repository(), "default_branch": "gone"}
+    result = bench.run("verify", "push", {**event, "repository": told}, "--format", "json")
+    assert (result.status, result.errors) == (3, ["unknown-revision"])
+    assert "origin has no refs/heads/gone" in result.err
+    assert "COMMIT_ID" not in result.err
 
 
 def test_an_annotated_tag(bench: Bench) -> None:
@@ -302,6 +321,11 @@ def test_a_comment_on_a_pull_request_is_about_its_head(bench: Bench) -> None:
     assert len(bench.github.by(BOT)) == 1
     without = bench.run("verify", "issue_comment", event, "--format", "json", GITHUB_TOKEN="", GH_TOKEN="")
     assert (without.status, without.errors, without.json["commits"]) == (3, ["not-configured"], [])
+    base, tree = bench.gate.repo.head, bench.gate.repo.git("rev-parse", "HEAD^{tree}")
+    merge = bench.gate.repo.git("commit-tree", tree, "-p", base, "-p", head, "-m", "test merge")
+    bench.gate.repo.git("push", "--quiet", "origin", f"{head}:{PULL}", f"{merge}:refs/pull/7/merge")
+    by_git = bench.run("verify", "issue_comment", event, "--format", "json", GITHUB_TOKEN="", GH_TOKEN="")
+    assert (by_git.status, by_git.commit["commit"], by_git.codes) == (1, head, result.codes)
 
 
 def test_a_fork_in_the_merge_queue(bench: Bench) -> None:
