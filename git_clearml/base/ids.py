@@ -15,6 +15,7 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]+")
 _CLEARML_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OFFLINE_ID = re.compile(r"offline-[0-9a-f]{1,64}")
+_TASK_PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
 _SIDE_REF_LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 
 
@@ -36,6 +37,12 @@ def is_hex(text: str, least: int, most: int) -> bool:
 def is_clearml_id(text: str) -> bool:
     """Is this the id that a ClearML server or its offline mode may give a task, a project or a queue?"""
     return bool(_CLEARML_ID.fullmatch(text))
+
+
+def id_in(text: str) -> str:
+    """The id of the task whose page has this address; any other text as it is."""
+    page = _TASK_PAGE.fullmatch(text.strip())
+    return page[1] if page else text
 
 
 def is_uuid(text: str) -> bool:

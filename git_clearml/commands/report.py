@@ -8,7 +8,7 @@ from typing import Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import id_in, is_hash
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, UnknownRevision
 from git_clearml.forge import context as ci_context
@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     repository = Repository()
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     revs, identity = subject(repository, arguments.subject, job)
+    arguments.against = id_in(arguments.against)
     reports.check_against(repository, arguments.against)
     request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
     session = judgement.prepare(repository, request, context, passed_check)
@@ -88,7 +89,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def subject(repository: Repository, name: str, job: Job | None) -> tuple[tuple[str, ...], str]:
     """The commit to report on, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
-    commit; in CI a full hash may have to be fetched first, which the session does."""
+    commit; in CI a full hash may have to be fetched first, which the session does. An address is of a task's page."""
+    name, address = id_in(name), name
+    if name != address:
+        return (), name
     if not name or (job is not None and is_hash(name)):
         return (name,) if name else (), ""
     try:

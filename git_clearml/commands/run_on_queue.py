@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 
 from git_clearml.agent import queue_command, queue_request
@@ -13,7 +12,7 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import id_in, is_clearml_id
 from git_clearml.base.sanitize import sanitize_lines
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
@@ -24,8 +23,6 @@ from git_clearml.forge import queue_job
 from git_clearml.git.repository import Repository
 from git_clearml.record import record as records
 from git_clearml.verdict import session as judgement
-
-_PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -> int:
@@ -64,8 +61,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
 
 def _task_id(text: str) -> str:
     """The id of a task, which may stand in the address of its page. Raises UsageError."""
-    page = _PAGE.fullmatch(text)
-    identity = page[1] if page else text
+    identity = id_in(text)
     if not is_clearml_id(identity):
         raise UsageError(f"not the id of a task: {text!r}", "see its id on its page: INFO, or the address")
     return identity

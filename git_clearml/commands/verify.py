@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
+from git_clearml.base.ids import id_in
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, Interrupted, NothingToJudge, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
@@ -120,7 +121,7 @@ class _Verify:
         """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
         arguments = self.arguments
         flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
-        request = VerifyRequest(tuple(arguments.revs), flags, arguments.task or "", arguments.policy_from)
+        request = VerifyRequest(tuple(arguments.revs), flags, id_in(arguments.task or ""), arguments.policy_from)
         try:
             session = prepare(self.repository, request, self.context, passed_check)
         except NothingToJudge as error:

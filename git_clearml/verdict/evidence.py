@@ -23,8 +23,9 @@ class Evidence(Protocol):
         """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
         ...
 
-    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
-        """Every task of these commits, whatever became of it, with its diff looked at."""
+    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
+        """Every task of these commits, whatever became of it, with its diff looked at, unless the one of the id
+        `chosen` is wanted and not among them."""
         ...
 
     def recent(self, policy: Policy) -> list[Task]:

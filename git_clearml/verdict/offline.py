@@ -32,7 +32,7 @@ class OfflineEvidence:
         """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
         return self.all(commits, policy)
 
-    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
         """Every task whose run was recorded at one of these commits. A session may name another commit."""
         return _tasks(self._store.of_commits(commits), policy)
 

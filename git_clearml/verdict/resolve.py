@@ -152,9 +152,11 @@ class Resolver:
         names = [commit.hash for commit in asked] + self._families(commits)
         if self._policy.equivalence is Equivalence.COMMIT:
             names = names[: max(len(asked), _ONE_REQUEST)]
-        tasks = self._evidence.all(list(dict.fromkeys(names)), self._policy)
+        tasks = self._evidence.all(list(dict.fromkeys(names)), self._policy, chosen=self._scope.chosen)
         verdicts = self._judge(commits, tasks)
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
+        if bare and self._scope.chosen:
+            return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
         if bare and not tasks:  # else a 4th request
             if became := self._reset(bare):
                 return verdicts | {
@@ -173,6 +175,19 @@ class Resolver:
 
         became = reset_tasks.finding(self._repository, self._evidence, self._policy, commits)
         return {name: (finding,) for name, finding in became.items()}
+
+    def _without_chosen(self, verdicts: dict[Commit, Verdict]) -> dict[Commit, Verdict]:
+        """The verdicts, with what the chosen task is where it is none of theirs: one of another commit, or no task."""
+        if all(verdict.near_misses for verdict in verdicts.values()):
+            return verdicts
+        task = self._evidence.find(self._scope.chosen, self._policy)
+        note = f"there is no task {self._scope.chosen}"
+        if task is None:
+            return {commit: verdict._replace(notes=(*verdict.notes, note)) for commit, verdict in verdicts.items()}
+        return {
+            commit: verdict if verdict.near_misses else verdict._replace(near_misses=(rules.of_another(task),))
+            for commit, verdict in verdicts.items()
+        }
 
     def _of_trees(self, commits: Sequence[Commit]) -> list[Task]:
         """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.

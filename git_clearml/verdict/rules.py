@@ -111,7 +111,16 @@ def _same_code(
     if equivalence is Equivalence.TREE:
         short = task.commit[:12]
         return [Reason("other-commit", f'same code, but commit {short}: equivalence = "tree" would accept it')]
-    return [Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")]
+    return [_another(task)]
+
+
+def _another(task: Task) -> Reason:
+    return Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")
+
+
+def of_another(task: Task) -> Finding:
+    """That this task is one of another commit, whatever else speaks against it: its diff has not been looked at."""
+    return Finding(task, None, (_another(task),), ())
 
 
 def waits_for_branch(task: Task) -> bool:

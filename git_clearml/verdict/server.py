@@ -98,10 +98,12 @@ class ServerEvidence:
             tasks |= {task.id: task for task in found}
         return list(tasks.values())
 
-    def all(self, commits: Sequence[str], policy: Policy) -> list[Task]:
-        """Every task of these commits, whatever became of it, with its diff looked at. Two requests."""
+    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
+        """Every task of these commits, whatever became of it, with its diff looked at: two requests. One where a task
+        is `chosen` that is not among them: then no diff is."""
         tasks = self._tasks_of(commits, {}, policy)
-        return self._with_diffs(tasks) if tasks else []
+        wanted = tasks and (not chosen or any(task.id == chosen for task in tasks))
+        return self._with_diffs(tasks) if wanted else tasks
 
     def recent(self, policy: Policy) -> list[Task]:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""

@@ -35,6 +35,9 @@ STATUSES = [
 
 def create(store: Store, body: Json) -> Json:
     name = checked_name(body)
+    parts = body["name"].split("/")
+    if len(parts) > 1 and any(part and len(part.strip()) < 3 for part in parts):  # since 2.3 (point 23)
+        raise ApiError(400, 12, "Validation error (Project name cannot be blank)")
     if store.project_named(name):
         raise ApiError(400, 801, "Project with the same name already exists", name=name, company=COMPANY_ID)
     return {"id": store.new_project(name, description=body.get("description") or "")["id"]}

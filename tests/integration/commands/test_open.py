@@ -294,3 +294,16 @@ def test_in_a_pipe_nothing_is_opened(gate: Gate, tmp_path: Path) -> None:
 def test_when_a_browser_is_of_use(environment: dict[str, str], platform: str, expected: bool) -> None:
     assert may_open(environment, terminal=True, platform=platform) is expected
     assert not may_open(environment, terminal=False, platform=platform)
+
+
+@pytest.mark.parametrize(
+    "page", ["projects/*/experiments/{}/output/log", "projects/p/tasks/{}/scalars?x=1#y", "tasks/{}"]
+)
+def test_the_address_of_a_page_is_its_task(gate: Gate, page: str) -> None:
+    task = gate.task(commit="b" * 40)
+    address = f"{gate.server.url}/{page.format(task)}"
+    assert gate.call("open", "--format", "json", address).json["task"]["id"] == task
+    assert gate.call("report", "--format", "json", address).json["task"]["id"] == task
+    unknown = gate.call("open", address.replace(task, "f" * 32))
+    assert (unknown.status, "there is no task " + "f" * 32 in unknown.err) == (2, True)
+    assert gate.call("open", f"{gate.server.url}/projects/x").status == 2

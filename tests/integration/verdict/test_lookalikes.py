@@ -508,4 +508,10 @@ def test_task_chooses_one(gate: Gate) -> None:
     assert gate.accepts("--task", chosen).commit["task"]["id"] == chosen
     refused = gate.refuses("dirty", words=["--task", dirty])
     assert refused.commit["evidence"] == {"considered": 1, "accepted": 0}
-    assert gate.refuses(words=["--task", WITHOUT]).commit["near_misses"] == []
+    unknown = gate.refuses(words=["--task", WITHOUT]).commit
+    assert (unknown["near_misses"], unknown["notes"]) == ([], [f"there is no task {WITHOUT}"])
+    page = f"{gate.server.url}/projects/*/experiments/{chosen}/output/log"
+    assert gate.accepts("--task", page).commit["task"]["id"] == chosen
+    other = gate.task(commit="b" * 40, diff=DIRTY, status="failed")
+    elsewhere = gate.refuses("other-commit", words=["--task", other])
+    assert elsewhere.messages == [f"ran another commit, {'b' * 12}"]
