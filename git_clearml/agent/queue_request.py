@@ -73,8 +73,8 @@ def refusal(repository: Repository, commit: Commit, policy: Policy, *, allow_dir
     state = worktree.read_state(repository, head.commit, policy)
     if not state.changed:
         return None
-    hint = "git commit, or add --allow-dirty: the agent runs the commit without your changes"
-    return Error(f"not launched: uncommitted changes in {listed(list(state.changed), _SHOWN)}", hint)
+    message = f"not launched: uncommitted changes in {listed(list(state.changed), _SHOWN)}"
+    return Error(f"{message} (with --allow-dirty the agent runs the commit without them)", "git commit --all")
 
 
 def is_in_commit(repository: Repository, commit: Commit, entry: Entry) -> bool:
@@ -86,7 +86,8 @@ def missing_script(repository: Repository, commit: Commit, entry: Entry) -> Erro
     """The error for a script that the commit lacks."""
     paths = entry_paths(entry.entry_point, folder(repository))
     path = paths[0] if paths else entry.entry_point
-    return Error(f"not launched: {path} is not in commit {commit.hash[:12]}", "git add and commit it, or fix the path")
+    message = f"not launched: {path} is not in commit {commit.hash[:12]}"
+    return Error(message, f"git add {shlex.quote(path)} && git commit")
 
 
 def folder(repository: Repository) -> str:

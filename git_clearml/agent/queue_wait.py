@@ -87,7 +87,7 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
     if response.text(script, "diff").strip():
         raise UsageError(f"{ran} with uncommitted changes: it is no result of that commit", _WITHOUT_RECORD)
     if not repository.trees([commit]):
-        raise UsageError(f"{ran}, which is not in this clone", f"git fetch, then again; or {_WITHOUT_RECORD}")
+        raise UsageError(f"{ran}, which is not in this clone; without --record that is no matter", "git fetch")
     return repository.resolve([commit])[0].commit, leased_tasks.owner_in(document, lease.RUN)
 
 

@@ -171,7 +171,7 @@ def _talk(subject: _Subject, url: str, console: Console) -> None:
     elif subject.task is None:
         console.fail(Error(f"no ClearML task has run {name}", subject.hint))
     elif not url:
-        report_it = f"git clearml report {name} tells what it measured"
+        report_it = f"git clearml report {name}"
         console.fail(Error(f"the task of {name} has no page: it ran offline", report_it))
     elif subject.note:
         console.say(f"git clearml: {subject.note[:300]}")

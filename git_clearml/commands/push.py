@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,8 @@ def _judged(repository: Repository, words: Sequence[str], console: Console, show
             shown += [update.local_hash for update in push.updates]
     if checked and planned_pushes(repository, words) != plan:  # a check takes minutes
         raise CannotDecide(
-            "what git push would push has changed during the check, so nothing was pushed", "git clearml push again"
+            "what git push would push has changed during the check, so nothing was pushed",
+            shlex.join(["git", "clearml", "push", *words]),
         )
     return 0
 

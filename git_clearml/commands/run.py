@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     run_flags.refuse_alone(arguments)
     recording = run_flags.record_options(arguments)
     if not words:
-        raise UsageError("no command given", "for instance: git clearml run -- python train.py")
+        raise UsageError("no command given", "git clearml run -- python train.py")
     repository = Repository()
     if not repository.top:
         raise NotARepository("this repository is bare: there is nothing to run", "run in a clone with a working tree")

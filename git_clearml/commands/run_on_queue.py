@@ -53,7 +53,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         raise UsageError("--from requires --queue", "add --queue NAME")
     run_flags.record_options(arguments)
     if not arguments.attach and not arguments.template and not words:
-        raise UsageError("no command given", "for instance: git clearml run --queue gpu -- python train.py")
+        raise UsageError("no command given", "git clearml run --queue gpu -- python train.py")
     for name in ("attach", "template"):
         if text := getattr(arguments, name):
             setattr(arguments, name, _task_id(text))

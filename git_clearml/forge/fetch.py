@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ def ensure(
         if isinstance(commit, Resolved):
             continue
         if not is_hash(name):
-            raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", "git rev-parse shows full hashes")
+            raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", f"git rev-parse {shlex.quote(name[:80])}")
         left = max(deadline - time.monotonic(), _LEAST)
         _fetch(repository, name, remote or remote_name(repository), depth, left)
         if not isinstance(repository.peel([name])[0], Resolved):

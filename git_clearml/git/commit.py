@@ -41,7 +41,7 @@ def make(repository: Repository, tree: str, parent: str, message: str, committer
         stdin=message.encode("utf-8", "surrogateescape"), env=identity(repository, committer), may_ask=True,
     )  # fmt: skip
     if result.status:
-        raise CannotDecide(f"git commit-tree failed: {result.reason}", "git commit must work in this clone first")
+        raise CannotDecide(f"git commit-tree failed: {result.reason}", "git commit --allow-empty --dry-run")
     return result.text
 
 

@@ -55,8 +55,8 @@ def _explained(why: str, ranges: Sequence[str]) -> Error:
         return UnknownRevision("this repository has no commits yet", "commit something first")
     unknown = ("bad revision", "unknown revision", "Invalid revision range", "ambiguous", " only has ")
     if any(word in why for word in unknown) or why.removeprefix("bad object ") in ranges:
-        named = f"no such revision or range: {', '.join(repr(rev) for rev in ranges)}"
-        return UnknownRevision(named, "git log --oneline; a path is written after --")
+        named = f"no such revision or range: {', '.join(repr(rev) for rev in ranges)}; a path is written after --"
+        return UnknownRevision(named, "git log --oneline")
     if "outside repository" in why or "pathspec" in why:
         return UsageError(why, "git clearml log -- <path>")
     return CannotDecide(f"git log failed: {why}", DAMAGED)

@@ -143,7 +143,7 @@ def write(
         if not result.status:
             return True
         if tip_of(repository) == tip and not any(word in result.stderr for word in _HELD):
-            raise PublishFailed(f"the note could not be written: {result.reason}", "git fsck; is the disk full?")
+            raise PublishFailed(f"the note could not be written: {result.reason}", "git fsck")
         sleep(0.01 * attempt)
     raise PublishFailed(
         "the note could not be written: the notes are locked", f"is another git at work? else remove {REF}.lock"

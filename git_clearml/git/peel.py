@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from enum import Enum
 
@@ -66,7 +67,7 @@ def _peelable(objects: ObjectStore, rev: str) -> str:
         raise UnknownRevision(f"not a revision: {rev!r}", _TRY_LOG)
     if ".." in rev or rev.startswith("^"):
         raise UnknownRevision(
-            f"{rev!r} is a range: expected a commit", f"write: git clearml verify $(git rev-list {rev})"
+            f"{rev!r} is a range: expected a commit", f"git clearml verify $(git rev-list {shlex.quote(rev)})"
         )
     if ":" not in rev and "{" not in rev:
         return rev
@@ -84,4 +85,4 @@ def _unknown(objects: ObjectStore, rev: str, why: NoCommit) -> UnknownRevision:
     parsed = objects.run("rev-parse", "--verify", "--quiet", "--end-of-options", rev)
     if parsed.status == 0 and not is_hash(rev):
         return UnknownRevision(f"{rev!r} is not a commit", _TRY_LOG)
-    return UnknownRevision(f"no such commit in this clone: {rev!r}", f"git fetch, or see {_TRY_LOG}")
+    return UnknownRevision(f"no such commit in this clone: {rev!r}", "git fetch")

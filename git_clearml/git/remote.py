@@ -166,7 +166,7 @@ def _listed(
     if result.status:
         raise Unreachable(
             f"{remote.shown} does not tell what it has: {result.reason}",
-            f"git ls-remote {remote.shown} must work first; look at the network, the URL and your rights",
+            f"git ls-remote {remote.shown}",
         )
     pairs = (line.split("\t", 1) for line in result.lines if "\t" in line)
     return {ref: name for name, ref in pairs if is_hash(name)}
@@ -194,8 +194,8 @@ def run(
         result = git.run(*words, env=env, timeout=timeout, remote=True, may_ask=True)
     except TimedOut:
         raise TimedOut(
-            f"git {command[0]}: {remote.shown} did not answer within {timeout:g} s",
-            f"try git ls-remote {remote.shown}; does it wait for a password?",
+            f"git {command[0]}: {remote.shown} did not answer within {timeout:g} s; does it wait for a password?",
+            f"git ls-remote {remote.shown}",
         ) from None
     except NotARepository as error:
         raise Unreachable(error.message, "see git status") from None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a git that does not speak to a remote: reading every file of a large working tree takes minutes."""
 
-DAMAGED = "git fsck tells whether the repository is sound"
+DAMAGED = "git fsck"
 """The hint for a git that fails at what cannot fail in a sound repository."""
 
 _BLOCK = 65_536  # bytes read at once

@@ -62,8 +62,8 @@ def _remote(repository: Repository, push: Push) -> Remote | None:
     remote = remotes.pushed_to(repository)
     if remote is None:
         raise PolicyUnknown(
-            "the policy that applies is unknown: nothing says which remote is pushed to",
-            'git clearml hook pre-push "$@", with the two words that git gives to a hook',
+            "the policy that applies is unknown: nothing says which remote is pushed to, as git tells its hooks",
+            'git clearml hook pre-push "$@"',
         )
     return remote
 

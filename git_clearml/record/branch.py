@@ -87,7 +87,7 @@ def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, 
     if result.status:
         raise Unreachable(
             f"{remote.shown} does not tell its branches: {result.reason}",
-            f"git ls-remote {remote.shown} must work first; look at the network, the URL and your rights",
+            f"git ls-remote {remote.shown}",
         )
     pairs = (line.split("\t", 1) for line in result.lines if "\t" in line)
     return {
@@ -103,7 +103,7 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
     if result.status and set(heads.values()) - set(repository.trees(heads.values())):
         raise Unreachable(
             f"{remote.shown} does not hand out {listed(list(heads))}: {result.reason}",
-            f"git fetch {remote.shown} must work first; --branch asks for one branch only",
+            f"git fetch {remote.shown}",
         )
 
 

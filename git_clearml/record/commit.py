@@ -6,6 +6,7 @@ moved needs no rebase but a new commit, and the gate takes that by the evidence 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -143,7 +144,7 @@ def make(repository: Repository, plan: ResultsPlan, parent: str, target: RemoteB
     if clash:
         raise Unpushed(
             f"{listed(clash)} has been changed on {target.shown} in another way since the run",
-            f"git switch {target.branch}, then git cherry-pick {commit[:12]} and resolve it",
+            f"git switch {shlex.quote(target.branch)} && git cherry-pick {commit[:12]}",
             commit,
         )
     return commit

@@ -7,6 +7,7 @@ wants a committer's name, and the union that it makes of two notes may be longer
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -26,7 +27,6 @@ from git_clearml.record.model import RecordedTask
 _FETCHED = "refs/clearml/notes"  # where a remote's notes come in: no notes ref, so that nothing shows it
 # What git and GitHub say when somebody else's push was a moment quicker (git's builtin/send-pack.c and refs.c).
 _RACES = ("[rejected]", "cannot lock ref", "failed to lock", "failed to update ref", "incorrect old value")
-_BY_HAND = f"git push <remote> {REF} says more"
 
 
 class Notes:
@@ -74,7 +74,9 @@ def record(
     A task that is there gets its line replaced. Raises PublishFailed when git cannot write.
     """
     if not is_hash(commit):
-        raise UnknownRevision(f"not the full hash of a commit: {commit[:80]!r}", "git rev-parse prints the full hash")
+        raise UnknownRevision(
+            f"not the full hash of a commit: {commit[:80]!r}", f"git rev-parse {shlex.quote(commit[:80])}"
+        )
     moment = now().isoformat(timespec="milliseconds")
     lines = [note_lines.line(note_lines.recorded_task(result, moment)) for result in results]
     names = ", ".join(result.task for result in results[:3]) + (", ..." if len(results) > 3 else "")
@@ -103,6 +105,7 @@ def push(
     `remote` is a name, or a URL; `timeout` in seconds, for all of it. Raises PublishFailed.
     """
     deadline, destination = clock() + timeout, _remote(repository, remote)
+    by_hand = f"git push {destination.shown} {REF}"
     for attempt in range(tries):
         if not notes_ref.tip_of(repository):
             return False
@@ -110,9 +113,9 @@ def push(
         if not refusal:
             return True
         if clock() >= deadline:
-            raise PublishFailed(f"the notes could not be pushed within {timeout:g} s", _BY_HAND)
+            raise PublishFailed(f"the notes could not be pushed within {timeout:g} s", by_hand)
         if not any(word in refusal for word in _RACES):
-            raise PublishFailed(f"the notes could not be pushed: {refusal}", _BY_HAND)
+            raise PublishFailed(f"the notes could not be pushed: {refusal}", by_hand)
         sleep(0.1 * attempt)
         pull(repository, remote, timeout=deadline - clock(), sleep=sleep)
     raise PublishFailed(f"the remote's notes changed during each of {tries} push attempts", "try again")
@@ -184,7 +187,10 @@ def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
         return ""
     locked = any(word in fetched.stderr for word in (".lock", "cannot lock ref"))  # by another fetch of this clone
     if fetched.status and not locked:
-        raise PublishFailed(f"the remote's notes could not be fetched: {fetched.reason}", f"git fetch <remote> {REF}")
+        raise PublishFailed(
+            f"the remote's notes could not be fetched: {fetched.reason}",
+            f"git fetch {remote.shown} {REF}",
+        )
     return notes_ref.tip_of(repository, _FETCHED)
 
 

@@ -39,7 +39,7 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
     with temporary_index(repository, commit, settings=filters.strict_settings(repository)) as index:
         adding = index.run("--literal-pathspecs", "add", "--", *paths)
         if adding.status:
-            raise UsageError(f"--add: {adding.reason}", "git status shows what there is to add")
+            raise UsageError(f"--add: {adding.reason}", "git status")
         out = index.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit)
         changes = _changes(out.decode("utf-8", "surrogateescape").split("\0"))
         filters.check(repository, index, [change.path for change in changes if change.after[0] in _FILES])

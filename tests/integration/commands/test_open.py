@@ -198,7 +198,7 @@ def test_an_offline_task_has_no_page(gate: Gate) -> None:
     assert (result.status, result.out) == (1, "")
     assert result.talk() == (
         f"the task of {head} has no page: it ran offline",
-        f"git clearml report {head} tells what it measured",
+        f"git clearml report {head}",
     )
     assert page(gate, env=OFFLINE).json["task"]["source"] == "offline"
     note(gate)

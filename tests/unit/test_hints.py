@@ -1,0 +1,99 @@
+"""Every hint of the program that begins like a command is one: it parses, and git or we know its words and flags."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import git_clearml
+from git_clearml.cli import _parse
+from git_clearml.errors import UsageError
+
+PACKAGE = Path(git_clearml.__file__).parent
+PROGRAMS = ("git", "git-clearml", "pip", "clearml-init", "clearml-agent", "pre-commit", "prek", "mv", "ln", "mkdir")
+PROGRAMS += ("chmod", "export", "nbstripout", "git-crypt")
+PROSE = {
+    "again",
+    "then",
+    "first",
+    "must",
+    "tells",
+    "shows",
+    "prints",
+    "or",
+    "and",
+    "is",
+    "see",
+    "to",
+    "it",
+    "more",
+    "says",
+}
+WORD = "x"
+"""Stands for what a hint fills in."""
+
+
+def hints() -> Iterator[tuple[str, str]]:
+    """Where a hint stands, and its text: the second argument of an error, the fourth of a diagnosis, any constant."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        where = str(file.relative_to(PACKAGE))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            texts = []
+            if isinstance(node, ast.Call) and len(node.args) > 1 and _name(node.func)[:1].isupper():
+                texts = node.args[3:] if _name(node.func) == "Diagnosis" else node.args[1:]
+            elif isinstance(node, ast.Assign) or (isinstance(node, ast.keyword) and node.arg == "hint"):
+                texts = [node.value]
+            elif isinstance(node, ast.Dict):
+                texts = node.values
+            for each in texts:
+                text = _text(each)
+                if text.partition(" ")[0] in PROGRAMS and " " in text and text.partition(":")[0] != "git clearml":
+                    yield f"{where}:{each.lineno}", text
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else WORD for part in node.values)
+    return ""
+
+
+FOUND = sorted(set(hints()))
+
+
+def test_there_are_some() -> None:
+    assert len(FOUND) > 30
+
+
+@pytest.mark.parametrize(("where", "hint"), FOUND, ids=[where for where, _ in FOUND])
+def test_a_hint_works_as_typed(where: str, hint: str) -> None:
+    assert where
+    hint = re.sub(r"<[a-z]+>", WORD, hint)
+    parsed = subprocess.run(["/bin/sh", "-n", "-c", hint], capture_output=True, check=False)
+    assert parsed.returncode == 0, parsed.stderr
+    assert "; " not in hint, "that is two, or prose"
+    for command in re.split(r" && ", hint):
+        words = shlex.split(re.sub(r"\$\([^)]*\)", WORD, command))
+        assert words[0] in PROGRAMS
+        assert not PROSE & set(words), hint
+        if words[:2] == ["git", "clearml"] or words[0] == "git-clearml":
+            _ours(words[2:] if words[0] == "git" else words[1:])
+
+
+def _ours(words: list[str]) -> None:
+    """The command line parses."""
+    try:
+        _parse(words)
+    except UsageError as error:  # `verify <rev>` and the like need no more than the words that are there
+        raise AssertionError(f"{words}: {error.message}") from None
