@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 _LAUNCHERS = ("torch.distributed.", "accelerate.commands.")
 _BLANKS = 12  # of a path, or between the words after a launcher, at which it may begin or end
-_INSTALLED = re.compile(r"(?P<environment>.+)/(?:bin|Scripts)/(?P<name>[^/]+?)(?:\.exe|-script\.pyw?)?")
-_PACKAGES = re.compile(r"(?P<environment>.+)/lib(?:64)?/(?:python[^/]*/)?(?:site|dist)-packages/.+", re.IGNORECASE)
-_DRIVE = re.compile(r"[A-Za-z]:/")
+_PROGRAM = (  # compiled when used
+    r"(?P<environment>.+)/(?:bin|Scripts)/(?P<name>[^/]+?)(?:\.exe|-script\.pyw?)?"
+)
+_PACKAGES = r"(?i)(?P<environment>.+)/lib(?:64)?/(?:python[^/]*/)?(?:site|dist)-packages/.+"
 
 INSTALLED = "which is a file of an environment with packages, not of the repository"
 """What is said of an entry point that only a run record can vouch for."""
@@ -41,7 +42,7 @@ def entry_paths(entry_point: str, working_dir: str) -> tuple[str, ...]:
     an empty entry point name nothing inside a commit. A folder means its `__main__.py`.
     """
     words = _words(entry_point)
-    if not words or words == ["-m"]:
+    if not words or words == ("-m",):
         return ()
     if words[0] != "-m":
         names = _scripts(words[0], entry_point)
@@ -71,6 +72,8 @@ def module_files(entry_point: str) -> tuple[str, ...]:
 def usual_paths(entry_point: str, working_dir: str) -> list[str]:
     """Where it is in most repositories: as the working directory says; a module also at the root or below `src`."""
     paths = [*entry_paths(entry_point, working_dir)]
+    if is_outside(entry_point, working_dir):
+        return paths
     paths += [path for root in (".", "src") for file in module_files(entry_point) if (path := _inside(root, file))]
     return list(dict.fromkeys(paths))
 
@@ -83,32 +86,30 @@ def installed(entry_point: str, working_dir: str) -> Installed | None:
     """
     words = _words(entry_point)
     path = _inside(working_dir, words[0]) if words and words[0] != "-m" else ""
-    if match := _PACKAGES.fullmatch(path):
+    if match := re.fullmatch(_PACKAGES, path):
         return Installed(match["environment"], "")
-    match = _INSTALLED.fullmatch(path)
+    match = re.fullmatch(_PROGRAM, path)
     return Installed(match["environment"], match["name"]) if match else None
 
 
 def is_outside(entry_point: str, working_dir: str) -> bool:
-    """Is it no path, or one that leads out of the repository: absolute, or above its root?"""
+    """Is it no path, or one that leads out of the repository: absolute, or above its root? So is a module there."""
     words = _words(entry_point)
-    if words[:1] == ["-m"]:
-        return False
     if not words or not words[0]:
         return True
-    path = _path(working_dir, words[0])
-    return path is not None and (posixpath.isabs(path) or bool(_DRIVE.match(path)) or f"{path}/".startswith("../"))
+    path = _path(working_dir, "." if words[0] == "-m" else words[0])
+    return path is not None and (posixpath.isabs(path) or _has_drive(path) or f"{path}/".startswith("../"))
 
 
 def is_program(entry_point: str) -> bool:
     """Does it look like what is installed with an interpreter: a console script, or a file of a package?"""
-    path = "/./" + (_words(entry_point) or [""])[0]
-    return bool(_INSTALLED.fullmatch(path) or _PACKAGES.fullmatch(path))
+    path = "/./" + (_words(entry_point) or ("",))[0]
+    return bool(re.fullmatch(_PROGRAM, path) or re.fullmatch(_PACKAGES, path))
 
 
 def names_outside(command: Sequence[str], entry_point: str, working_dir: str) -> bool:
     """Does a command name the file that a task ran by a path that leads out of the repository?"""
-    name = posixpath.basename((_words(entry_point) or [""])[0])
+    name = posixpath.basename((_words(entry_point) or ("",))[0])
     words = (word.replace("\\", "/") for word in command[1:])
     return any(posixpath.basename(word) == name and is_outside(shlex.quote(word), working_dir) for word in words)
 
@@ -130,7 +131,7 @@ def _scripts(first: str, entry_point: str) -> list[str]:
     return [path for name in names for path in (name, *_main_of(name))]
 
 
-def _launched(words: list[str], entry_point: str) -> list[str]:
+def _launched(words: Sequence[str], entry_point: str) -> list[str]:
     """What a launcher starts: its last word, or words, since a path with blanks is recorded without quotes."""
     if len(words) < 3:
         return []
@@ -145,22 +146,23 @@ def _main_of(name: str) -> tuple[str, ...]:
     return () if name.lower().endswith((".py", ".ipynb")) else (f"{name.rstrip('/')}/__main__.py",)
 
 
-def _words(entry_point: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def _words(entry_point: str) -> tuple[str, ...]:
     """Shell words; what no shell could read (an unclosed quote in an argument) is split at white space.
 
     A backslash that escapes no space or quote is one between the folders of a Windows path.
     """
     entry_point = re.sub(r"\\(?![\s'\"])", "/", entry_point)
     try:
-        return shlex.split(entry_point)
+        return tuple(shlex.split(entry_point))
     except ValueError:
-        return entry_point.split()
+        return tuple(entry_point.split())
 
 
 def _inside(working_dir: str, name: str) -> str:
     """The path from the root, or "" when it leads out of the repository."""
     path = _path(working_dir, name)
-    outside = path is None or path in (".", "..") or path.startswith(("../", "/")) or _DRIVE.match(path)
+    outside = path is None or path in (".", "..") or path.startswith(("../", "/")) or _has_drive(path)
     return "" if outside or path is None else path
 
 
@@ -175,4 +177,8 @@ def _path(working_dir: str, name: str) -> str | None:
         (directory + name).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and no file system
         return None
-    return posixpath.normpath(name if _DRIVE.match(name) else posixpath.join(directory, name))
+    return posixpath.normpath(name if _has_drive(name) else posixpath.join(directory, name))
+
+
+def _has_drive(path: str) -> bool:
+    return path[1:3] == ":/" and path[0].isalpha()

@@ -20,7 +20,7 @@ EMPTY = {
 """The tree without files by the length of its hash; git knows it without having it."""
 
 _WORDS = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_PAIR = re.compile(r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n")
+_PAIR = r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n"  # compiled when used
 
 
 class Change(NamedTuple):
@@ -52,7 +52,7 @@ def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int
                 yield number, Change(entry, before.lstrip(":"), after, name)
                 raw = ""
                 continue
-            while header := _PAIR.match(entry):
+            while header := re.match(_PAIR, entry):
                 number, entry = number + 1, entry[header.end() :]
             raw = entry
     if stream.status:

@@ -18,7 +18,7 @@ from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
 _NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
-_COMMITTED = re.compile(rb"^committer .*> (\d{1,12}) [+-]\d+$", re.MULTILINE)
+_COMMITTED = rb"(?m)^committer .*> (\d{1,12}) [+-]\d+$"  # compiled when used
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
 _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
@@ -144,7 +144,7 @@ class ObjectStore(Runner):
         moments = {}
         for name, content in self.blobs(commits).items():
             header, _, _ = content.partition(b"\n\n")
-            match = _COMMITTED.search(header)
+            match = re.search(_COMMITTED, header)
             moments[name] = int(match[1]) if match else 0
         return moments
 

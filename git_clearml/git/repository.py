@@ -15,7 +15,7 @@ from git_clearml.git.output import GitResult, decode
 from git_clearml.git.peel import NoCommit
 from git_clearml.model import Resolved
 
-_NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|^[-/]|/$")
+_NO_REF = r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|^[-/]|/$"  # compiled when used
 
 
 class Repository(ObjectStore):
@@ -124,7 +124,7 @@ class Repository(ObjectStore):
 
         What is no name of a branch (git-check-ref-format(1): a pattern, for one) is nowhere.
         """
-        plain = [name for name in dict.fromkeys(names) if name and not _NO_REF.search(name)]
+        plain = [name for name in dict.fromkeys(names) if name and not re.search(_NO_REF, name)]
         if not plain:
             return {}
         patterns = [f"refs/{place}/{name}" for name in plain for place in ("heads", "remotes/*")]

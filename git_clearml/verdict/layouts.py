@@ -27,7 +27,10 @@ def find(repository: Repository, entries: Sequence[EntryPoint]) -> dict[EntryPoi
 
     Those that are not in the answer are not in the commit. A few git processes for all of them.
     """
-    search = _Search(repository, {entry: _Wanted(points.module_of(entry[1])) for entry in entries})
+    within = [entry for entry in entries if not points.is_outside(*entry[1:])]
+    if not within:
+        return {}
+    search = _Search(repository, {entry: _Wanted(points.module_of(entry[1])) for entry in within})
     try:
         search.by_configuration()
         search.by_listing()

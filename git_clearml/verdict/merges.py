@@ -39,6 +39,11 @@ class Candidates(NamedTuple):
     sources: tuple[Source, ...] = ()
     why: str = ""
 
+    @property
+    def names(self) -> set[str]:
+        """The hashes of all commits that it may be made of."""
+        return {name for source in self.sources for name in source}
+
 
 def candidates(repository: Repository, commits: Sequence[Commit], accepted: Sequence[str]) -> dict[Commit, Candidates]:
     """For each commit what it may be the merge of, as its parents and its message say. Two git processes."""
@@ -46,7 +51,7 @@ def candidates(repository: Repository, commits: Sequence[Commit], accepted: Sequ
     parents = {name: parents_in(content) for name, content in contents.items()}
     numbers = {name: pull_requests(content) for name, content in contents.items()}
     refs = repository.refs(sorted({ref for each in numbers.values() for number in each for ref in refs_of(number)}))
-    result: dict[Commit, Candidates] = {}
+    result = dict.fromkeys(commits, Candidates())
     for commit in commits:
         own = parents[commit.hash]
         if len(own) == 2:
@@ -75,7 +80,7 @@ def refs_of(number: int) -> list[str]:
 
 def verdicts(
     repository: Repository,
-    commits: Sequence[Commit],
+    sources: Mapping[Commit, Candidates],
     accepted: Sequence[str],
     judge: Callable[[list[Commit]], Mapping[Commit, Verdict]],
 ) -> dict[Commit, Verdict]:
@@ -83,12 +88,12 @@ def verdicts(
 
     `judge` gives the verdicts on what they may be merges of; `accepted` are commits whose whole history was accepted.
     """
-    sources = candidates(repository, commits, accepted)
-    names = {name for each in sources.values() for source in each.sources for name in source}
-    peeled = repository.peel(sorted(names))
+    peeled = repository.peel(sorted({name for each in sources.values() for name in each.names}))
     present = {each.commit.hash: each.commit for each in peeled if isinstance(each, Resolved)}
-    before = reached(repository, [*present], accepted)
-    judged = judge(list(present.values())) if present else {}
+    before = reached(repository, present, accepted)
+    # Of what was accepted nobody asks whether it has run, unless there is nothing else that may have.
+    asked = {name for each in sources.values() for name in (each.names - before or each.names) if name in present}
+    judged = judge([present[name] for name in sorted(asked)]) if asked else {}
     verified = {commit.hash: one for commit, one in judged.items() if one.outcome is Outcome.VERIFIED}
     usable = {
         commit: [each for each in found.sources if each.head in verified and each.base in before | verified.keys()]
@@ -100,13 +105,19 @@ def verdicts(
         whys = [found.why]
         for source in usable[commit]:
             merge = merged.get(source, merge_trees.Merge(why="there are too many merges in this question"))
-            if merge.tree and merge.tree == commit.tree:
+            if merge.tree and merge.tree == commit.tree != present[source.base].tree:
                 result[commit] = _accepted(commit, source, verified[source.head], source.base in before)
                 break
-            whys.append(merge.why or "it is not what git makes of the two: something was changed beside the merge")
+            whys.append(merge.why or _other_tree(commit, merge.tree))
         else:
             result[commit] = Verdict(commit.hash, Outcome.REJECTED, notes=_notes(found, usable[commit], whys))
     return result
+
+
+def _other_tree(commit: Commit, tree: str) -> str:
+    if tree == commit.tree:
+        return "it brings nothing of the verified commit to the other"
+    return "it is not what git makes of the two: something was changed beside the merge"
 
 
 def reached(repository: Repository, names: Iterable[str], accepted: Sequence[str]) -> set[str]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_clearml.clearml.entry_point import usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import rules
+from git_clearml.verdict import lost_tasks, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence, TreeEvidence
 from git_clearml.verdict.model import Finding, Outcome, Verdict
 from git_clearml.verdict.run_rules import siblings_of
+
+if TYPE_CHECKING:
+    from git_clearml.verdict.merges import Candidates
 
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
@@ -105,6 +107,9 @@ class Resolver:
         self._equivalents = EquivalentCommits(repository, policy, commits)
         self._entries = EntryPoints(repository)
         self._newest: list[Task] | None = None
+        self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
+        self._answer: list[Task] = []
+        self._candidates: dict[Commit, Candidates] = {}
 
     def verdicts(self) -> dict[Commit, Verdict]:
         """The verdicts on the commits, asked for in as few questions as it takes."""
@@ -116,9 +121,8 @@ class Resolver:
 
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
-        asked = self._equivalents.with_ancestors(self._commits)
-        tasks = self._evidence.passing([commit.hash for commit in asked], self._policy)
-        verdicts = self._judge(self._commits, tasks)
+        asked = [commit.hash for commit in self._equivalents.with_ancestors(self._commits)]
+        verdicts = self._judge(self._commits, self._passing(asked))
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
@@ -132,19 +136,39 @@ class Resolver:
             verdicts |= self._merged(unverified)
         return verdicts
 
+    def _passing(self, names: Sequence[str]) -> list[Task]:
+        """The passing tasks of these commits, and in the same request of what they may be the merges of."""
+        if not set(names) <= self._asked:
+            self._asked = {*names}
+            if self._policy.merges == "clean" and self._scope.depth:
+                sources = self._sources(self._commits)
+                self._asked |= {name for each in sources.values() for name in each.names}
+            self._answer = self._evidence.passing([*names, *sorted(self._asked - set(names))], self._policy)
+        others = self._asked - set(names)
+        return [task for task in self._answer if task.commit not in others]
+
+    def _sources(self, commits: Sequence[Commit]) -> dict[Commit, Candidates]:
+        """What these may be the merges of."""
+        from git_clearml.verdict import merges  # late: few policies want it
+
+        if self._scope.accepted is None:
+            self._scope = self._scope._replace(accepted=tuple(self._repository.default_branches()))
+        if new := [commit for commit in commits if commit not in self._candidates]:
+            self._candidates |= merges.candidates(self._repository, new, self._scope.accepted or ())
+        return {commit: self._candidates[commit] for commit in commits}
+
     def _merged(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """The verdicts on those that are clean merges; of the others, why they are none."""
         from git_clearml.verdict import merges  # late: few policies want it
 
-        accepted = self._scope.accepted
-        if accepted is None:
-            accepted = tuple(self._repository.default_branches())
-        scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
-
         def judge(sources: list[Commit]) -> dict[Commit, Verdict]:
-            return Resolver(self._repository, self._evidence, self._policy, sources, scope).passing()
+            scope = self._scope._replace(depth=self._scope.depth - 1)
+            resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
+            resolver._asked, resolver._answer = self._asked, self._answer
+            return resolver.passing()
 
-        return merges.verdicts(self._repository, commits, accepted, judge)
+        sources = self._sources(commits)
+        return merges.verdicts(self._repository, sources, self._scope.accepted or (), judge)
 
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""
@@ -162,7 +186,7 @@ class Resolver:
                 return verdicts | {
                     name: verdicts[name]._replace(near_misses=became.get(name.hash, ())) for name in bare
                 }
-            for commit, lost in self._lost(bare).items():
+            for commit, lost in lost_tasks.of(self._repository, bare, self._recent(), self._policy).items():
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
@@ -211,24 +235,6 @@ class Resolver:
         counts = self._policy.equivalence is not Equivalence.COMMIT
         recent = [task.commit for task in self._recent() if task.commit] if counts else []
         return self._equivalents.families(commits, recent)
-
-    def _lost(self, commits: Sequence[Commit]) -> dict[Commit, list[Task]]:
-        """Recent tasks without a commit that could be of these: of the same project, and of a script that they have."""
-        project = self._policy.project
-        lost = [task for task in self._recent() if not task.commit]
-        lost = [task for task in lost if not project or (task.project + "/").startswith(project + "/")]
-        paths = {task: usual_paths(task.entry_point, task.working_dir) for task in lost}
-        files = self._repository.existing_files(
-            (commit.hash, path) for commit in commits for task in lost for path in paths[task]
-        )
-        return {
-            commit: [
-                task
-                for task in lost
-                if any((commit.hash, path) in files for path in paths[task]) or (project and not paths[task])
-            ]
-            for commit in commits
-        }
 
     def _judge(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
         self._equivalents.learn(task.commit for task in tasks if task.commit)

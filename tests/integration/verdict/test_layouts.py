@@ -82,6 +82,8 @@ LACKS: list[tuple[dict[str, str], str, str, str]] = [
     ({"pyproject.toml": '[tool.setuptools.packages.find]\nwhere = ["../../up"]\n'}, "-m a.b", ".", "does not have"),
     ({"pkg/sub.py": ""}, "pkg/sub", ".", "which that commit does not have"),
     ({}, "/train.py", ".", "lies outside the repository"),
+    (below("src"), "-m mypkg.train", "/home/me/other", "lies outside the repository"),
+    (MOD, "-m mypkg.train", "..", "lies outside the repository"),
     ({}, "../../train.py", "src", "lies outside the repository"),
     ({"folder/train.py": ""}, "-m torch.distributed.run my other.py", ".", "which that commit does not have"),
 ]

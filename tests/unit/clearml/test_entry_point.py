@@ -168,6 +168,9 @@ def test_what_is_outside_names_no_file_of_the_repository(entry_point: str, worki
         ("train.py", ".", False),
         ("-m train", ".", False),
         ("-m", ".", False),
+        ("-m pkg.train", "..", True),
+        ("-m pkg.train", "/home/me", True),
+        ("-m pkg.train", "src/..", False),
         ("train\0.py", ".", False),  # what git cannot be asked for is nowhere
         ("..foo/train.py", ".", False),
     ],
