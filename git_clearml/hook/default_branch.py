@@ -5,6 +5,8 @@ As last fetched, where this clone knows it; else the remote is asked. Nobody gue
 
 from __future__ import annotations
 
+import time
+
 from git_clearml.base.ids import SIDE_REFS
 from git_clearml.errors import CannotDecide, PolicyUnknown
 from git_clearml.git import remote as remotes
@@ -30,9 +32,11 @@ def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:
     remote = _remote(repository, push)
     if remote is None:
         return []
+    deadline = time.monotonic() + timeout
     try:
         head = remotes.at(repository, remote, "HEAD", timeout=timeout)
-        refs = {"HEAD": head} if head else remotes.branches(repository, remote, timeout=timeout)
+        left = max(0.1, deadline - time.monotonic())
+        refs = {"HEAD": head} if head else remotes.branches(repository, remote, timeout=left)
     except CannotDecide as error:
         raise PolicyUnknown(f"the policy that applies is unknown: {error.message}", error.hint) from None
     refs = {ref: name for ref, name in refs.items() if not ref.startswith(SIDE_REFS)}
@@ -42,10 +46,23 @@ def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:
             raise PolicyUnknown(
                 f"{ref} of {remote.shown} is at {name[:12]}, which is not in this clone; "
                 "the policy that applies is unknown",
-                _fetch_it(repository, remote, ref),
+                fetch_it(repository, remote, ref),
             )
         sides.append(commit)
     return sides
+
+
+def fetch_missing(repository: Repository, push: Push, ref: str) -> str:
+    """The command that brings here what the remote has at this ref (its full name)."""
+    return fetch_it(repository, _remote(repository, push) or Remote("origin", ""), ref)
+
+
+def fetch_it(repository: Repository, remote: Remote, ref: str) -> str:
+    """The same for this remote, and for its HEAD too, whichever branches the remote's settings ask for."""
+    patterns = [value for key, value in repository.config() if key == f"remote.{remote.name}.fetch"]
+    all_branches = remote.name and any(pattern.lstrip("+").startswith("refs/heads/*:") for pattern in patterns)
+    comes_along = all_branches and (ref == "HEAD" or ref.startswith("refs/heads/"))
+    return f"git fetch {remote.shown}" + ("" if comes_along else f" {ref}")
 
 
 def _remote(repository: Repository, push: Push) -> Remote | None:
@@ -66,10 +83,3 @@ def _remote(repository: Repository, push: Push) -> Remote | None:
             'git clearml hook pre-push "$@"',
         )
     return remote
-
-
-def _fetch_it(repository: Repository, remote: Remote, ref: str) -> str:
-    """What brings a remote's ref here, whichever branches the remote's settings ask for."""
-    patterns = [value for key, value in repository.config() if key == f"remote.{remote.name}.fetch"]
-    everything = remote.name and any(pattern.lstrip("+").startswith("refs/heads/*:") for pattern in patterns)
-    return f"git fetch {remote.shown}" + ("" if everything else f" {ref}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import PolicyUnknown
 from git_clearml.git import remote as remotes
 from git_clearml.git.peel import NoCommit
@@ -63,7 +62,7 @@ def gated_updates(
             raise PolicyUnknown(
                 f"{update.remote_ref} is at {update.remote_hash[:12]} on the remote, which is not in this clone; "
                 "the policy that applies is unknown",
-                f"git fetch {without_credentials(push.remote or 'origin')}",
+                default_branch.fetch_missing(repository, push, update.remote_ref),
             )
         if isinstance(old, Resolved) and not _is_new(repository, push, update, old):
             accepted = [old]

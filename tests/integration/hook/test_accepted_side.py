@@ -122,6 +122,32 @@ def test_a_head_that_this_clone_lacks(trunk: Yard, tmp_path: Path) -> None:
     refused(trunk, "origin")
 
 
+def test_an_old_commit_that_this_clone_lacks(trunk: Yard, tmp_path: Path) -> None:
+    """The hint brings it, also where `git fetch origin` alone would not."""
+    trunk.repo.policy('protect = ["trunk", "refs/tags/*"]')
+    trunk.publish("HEAD:refs/heads/trunk")
+    trunk.repo.git("clone", "--quiet", str(trunk.remote.path), str(tmp_path / "colleague"))
+    colleague = Repo(tmp_path / "colleague")
+    colleague.commit("theirs")
+    colleague.git("push", "--quiet", "origin", "HEAD:trunk", "HEAD:refs/tags/v1")
+    trunk.repo.commit("ours")
+    url = str(trunk.remote.path)
+    for remote, ref, hint in (
+        ("origin", "refs/heads/trunk", "git fetch origin\n"),
+        ("origin", "refs/tags/v1", "git fetch origin refs/tags/v1\n"),
+        (url, "refs/heads/trunk", "git fetch origin\n"),
+    ):
+        pushed = trunk.refuses("--force", remote, f"HEAD:{ref}", by_us=UNKNOWN, requests=0)
+        assert f"hint: {hint}" in pushed.err
+    trunk.repo.git("fetch", "--quiet", "origin", "refs/tags/v1")
+    trunk.refuses("--force", "origin", "HEAD:refs/tags/v1", "HEAD:refs/heads/trunk")
+    trunk.repo.git("remote", "remove", "origin")
+    colleague.commit("more")
+    colleague.git("push", "--quiet", "origin", "HEAD:trunk")
+    pushed = trunk.refuses("--force", url, "HEAD:refs/heads/trunk", by_us=UNKNOWN, requests=0)
+    assert f"hint: git fetch {url} refs/heads/trunk\n" in pushed.err
+
+
 def test_a_remote_whose_head_names_nothing(trunk: Yard) -> None:
     """Then every branch that it has has been accepted by somebody."""
     trunk.remote.git("symbolic-ref", "HEAD", "refs/heads/master")
