@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from git_clearml.base.sanitize import Safe, json_text, sanitize, without_commands
-from git_clearml.base.secrets import Secrets
+from git_clearml.base.secrets import Secrets, Value
 from git_clearml.errors import Error, PublishFailed
 
 _EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
@@ -122,11 +122,11 @@ class Console:
         self._clear()
         self._write(sanitize(self.redact(line)) + "\n")
 
-    def redact(self, text: str) -> str:
-        """The text without secrets, before any of it is cut off."""
+    def redact(self, value: Value) -> Value:
+        """The text, or what is to be rendered, without secrets, and before any of it is cut off."""
         if self._secrets is None:
             self._secrets = self._find_secrets()
-        return self._secrets.redact(text)
+        return self._secrets.redact(value)
 
     def _talk(self, line: str) -> None:
         self._clear()

@@ -104,6 +104,7 @@ def _check(
         check = checked(repository, session.commits[0].commit, session.rulings[0], options, console)
     finally:
         session.close()
+    check = console.redact(check)
     if job is not None:
         check = _told(job, check, console)
     show(check, arguments.format, console)
@@ -111,11 +112,10 @@ def _check(
 
 
 def _told(job: Job, check: Check, console: Console) -> Check:
-    """The check without the secrets of the CI job, which now knows of it; a failure to tell it is a problem of it."""
-    from git_clearml.clearml.secrets import known_secrets
+    """The check, of which the CI job now knows, without our secrets; a failure to tell it is a problem of it."""
     from git_clearml.forge import job_report
 
-    check = known_secrets(os.environ).redact(check)
+    check = console.redact(check)
     try:
         job_report.tell(job, check, environment=os.environ, command=console.command)
     except PublishFailed as error:

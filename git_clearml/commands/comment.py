@@ -45,7 +45,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
-    from git_clearml.clearml.secrets import known_secrets
     from git_clearml.forge import comment, forks, job_report
     from git_clearml.forge import context as ci_context
     from git_clearml.forge.connect import Workplace
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     report, sections, timeout = _judged(workplace, context, arguments, console)
     report = forks.explained(job, report)
     options = replace(options, budget=timeout or comment.BUDGET)
-    report = known_secrets(os.environ).redact(report)
+    report = console.redact(report)
     _print(report, sections, options, console)
     result, failure = None, None
     try:

@@ -87,6 +87,7 @@ def _compare(
         comparison = replace(comparison, notes=(*comparison.notes, f"judged by your flags: {' '.join(names)}"))
     hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
     report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
+    comparison, report = console.redact(comparison), console.redact(report)
     if job is not None:
         comparison, report = _told(job, comparison, report, console, dry_run=arguments.dry_run)
     _print(comparison, report, arguments.format, console)
@@ -96,12 +97,10 @@ def _compare(
 def _told(
     job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
 ) -> tuple[Comparison, VerifyReport]:
-    """Both without the secrets of the CI job, which now knows of them; a failure to tell it is a problem of theirs."""
-    from git_clearml.clearml.secrets import known_secrets
+    """Both, of which the CI job now knows, without our secrets; a failure to tell it is a problem of theirs."""
     from git_clearml.forge import job_report
 
-    secrets = known_secrets(os.environ)
-    comparison, report = secrets.redact(comparison), secrets.redact(report)
+    comparison, report = console.redact(comparison), console.redact(report)
     if dry_run:
         return comparison, report
     try:

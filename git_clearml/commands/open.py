@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         subject = _find(session, identity)
     finally:
         session.close()
+    subject = console.redact(subject)
     url = _page(subject.task)
     outcome, status = ("printed", 0) if url else ("missing", 1)
     if subject.problem and not url:

@@ -76,11 +76,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))
     finally:
         session.close()
-    if job is not None:
-        from git_clearml.clearml.secrets import known_secrets
-
-        secrets = known_secrets(os.environ)
-        report, verdict = secrets.redact(report), secrets.redact(verdict)
+    report, verdict = console.redact(report), console.redact(verdict)
     hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
     verdict_report = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
     _print(report, verdict_report, arguments.format, console)

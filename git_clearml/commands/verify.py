@@ -191,13 +191,12 @@ class _Verify:
         return compose.with_check(report, check)
 
     def _with_sections(self, session: VerifySession, report: VerifyReport) -> tuple[VerifyReport, list[Section]]:
-        """The report and what stands below it on a page; without our secrets where others will read it."""
+        """The report, without our secrets, and what stands below it on a page."""
+        report = self.console.redact(report)
         if self.job is None and not self.arguments.comment:
             return report, []
-        from git_clearml.clearml.secrets import known_secrets
         from git_clearml.render import sections
 
-        report = known_secrets(os.environ).redact(report)
         shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
         if self.arguments.comment:
             base = self.job.base if self.job else ""

@@ -120,3 +120,17 @@ def test_nor_when_a_checkout_lacks_what_is_judged(bench: Bench) -> None:
         assert call(bench, *words, "--verbose").status == 3
     assert call(bench, "comment").status == 0
     assert "Undecided" in bench.ours()
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+@pytest.mark.parametrize("words", [("verify",), ("compare",), ("report", "--all")], ids=lambda words: words[0])
+@pytest.mark.parametrize("fields", [{}, {"diff": "+x\n"}], ids=["verified", "rejected"])
+def test_none_comes_out_on_a_terminal_either(
+    bench: Bench, words: tuple[str, ...], form: str, fields: dict[str, Any]
+) -> None:
+    plant(bench, **fields)
+    env = {**PLANTED, "GH_TOKEN": TOKEN}
+    result = bench.gate.call(*words, "--format", form, "--verbose", env=env)
+    assert_clean(bench, result.out, result.err)
+    address = bench.gate.call("open", "--print", env=env)
+    assert_clean(bench, address.out, address.err)
