@@ -1,0 +1,122 @@
+"""Whatever a server answers, and however: an error of ours with its status, or tasks that the rules look at.
+
+Never a bug, and never a pass by accident.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.config import Server
+from git_clearml.errors import CannotDecide
+from git_clearml.model import DiffKind
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict.server import ServerEvidence
+from tests.support.clearml_server import ClearMLServer
+
+COMMIT = "a" * 40
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+GOOD: dict[str, Any] = {
+    "id": "a" * 32, "name": "train", "status": "completed", "completed": "2026-01-02T03:04:05.678000+00:00",
+    "last_update": "2026-01-02T03:04:05.678000+00:00", "tags": ["x"], "system_tags": [],
+    "project": {"id": "p", "name": "P"},
+    "last_iteration": 1, "last_worker": "w", "runtime": {}, "last_metrics": {}, "hyperparams": {"properties": {}},
+    "script": {"version_num": COMMIT, "diff": "", "entry_point": "train.py", "working_dir": ".", "repository": "r"},
+}  # fmt: skip
+PLACES = [*GOOD, *(f"script.{name}" for name in GOOD["script"]), "hyperparams.properties", "hyperparams.properties.x"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ClearMLServer]:
+    with ClearMLServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def evidence(server: ClearMLServer) -> Iterator[ServerEvidence]:
+    keys = Server(server.url, server.url, server.access_key, server.secret_key)
+    with contextlib.closing(ServerEvidence(ClearML(keys, 30, environment={}, sleep=lambda _: None))) as source:
+        yield source
+
+
+def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: Any) -> None:
+    """Every question that is asked on the way of a verdict, with this as every answer."""
+    server.reset_log()
+    server._backend.scripts.clear()
+    server.fail_next(how.get("status", 200), json.dumps(body).encode(), how.get("headers", {}), count=1000)
+    evidence.renew()
+    policy = Policy()
+    for ask in (
+        lambda: evidence.passing([COMMIT], policy),
+        lambda: evidence.all([COMMIT], policy),
+        lambda: evidence.recent(policy),
+        lambda: evidence.tagged("x", policy),
+        lambda: [task for task in [evidence.find("a" * 32, policy)] if task],
+    ):
+        try:
+            tasks = ask()
+        except CannotDecide:
+            continue
+        assert all(isinstance(task.status, str) for task in tasks)
+
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@QUICK
+@given(body=JSON)
+def test_any_document(server: ClearMLServer, evidence: ServerEvidence, body: Any) -> None:
+    answered(server, evidence, body)
+
+
+@QUICK
+@given(data=JSON, meta=st.just({"result_code": 200}) | st.dictionaries(
+    st.sampled_from(["result_code", "result_subcode", "result_msg"]), SCALARS
+), status=st.sampled_from([200, 201, 204, 301, 400, 401, 403, 404, 418, 500, 502, 503]))  # fmt: skip
+def test_any_data_in_an_envelope(
+    server: ClearMLServer, evidence: ServerEvidence, data: Any, meta: Any, status: int
+) -> None:
+    answered(server, evidence, {"meta": meta, "data": data}, status=status)
+
+
+@QUICK
+@given(place=st.sampled_from(PLACES), value=JSON)
+def test_any_value_in_a_task(server: ClearMLServer, evidence: ServerEvidence, place: str, value: Any) -> None:
+    task = json.loads(json.dumps(GOOD))
+    *path, last = place.split(".")
+    part = task
+    for name in path:
+        part = part.setdefault(name, {})
+    part[last] = value
+    answered(server, evidence, {"meta": {"result_code": 200}, "data": {"tasks": [task]}})
+    tasks = []
+    with contextlib.suppress(CannotDecide):
+        tasks = evidence.passing([COMMIT], Policy())
+    for found in tasks:
+        assert (found.commit, found.archived) == (COMMIT, False)
+        assert found.status in ("completed", "published")
+        assert found.diff
+        assert found.diff.kind is DiffKind.CLEAN
+
+
+@QUICK
+@given(
+    name=st.sampled_from(["Retry-After", "Location", "Content-Type", "Transfer-Encoding", "X-Odd", "Connection"]),
+    value=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30),
+    status=st.sampled_from([200, 302, 429, 503]),
+)
+def test_any_header(server: ClearMLServer, evidence: ServerEvidence, name: str, value: str, status: int) -> None:
+    body = {"meta": {"result_code": 200}, "data": {"tasks": [GOOD]}}
+    answered(server, evidence, body, status=status, headers={name: value})
