@@ -21,8 +21,8 @@ _KEPT = "Task.init(..., reuse_last_task_id=False), CLEARML_TASK_NO_REUSE=1 and g
 
 def finding(
     repository: Repository, evidence: Evidence, policy: Policy, commits: Sequence[Commit]
-) -> dict[str, Finding]:
-    """For the hash of the first of the commits whose recorded run made a task on a server: what has become of that.
+) -> dict[Commit, Finding]:
+    """For the first of the commits whose recorded run made a task on a server: what has become of that.
 
     One request at most. Empty where no such run is on record, or its task is as it was. Raises the errors of the
     evidence source.
@@ -33,7 +33,7 @@ def finding(
             task = evidence.find(session.id, policy)
             reason = _what_became_of(task, commit)
             gone = Task(session.id, "recorded", session.name, session.project, commit=commit.hash)
-            return {commit.hash: Finding(task or gone, None, (reason,))} if reason else {}
+            return {commit: Finding(task or gone, None, (reason,))} if reason else {}
     return {}
 
 

@@ -183,22 +183,20 @@ class Resolver:
             return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
         if bare and not tasks:  # else a 4th request
             if became := self._reset(bare):
-                return verdicts | {
-                    name: verdicts[name]._replace(near_misses=became.get(name.hash, ())) for name in bare
-                }
+                return verdicts | {name: verdicts[name]._replace(near_misses=near) for name, near in became.items()}
             for commit, lost in lost_tasks.of(self._repository, bare, self._recent(), self._policy).items():
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
 
-    def _reset(self, commits: Sequence[Commit]) -> dict[str, tuple[Finding, ...]]:
-        """What has become of the task of a run that this clone has on record, by the hash of its commit."""
+    def _reset(self, commits: Sequence[Commit]) -> dict[Commit, tuple[Finding, ...]]:
+        """What has become of the task of a run that this clone has on record, by its commit."""
         if not isinstance(self._evidence, TaggableEvidence) or self._scope.chosen:
             return {}
         from git_clearml.verdict import reset_tasks  # late: a refusal alone wants it
 
         became = reset_tasks.finding(self._repository, self._evidence, self._policy, commits)
-        return {name: (finding,) for name, finding in became.items()}
+        return {commit: (finding,) for commit, finding in became.items()}
 
     def _without_chosen(self, verdicts: dict[Commit, Verdict]) -> dict[Commit, Verdict]:
         """The verdicts, with what the chosen task is where it is none of theirs: one of another commit, or no task."""
