@@ -16,21 +16,23 @@ _GONE = "gone"  # no task that was asked for: it may have been deleted
 
 
 class Siblings(NamedTuple):
-    """What is known now of the tasks of runs: each task's status by its id, and the ids of a run's tasks by its id."""
+    """What is known now of the tasks of runs: each task's status by its id; by a run's id the ids of those of its tasks
+    that had not ended when it did."""
 
     statuses: Mapping[str, str] = {}
-    runs: Mapping[str, frozenset[str]] = {}
+    unfinished: Mapping[str, frozenset[str]] = {}
 
 
 def siblings_of(tasks: Iterable[Task]) -> Siblings:
     """What these tasks of a server say of each other. A copied record makes no task one of the run."""
-    statuses, runs = dict[str, str](), dict[str, frozenset[str]]()
+    statuses, unfinished = dict[str, str](), dict[str, frozenset[str]]()
     for task in tasks:
         if task.source == "server":
             statuses[task.id] = task.status
-            if task.run and belongs(task.run, task):
-                runs[task.run.id] = runs.get(task.run.id, frozenset()) | {task.id}
-    return Siblings(statuses, runs)
+            run = task.run
+            if run and run.task and run.task.status in AT_WORK and belongs(run, task):
+                unfinished[run.id] = unfinished.get(run.id, frozenset()) | {task.id}
+    return Siblings(statuses, unfinished)
 
 
 def reasons(task: Task, policy: Policy, siblings: Siblings, notes: list[str]) -> list[Reason]:
@@ -90,7 +92,7 @@ def _of_others(record: RunRecord, task: Task, siblings: Siblings) -> list[Reason
     for status, code, word in (("in_progress", "running", "running"), ("queued", "queued", "queued")):
         if names := [name for name in now if now[name] == status]:
             return [Reason(code, f"another task of its run is still {word}{_named(names)}")]
-    others = record.others.tasks if record.task else len(now)
+    others = record.others.unfinished if record.task else len(now)
     if sum(status in ENDED_WELL for status in now.values()) < others:
         names = [name for name, status in now.items() if status not in ENDED_WELL]
         return [Reason("run-failed", f"another task had not ended when its run did, nor has it since{_named(names)}")]
@@ -108,5 +110,5 @@ def _others_now(record: RunRecord, task: Task, siblings: Siblings) -> dict[str, 
     """
     then = {name: status for name, status in record.tasks if name != task.id or task.source == "offline"}
     if record.task:
-        then |= dict.fromkeys(siblings.runs.get(record.id, frozenset()) - {task.id, *then}, "queued")
+        then |= dict.fromkeys(siblings.unfinished.get(record.id, frozenset()) - {task.id, *then}, "queued")
     return {name: siblings.statuses.get(name, _GONE) if status in AT_WORK else status for name, status in then.items()}
