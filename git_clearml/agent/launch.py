@@ -6,12 +6,11 @@ Everything is read from the commit, never from the working tree.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml.clearml import lease
-from git_clearml.clearml.entry_point import entry_paths
+from git_clearml.clearml.entry_point import entry_paths, inside
 from git_clearml.clearml.model import Launch
 from git_clearml.errors import BadSetting, CannotDecide, UsageError
 from git_clearml.git import patch
@@ -155,9 +154,7 @@ def requirements(
     name = rules.requirements.strip()
     if not name or name == "none":
         return "", []
-    for path in dict.fromkeys(
-        path for folder in (".", rules.folder) for path in entry_paths(shlex.quote(name), folder)
-    ):
+    for path in dict.fromkeys(path for folder in (".", rules.folder) if (path := inside(folder, name))):
         place = f"{commit.hash}:{path}\n".encode("utf-8", "surrogateescape")
         _, out, _ = repository.run("cat-file", "--batch=%(objecttype)", "--follow-symlinks", stdin=place)
         if out.startswith(b"blob\n"):

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from git_clearml.git.repository import Repository
+from git_clearml.model import Task
+from git_clearml.verdict.entry_points import EntryPoints
 from tests.integration.verdict.test_processes import MOST, gits
 from tests.support.program import Gate
 from tests.support.recorded import put, record
 from tests.support.repos import Repo, make_repo
+from tests.unit.clearml.test_entry_point import odd
 
 __all__ = ["gits"]  # a fixture
 
@@ -222,3 +227,19 @@ def test_a_script_that_the_submodule_lacks_or_nobody_has(with_submodules: Gate, 
     words = gate.verify(cwd=clone.path).messages[0]
     assert "the submodule lib/models is not here at" in words
     assert "(git submodule update --init --recursive)" in words
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(odd, odd)
+def test_whatever_a_server_says_is_looked_up_inside_of_the_commit(
+    with_submodules: Gate, entry_point: str, working_dir: str
+) -> None:
+    """And nothing of it makes git fail."""
+    repository, head = Repository(str(with_submodules.repo.path)), with_submodules.repo.head
+    task = Task("a" * 32, "server", commit=head, entry_point=entry_point, working_dir=working_dir)
+    entries = EntryPoints(repository)
+    entries.learn([task, task._replace(entry_point=f"-m {entry_point}"), task._replace(entry_point="train.py " + "x")])
+    files = {"train.py", ".gitmodules", "lib/models/fit.py", "lib/models/pkg/fit.py", "lib/models/inner/deep.py"}
+    for (_, _, _), why in entries.elsewhere.items():
+        assert isinstance(why, str)
+    assert {path for _, path in entries.files} <= files | {"lib/models/.gitmodules"}

@@ -57,6 +57,7 @@ def test_the_policy_says_where_evidence_is_looked_for(policy: str, flag: str, co
         ({"project": "A/B"}, {"project": "A/B"}, {"project": "A/C"}),
         ({"task-name": "train"}, {}, {"task_name": "evaluate"}),
         ({"equivalence": "tree"}, {"equivalence": "tree"}, {"equivalence": "commit"}),
+        ({"merges": "clean"}, {"merges": "clean"}, {"merges": "strict"}),
         ({"on-unreachable": "warn"}, {"on_unreachable": "warn"}, {"on_unreachable": "block"}),
         ({"best.tolerance": "1%"}, {"best": {"tolerance": "2%"}}, {"best": {"tolerance": "0"}}),
     ],
