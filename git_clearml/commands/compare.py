@@ -11,7 +11,7 @@ from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, joined
 from git_clearml.commands import options
-from git_clearml.errors import CannotDecide, Error, PublishFailed
+from git_clearml.errors import CannotDecide, Error, NothingToJudge, PublishFailed
 from git_clearml.forge import context as ci_context
 from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except Error as error:
         if job is not None:
             ended = Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(_problem(error),))
-            _told(job, ended, compose.undecided(error), console, dry_run=arguments.dry_run)
+            report = compose.nothing(error) if isinstance(error, NothingToJudge) else compose.undecided(error)
+            _told(job, ended, report, console, dry_run=arguments.dry_run)
         raise
 
 

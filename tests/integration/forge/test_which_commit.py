@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml.errors import Error, NothingToJudge
@@ -194,7 +194,18 @@ def model(case: Case) -> tuple[str | int, str]:
     return 2, ""
 
 
+ALL = frozenset(DECOYS)
+
+
+@example(case=Case("merge_group", "pull", True, False, False, "", "", True, ALL))
+@example(case=Case("merge_group", "pull", True, False, True, "", "", True, ALL))
+@example(case=Case("push", "new", True, False, False, "", "", False, ALL))
+@example(case=Case("push", "tag", True, False, False, "", "annotated", True, ALL))
+@example(case=Case("issue_comment", "pull", True, False, True, "test merge", "", True, ALL))
+@example(case=Case("release", "", False, True, False, "", "", True, ALL))
+@example(case=Case("release", "", True, False, False, "", "annotated", False, ALL))
 @given(case=CASES)
+@settings(max_examples=max(50, settings.default.max_examples // 2))
 def test_no_commit_but_the_right_one(world: World, tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
     commits = world.commits
     refs = {"refs/heads/main": "main", "refs/heads/release": "release", **dict.fromkeys(case.decoys, "evil")}
@@ -267,6 +278,9 @@ def test_a_deletion_is_nothing_to_judge(bench: Bench, command: str) -> None:
     assert (result.status, result.calls, bench.github.comments) == (0, (), [])
     assert "nothing to judge" in result.out + result.err
     assert "::error" not in result.err
+    if command in ("verify", "comment", "compare"):
+        assert bench.job.summary.startswith("### Nothing to judge")
+        assert "::notice title=git clearml::nothing to judge: a ref was deleted" in result.err
 
 
 def test_a_deletion_in_json(bench: Bench) -> None:
