@@ -68,11 +68,13 @@ def _alone(repository: Repository, scratch: str) -> tuple[list[str], Mapping[str
     for name, content in (("HEAD", "ref: refs/heads/none\n"), ("config", settings)):
         with open(os.path.join(scratch, name), "w", encoding="ascii") as file:
             file.write(content)
-    options = ["-C", scratch, *(word for setting in _SETTINGS for word in ("-c", setting))]
-    options += ["-c", f"attr.tree={EMPTY[64 if sha256 else 40]}"]
+    empty = EMPTY[64 if sha256 else 40]
+    options = ["-C", scratch, *(word for setting in _SETTINGS for word in ("-c", setting)), "-c", f"attr.tree={empty}"]
     return options, {
         "GIT_DIR": scratch,
+        "GIT_WORK_TREE": scratch,  # a hook may have another one
         "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_ATTR_SOURCE": empty,
         "GIT_OBJECT_DIRECTORY": os.path.join(scratch, "objects"),
         "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(other for other in others if other),
         "GIT_INDEX_FILE": os.path.join(scratch, "index"),

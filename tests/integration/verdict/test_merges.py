@@ -14,7 +14,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.git.runner import Runner
 from tests.integration.verdict.test_processes import MOST, gits
 from tests.support.program import Gate, Result
-from tests.support.repos import Repo
+from tests.support.repos import Repo, make_repo
 
 __all__ = ["gits"]  # a fixture
 
@@ -257,6 +257,8 @@ def test_a_driver_of_this_clone_has_no_say(work: Gate, tmp_path: Path) -> None:
     repo.git(*NOFF, "feature")
     (repo.path / ".gitattributes").write_text("model.py merge=evil\n")
     clean(work)
+    work.env |= {"GIT_DIR": str(repo.path / ".git"), "GIT_WORK_TREE": str(repo.path)}  # as a hook may have them
+    clean(work)
 
 
 def test_a_shallow_clone_cannot_tell(work: Gate, tmp_path: Path) -> None:
@@ -266,6 +268,17 @@ def test_a_shallow_clone_cannot_tell(work: Gate, tmp_path: Path) -> None:
     result = work.verify(cwd=clone.path)
     assert result.status == 1
     assert "this clone is shallow" in " ".join(result.commit["notes"])
+
+
+def test_a_sha256_repository(gate: Gate, tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "sha256", {"model.py": LINES}, options=("--object-format=sha256",))
+    base = repo.head
+    one = repo.commit("one", {"one.py": "1"})
+    repo.git("checkout", "--quiet", "-b", "feature", base)
+    two = repo.commit("two", {"two.py": "2"})
+    repo.git(*NOFF, one)
+    merge = merge_trees.merges(Repository(str(repo.path)), [(one, two)])[one, two]
+    assert merge.tree == repo.git("rev-parse", "HEAD^{tree}")
 
 
 def test_an_old_git_says_so(work: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
