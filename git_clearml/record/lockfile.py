@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.base.jsonvalue import Malformed, integer, items, mapping, number, parse_object, text
 from git_clearml.base.sanitize import HIDDEN
-from git_clearml.base.secrets import without_credentials
+from git_clearml.base.secrets import redact_parameters, without_credentials
 from git_clearml.clearml.model import MONITOR, Artifact, Result
 from git_clearml.model import Metric
 
@@ -95,7 +95,7 @@ def _task(result: Result) -> dict[str, Any]:
         **{name: getattr(result, name) for name in _TEXTS},
         "task": result.task,
         "url": without_secrets(result.url),
-        "parameters": dict(result.parameters),
+        "parameters": dict(redact_parameters(result.parameters)),  # an earlier version's lock may be among them
         "metrics": metrics,
         "artifacts": artifacts,
         "models": models,

@@ -247,3 +247,15 @@ def test_whatever_stands_in_the_file_is_read_or_refused(text: str) -> None:
     except Malformed:
         return
     raise AssertionError("no such text is a lock")
+
+
+def test_parameters_of_an_earlier_lock_lose_their_secrets_too() -> None:
+    parameters = (("General/hub_token", "hf_abc"), ("General/lr", "0.1"), ("Hydra/overrides", "['hub_token=hf_abc']"))
+    before = Lock(HASH, (replace(RESULT, parameters=parameters),))
+    text = to_text(HASH, merged(before, HASH, ()))
+    assert "hf_abc" not in text
+    assert from_text(text).results[0].parameters == (
+        ("General/hub_token", "[secret]"),
+        ("General/lr", "0.1"),
+        ("Hydra/overrides", "['hub_token=[secret]']"),
+    )
