@@ -160,7 +160,12 @@ def test_ways_to_write_the_host(gate: Gate, host: str) -> None:
     gate.accepts()
 
 
-@pytest.mark.parametrize("host", ["ftp://x", "http://", "http://x:port", "http://[::1", "://"])
+@pytest.mark.parametrize(
+    "host",
+    ["ftp://x", "http://", "http://x:port", "http://[::1", "://",
+     "http://host:port", "https://" + "a" * 70 + ".example", "http://h:70000", "a..b",
+     "http://ho\tst", "http://\udcff.example", "http://h:0"],
+)  # fmt: skip
 def test_a_host_that_is_no_url(gate: Gate, host: str) -> None:
     result = gate.verify(env={"CLEARML_API_HOST": host})
     assert (result.status, result.errors) == (2, ["bad-setting"])
@@ -209,3 +214,11 @@ def test_run_does_not_go_offline_by_half_a_configuration(gate: Gate, tmp_path: P
     touched = tmp_path / "touched"
     result = gate.call("run", "--", "touch", str(touched), env={**dict.fromkeys(gate.server.env), **env})
     assert (result.status, touched.exists()) == (3, False)
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "a\nb", "ä\u20ac", "q w", "x" * 100_000])
+@pytest.mark.parametrize("name", ["CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN"])
+def test_odd_credentials_are_refused_and_no_bug(gate: Gate, name: str, odd: str) -> None:
+    result = gate.verify(env={name: odd})
+    assert (result.status, result.json["outcome"]) in ((2, "undecided"), (3, "undecided"))
+    assert odd not in result.out + result.err
