@@ -44,6 +44,9 @@ def peel(objects: ObjectStore, names: Sequence[str]) -> list[Resolved | NoCommit
     """
     if not names:
         return []
+    if len(unique := list(dict.fromkeys(names))) < len(names):  # of a push of thousands of refs most are one commit
+        peeled_by_name = dict(zip(unique, peel(objects, unique), strict=True))
+        return [peeled_by_name[name] for name in names]
     parts = ("^{commit}", "^{tree}", f"^{{commit}}:{POLICY_FILE}", "")
     types = objects.object_types([f"{name}{part}" for name in names for part in parts])
     if isinstance(types, GitResult):

@@ -50,6 +50,7 @@ def rulings(
     contents = repository.blobs(commit.policy_blob for commit in commits)
     git_config = [(key, value) for key, value in repository.config() if key.startswith("clearml.")]
     merged: dict[str, tuple[settings.Settings, tuple[str, ...], bool]] = {}
+    policies: dict[str, tuple[Policy, Any]] = {}
     result = []
     for resolved in commits:
         blob = resolved.policy_blob
@@ -60,9 +61,11 @@ def rulings(
                 flags=flags, environment=environment, git_config=git_config, pyproject=table, pyproject_origin=where
             )
             merged[blob] = values, tuple(warnings), bool(table)
+            policies[blob] = settings.policy_of(values), settings.policy_flags(values)
         values, notes, has_table = merged[blob]
-        origin = "flags" if settings.policy_flags(values) else resolved.commit.hash if has_table else "defaults"
-        result.append(ResolvedPolicy(settings.policy_of(values), values, origin, notes))
+        policy, by_flags = policies[blob]
+        origin = "flags" if by_flags else resolved.commit.hash if has_table else "defaults"
+        result.append(ResolvedPolicy(policy, values, origin, notes))
     return result
 
 

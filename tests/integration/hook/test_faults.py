@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import Scripted, answering, closed_port, dribble, endless, full_backlog, reply, silent
-from tests.support.pushing import Pushed, Yard, make_yard, quick
+from tests.support.pushing import BIN, NULL, Pushed, Yard, make_yard, quick
 
 Fault = Callable[[], AbstractContextManager[int]]
 
@@ -171,3 +172,68 @@ def test_the_usual_budget_is_ten_seconds_and_a_flag_shortens_it(yard: Yard) -> N
         pushed = push(yard, port)
     assert (pushed.status, pushed.moved) == (1, {})
     assert "did not answer within 0." in pushed.err  # and not ten; what git took is off the budget
+
+
+# What it is handed
+
+
+def handed(yard: Yard, lines: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """The installed hook with these lines, as git calls it, and with time enough on a busy machine."""
+    yard.repo.git("config", "clearml.timeout", "60")
+    arguments = words or ("origin", str(yard.remote.path))
+    command, env = [str(yard.hook), *arguments], yard.environment()
+    return subprocess.run(command, cwd=yard.repo.path, env=env, input=lines, capture_output=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_lines(yard: Yard) -> None:
+    """A mirror's first push: sh leaves them to git-clearml, which looks at each commit once."""
+    yard.task()
+    names = [b"refs/heads/%d" % number for number in range(100_000)]
+    lines = b"".join(b"%s %s %s %s\n" % (name, yard.repo.head.encode(), name, NULL.encode()) for name in names)
+    yard.server.reset_log()
+    done = handed(yard, lines)
+    assert (done.returncode, len(yard.server.calls())) == (0, 1), done.stderr[:500]
+    deletions = b"".join(b"(delete) %s %s %s\n" % (NULL.encode(), name, b"1" * 40) for name in names)
+    assert handed(yard, deletions).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe", b"a\xe2\x80\xa8b", b"x\xc2\x85y", b'it\'s"q"', b"$(exit)", b"-n", b"%s\\n"]
+)
+def test_names_of_refs_with_odd_bytes(name: bytes, yard: Yard) -> None:
+    line = b"HEAD^{/%s  x} %s refs/heads/%s %s\n" % (name, yard.repo.head.encode(), name, NULL.encode())
+    refused = handed(yard, line)
+    assert refused.returncode == 1
+    assert refused.stderr.count(b"rejected") == 1
+    yard.task()
+    assert handed(yard, line).returncode == 0
+    assert handed(yard, line).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["-q", "--timeout", "--", "-"])
+def test_a_remote_named_like_a_flag(name: str, yard: Yard) -> None:
+    line = b"main %s refs/heads/main %s\n" % (yard.repo.head.encode(), NULL.encode())
+    assert handed(yard, line, name, str(yard.remote.path)).returncode == 1
+    yard.task()
+    assert handed(yard, line, name, str(yard.remote.path)).returncode == 0
+
+
+def test_stdin_that_nobody_closes(yard: Yard) -> None:
+    words = [str(BIN / "git-clearml"), "hook", "pre-push", "--timeout", "0.5", "origin", str(yard.remote.path)]
+    env = yard.environment()
+    with subprocess.Popen(words, cwd=yard.repo.path, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.wait(60) == 3
+        assert running.stderr
+        assert b"stdin was still open after 0.5 s" in running.stderr.read()
+
+
+def test_a_refusal_of_several_refs_says_no_task_that_it_does_not_name(yard: Yard) -> None:
+    yard.task()
+    yard.repo.git("branch", "good")
+    yard.push("origin", "good")  # cached from here on
+    yard.repo.git("branch", "again")
+    bad = yard.repo.commit("bad")
+    said = yard.push("origin", "again", "main").said
+    assert f"rejected {bad[:12]}" in said
+    assert "by this task:" not in said
