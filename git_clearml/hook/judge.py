@@ -112,12 +112,16 @@ class PushJudge:
                 evidence[kind] = source
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
-                accepted = list(dict.fromkeys(update.accepted for update in gated if update.accepted))
-                verdicts |= self._ask(source, questions, push, lifetime, accepted)
+                verdicts |= self._ask(source, questions, push, lifetime, _accepted(gated))
         return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(
-        self, source: Evidence, questions: Sequence[_Question], push: Push, lifetime: float, accepted: Sequence[str]
+        self,
+        source: Evidence,
+        questions: Sequence[_Question],
+        push: Push,
+        lifetime: float,
+        accepted: Mapping[str, Sequence[str]],
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
@@ -160,6 +164,14 @@ class PushJudge:
             if update.is_lasting and (update.commit, update.ruling.policy) in self._since
         ]
         hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(gated))
+
+
+def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:
+    """For each commit what was accepted at every ref that it is pushed to."""
+    sides: dict[str, dict[str, set[str]]] = {}
+    for update in gated:
+        sides.setdefault(update.commit.hash, {}).setdefault(update.update.remote_ref, set()).add(update.accepted)
+    return {commit: sorted(set.intersection(*by_ref.values()) - {""}) for commit, by_ref in sides.items()}
 
 
 def _lacks_only_checks(report: VerifyReport) -> bool:

@@ -20,10 +20,14 @@ from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Outcome, Verdict
 
 _BASES = 20  # accepted commits that a squash is compared with
+_SIDES = 5  # different sets of accepted commits in one question
 
 # How forges name the pull request in the message of its merge: (#12), (!12), (pull request #12), group/project!12.
 _NUMBER = re.compile(rb"\((?:pull request )?[#!](\d{1,9})\)|^See merge request \S*!(\d{1,9})$", re.MULTILINE)
 _HEADS = ("refs/pull/{}/head", "refs/merge-requests/{}/head")
+
+Accepted = Mapping[str, Sequence[str]]
+"""For commits, by their hashes, the ones that were accepted where they are to go."""
 
 
 class Source(NamedTuple):
@@ -45,7 +49,7 @@ class Candidates(NamedTuple):
         return {name for source in self.sources for name in source}
 
 
-def candidates(repository: Repository, commits: Sequence[Commit], accepted: Sequence[str]) -> dict[Commit, Candidates]:
+def candidates(repository: Repository, commits: Sequence[Commit], accepted: Accepted) -> dict[Commit, Candidates]:
     """For each commit what it may be the merge of, as its parents and its message say. Two git processes."""
     contents = repository.blobs(commit.hash for commit in commits)
     parents = {name: parents_in(content) for name, content in contents.items()}
@@ -61,7 +65,7 @@ def candidates(repository: Repository, commits: Sequence[Commit], accepted: Sequ
         elif own and numbers[commit.hash]:
             names = [ref for number in numbers[commit.hash] for ref in refs_of(number)]
             heads = [refs[name] for name in names if name in refs]
-            bases = dict.fromkeys([own[0], *accepted[:_BASES]])
+            bases = dict.fromkeys([own[0], *accepted.get(commit.hash, ())][: _BASES + 1])
             why = "" if heads else f"the head of its pull request is not here (git fetch origin {names[0]}:{names[0]})"
             result[commit] = Candidates(tuple(Source(base, head) for head in heads for base in bases), why)
     return result
@@ -81,22 +85,31 @@ def refs_of(number: int) -> list[str]:
 def verdicts(
     repository: Repository,
     sources: Mapping[Commit, Candidates],
-    accepted: Sequence[str],
-    judge: Callable[[list[Commit]], Mapping[Commit, Verdict]],
+    accepted: Accepted,
+    judge: Callable[[list[Commit], Accepted], Mapping[Commit, Verdict]],
 ) -> dict[Commit, Verdict]:
     """The verdicts on those of the commits that are clean merges; for the others, if there is one, the reason alone.
 
-    `judge` gives the verdicts on what they may be merges of; `accepted` are commits whose whole history was accepted.
+    `judge` gives the verdicts on what they may be merges of, given what was accepted for each of those.
     """
     peeled = repository.peel(sorted({name for each in sources.values() for name in each.names}))
     present = {each.commit.hash: each.commit for each in peeled if isinstance(each, Resolved)}
-    before = reached(repository, present, accepted)
+    before = _before(repository, sources, accepted)
     # Of what was accepted nobody asks whether it has run, unless there is nothing else that may have.
-    asked = {name for each in sources.values() for name in (each.names - before or each.names) if name in present}
-    judged = judge([present[name] for name in sorted(asked)]) if asked else {}
+    asked = {
+        name
+        for commit, found in sources.items()
+        for name in (found.names - before[commit] or found.names)
+        if name in present
+    }
+    judged = judge([present[name] for name in sorted(asked)], _of_sources(sources, accepted)) if asked else {}
     verified = {commit.hash: one for commit, one in judged.items() if one.outcome is Outcome.VERIFIED}
     usable = {
-        commit: [each for each in found.sources if each.head in verified and each.base in before | verified.keys()]
+        commit: [
+            each
+            for each in found.sources
+            if each.head in verified and (each.base in before[commit] or each.base in verified) and each.base in present
+        ]
         for commit, found in sources.items()
     }
     merged = merge_trees.merges(repository, [source for each in usable.values() for source in each])
@@ -106,12 +119,34 @@ def verdicts(
         for source in usable[commit]:
             merge = merged.get(source, merge_trees.Merge(why="there are too many merges in this question"))
             if merge.tree and merge.tree == commit.tree != present[source.base].tree:
-                result[commit] = _accepted(commit, source, verified[source.head], source.base in before)
+                result[commit] = _accepted(commit, source, verified[source.head], source.base in before[commit])
                 break
             whys.append(merge.why or _other_tree(commit, merge.tree))
         else:
             result[commit] = Verdict(commit.hash, Outcome.REJECTED, notes=_notes(found, usable[commit], whys))
     return result
+
+
+def _before(repository: Repository, sources: Mapping[Commit, Candidates], accepted: Accepted) -> dict[Commit, set[str]]:
+    """For each commit those of its sources that were accepted where it is to go. A git for each set of those."""
+    by_side: dict[tuple[str, ...], set[str]] = {}
+    for commit, found in sources.items():
+        by_side.setdefault(tuple(accepted.get(commit.hash, ())), set()).update(found.names)
+    known = {side: reached(repository, names, side) for side, names in list(by_side.items())[:_SIDES]}
+    return {
+        commit: known.get(tuple(accepted.get(commit.hash, ())), set()) & found.names
+        for commit, found in sources.items()
+    }
+
+
+def _of_sources(sources: Mapping[Commit, Candidates], accepted: Accepted) -> dict[str, Sequence[str]]:
+    """What was accepted for each source: what was so for every commit that it may be a source of."""
+    common: dict[str, Sequence[str]] = {}
+    for commit, found in sources.items():
+        for name in found.names:
+            own = accepted.get(commit.hash, ())
+            common[name] = [side for side in common.get(name, own) if side in own]
+    return common
 
 
 def _other_tree(commit: Commit, tree: str) -> str:

@@ -6,7 +6,7 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,13 +43,14 @@ class Scope(NamedTuple):
     """What narrows and what widens a question: the id of the only task that may count ("" for any), and further URLs of
     this repository.
 
-    `accepted` are commits that were accepted before, None where nobody says: then the remotes' default branches are.
+    `accepted` are for a commit (by its hash) those that were accepted where it is to go, None where nobody says: then
+    the remotes' default branches are.
     `depth`: how far merges of merges are followed.
     """
 
     chosen: str = ""
     urls: tuple[str, ...] = ()
-    accepted: tuple[str, ...] | None = None
+    accepted: Mapping[str, Sequence[str]] | None = None
     depth: int = 3
 
 
@@ -74,7 +75,7 @@ def verify(
     *,
     chosen: str = "",
     urls: Sequence[str] = (),
-    accepted: Sequence[str] | None = None,
+    accepted: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Verdict]:
     """A verdict for each question, in their order.
 
@@ -86,7 +87,7 @@ def verify(
     answers: dict[Question, Verdict] = {}
     for policy in dict.fromkeys(question.policy for question in questions):
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == policy))
-        scope = Scope(chosen, tuple(urls), None if accepted is None else tuple(accepted))
+        scope = Scope(chosen, tuple(urls), accepted)
         resolver = Resolver(repository, evidence, policy, commits, scope)
         for commit, verdict in resolver.verdicts().items():
             answers[Question(commit, policy)] = verdict
@@ -152,23 +153,24 @@ class Resolver:
         from git_clearml.verdict import merges  # late: few policies want it
 
         if self._scope.accepted is None:
-            self._scope = self._scope._replace(accepted=tuple(self._repository.default_branches()))
+            branches = self._repository.default_branches()
+            self._scope = self._scope._replace(accepted={commit.hash: branches for commit in self._commits})
         if new := [commit for commit in commits if commit not in self._candidates]:
-            self._candidates |= merges.candidates(self._repository, new, self._scope.accepted or ())
+            self._candidates |= merges.candidates(self._repository, new, self._scope.accepted or {})
         return {commit: self._candidates[commit] for commit in commits}
 
     def _merged(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """The verdicts on those that are clean merges; of the others, why they are none."""
         from git_clearml.verdict import merges  # late: few policies want it
 
-        def judge(sources: list[Commit]) -> dict[Commit, Verdict]:
-            scope = self._scope._replace(depth=self._scope.depth - 1)
+        def judge(sources: list[Commit], accepted: Mapping[str, Sequence[str]]) -> dict[Commit, Verdict]:
+            scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
             resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
             resolver._asked, resolver._answer = self._asked, self._answer
             return resolver.passing()
 
         sources = self._sources(commits)
-        return merges.verdicts(self._repository, sources, self._scope.accepted or (), judge)
+        return merges.verdicts(self._repository, sources, self._scope.accepted or {}, judge)
 
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""

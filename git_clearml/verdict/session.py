@@ -89,7 +89,8 @@ class VerifySession:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
         self._sources: dict[str, Evidence] = {}
-        self._accepted: tuple[str, ...] | None = None if accepted is None else (accepted.commit.hash,)
+        side = accepted.commit.hash if accepted else ""
+        self._accepted = {resolved.commit.hash: (side,) for resolved in commits} if side else None
 
     def source(self, kind: str) -> Evidence:
         """The evidence source of this kind, each made once, with one budget for the network."""

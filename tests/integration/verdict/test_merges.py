@@ -13,7 +13,7 @@ from git_clearml.git.output import GitResult
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import Runner
 from tests.integration.verdict.test_processes import MOST, gits
-from tests.support.program import Gate, Result
+from tests.support.program import Gate, Result, inside
 from tests.support.repos import Repo, make_repo
 
 __all__ = ["gits"]  # a fixture
@@ -317,8 +317,6 @@ def test_the_hook_knows_what_the_remote_has_accepted(work: Gate) -> None:
     work.repo.git(*NOFF, "feature")
     line = f"refs/heads/main {work.repo.head} refs/heads/main {base}\n".encode()
     url = work.repo.git("remote", "get-url", "origin")
-    from tests.support.program import inside
-
     done = inside("hook", "pre-push", "origin", url, cwd=work.repo.path, env=work.server.env, stdin=line)
     assert done.status == 0, done.err
     parent = work.repo.git("rev-parse", "HEAD~2")
@@ -328,3 +326,28 @@ def test_the_hook_knows_what_the_remote_has_accepted(work: Gate) -> None:
         "hook", "pre-push", "origin", url, cwd=work.repo.path,
         env={**work.server.env, "GIT_CLEARML_REMEMBER": "0"}, stdin=old,
     ).status == 1  # fmt: skip
+
+
+def test_what_another_branch_has_accepted_is_not_accepted_here(work: Gate) -> None:
+    """Both are pushed at once, and all that is new on the other branch has run."""
+    repo, base = work.repo, work.repo.head
+    repo.git("update-ref", "-d", "refs/remotes/origin/HEAD")
+    repo.git("checkout", "--quiet", "-b", "scratch")
+    there = repo.commit("there already", {"scratch.py": "nobody has run this"})
+    repo.git("checkout", "--quiet", "main")
+    repo.git("reset", "--quiet", "--hard", there)
+    repo.git(*NOFF, "feature")
+    merged = repo.head
+    repo.git("checkout", "--quiet", "scratch")
+    new = repo.commit("next", {"scratch.py": "this has run"})
+    work.task()
+
+    def push(*lines: str) -> int:
+        words = ("hook", "pre-push", "origin", repo.git("remote", "get-url", "origin"))
+        env = {**work.server.env, "GIT_CLEARML_REMEMBER": "0"}
+        return inside(*words, cwd=repo.path, env=env, stdin="".join(f"{line}\n" for line in lines).encode()).status
+
+    scratch = f"refs/heads/scratch {new} refs/heads/scratch {there}"
+    assert push(scratch) == 0
+    assert push(scratch, f"refs/heads/main {merged} refs/heads/main {base}") == 1
+    assert push(f"refs/heads/main {merged} refs/heads/main {there}") == 0
