@@ -191,7 +191,7 @@ class _Reading:
             items = self._sections[_HYDRA]
             for name in [name for name in items if name.lstrip("+~") == key]:
                 del items[name]
-            self._put(_HYDRA, f"{sign}{key}", value)
+            self._put(_HYDRA, f"~{key}" if sign == "~" else key, value)  # the SDK keeps no plus either
         if _OVERRIDES in self._args:
             kept = [word for word in _read_list(self._now(_OVERRIDES)) if _key(word) != key]
             self._put(_ARGS, _OVERRIDES, str([*kept, f"{sign}{key}={value}" if value or sign != "~" else f"~{key}"]))

@@ -105,7 +105,7 @@ def test_a_script_that_says_nothing_is_no_trouble(source: str) -> None:
 def test_hydra_s_overrides_take_the_place_of_the_template_s() -> None:
     hydra = sections("Hydra", **{"lr": "0.5", "+data.n": "1", "_allow_omegaconf_edit_": "False"})
     result, unmatched = over(hydra, ["lr=0.9", "++data.n=2", "model@m=big", "~opt", "-m"], Options())
-    expected = {"_allow_omegaconf_edit_": "False", "lr": "0.9", "++data.n": "2", "model@m": "big", "~opt": ""}
+    expected = {"_allow_omegaconf_edit_": "False", "lr": "0.9", "data.n": "2", "model@m": "big", "~opt": ""}
     assert values(result, "Hydra") == expected
     assert unmatched == ["-m"]
 
