@@ -16,6 +16,7 @@ from git_clearml.base.sanitize import Safe, json_text, sanitize, without_command
 from git_clearml.base.secrets import Secrets, Value
 from git_clearml.errors import Error, PublishFailed
 
+_TOLD = ("errors", "hint", "notes")  # of a JSON document: sentences, of whoever made them
 _EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
 
 
@@ -70,8 +71,17 @@ class Console:
                 reconfigure(errors="replace")
 
     def document(self, document: Mapping[str, Any]) -> None:
-        """Writes the product of `--format json`. Raises PublishFailed where that cannot be written."""
-        self.product(json_text(document))
+        """Writes the product of `--format json`; what it says of errors loses its secrets.
+
+        Raises PublishFailed where that cannot be written.
+        """
+        told = {key: self._redacted(document[key]) for key in _TOLD if document.get(key)}
+        self.product(json_text({**document, **told}))
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._redacted(item) for key, item in value.items()}
+        return [self._redacted(item) for item in value] if isinstance(value, (list, tuple)) else self.redact(value)
 
     def product(self, text: Safe) -> None:
         """Writes what the command is for. Raises PublishFailed where that cannot be written."""

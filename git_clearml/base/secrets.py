@@ -50,16 +50,19 @@ Value = TypeVar("Value")
 class Secrets:
     """Knows what is secret, and gives texts and values without it. Nothing of it shows in its repr."""
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
+    def __init__(self, values: Iterable[str] = (), *, apart: Iterable[str] = ()) -> None:
+        """`apart` are taken out only where they do not stand within a hash: they may be part of one by chance."""
         self._values = frozenset(value for value in values if value)
-        self._plain = _any_of(self._values)
+        self._apart = frozenset(apart)
+        self._plain = _any_of(self._values, self._apart)
 
     @functools.cached_property
     def _in_markdown(self) -> re.Pattern[str]:
         """For what is published: of a value also its forms in Markdown and in a URL."""
         from git_clearml.base.markdown import escape
 
-        return _any_of(form for value in self._values for form in (value, escape(value, 0), quote(value, safe="")))
+        values = (form for value in self._values for form in (value, escape(value, 0), quote(value, safe="")))
+        return _any_of(values, self._apart)
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Secrets:
@@ -73,7 +76,8 @@ class Secrets:
         values = [
             value for value in named.values() if len(value) >= _SHORTEST and value not in told and not _is_public(value)
         ]
-        secrets = cls(values)
+        apart = {value for value in values if is_hex(value, 1, 63)}
+        secrets = cls((value for value in values if value not in apart), apart=apart)
         for former in ("CLEARML", "TRAINS"):
             pair = (environment.get(f"{former}_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
             secrets |= cls.of_credentials(*pair)
@@ -100,7 +104,7 @@ class Secrets:
 
     def __or__(self, other: Secrets) -> Secrets:
         """What either knows."""
-        return Secrets(self._values | other._values)
+        return Secrets(self._values | other._values, apart=self._apart | other._apart)
 
     def redact(self, value: Value) -> Value:
         """The value, of strings, tuples and frozen values, without the secrets and the users of URLs."""
@@ -158,15 +162,13 @@ def without_users(text: str) -> str:
     return re.sub(_USER_IN_TEXT, "//", text) if "@" in text and "//" in text else text
 
 
-def _any_of(values: Iterable[str]) -> re.Pattern[str]:
-    """Matches each of the values, the longest first; nothing where there are none."""
-    words = sorted(set(values), key=lambda value: (-len(value), value))
-    return re.compile("|".join(map(_word, words)) if words else r"(?!)")
-
-
-def _word(value: str) -> str:
-    """Matches the value; one of hexadecimal digits not within a hash."""
-    return f"(?<![0-9a-f]){value}(?![0-9a-f])" if is_hex(value, 1, 64) else re.escape(value)
+def _any_of(values: Iterable[str], apart: Iterable[str] = ()) -> re.Pattern[str]:
+    """Matches each of the values, the longest first; nothing where there are none. Those `apart` are hexadecimal."""
+    words = {value: re.escape(value) for value in values}
+    words = {value: f"(?<![0-9a-f]){value}(?![0-9a-f])" for value in apart} | words
+    return re.compile(
+        "|".join(words[value] for value in sorted(words, key=lambda value: (-len(value), value))) or "(?!)"
+    )
 
 
 def _is_public(value: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.clearml import conf_file
 from git_clearml.errors import BadSetting, NotConfigured
@@ -26,7 +27,6 @@ _KINDS = {  # the end of a variable's name -> the keys below `api` of clearml.co
     "FILES_HOST": (("files_server",),),
 }
 _WORDS = {"API_ACCESS_KEY": "access key", "API_SECRET_KEY": "secret key", "API_HOST": "host"}
-_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _API_PATH = "/api"  # ClearML's web server passes it on to the API
 _FALSE = {"false", "0", "no", "off", "n", "f"}
 _TRUE = {"true", "1", "yes", "on", "y", "t", ""}
@@ -136,32 +136,9 @@ def _parts(url: str, which: str, example: str) -> SplitResult:
     if "://" not in url:
         local = re.match(r"(localhost|127\.[\d.]+|\[::1\])(:|/|$)", url)
         url = ("http://" if local else "https://") + url
-    problem = "not a URL"
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            problem = "not an http(s) URL"
-        elif not _is_host(parts.hostname) or re.search(r"[\x00-\x20\x7f\\]", url):
-            problem = "not a host's name"
-        elif parts.port == 0:
-            problem = "not a port"
-        else:
-            return parts
-    except ValueError:
-        pass
-    raise BadSetting(f"invalid ClearML {which} host: {problem}", f"write it like {example}")
-
-
-def _is_host(name: str) -> bool:
-    """May a resolver be asked for this name? Labels have 63 characters at most, as they are sent (RFC 1035, 3490)."""
-    if ":" in name:  # IPv6: urlsplit has looked at it
-        return bool(re.fullmatch(r"[0-9a-f:.]+(%25?[A-Za-z0-9_.-]+)?", name))
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode()
-        except UnicodeError:
-            return False
-    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.removesuffix(".").split("."))
+    if why := address.problem(url):
+        raise BadSetting(f"invalid ClearML {which} host: {why}", f"write it like {example}")
+    return urlsplit(url)
 
 
 def _joined(scheme: str, name: str, port: int | None, path: str) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
@@ -52,10 +53,8 @@ class GitHub:
         from github import Auth, Github
 
         logging.getLogger("github").setLevel(logging.CRITICAL)  # it has a handler that prints each refusal on stderr
-        if not api.startswith(("https://", "http://")):
-            raise NotConfigured(
-                f"invalid GITHUB_API_URL: not a URL: {api[:80]!r}", "for instance https://api.github.com"
-            )
+        if why := address.problem(api):
+            raise NotConfigured(f"invalid GITHUB_API_URL: {why}", "for instance https://api.github.com")
         self._calls = GitHubCalls(
             Explainer(api, (secrets or Secrets()) | Secrets([token])), budget, clock or Clock(), log
         )

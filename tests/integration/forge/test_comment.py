@@ -699,3 +699,22 @@ def test_a_dry_run_in_a_job_without_a_token(bench: Bench) -> None:
     assert "### ✅ Verified" in result.out
     bench.job.api = "http://127.0.0.1:1"
     assert "would post it" in bench.comment("-n").err
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://" + "a" * 70 + ".example",
+        "http://[",
+        "http://h:70000",
+        "a..b",
+        "http://h:port",
+        "ftp://x",
+        "http://h\tx",
+    ],
+)
+def test_an_odd_address_of_the_api_is_no_bug(bench: Bench, host: str) -> None:
+    bench.gate.task()
+    result = bench.gate.call("verify", "--comment", env={**bench.job.env, "GITHUB_API_URL": host})
+    assert result.status == 3
+    assert "GITHUB_API_URL" in result.err

@@ -204,3 +204,14 @@ def test_no_line_of_the_talk_holds_a_secret() -> None:
     assert [bad for bad in ("pass-in-url", "t0k3n", "tok-") if bad in text] == []
     assert text.count("a" * 40) == 5
     assert "hint: git fetch https://example.com/a?access_token=[secret] [secret]" in text
+
+
+def test_a_document_tells_errors_without_secrets() -> None:
+    out = io.StringIO()
+    errors = [{"code": "unreachable", "message": "https://u:pw@h/x?sig=abc tok-123_456"}]
+    console(out, io.StringIO(), MY_TOKEN="tok-123_456").document({"errors": errors, "hint": None, "notes": ("a",)})
+    assert json.loads(out.getvalue()) == {
+        "errors": [{"code": "unreachable", "message": "https://h/x?sig=[secret] [secret]"}],
+        "hint": None,
+        "notes": ["a"],
+    }
