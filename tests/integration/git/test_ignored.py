@@ -64,6 +64,13 @@ def test_so_are_virtual_environments_under_any_name(repo: Repo, mark: str) -> No
     assert found(repo) == ["gen/mine.py"]
 
 
+def test_an_environment_that_ignores_itself_is_one_too(repo: Repo) -> None:
+    """As uv, virtualenv and Python 3.13 make them: with a .gitignore that says `*`."""
+    repo.write({".env/.gitignore": "*\n", ".env/pyvenv.cfg": "", ".env/bin/activate_this.py": "", ".env/lib/x.py": ""})
+    repo.write({"tools/.gitignore": "*\n", "tools/mine.py": "", "tools/deep/too.py": ""})
+    assert found(repo) == ["tools/deep/too.py", "tools/mine.py"]
+
+
 def test_a_repository_of_its_own_is_code_too(repo: Repo) -> None:
     make_repo(repo.path / "gen/other", {"helper.py": ""})
     assert found(repo) == ["gen/other/helper.py"]
