@@ -25,6 +25,8 @@ def completed(job: Job, repository: Repository, ask: Ask | None, log: Callable[[
         return job
     if job.number and not (job.base or job.base_ref):
         return _numbered(job, repository, ask)
+    if job.event == "workflow_run" and job.is_push_to_base:
+        return replace(job, is_push_to_base=_is_the_branch(job, repository))
     if job.event == "workflow_run" and job.is_fork and not job.number:
         return _with_its_request(job, ask, log)
     if not job.head_ref:
@@ -56,6 +58,18 @@ def _by_test_merge(job: Job, repository: Repository) -> Job | None:
         return None
     parents = repository.parents([merge])[merge]
     return replace(job, head=job.head or head, base=parents[0]) if parents[1:] == [head] else None
+
+
+def _is_the_branch(job: Job, repository: Repository) -> bool:
+    """Is it the default branch that was pushed, and no tag of its name? The event tells a name without its kind."""
+    try:
+        remote_refs.at(repository, f"refs/tags/{job.default_branch}", None)
+    except CannotDecide as error:
+        return isinstance(error, remote_refs.NoSuchRef)
+    try:
+        return remote_refs.at(repository, job.default_ref, None) == job.head
+    except CannotDecide:
+        return False
 
 
 def _at_ref(job: Job, repository: Repository, ask: Ask | None, log: Callable[[str], None]) -> Job:

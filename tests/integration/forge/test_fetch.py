@@ -148,6 +148,18 @@ def test_the_head_of_a_merge_queue_is_asked_from_the_remote(places: Places) -> N
         which_commit.completed(gone, opened(places), None)
 
 
+def test_a_tag_with_the_name_of_the_default_branch_is_not_that_branch(places: Places) -> None:
+    """A workflow_run tells the name of what was pushed, and not whether it is a branch."""
+    tip = places.remote.git("rev-parse", "refs/heads/main")
+    pushed = CIJob(Provider.GITHUB, "workflow_run", head=places.head, default_branch="main", is_push_to_base=True)
+    assert which_commit.completed(pushed, opened(places), None).is_push_to_base  # main may have moved on
+    places.remote.git("update-ref", "refs/tags/main", places.head)
+    assert not which_commit.completed(pushed, opened(places), None).is_push_to_base
+    assert which_commit.completed(replace(pushed, head=tip), opened(places), None).is_push_to_base
+    places.clone.git("remote", "remove", "origin")
+    assert not which_commit.completed(pushed, opened(places), None).is_push_to_base
+
+
 def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
     pushed = CIJob(Provider.GITHUB, "push", head=places.merge, base_ref="refs/heads/main")
     base = checkout.accepted(opened(places), pushed)
