@@ -247,3 +247,16 @@ def test_the_next_run_is_what_counts(lab: Lab) -> None:
     lab.call("tasks.delete", task=ran_here(lab), force=True)
     lab.ran()
     lab.gate.accepts()
+
+
+@pytest.mark.parametrize("end", ["failed", "stopped"])
+def test_publishing_on_a_newer_server_hides_a_failure_from_all_but_the_record(lab: Lab, end: str) -> None:
+    """Since 2.3 a failed task has a `completed` time, and publishing forgets what it was (contract/README.md 24)."""
+    lab.gate.server.store.version = "2.3.0"
+    task = lab.gate.task(status="in_progress")
+    lab.call(f"tasks.{end}", task=task)
+    lab.gate.refuses(end)
+    lab.call("tasks.publish", task=task)
+    assert lab.gate.accepts().commit["notes"] == ["published: its success is not on record"]
+    lab.bear(task, lab.record(tasks=((task, "published"),), exit_status=1))
+    lab.gate.refuses("run-failed")
