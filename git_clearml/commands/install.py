@@ -10,7 +10,7 @@ from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as plans
-from git_clearml.hook import shipped, steps
+from git_clearml.hook import interpreter, shipped, steps
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -46,14 +46,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     from git_clearml.git.repository import Repository
 
+    repository = Repository()
     if arguments.command == "install":
-        plan = plans.plan_install(Repository(), force=arguments.force)
+        plan = plans.plan_install(repository, force=arguments.force)
     else:
-        plan = plans.plan_uninstall(Repository())
+        plan = plans.plan_uninstall(repository)
     if arguments.dry_run:
         return _show(plan, console)
     try:
         steps.apply(plan.steps)
+        if arguments.command == "install":
+            interpreter.remember(repository.common_dir)
+        else:
+            interpreter.forget(repository.common_dir)
     except OSError as error:
         message = f"the hook could not be changed: {error.strerror}: {error.filename}"
         raise UsageError(message, "check the owner and permissions of that directory") from None

@@ -17,6 +17,7 @@ from typing import Literal
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
+from git_clearml.hook import interpreter
 from git_clearml.hook.install import beside, plan_install
 from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, read_head, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
@@ -114,7 +115,8 @@ def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, 
         return Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
     if not hook.current:
         return Diagnosis("hook", "warning", f"{hook.path} is from another version of git-clearml", _way_in(repository))
-    if not shutil.which("git-clearml", path=environment.get("PATH", "")):
+    on_path = shutil.which("git-clearml", path=environment.get("PATH", ""))
+    if not on_path and not interpreter.remembered(repository.common_dir):
         return Diagnosis(
             "hook",
             "failed",

@@ -92,6 +92,8 @@ def test_git_clearml_is_not_on_the_path_of_the_hook(yard: Yard) -> None:
     import os
 
     yard.install()
+    is_so(yard, "hook", "ok", "effective", env={"PATH": os.defpath})  # by the Python that has installed it
+    (yard.repo.path / ".git" / "clearml" / "python").write_text("/nowhere/python\n")
     is_so(yard, "hook", "failed", "will not find git-clearml", "PATH", env={"PATH": os.defpath})
 
 

@@ -388,6 +388,46 @@ def test_manual_without_git_clearml_fails_closed(yard: Yard, tmp_path: Path) -> 
     yard.refuses("origin", "main", by_us="git-clearml is not on PATH", env={"PATH": str(programs)})
 
 
+def away(tmp_path: Path, *names: str) -> dict[str, str | None]:
+    """An environment with git and what the hook's sh needs on PATH, and no git-clearml."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("git", "sh", "cat", "date", "sha256sum", *names):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    return {"PATH": str(programs)}
+
+
+def test_where_it_is_not_on_path_the_python_that_installed_it_runs_it(yard: Yard, tmp_path: Path) -> None:
+    """A graphical client's PATH. What lies in the repository is not imported in its place."""
+    yard.install()
+    env = away(tmp_path)
+    names = ("git_clearml/__init__.py", "git_clearml/cli.py", "json.py", "argparse.py")
+    traps = dict.fromkeys(names, "raise SystemExit(0)\n")
+    yard.repo.commit("traps", traps)
+    yard.refuses("origin", "main", env=env)
+    yard.task()
+    yard.accepts("origin", "main", moved=["refs/heads/main"], env=env)
+    yard.accepts("origin", "main:refs/heads/again", requests=None, env=env)
+    python = yard.repo.path / ".git" / "clearml" / "python"
+    for text in ("/nowhere/venv/bin/python\n", "", "\n"):
+        python.write_text(text)
+        yard.repo.commit("more")
+        yard.refuses("origin", "main", by_us="git-clearml is not on PATH", env=env)
+    yard.install()
+    assert not yard.command("uninstall").out
+    assert not python.exists()
+
+
+def test_in_a_worktree_too(yard: Yard, tmp_path: Path) -> None:
+    yard.install()
+    tree = yard.repo.worktree(tmp_path / "tree")
+    env = away(tmp_path)
+    tree.commit("more", {"deep/x": "x"})
+    assert "rejected" in yard.push("origin", "HEAD:refs/heads/t", cwd=tree.path / "deep", env=env).said
+    yard.task(tree.head)
+    assert yard.push("origin", "HEAD:refs/heads/t", cwd=tree.path / "deep", env=env).status == 0
+
+
 def test_manual_needs_no_repository(tmp_path: Path) -> None:
     assert call(Repo(tmp_path), "install", "--manual").out == shipped.MANUAL
 
