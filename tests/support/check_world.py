@@ -129,11 +129,11 @@ class World:
     def _strike(self, where: str, number: int) -> None:
         for blow in self.blows:
             if (blow.where, blow.number) == (where, number):
-                self.landed.append((self.now, blow.status))
                 with self._striking:
                     for _ in range(blow.times):
+                        self.landed.append((self.now, blow.status))
                         signal.pthread_kill(threading.main_thread().ident or 0, blow.status - 128)
-                        time.sleep(0.02)  # real: until the program, which waits for this answer, has been struck
+                    time.sleep(0.02)  # real: until the program, which waits for this answer, has been struck
 
     # --- the check --------------------------------------------------------------------------------------------------
 
