@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ _FOREIGN = ("CLEARML_", "TRAINS_", "GIT_", "GITHUB_", "PRE_COMMIT", "GIT_CLEARML
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 _BUNDLES = {"requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_DATE = "2026-01-02T03:04:05+00:00"
+# Commits are from yesterday: fresh, as those that one pushes are. The same for all that are made on this day.
+_DATE = f"{datetime.now(timezone.utc).date() - timedelta(days=1)}T03:04:05+00:00"
 
 
 class ATestReachedForTheNetwork(AssertionError):
@@ -89,6 +91,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`: one more than there are cores, since much of a test is waiting for a process or a server."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture
+def commits_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits are of the same day whenever the test runs, and so have the same hashes."""
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.setenv(name, "2026-01-02T03:04:05+00:00")
 
 
 @pytest.fixture(scope="session", autouse=True)

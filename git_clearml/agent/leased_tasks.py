@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from git_clearml.base import process
@@ -47,11 +48,18 @@ def expired(api: ClearML, *, host: str, now: float) -> list[LeasedTask]:
     return [task for task in left if lease.expired(task.owner, host=host, alive=lives(task.owner), now=now)]
 
 
-def of_commit(api: ClearML, name: str, commit: str) -> list[LeasedTask]:
-    """Our tasks of this commit that have not ended, newest first; `name` is the owner's property. One request."""
+_A_DAY = 1  # by which clocks may differ: what is looked for has just been made
+
+
+def of_commit(api: ClearML, name: str, commit: str, days: int) -> list[LeasedTask]:
+    """Our tasks of this commit that have not ended and were touched in these last days, newest first. One request.
+
+    `name` is the owner's property.
+    """
     if not is_hash(commit):
         raise BadAnswer("only full hashes are asked for")
-    tasks = _query(api, name, query.of_commits(f"^{commit}$"))
+    since = datetime.now(timezone.utc) - timedelta(days=days)
+    tasks = _query(api, name, query.of_commits(f"^{commit}$") | query.updated(since))
     return [task for task in tasks if task.commit == commit]
 
 
@@ -64,7 +72,7 @@ def bears(api: ClearML, name: str, task: str, owner: Lease) -> bool:
 
 def named(api: ClearML, name: str, commit: str, owner: Lease) -> str:
     """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
-    return next((task.task for task in of_commit(api, name, commit) if task.owner.nonce == owner.nonce), "")
+    return next((task.task for task in of_commit(api, name, commit, _A_DAY) if task.owner.nonce == owner.nonce), "")
 
 
 def _query(

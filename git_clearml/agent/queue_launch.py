@@ -33,6 +33,7 @@ from git_clearml.settings.table import MARKER
 
 _LAUNCHING, _POLL = 300.0, 0.5  # seconds that a draft is its call's own, and between two polls of another one
 _DRAFT = "git-clearml-draft-"
+_WAITS = 30  # days that a task may wait in its queue, untouched, and still be found by a later call of the same
 _TEMPLATE = ("id", "name", "project.id", "script", "hyperparams", "tags", "type")
 
 
@@ -115,7 +116,7 @@ class QueueRun:
         if task and tasks.poll_task(self._api, task).status not in ("", "created"):
             return task
         while True:
-            ours = leased_tasks.of_commit(self._api, lease.RUN, self._order.commit.hash)
+            ours = leased_tasks.of_commit(self._api, lease.RUN, self._order.commit.hash, _WAITS)
             same = [task for task in ours if task.owner.what == self._order.digest]
             started = next((task for task in same if task.status != "created"), None)
             if started:

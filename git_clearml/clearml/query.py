@@ -8,6 +8,7 @@ brackets are points of the README of tests/contract/recordings.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
@@ -108,6 +109,16 @@ def patterns(commits: Iterable[str]) -> Iterator[str]:
 def of_commits(pattern: str) -> dict[str, Any]:
     """The filter for tasks whose recorded commit matches a pattern of `patterns`."""
     return {"_all_": {"fields": ["script.version_num"], "pattern": pattern}}
+
+
+def updated(since: datetime | None, until: datetime | None = None) -> dict[str, Any]:
+    """The filter for tasks last updated from `since` on and before `until` [16]; {} for no bound."""
+    bounds = [f"{operator}{_utc(time)}" for operator, time in ((">=", since), ("<", until)) if time is not None]
+    return {"last_update": bounds} if bounds else {}
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _ask(api: ClearML, body: Query, fields: Sequence[str], limit: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
@@ -47,17 +48,19 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     ]
 
 
-def of_commits(api: ClearML, commits: Sequence[str], *, metrics: Sequence[str] = ()) -> dict[str, list[Result]]:
+def of_commits(
+    api: ClearML, commits: Sequence[str], since: datetime, *, metrics: Sequence[str] = ()
+) -> dict[str, list[Result]]:
     """What the tasks of these commits (full hashes) came to, without parameters and artifacts; the latest last.
 
-    One query for up to 500 commits. Commits without a task are left out, archived tasks too. `metrics` are the
-    TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
+    One query for up to 500 commits, for tasks that were updated since then. Commits without a task are left out,
+    archived tasks too. `metrics` are the TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
     """
     fields = [f"last_metrics.{title}.{series}" for metric in metrics for title, series in response.metric_keys(metric)]
     wanted = set(commits)
     results: dict[str, Result] = {}
     for pattern in query.patterns(commits):
-        body = {**query.of_commits(pattern), "system_tags": ["-archived"]}
+        body = {**query.of_commits(pattern), "system_tags": ["-archived"], **query.updated(since)}
         for document in query.every(api, body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
             result = _result(api, document, [])
             if result.commit in wanted:

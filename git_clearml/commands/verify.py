@@ -6,11 +6,13 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import id_in
+from git_clearml.base.words import moment
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, Interrupted, NothingToJudge, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
@@ -43,6 +45,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--evidence", choices=("auto", "server", "offline"), help="where to look tasks up")
     parser.add_argument("--equivalence", choices=("commit", "tree", "paths"), help="which other commits' tasks count")
     parser.add_argument("--merges", choices=("strict", "clean"), help="does the clean merge of a verified commit count")
+    parser.add_argument("--since", metavar="DATE", help="look at tasks last updated since then")
     parser.add_argument("--wait", action="store_true", help="ask again while the right task is queued or running")
     parser.add_argument("--wait-timeout", type=float, metavar="SECONDS", help="how long to wait (default: 3600)")
     parser.add_argument("--on-unreachable", choices=("block", "warn"), help="when the server cannot be reached")
@@ -121,7 +124,8 @@ class _Verify:
         """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
         arguments = self.arguments
         flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
-        request = VerifyRequest(tuple(arguments.revs), flags, id_in(arguments.task or ""), arguments.policy_from)
+        task, since = id_in(arguments.task or ""), _since(arguments.since)
+        request = VerifyRequest(tuple(arguments.revs), flags, task, arguments.policy_from, since)
         try:
             session = prepare(self.repository, request, self.context, passed_check)
         except NothingToJudge as error:
@@ -234,6 +238,15 @@ class _Verify:
         except PublishFailed as error:
             return compose.with_problem(report, error)
         return report
+
+
+def _since(text: str | None) -> datetime | None:
+    """The date of --since. Raises UsageError for what is none."""
+    time = moment(text) if text is not None else None
+    if text is not None and time is None:
+        expected = f"--since: expected a date such as 2026-11-01, not {text!r}"
+        raise UsageError(expected, "git clearml verify --since 2026-11-01")
+    return time
 
 
 def _show(report: VerifyReport, form: str, console: Console) -> None:

@@ -138,7 +138,7 @@ def accepted(
         base = job.base or (remote_refs.at(repository, job.base_ref, ask, timeout) if job.base_ref else "")
     except NoSuchRef as error:
         message = f"the policy that applies is unknown: {error.message}"
-        raise NotFetched(message, "git ls-remote shows what it has; is it the repository of this job?") from None
+        raise NotFetched(message, "is it the repository of this job? git ls-remote shows what it has") from None
     if not base:
         return None
     try:

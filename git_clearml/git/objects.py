@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
@@ -103,16 +104,22 @@ class ObjectStore(Runner):
 
     def blobs(self, names: Iterable[str]) -> dict[str, bytes]:
         """The content of each blob (or other object). One git process for all. Raises CannotDecide when one is gone."""
+        contents = self._contents(names)
+        if missing := next((name for name, content in contents.items() if content is None), ""):
+            raise CannotDecide(f"object {missing} is missing from this clone", DAMAGED)
+        return {name: content for name, content in contents.items() if content is not None}
+
+    def _contents(self, names: Iterable[str]) -> dict[str, bytes | None]:
+        """The content of each object, None where it is missing. One git process for all."""
         names = [name for name in dict.fromkeys(names) if name]
         if not names:
             return {}
         out = self.read("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(names))
-        contents = {}
+        contents: dict[str, bytes | None] = {}
         for name in names:
             header, _, rest = out.partition(b"\n")
-            if not header.isdigit():
-                raise CannotDecide(f"object {name} is missing from this clone", DAMAGED)
-            contents[name], out = rest[: int(header)], rest[int(header) + 1 :]
+            length = int(header) if header.isdigit() else -1
+            contents[name], out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
         return contents
 
     def history(self, commits: Sequence[str]) -> list[Commit]:
@@ -136,17 +143,13 @@ class ObjectStore(Runner):
         """
         return {name: parents_in(content) for name, content in self.blobs(commits).items()}
 
-    def committed(self, commits: Iterable[str]) -> dict[str, int]:
-        """When each commit was made, in seconds since 1970, as its committer's clock had it; 0 where it does not say.
+    def times(self, commits: Iterable[str]) -> dict[str, datetime]:
+        """When each of the commits that are here was made, as its committer says. One git process.
 
-        One git process. Raises CannotDecide when a commit is missing.
+        A date that is no time, or beyond what a clock can show, is the beginning of time.
         """
-        moments = {}
-        for name, content in self.blobs(commits).items():
-            header, _, _ = content.partition(b"\n\n")
-            match = re.search(_COMMITTED, header)
-            moments[name] = int(match[1]) if match else 0
-        return moments
+        contents = self._contents(commits)
+        return {name: _committed(content) for name, content in contents.items() if content is not None}
 
     def changes(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Change]]:
         """What differs between the trees of each pair. One git process for all. Raises CannotDecide."""
@@ -161,3 +164,13 @@ def parents_in(commit: bytes) -> list[str]:
     """The parents that the content of a commit object names."""
     header = lines(commit)[1:]  # the first line names the tree
     return [line[7:] for line in itertools.takewhile(lambda line: line.startswith("parent "), header)]
+
+
+def _committed(commit: bytes) -> datetime:
+    """The committer's date in the content of a commit object."""
+    header, _, _ = commit.partition(b"\n\n")
+    match = re.search(_COMMITTED, header)
+    try:
+        return datetime.fromtimestamp(int(match[1]) if match else 0, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, timezone.utc)

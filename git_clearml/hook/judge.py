@@ -143,8 +143,8 @@ class PushJudge:
             return verdicts
         asked = time.time()
         to_ask = [resolve.Question(*question) for question in open_questions]
-        requirement = remembered_for(lifetime)
-        answers = resolve.verify(self._repository, source, to_ask, requirement, urls=urls, accepted=accepted)
+        scope = resolve.Scope(urls=tuple(urls), accepted=accepted)
+        answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), scope)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]

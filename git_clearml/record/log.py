@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from git_clearml.clearml.connect import connect
@@ -13,6 +14,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines, notes
 from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.settings.policy import Best
+from git_clearml.verdict import windows
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
@@ -36,7 +38,7 @@ class TaskSource:
         tell: Callable[[CannotDecide], None],
         log: Callable[[str], None],
     ) -> None:
-        self._notes = notes.Notes(repository)
+        self._repository, self._notes = repository, notes.Notes(repository)
         self._metrics, self._timeout, self._tell, self._log = metrics, timeout, tell, log
         self._api: ClearML | None = None
         self._seen: set[str] = set()
@@ -72,7 +74,8 @@ class TaskSource:
         try:
             self._api = self._api or connect(os.environ, self._timeout, log=self._log)
             self._api.renew()
-            results = task_results.of_commits(self._api, commits, metrics=self._metrics)
+            since = windows.start(self._repository.times(commits).values(), datetime.now(timezone.utc))
+            results = task_results.of_commits(self._api, commits, since, metrics=self._metrics)
         except CannotDecide as error:
             self.error = error
             self._tell(error)

@@ -29,6 +29,7 @@ def verify(report: VerifyReport) -> dict[str, Any]:
         "check_runnable": check(report.check) if report.check else None,
         "compare": compare(report.comparison) if report.comparison else None,
         "comment": {"url": report.comment.url, "action": report.comment.action} if report.comment else None,
+        "looked_back_to": min((verdict.looked_back_to for verdict in report.verdicts), default="") or None,
         "hint": report.hint or None,
         "notes": list(report.notes),
         "errors": _errors(report.problems),

@@ -34,6 +34,8 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
+    if verdict.outcome is Outcome.REJECTED and verdict.looked_back_to:
+        lines.append(f"  tasks last updated before {sanitize(verdict.looked_back_to[:10], 10)} were not looked at")
     for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
         lines += _near_miss(finding)
     if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:

@@ -103,7 +103,7 @@ def _of_commit(api: ClearML, record: RunRecord) -> Iterator[Mapping[str, Any]]:
     since = datetime.fromisoformat(record.started) - timedelta(days=1)
     body = {
         **query.of_commits(f"^{record.commit}$"),
-        "last_update": [f">={since.replace(tzinfo=None).isoformat(timespec='seconds')}"],
+        **query.updated(since),
         "order_by": ["-last_update", "id"],
     }
     return query.every(api, body, _OWN)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from git_clearml.model import Metric, Task
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict.windows import Window
 
 
 class Evidence(Protocol):
@@ -19,16 +19,23 @@ class Evidence(Protocol):
 
     identity: str
 
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+    bounded: bool
+    """Is a question about a window all that the source can answer in time? Else it answers for all times."""
+
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
         ...
 
-    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
+    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at, unless the one of the id
         `chosen` is wanted and not among them."""
         ...
 
-    def recent(self, policy: Policy) -> list[Task]:
+    def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
+        """The tasks of these ids that there are, as `all` has them."""
+        ...
+
+    def recent(self, policy: Policy, window: Window) -> list[Task]:
         """The newest tasks of whatever commit, 500 at most; their diffs need not have been looked at."""
         ...
 
@@ -53,7 +60,7 @@ class Evidence(Protocol):
 class TreeEvidence(Evidence, Protocol):
     """A source that finds tasks by the tree which their run recorded: a server, for whoever has not got the commit."""
 
-    def of_trees(self, trees: Sequence[str], policy: Policy, since: datetime) -> list[Task]:
+    def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these trees that may count and were touched since then; whose records they bear is not said."""
         ...
 

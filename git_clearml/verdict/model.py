@@ -72,3 +72,4 @@ class Verdict(NamedTuple):
     notes: tuple[str, ...] = ()
     near_misses: tuple[Finding, ...] = ()
     needs_check: bool = False
+    looked_back_to: str = ""  # ISO 8601: tasks last updated before were not looked at; "" where all were

@@ -11,6 +11,7 @@ from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict.windows import Window
 
 _RECENT = 500
 
@@ -28,21 +29,28 @@ class OfflineEvidence:
         self._store = RunStore(repository.common_dir)
         self._environment = environment
 
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
-        """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
-        return self.all(commits, policy)
+    bounded = False
 
-    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
+        """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
+        return self.all(commits, policy, window)
+
+    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
         """Every task whose run was recorded at one of these commits. A session may name another commit."""
         return _tasks(self._store.of_commits(commits), policy)
 
-    def recent(self, policy: Policy) -> list[Task]:
+    def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
+        """None: `all` has looked at every record."""
+        return []
+
+    def recent(self, policy: Policy, window: Window) -> list[Task]:
         """The tasks of the runs recorded last, whatever their commit: at most 500, the newest run first."""
         return _tasks(self._store.recent(_RECENT), policy)[:_RECENT]
 
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id among those of `recent`, None when it is not one of them."""
-        return next((task for task in self.recent(policy) if identity and task.id == identity), None)
+        tasks = self.recent(policy, Window())
+        return next((task for task in tasks if identity and task.id == identity), None)
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
         """What the task's session reported, as it lies on disk or as the run record remembers it."""

@@ -7,19 +7,19 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
-from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import lost_tasks, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
-from git_clearml.verdict.evidence import Evidence, TaggableEvidence, TreeEvidence
+from git_clearml.verdict.evidence import Evidence, TaggableEvidence
 from git_clearml.verdict.model import Finding, Outcome, Verdict
 from git_clearml.verdict.run_rules import siblings_of
+from git_clearml.verdict.search import Search
 
 if TYPE_CHECKING:
     from git_clearml.verdict.merges import Candidates
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
 a refusal: they are named as far as there is room beside the judged ones, and never make the question a longer one."""
-
-_BEFORE_GIT = datetime(2005, 1, 1, tzinfo=timezone.utc)
-_BEFORE = timedelta(days=30)  # that a tree may have been run before the commit that is judged was made
 
 
 class Question(NamedTuple):
@@ -45,14 +42,18 @@ class Scope(NamedTuple):
 
     `accepted` are for a commit (by its hash) those that were accepted where it is to go, None where nobody says: then
     the remotes' default branches are.
-    `depth`: how far merges of merges are followed.
+    `depth`: how far merges of merges are followed. `since`: when a task must have been updated to be looked at, None:
+    as the commits' dates say.
     """
 
     chosen: str = ""
     urls: tuple[str, ...] = ()
     accepted: Mapping[str, Sequence[str]] | None = None
     depth: int = 3
+    since: datetime | None = None
 
+
+_ANY = Scope()
 
 Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evidence], list[Verdict]]
 """What a policy wants beside a task: the verdicts on the questions, rejected where that is lacking.
@@ -72,22 +73,16 @@ def verify(
     evidence: Evidence,
     questions: Sequence[Question],
     requirement: Requirement,
-    *,
-    chosen: str = "",
-    urls: Sequence[str] = (),
-    accepted: Mapping[str, Sequence[str]] | None = None,
+    scope: Scope = _ANY,
 ) -> list[Verdict]:
     """A verdict for each question, in their order.
 
     `requirement` is asked where a policy has `runnable.required`, so that nobody who gives verdicts forgets it.
-    `chosen` is the id of the only task that may count; `urls` are further names of this repository, such as the one
-    that is pushed to; `accepted` are commits that were accepted before (see Scope). Raises the errors of the evidence
-    source, and BadSetting for code-paths that match nothing.
+    Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
     """
     answers: dict[Question, Verdict] = {}
     for policy in dict.fromkeys(question.policy for question in questions):
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == policy))
-        scope = Scope(chosen, tuple(urls), accepted)
         resolver = Resolver(repository, evidence, policy, commits, scope)
         for commit, verdict in resolver.verdicts().items():
             answers[Question(commit, policy)] = verdict
@@ -107,7 +102,7 @@ class Resolver:
         self._commits, self._scope = commits, scope
         self._equivalents = EquivalentCommits(repository, policy, commits)
         self._entries = EntryPoints(repository)
-        self._newest: list[Task] | None = None
+        self._search = Search(repository, evidence, policy, scope.since)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer: list[Task] = []
         self._candidates: dict[Commit, Candidates] = {}
@@ -127,15 +122,16 @@ class Resolver:
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
-            verdicts |= self._judge(unverified, self._of_trees(unverified))
+            verdicts |= self._judge(unverified, self._search.of_trees(self._equivalents.with_ancestors(unverified)))
             unverified = _unverified(verdicts)
         if unverified and equals_count and (family := set(self._families(unverified))):
-            verdicts |= self._judge(unverified, self._evidence.passing(sorted(family), self._policy))
+            verdicts |= self._judge(unverified, self._search.passing(sorted(family)))
             unverified = _unverified(verdicts)
         verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
         if unverified and self._policy.merges == "clean" and self._scope.depth:
             verdicts |= self._merged(unverified)
-        return verdicts
+        since = self._search.first_since
+        return {commit: verdict._replace(looked_back_to=since) for commit, verdict in verdicts.items()}
 
     def _passing(self, names: Sequence[str]) -> list[Task]:
         """The passing tasks of these commits, and in the same request of what they may be the merges of."""
@@ -144,7 +140,7 @@ class Resolver:
             if self._policy.merges == "clean" and self._scope.depth:
                 sources = self._sources(self._commits)
                 self._asked |= {name for each in sources.values() for name in each.names}
-            self._answer = self._evidence.passing([*names, *sorted(self._asked - set(names))], self._policy)
+            self._answer = self._search.passing([*names, *sorted(self._asked - set(names))])
         others = self._asked - set(names)
         return [task for task in self._answer if task.commit not in others]
 
@@ -167,7 +163,12 @@ class Resolver:
             scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
             resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
             resolver._asked, resolver._answer = self._asked, self._answer
-            return resolver.passing()
+            verdicts = resolver.passing()
+            unverified = _unverified(verdicts)
+            names = [commit.hash for commit in unverified]
+            if unverified and self._search.may_lie_further_back(names):
+                verdicts |= resolver._found(unverified, names)[0]
+            return verdicts
 
         sources = self._sources(commits)
         return merges.verdicts(self._repository, sources, self._scope.accepted or {}, judge)
@@ -178,15 +179,14 @@ class Resolver:
         names = [commit.hash for commit in asked] + self._families(commits)
         if self._policy.equivalence is Equivalence.COMMIT:
             names = names[: max(len(asked), _ONE_REQUEST)]
-        tasks = self._evidence.all(list(dict.fromkeys(names)), self._policy, chosen=self._scope.chosen)
-        verdicts = self._judge(commits, tasks)
+        verdicts, tasks = self._found(commits, list(dict.fromkeys(names)))
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and self._scope.chosen:
             return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
         if bare and not tasks:  # else a 4th request
             if became := self._reset(bare):
                 return verdicts | {name: verdicts[name]._replace(near_misses=near) for name, near in became.items()}
-            for commit, lost in lost_tasks.of(self._repository, bare, self._recent(), self._policy).items():
+            for commit, lost in lost_tasks.of(self._repository, bare, self._search.recent(), self._policy).items():
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
@@ -213,27 +213,21 @@ class Resolver:
             for commit, verdict in verdicts.items()
         }
 
-    def _of_trees(self, commits: Sequence[Commit]) -> list[Task]:
-        """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.
-
-        A tree was run shortly before its commit was amended, rebased or squashed: older runs are not asked for. What
-        the record names is looked at again, as is whose record it is.
-        """
-        if not isinstance(self._evidence, TreeEvidence):
-            return []
-        relatives = self._equivalents.with_ancestors(commits)
-        trees = {commit.tree for commit in relatives if commit.tree}
-        now = datetime.now(timezone.utc)
-        moments = self._repository.committed(commit.hash for commit in relatives).values()
-        oldest = min([moment for moment in moments if moment <= now.timestamp()], default=int(now.timestamp()))
-        since = max(datetime.fromtimestamp(oldest, timezone.utc), _BEFORE_GIT) - _BEFORE
-        tasks = self._evidence.of_trees(sorted(trees), self._policy, since)
-        return [task for task in tasks if task.run and task.run.tree in trees and belongs(task.run, task)]
+    def _found(self, commits: Sequence[Commit], names: Sequence[str]) -> tuple[dict[Commit, Verdict], list[Task]]:
+        """The verdicts on commits by the tasks of these names, and the tasks that it took."""
+        verdicts: dict[Commit, Verdict] = {}
+        tasks: list[Task] = []
+        for tasks, since in self._search.every(names, chosen=self._scope.chosen):
+            judged = self._judge(commits, tasks)
+            verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
+            if not _unverified(verdicts):
+                break
+        return verdicts, tasks
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
         counts = self._policy.equivalence is not Equivalence.COMMIT
-        recent = [task.commit for task in self._recent() if task.commit] if counts else []
+        recent = [task.commit for task in self._search.recent() if task.commit] if counts else []
         return self._equivalents.families(commits, recent)
 
     def _judge(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
@@ -272,11 +266,6 @@ class Resolver:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names(self._scope.urls) if on_server else frozenset()
-
-    def _recent(self) -> list[Task]:
-        if self._newest is None:
-            self._newest = self._evidence.recent(self._policy)
-        return self._newest
 
 
 def _unverified(verdicts: dict[Commit, Verdict]) -> list[Commit]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
@@ -21,6 +20,7 @@ from git_clearml.model import Diff, DiffKind, Metric, Task
 from git_clearml.run.tasks import run_of
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import statuses
+from git_clearml.verdict.windows import Window
 
 _RECENT = 500
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
@@ -67,29 +67,30 @@ class ServerEvidence:
         self.api = api
         self.identity = f"{api.server.api} {api.server.user}"
 
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+    bounded = True
+
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.
 
         The server says which diffs are empty [8], and sends those, which costs nothing, so that they can be looked at.
         A task without a diff, or with ClearML's own, is not among these; `all` finds it.
         """
         try:
-            return self._tasks_of(commits, _that_count(policy), policy)
+            return self._tasks_of(commits, {**_that_count(policy), **query.updated(*window)}, policy)
         except TooLarge:  # of a server that sends diffs which are not empty; `all` asks for no more than can be held
             return []
 
-    def of_trees(self, trees: Sequence[str], policy: Policy, since: datetime) -> list[Task]:
-        """Tasks like those of `passing` whose run recorded one of these trees, touched since: one request for 500.
+    def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
+        """Tasks like those of `passing` whose run recorded one of these trees: one request for 500.
 
         The property is filtered exactly [29]. A clone bears its origin's: whoever relies on it looks at the record.
         """
         wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
-        moment = since.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
         tasks: dict[str, Task] = {}
         for start in range(0, len(wanted), query.PAGE):
             body = _that_count(policy) | {
                 f"hyperparams.properties.{TREE}.value": wanted[start : start + query.PAGE],
-                "last_update": [f">={moment}"],
+                **query.updated(*window),
             }
             try:
                 found = [self._task(document, policy) for document in query.every(self.api, body, _fields(policy))]
@@ -98,16 +99,23 @@ class ServerEvidence:
             tasks |= {task.id: task for task in found}
         return list(tasks.values())
 
-    def all(self, commits: Sequence[str], policy: Policy, *, chosen: str = "") -> list[Task]:
+    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at: two requests. One where a task
         is `chosen` that is not among them: then no diff is."""
-        tasks = self._tasks_of(commits, {}, policy)
-        wanted = tasks and (not chosen or any(task.id == chosen for task in tasks))
+        tasks = self._tasks_of(commits, query.updated(*window), policy)
+        wanted = not chosen or any(task.id == chosen for task in tasks)
         return self._with_diffs(tasks) if wanted else tasks
 
-    def recent(self, policy: Policy) -> list[Task]:
+    def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
+        """The tasks of these ids that there are, as `all` has them. Two requests for 500 of them."""
+        known = [identity for identity in ids if is_clearml_id(identity)]
+        documents = query.by_ids(self.api, known, _fields(policy)).values()
+        tasks = [self._task(document, policy) for document in documents]
+        return self._with_diffs([task for task in tasks if is_hash(task.commit)])
+
+    def recent(self, policy: Policy, window: Window) -> list[Task]:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""
-        body: dict[str, Any] = {"system_tags": ["-archived"], "order_by": ["-last_update"]}
+        body: dict[str, Any] = {"system_tags": ["-archived"], "order_by": ["-last_update"], **query.updated(*window)}
         if policy.task_name:
             body["name"] = f"^{re.escape(policy.task_name)}$"
         return [self._task(document, policy) for document in query.first(self.api, body, _fields(policy), _RECENT)]
@@ -180,16 +188,15 @@ class ServerEvidence:
 
         Of the others it is asked which are long and which absent only where that can decide: after an agent.
         """
-        commits = sorted({task.commit for task in tasks})
         few = len(tasks) <= _FEW
-        diffs = self._diffs(commits, "" if few else f"^[\\s\\S]{{0,{_SHORT_DIFF}}}$")
+        diffs = self._diffs(tasks, "" if few else f"^[\\s\\S]{{0,{_SHORT_DIFF}}}$")
         others = [task for task in tasks if task.id not in diffs]
         long = f"a diff of more than {_SHORT_DIFF:,} characters"
         if few or not others:
             unseen = {}
             tasks = [task for task in tasks if task.id in diffs]  # another one has been reset or deleted meanwhile
         elif any(task.by_agent for task in others):
-            present = self._diffs(commits, ".*", content=False)
+            present = self._diffs(tasks, ".*", content=False)
             unseen = {
                 task.id: Diff(DiffKind.DIRTY, long) if task.id in present else Diff(DiffKind.ABSENT) for task in others
             }
@@ -198,14 +205,17 @@ class ServerEvidence:
         diffs |= unseen
         return [task._replace(diff=diffs[task.id]) for task in tasks]
 
-    def _diffs(self, commits: Sequence[str], pattern: str, *, content: bool = True) -> dict[str, Diff]:
-        """Task id -> its diff, for the tasks of these commits (whose diff matches the pattern, if any)."""
+    def _diffs(self, tasks: Sequence[Task], pattern: str, *, content: bool = True) -> dict[str, Diff]:
+        """Task id -> its diff, for those of these tasks that are of the same commits still.
+
+        Of those whose diff matches the pattern, if any. By id it costs least.
+        """
         fields = ["id", "script.diff"] if content else ["id"]
         diffs: dict[str, Diff] = {}
-        for hashes in query.patterns(commits):
-            body = query.of_commits(hashes)
-            # Of a server that ignores the pattern every diff counts as present, and is looked at where it came.
-            large = {"_any_": {"fields": ["script.diff"], "pattern": pattern}} if pattern else {}
+        # Of a server that ignores the pattern every diff counts as present, and is looked at where it came.
+        large = {"_any_": {"fields": ["script.diff"], "pattern": pattern}} if pattern else {}
+        for commits in query.patterns(sorted({task.commit for task in tasks})):
+            body = {"id": [task.id for task in tasks], **query.of_commits(commits)}
             for document in query.every(self.api, body, fields, limit=64 * MEGABYTE, unchecked=large):
                 script = response.part(document, "script")
                 text = response.text(script, "diff") if not content or script.get("diff") is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -53,12 +54,14 @@ class Checkout(Protocol):
 
 class VerifyRequest(NamedTuple):
     """What the command line asks: revisions (none: the job's commit, else HEAD), flags by their setting's key, the id
-    of the only task that may count, and whose policy judges (None: the one that applies)."""
+    of the only task that may count, whose policy judges (None: the one that applies), and since when a task has to
+    have been updated to be looked at (None: as the commits' dates say)."""
 
     revs: tuple[str, ...] = ()
     flags: Mapping[str, Any] = MappingProxyType({})
     task: str = ""
     policy_from: str | None = None
+    since: datetime | None = None
 
 
 class Context(NamedTuple):
@@ -123,9 +126,7 @@ class VerifySession:
                 self.source(kind),
                 questions,
                 self._requirement,
-                chosen=self._request.task,
-                urls=urls,
-                accepted=self._accepted,
+                resolve.Scope(self._request.task, tuple(urls), self._accepted, since=self._request.since),
             )
             verdicts |= dict(zip(numbers, answers, strict=True))
         return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]

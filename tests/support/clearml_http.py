@@ -25,6 +25,7 @@ from tests.support import (
 )
 from tests.support.clearml_auth import Authority
 from tests.support.clearml_common import API_VERSION, ApiError, Json, new_id
+from tests.support.clearml_cost import is_bounded
 from tests.support.clearml_store import Store
 
 CALLS: dict[str, Callable[[Store, Json], Json]] = {
@@ -85,6 +86,7 @@ class Backend:
     latency: float = 0.0
     hook: Callable[[str, Json], None] | None = None
     requests: list[Request] = field(default_factory=list)
+    unbounded: list[Request] = field(default_factory=list)  # ours, that a large server would not answer in time
     scripts: list[Script] = field(default_factory=list)
     ignored: frozenset[str] = frozenset()
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -97,8 +99,11 @@ class Backend:
         return None
 
     def log(self, request: Request) -> None:
+        ours = str(request.headers.get("User-Agent", "")).startswith("git-clearml")
         with self.guard:
             self.requests.append(request)
+            if ours and request.status == 200 and not is_bounded(request.call, request.body):
+                self.unbounded.append(request)
 
     def answer(self, path: str, authorization: str | None, body: bytes | Json, lines: bool) -> tuple[int, Json]:
         """The status and envelope for one request; whatever goes wrong inside is an HTTP 500 (points 6, 19)."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,12 @@ def make_repo(
         commits.append((next(iter(then)).partition(".")[0], dict(then)))
     configured = Path(os.environ.get("GIT_CONFIG_GLOBAL", os.devnull))
     names = [(message, *sorted(content.items())) for message, content in commits]
-    key = (*names, *options, configured.read_bytes() if configured.exists() else b"")
+    key = (
+        os.environ.get("GIT_COMMITTER_DATE"),
+        *names,
+        *options,
+        configured.read_bytes() if configured.exists() else b"",
+    )
     with _MAKING:
         if key not in _MADE:
             template = Path(tempfile.mkdtemp(dir=made_here())) / "repo"
@@ -152,10 +158,14 @@ def _make(path: Path, commits: Sequence[tuple[str, Mapping[str, str]]], options:
             repo.commit(message, content)
 
 
+YESTERDAY = int(time.time()) - 86_400
+"""When the commits are made that git fast-import makes: fresh ones, as those that one pushes."""
+
+
 def fast_history(repo: Repo, count: int) -> list[str]:
     """So many commits with the tree of HEAD, made by one git process; the branch `long` ends at the last."""
     who = "C. Committer <committer@example.com>"
-    lines = [f"commit refs/heads/long\ncommitter {who} {1767323045 + n} +0000\ndata 1\nx\n" for n in range(count)]
+    lines = [f"commit refs/heads/long\ncommitter {who} {YESTERDAY + n} +0000\ndata 1\nx\n" for n in range(count)]
     lines[0] += f"from {repo.head}\n"
     repo.git("fast-import", "--quiet", stdin="\n".join(lines))
     return repo.git("rev-list", f"--max-count={count}", "long").splitlines()

@@ -20,6 +20,7 @@ from git_clearml.errors import CannotDecide
 from git_clearml.model import DiffKind
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.server import ServerEvidence
+from git_clearml.verdict.windows import Window
 from tests.support.clearml_server import ClearMLServer
 
 COMMIT = "a" * 40
@@ -41,6 +42,7 @@ PLACES = [*GOOD, *(f"script.{name}" for name in GOOD["script"]), "hyperparams.pr
 @pytest.fixture(scope="module")
 def server() -> Iterator[ClearMLServer]:
     with ClearMLServer() as running:
+        running.may_be_asked_all = True
         yield running
 
 
@@ -59,9 +61,9 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
     evidence.renew()
     policy = Policy()
     for ask in (
-        lambda: evidence.passing([COMMIT], policy),
-        lambda: evidence.all([COMMIT], policy),
-        lambda: evidence.recent(policy),
+        lambda: evidence.passing([COMMIT], policy, Window()),
+        lambda: evidence.all([COMMIT], policy, Window()),
+        lambda: evidence.recent(policy, Window()),
         lambda: evidence.tagged("x", policy),
         lambda: [task for task in [evidence.find("a" * 32, policy)] if task],
     ):
@@ -103,7 +105,7 @@ def test_any_value_in_a_task(server: ClearMLServer, evidence: ServerEvidence, pl
     answered(server, evidence, {"meta": {"result_code": 200}, "data": {"tasks": [task]}})
     tasks = []
     with contextlib.suppress(CannotDecide):
-        tasks = evidence.passing([COMMIT], Policy())
+        tasks = evidence.passing([COMMIT], Policy(), Window())
     for found in tasks:
         assert (found.commit, found.archived) == (COMMIT, False)
         assert found.status in ("completed", "published")

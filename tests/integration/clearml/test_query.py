@@ -22,6 +22,7 @@ UNKNOWN_FIELD = b'{"meta": {"result_code": 400, "result_subcode": 14, "result_ms
 @pytest.fixture
 def server() -> Iterator[ClearMLServer]:
     with ClearMLServer() as running:
+        running.may_be_asked_all = True
         yield running
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from git_clearml.model import Metric
 from tests.support.clearml_server import ClearMLServer
 
 COMMIT, OTHER = "a" * 40, "b" * 40
+
+SINCE = datetime(2019, 1, 2, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def of_tasks(server: ClearMLServer, *ids: str) -> list[Result]:
 
 def of_commits(server: ClearMLServer, *commits: str, metrics: Sequence[str] = ()) -> dict[str, list[Result]]:
     with api_of(server) as api:
-        return task_results.of_commits(api, commits, metrics=metrics)
+        return task_results.of_commits(api, commits, SINCE, metrics=metrics)
 
 
 def entry(section: str, name: str, value: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
+
 from git_clearml.clearml.model import Result
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
@@ -19,6 +21,8 @@ BEST_POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 DIFF = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
 FORBIDDEN = b'{"meta": {"result_code": 403, "result_msg": "no"}, "data": {}}'
+
+pytestmark = pytest.mark.usefixtures("commits_of_one_day")
 
 
 class Says:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.forge.test_comment import Bench, bench  # noqa: F401 - the fixture
 from tests.support.github_server import Fault
 from tests.support.program import Result
 from tests.support.transcript import Transcript
+
+pytestmark = pytest.mark.usefixtures("commits_of_one_day")
 
 
 def test_comment(bench: Bench) -> None:  # noqa: F811

@@ -12,7 +12,7 @@ from tests.integration.verdict.test_lookalikes import AGENT, DIRTY, TASK_INIT
 from tests.support import faults
 from tests.support.clearml_server import REPOSITORY
 from tests.support.program import Gate, process_environment
-from tests.support.repos import Repo, fast_history, make_repo
+from tests.support.repos import YESTERDAY, Repo, fast_history, make_repo
 
 HUGE = DIRTY + "+# padding of an uncommitted notebook\n" * 13_500  # 500 kB
 
@@ -220,7 +220,7 @@ def families(repo: Repo, count: int, size: int) -> list[list[str]]:
     who = "C. Committer <committer@example.com>"
     lines = []
     for number in range(count * size):
-        lines += [f"commit refs/heads/families\ncommitter {who} {1767323045 + number} +0000\ndata 1\nx"]
+        lines += [f"commit refs/heads/families\ncommitter {who} {YESTERDAY + number} +0000\ndata 1\nx"]
         lines += [f"from {repo.head}"] if number == 0 else []
         lines += [f"M 100644 inline number.txt\ndata <<END\n{number // size}\nEND\n"]
     repo.git("fast-import", "--quiet", stdin="\n".join(lines))

@@ -43,7 +43,7 @@ def test_evil_names_print_harmlessly(gate: Gate, name: str, passes: bool) -> Non
     assert result.status == (0 if passes else 1)
     assert not FORBIDDEN.search(result.out + result.err)
     assert all(len(line) <= 330 for line in result.out.splitlines())
-    assert len(result.out.splitlines()) == (3 if passes else 5)
+    assert len(result.out.splitlines()) == (3 if passes else 6)
     markdown = gate.call("verify", "--format", "markdown").out
     assert not FORBIDDEN.search(markdown)
     assert not re.search(r"<script|@octocat|^\| a|\n::error|!\[x\]\(", markdown)
@@ -77,8 +77,9 @@ def test_the_text_of_a_rejection(gate: Gate) -> None:
     result = gate.call("verify")
     lines = result.out.splitlines()
     assert lines[0].startswith(f"rejected {gate.repo.head[:12]} (HEAD): no clean, completed ClearML task")
-    assert lines[1] == "  - ran with uncommitted changes in train.py (+4 -1)"
-    assert lines[2] == '      "train a" in Vision/Detector'
+    assert re.fullmatch(r"  tasks last updated before \d{4}-\d\d-\d\d were not looked at", lines[1])
+    assert lines[2] == "  - ran with uncommitted changes in train.py (+4 -1)"
+    assert lines[3] == '      "train a" in Vision/Detector'
     assert lines[-1] == "next: git clearml run -- python train.py"
     assert result.err == ""
 

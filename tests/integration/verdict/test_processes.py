@@ -8,6 +8,7 @@ import pytest
 
 from git_clearml.git.runner import Runner
 from tests.support.program import Gate
+from tests.support.repos import YESTERDAY
 
 MOST = 15
 
@@ -50,7 +51,7 @@ def different(gate: Gate, count: int, path: str = "notes.txt") -> list[str]:
     for n in range(count):
         start = f"from {gate.repo.head}\n" if not n else ""
         lines.append(
-            f"commit refs/heads/line\ncommitter {who} {1767323045 + n} +0000\ndata 1\nx\n{start}"
+            f"commit refs/heads/line\ncommitter {who} {YESTERDAY + n} +0000\ndata 1\nx\n{start}"
             f"M 100644 inline {path}\ndata {len(str(n))}\n{n}\n"
         )
     gate.repo.git("fast-import", "--quiet", stdin="\n".join(lines))

@@ -21,7 +21,7 @@ from git_clearml.verdict.results_commits import MOST
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate, inside
 from tests.support.pushing import Yard, make_yard, quick
-from tests.support.repos import Repo, make_repo
+from tests.support.repos import YESTERDAY, Repo, make_repo
 
 LOCK = {"clearml.lock": '{"schema": 1}\n'}
 
@@ -412,7 +412,7 @@ def test_every_link_is_looked_at(gate: Gate, ran: str) -> None:
 
 def stacked(repo: Repo, count: int) -> None:
     """So many results commits, one on top of the other, made by one git process; they are checked out."""
-    who = "C. Committer <committer@example.com> 1767323045 +0000"
+    who = f"C. Committer <committer@example.com> {YESTERDAY} +0000"
     lines = [
         f"commit refs/heads/main\ncommitter {who}\ndata 7\nresults\n"
         f"M 100644 inline clearml.lock\ndata {len(str(number))}\n{number}\n"

@@ -16,6 +16,7 @@ from git_clearml.settings.policy import Policy
 from git_clearml.verdict.evidence import TaggableEvidence
 from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.server import ServerEvidence
+from git_clearml.verdict.windows import Window
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
 
@@ -27,6 +28,7 @@ FILTERS = ("tags", "status", "system_tags", "name", "_all_", "_any_", "id", "pro
 @pytest.fixture
 def server() -> Iterator[ClearMLServer]:
     with ClearMLServer() as running:
+        running.may_be_asked_all = True
         yield running
 
 
@@ -84,8 +86,8 @@ def test_tasks_of_other_commits_are_left_out(server: ClearMLServer, evidence: Se
     server.add_task(commit="b" * 40)
     server.add_task(commit="")
     ignores(server, *FILTERS)
-    assert [found.id for found in evidence.passing([COMMIT], Policy())] == [task]
-    assert [found.id for found in evidence.all([COMMIT], Policy())] == [task]
+    assert [found.id for found in evidence.passing([COMMIT], Policy(), Window())] == [task]
+    assert [found.id for found in evidence.all([COMMIT], Policy(), Window())] == [task]
 
 
 def test_only_a_server_has_tags(gate: Gate, evidence: ServerEvidence) -> None:

@@ -108,7 +108,7 @@ def pending() -> Iterator[Case]:
 
 
 def rejected() -> Iterator[Case]:
-    yield Case("no task", report_of(verdict_on()))
+    yield Case("no task", report_of(verdict_on()._replace(looked_back_to="2026-11-23T00:00:00+00:00")))
     yield Case("no task of the id that --task names", report_of(verdict_on(ran(), chosen="c" * 32)))
     checked = verdict_on(ran())._replace(outcome=Outcome.REJECTED, task=None, equivalence=None, needs_check=True)
     yield Case("a task counts, but runnable.required", report_of(checked))
@@ -116,6 +116,8 @@ def rejected() -> Iterator[Case]:
         yield Case(title, report_of(verdict_on(ran(**changes), **rules)))
     for title, changes in RECORDS:
         yield Case(title, report_of(verdict_on(offline(run(**changes), project=""))))
+    hidden = verdict_on(offline(run(ignored=("secret.py",)), project=""), ignored_code="refuse")
+    yield Case("ignored-code", report_of(hidden))
     bare = offline(run(tasks=()), id="", name="python train.py", project="", entry_point="")
     yield Case("no-task: a local run", report_of(verdict_on(bare)))
     for why in LINEAGES:
@@ -139,6 +141,7 @@ TASKS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("published: the policy rejects it", {"status": "published"}, {"published": "reject"}),
     ("published: never completed", {"status": "published", "completed": ""}, {}),
     ("archived", {"archived": True}, {}),
+    ("not-a-check", {"is_check": True}, {}),
     ("other-project", {"project": "Sandbox"}, {"project": "Vision"}),
     ("other-task-name", {"name": "evaluate"}, {"task_name": "train"}),
     ("other-repository", {"repository": "https://github.com/acme/other.git"}, {}),

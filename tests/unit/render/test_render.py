@@ -159,7 +159,8 @@ def test_more_than_ten_near_misses_are_cut_and_counted() -> None:
 
 SHAPE: dict[str, Any] = {
     "schema": int, "command": str, "outcome": str, "exit_code": int, "policy": {"from": str}, "check_runnable": None,
-    "compare": None, "comment": None, "hint": (str, None), "errors": [{"code": str, "message": str}], "notes": [str],
+    "compare": None, "comment": None, "looked_back_to": (str, None), "hint": (str, None),
+    "errors": [{"code": str, "message": str}], "notes": [str],
     "commits": [{
         "commit": str, "refs": [str], "outcome": str, "equivalence": (str, None), "evidence_commit": (str, None),
         "evidence": {"considered": int, "accepted": int}, "notes": [str],

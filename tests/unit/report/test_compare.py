@@ -15,6 +15,7 @@ from git_clearml.report import best_tag, compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.windows import Window
 
 RULES = Best(metric="loss/train", direction="min")
 MAX = RULES._replace(direction="max")
@@ -204,12 +205,17 @@ class Shelf:
         for name in remove_from:
             self.tags.get(name, set()).discard(tag)
 
-    def passing(self, commits: Sequence[str], policy: Policy) -> list[Task]:
+    bounded = True
+
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         raise NotImplementedError
 
     all = passing
 
-    def recent(self, policy: Policy) -> list[Task]:
+    def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
+        raise NotImplementedError
+
+    def recent(self, policy: Policy, window: Window) -> list[Task]:
         raise NotImplementedError
 
     def find(self, identity: str, policy: Policy) -> Task | None:

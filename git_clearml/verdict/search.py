@@ -1,0 +1,93 @@
+"""Asks an evidence source for the tasks of commits, and looks no further back in time than it has to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+
+from git_clearml.base.ids import is_clearml_id
+from git_clearml.errors import TimedOut
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, RunRecord, Task
+from git_clearml.run.ownership import belongs
+from git_clearml.run.store import RunStore
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict import windows
+from git_clearml.verdict.evidence import Evidence, TreeEvidence
+from git_clearml.verdict.windows import Window
+
+
+class Search:
+    """One policy's questions to a source. `since` is when a task must have been updated to be looked at, None: as the
+    commits' dates say. Every method may raise the errors of the source."""
+
+    def __init__(self, repository: Repository, evidence: Evidence, policy: Policy, since: datetime | None) -> None:
+        self._repository, self._evidence, self._policy, self._since = repository, evidence, policy, since
+        self._now = datetime.now(timezone.utc)
+        self._first = windows.first(self._now, since)
+        self._newest: list[Task] | None = None
+
+    @property
+    def first_since(self) -> str:
+        """The time, in ISO 8601, before which `passing` and `recent` have nothing; "" where they have everything."""
+        return windows.looked_back_to([self._first]) if self._evidence.bounded else ""
+
+    def passing(self, names: Sequence[str]) -> list[Task]:
+        """The tasks of the last days, of these commits, that may count."""
+        return self._evidence.passing(names, self._policy, self._first)
+
+    def may_lie_further_back(self, names: Sequence[str]) -> bool:
+        """May a task of these commits be older than what `passing` looks at?"""
+        return len(self._windows(names)) > 1
+
+    def recent(self) -> list[Task]:
+        """The newest tasks of whatever commit. Asked for once."""
+        if self._newest is None:
+            self._newest = self._evidence.recent(self._policy, self._first)
+        return self._newest
+
+    def every(self, names: Sequence[str], *, chosen: str = "") -> Iterator[tuple[list[Task], str]]:
+        """All tasks of these commits that have been looked at so far, and since when: more of them window by window.
+
+        Of old commits the tasks that this clone has recorded come first: an id costs a server next to nothing.
+        `chosen` as for Evidence.all. Raises TimedOut with what has been looked at.
+        """
+        plan, tasks = self._windows(names), dict[str, Task]()
+        others: list[Task] = []  # runs that made no task
+        if len(plan) > 1 and (ids := self._recorded(names)):
+            tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}
+            yield list(tasks.values()), self.first_since
+        for number, window in enumerate(plan):
+            try:
+                answer = self._evidence.all(names, self._policy, window, chosen=chosen)
+            except TimedOut as error:
+                raise windows.unfinished(error, plan, number) from None
+            tasks |= {task.id: task for task in answer if task.id}
+            others += [task for task in answer if not task.id]
+            yield [*tasks.values(), *others], windows.looked_back_to(plan[: number + 1])
+
+    def of_trees(self, commits: Sequence[Commit]) -> list[Task]:
+        """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.
+
+        A tree was run shortly before its commit was amended, rebased or squashed: older runs are not asked for. What
+        the record names is looked at again, as is whose record it is.
+        """
+        if not isinstance(self._evidence, TreeEvidence):
+            return []
+        trees = {commit.tree for commit in commits if commit.tree}
+        times = self._repository.times(commit.hash for commit in commits).values()
+        window = Window(self._since) if self._since else windows.before(times, self._now)
+        tasks = self._evidence.of_trees(sorted(trees), self._policy, window)
+        return [task for task in tasks if task.run and task.run.tree in trees and belongs(task.run, task)]
+
+    def _windows(self, names: Sequence[str]) -> tuple[Window, ...]:
+        if not self._evidence.bounded:
+            return (Window(),)
+        times = {} if self._since else self._repository.times(names)
+        return windows.later(times.values(), self._now, self._since)
+
+    def _recorded(self, names: Sequence[str]) -> list[str]:
+        """The ids of the server's tasks that runs of these commits have made here."""
+        records = RunStore(self._repository.common_dir).of_commits(names)
+        ids = [task for record in records if isinstance(record, RunRecord) for task, _ in record.tasks]
+        return [task for task in dict.fromkeys(ids) if is_clearml_id(task)]
