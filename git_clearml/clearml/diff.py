@@ -21,12 +21,13 @@ _TASK_INIT = (
     r"\+try: from allegroai import Task\n\+except ImportError: from clearml import Task\n"
     r"\+\(__name__ != \"__main__\"\) or Task\.init\(\)\n\+(?:\n|\Z)"
 )
-_OWN = re.compile(rf"\n*(?:{_REQUIREMENTS})?(?:{_TASK_INIT})?\n*")
-_ANSI = re.compile(r"\x1b\[[0-9;]*[mK]")
-_FILE = re.compile(r"diff --(?:git (?P<names>.+)|(?:cc|combined) (?P<merged>.+))")
-_SUBMODULE = re.compile(r"Submodule (?P<path>.+?) (?:[0-9a-f]{7,}\.\.|contains )")
-_NEW_NAME = re.compile(r"(?:rename|copy) to (?P<path>.+)")
-_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+# Compiled when used: on its way to a verdict most of what the gate reads is an empty diff.
+_OWN = rf"\n*(?:{_REQUIREMENTS})?(?:{_TASK_INIT})?\n*"
+_ANSI = r"\x1b\[[0-9;]*[mK]"
+_FILE = r"diff --(?:git (?P<names>.+)|(?:cc|combined) (?P<merged>.+))"
+_SUBMODULE = r"Submodule (?P<path>.+?) (?:[0-9a-f]{7,}\.\.|contains )"
+_NEW_NAME = r"(?:rename|copy) to (?P<path>.+)"
+_ESCAPE = rb"(?s)\\([0-7]{3}|.)"
 _LETTERS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 _TOO_LARGE = "# WARNING! git diff too large to store"
 _NOT_EXTRACTED = "# Repository modified, but no git diff"
@@ -39,7 +40,7 @@ def classify(text: str | None) -> Diff:
         return Diff(DiffKind.ABSENT)
     if not text.strip():
         return Diff(DiffKind.CLEAN)
-    own = _OWN.fullmatch(text)
+    own = re.fullmatch(_OWN, text)
     if own and (not own["script"] or int(own["at"]) == int(own["after"]) + 1):
         return Diff(DiffKind.OWN, "only ClearML's own Task.init and requirements lines")
     return Diff(DiffKind.DIRTY, _summary(text))
@@ -47,7 +48,7 @@ def classify(text: str | None) -> Diff:
 
 def _summary(text: str) -> str:
     """Which files a dirty diff touches, by how much; or what stands there instead of a diff."""
-    text = _ANSI.sub("", text)
+    text = re.sub(_ANSI, "", text)
     if text.startswith(MARKER):
         return text.splitlines()[0].removeprefix(MARKER).rstrip(".")
     if text.startswith(_TOO_LARGE):
@@ -70,16 +71,16 @@ def _count(text: str) -> dict[str, str]:
     path = ""
     in_hunk = False
     for line in text.split("\n"):
-        if header := _FILE.match(line):
+        if header := re.match(_FILE, line):
             path, in_hunk = _path(header), False
             counts.setdefault(path, [0, 0])
-        elif submodule := _SUBMODULE.match(line):
+        elif submodule := re.match(_SUBMODULE, line):
             path, in_hunk = submodule["path"], False
             counts.setdefault(path, [0, 0])
             words[path] = "submodule"
         elif not path:
             continue
-        elif not in_hunk and (renamed := _NEW_NAME.match(line)):  # says plainly what the header says in riddles
+        elif not in_hunk and (renamed := re.match(_NEW_NAME, line)):  # says plainly what the header says in riddles
             before, path = path, _unquoted(renamed["path"])
             words[path] = words.pop(before, "renamed")
             counts.setdefault(path, counts.pop(before))
@@ -119,7 +120,7 @@ def _unquoted(name: str) -> str:
     if len(name) < 2 or name[0] != '"' or name[-1] != '"':
         return name
     raw = name[1:-1].encode("utf-8", "surrogatepass")
-    return _ESCAPE.sub(_unescaped, raw).decode("utf-8", "replace")
+    return re.sub(_ESCAPE, _unescaped, raw).decode("utf-8", "replace")
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_uuid
 from git_clearml.base.jsonvalue import Malformed
+from git_clearml.clearml import response
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import Diff, DiffKind, Metric, OtherTasks, RecordedTask, RunRecord, Session
 
@@ -84,6 +85,19 @@ def from_property(text: str) -> RunRecord | Damaged:
     if len(text) > _READABLE_BYTES:
         return Damaged(PROPERTY, "it is too long for a run record")
     return parse(text, PROPERTY)
+
+
+def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
+    properties = response.part(response.part(document, "hyperparams"), "properties")
+    entry = response.part(properties, PROPERTY)
+    text = entry.get("value")
+    if not text:
+        return {}
+    record = from_property(str(text))
+    if isinstance(record, Damaged):
+        return {"damage": f"its run record cannot be read: {record.why}"}
+    return {"run": record}
 
 
 def _shortened(value: Any, limit: int) -> Any:

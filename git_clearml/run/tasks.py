@@ -157,16 +157,3 @@ def _described(document: Mapping[str, Any]) -> MadeTask:
         run=_marker(document),
     )
     return MadeTask(session, response.text(document, "status"), response.text(document, "started"))
-
-
-def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
-    properties = response.part(response.part(document, "hyperparams"), "properties")
-    entry = response.part(properties, PROPERTY)
-    text = entry.get("value")
-    if not text:
-        return {}
-    record = run_records.from_property(str(text))
-    if isinstance(record, run_records.Damaged):
-        return {"damage": f"its run record cannot be read: {record.why}"}
-    return {"run": record}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import lost_tasks, rules
+from git_clearml.verdict import rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
@@ -186,6 +186,8 @@ class Resolver:
         if bare and not tasks:  # else a 4th request
             if became := self._reset(bare):
                 return verdicts | {name: verdicts[name]._replace(near_misses=near) for name, near in became.items()}
+            from git_clearml.verdict import lost_tasks  # late: a refusal alone wants it
+
             for commit, lost in lost_tasks.of(self._repository, bare, self._search.recent(), self._policy).items():
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)

@@ -10,7 +10,6 @@ from git_clearml.errors import TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Task
 from git_clearml.run.ownership import belongs
-from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import windows
 from git_clearml.verdict.evidence import Evidence, TreeEvidence
@@ -88,6 +87,8 @@ class Search:
 
     def _recorded(self, names: Sequence[str]) -> list[str]:
         """The ids of the server's tasks that runs of these commits have made here."""
+        from git_clearml.run.store import RunStore  # late: what is pushed is seldom that old
+
         records = RunStore(self._repository.common_dir).of_commits(names)
         ids = [task for record in records if isinstance(record, RunRecord) for task, _ in record.tasks]
         return [task for task in dict.fromkeys(ids) if is_clearml_id(task)]

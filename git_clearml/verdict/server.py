@@ -17,7 +17,7 @@ from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Diff, DiffKind, Metric, Task
-from git_clearml.run.tasks import run_of
+from git_clearml.run.record import run_of
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import statuses
 from git_clearml.verdict.windows import Window
