@@ -25,7 +25,8 @@ BUDGET = 10.0  # seconds for all network calls: git holds a connection to the re
 class GatedUpdate:
     """A ref update that a policy gates, the commit it brings, and that policy.
 
-    `is_lasting` where this clone's refs say whose policy it is, or the remote was empty. Else it may have moved on.
+    `is_lasting` where the old commit says whose policy it is, or this clone's ref of the default branch: a remote that
+    was asked, or was empty, may have moved on.
     """
 
     update: RefUpdate
@@ -68,7 +69,7 @@ def gated_updates(
             accepted = [old]
         else:  # also where the remote has a tag of something else than a commit
             accepted = default.sides() or [new]
-            asked |= set() if default.is_lasting else {update}
+            asked |= set() if default.is_fetched and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in accepted}.values()]
     sides = [accepted for _, _, accepted in commits]
     rulings = policies.rulings(repository, sides, flags=flags, environment=environment)
@@ -86,13 +87,12 @@ class _Default:
 
     def __init__(self, known: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
         self._known, self._ask, self._is_known = known, ask, bool(known)
-        self.is_lasting = True
+        self.is_fetched = bool(known)
 
     def sides(self) -> list[Resolved]:
         """The commits, whose policies all count; none where the remote has accepted nothing. Raises PolicyUnknown."""
         if not self._is_known:
             self._known, self._is_known = self._ask(), True
-            self.is_lasting = not self._known
         return self._known
 
 

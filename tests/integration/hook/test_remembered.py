@@ -15,6 +15,7 @@ import pytest
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import HOOK, SHELLS, Yard, line, make_yard, on_path, quick, run_hook, shim, write_hook
+from tests.support.repos import Repo
 
 DAY = 86_400
 COUNT = iter(range(1_000_000))
@@ -126,6 +127,8 @@ CHANGES: dict[str, Callable[[Yard], object]] = {
     "how long": environment(GIT_CLEARML_REMEMBER="60"),
     "never": git_config("clearml.remember", "0"),
     "a limit": git_config("clearml.timeout", "5"),
+    "a folder of configuration": environment(CLEARML_CONFIG_PATH="/etc/clearml"),
+    "what a host is called": lambda yard: Repo(Path(yard.env["HOME"] or "")).write({".ssh/config": "Host work\n"}),
     "another remote": git_config("remote.second.url", "https://example.com/team/second.git"),
     "another URL": git_config("url.https://example.com/.insteadOf", "example:"),
     **{f"CI by {name}": environment(**{name: "1"}) for name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL")},
@@ -145,6 +148,43 @@ def test_whatever_it_hung_on_has_changed(change: Callable[[Yard], object], yard:
     for file in yard.memory.glob("*"):
         file.unlink()
     assert yard.push("origin", "HEAD:refs/heads/x").status != 0
+
+
+@pytest.mark.parametrize("where", ["a blank at its end", "no HOME"])
+def test_a_clearml_conf_that_only_python_finds(where: str, yard: Yard, tmp_path: Path) -> None:
+    credentials = 'api { api_server: "%s", credentials { access_key: "%s", secret_key: "%s" } } # a\n'
+    names = ("CLEARML_API_HOST", "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
+    (tmp_path / "clearml.conf").write_text(credentials % tuple(yard.server.env[name] for name in names))
+    yard.env.update(dict.fromkeys(names))
+    blank = {"CLEARML_CONFIG_FILE": f"{tmp_path}/clearml.conf "}
+    yard.env.update(blank if where != "no HOME" else {"HOME": None, "USERPROFILE": str(tmp_path)})
+    push(yard, 1)
+    (tmp_path / "clearml.conf").write_text((tmp_path / "clearml.conf").read_text().replace("# a", "# b"))
+    push(yard, 1)
+
+
+def test_a_remote_that_was_empty_has_accepted_something_since(tmp_path: Path) -> None:
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server)) as yard:
+        yard.install()
+        yard.task()
+        push(yard, 1, "HEAD:refs/heads/x")
+        policy = yard.repo.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "a colleague's").strip()
+        yard.remote.git("fetch", "--quiet", str(yard.repo.path), f"{policy}:refs/heads/main")
+        yard.repo.git("prune", "--expire=now")
+        yard.refuses("origin", "HEAD:refs/heads/y", by_us="policy that applies is unknown", requests=0)
+
+
+def test_a_tag_of_a_blob_names_no_policy(yard: Yard) -> None:
+    """The default branch's judges a tag that replaces it, and that may change."""
+    first = yard.repo.policy('protect = ["refs/tags/*"]')
+    yard.publish("HEAD:refs/heads/main")
+    yard.repo.git("tag", "v1", "HEAD:train.py")
+    yard.publish("refs/tags/v1", "refs/tags/v1:refs/tags/v2")
+    yard.task()
+    push(yard, 1, "--force", "HEAD:refs/tags/v1", "HEAD:refs/tags/v3")
+    yard.repo.policy('protect = ["refs/tags/*"]', 'project = "Other"')
+    yard.publish("HEAD:refs/heads/main")
+    yard.refuses("--force", "origin", f"{first}:refs/tags/v2")
 
 
 def test_the_server_and_the_url_that_is_pushed_to(yard: Yard, tmp_path: Path) -> None:
