@@ -93,8 +93,8 @@ def make_cases(server: ClearMLServer, scratch: Path, environment: dict[str, str]
         Case("floor", plain, (sys.executable, "-c", FLOOR), base=""),
         Case("no hook", plain, base=""),
         Case("a hook that does nothing", no_op),
-        Case("ours, verified", ours, bar="under 3.5 x floor"),
-        Case("ours, remembered", ours, remembers=True, bar="no request"),
+        Case("ours, verified", ours, bar="less than pre-commit, does nothing"),
+        Case("ours, remembered", ours, remembers=True, bar="no request, no Python: under 25 ms"),
         Case("ours, refused", refused, status=1),
         Case("ours, skipped", ours, environment=skip, bar=UP_TO_DATE),
         Case("up to date, no hook", plain, there=True, base=""),
@@ -126,7 +126,7 @@ def make_clone(place: Path) -> Path:
     git(clone, "init", "--quiet", "--bare", str(place / "remote.git"))
     git(clone, "remote", "set-url", "origin", str(place / "remote.git"))
     git(clone, "push", "--quiet", "origin", "HEAD:refs/heads/other")
-    git(clone, "update-ref", "-d", "refs/remotes/origin/other")
+    git(clone, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/other")  # as git clone does
     return clone
 
 

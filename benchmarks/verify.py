@@ -2,7 +2,7 @@
 
 The floor is what no program can go below: start Python, `git rev-parse`, one HTTP request. "The SDK's way" is what
 people script today: Task.query_tasks, Task.get_task, get_last_scalar_metrics. Every case is a fresh process, the
-cases take turns, and the medians are compared.
+cases take turns, and the medians are compared. "Looked at" is how many tasks a server with a million would look at.
 
     python benchmarks/verify.py [--rounds 15]
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.support.clearml_cost import looked_at
 from tests.support.clearml_server import ClearMLServer
 
 FLOOR = """
@@ -61,6 +62,7 @@ class Case:
     megabytes: float = 0.0
     requests: int = 0
     sent: int = 0
+    looked_at: int = 0
 
 
 def main() -> None:
@@ -148,17 +150,17 @@ def measure(server: ClearMLServer, cases: list[Case], rounds: int) -> None:
             server.reset_log()
             seconds, megabytes = timed(case)
             case.requests, case.sent = len(server.requests), sum(one.response_bytes for one in server.requests)
+            case.looked_at = sum(looked_at(server.requests))
             if number:
                 case.seconds.append(seconds)
                 case.megabytes = max(case.megabytes, megabytes)
     median: Callable[[Case], float] = lambda case: statistics.median(case.seconds)  # noqa: E731
-    print(f"{'case':26} {'ms':>7} {'x floor':>8} {'x SDK':>7} {'requests':>9} {'bytes':>8} {'peak MB':>8}")
+    print(f"{'case':26} {'ms':>7} {'x floor':>8} {'x SDK':>7} {'requests':>9} {'bytes':>7} {'looked at':>9} {'MB':>5}")
     for case in cases:
         rival = cases[-1] if case.status else cases[-2]
-        print(
-            f"{case.name:26} {1000 * median(case):7.1f} {median(case) / median(cases[0]):8.2f} "
-            f"{median(rival) / median(case):7.2f} {case.requests:9} {case.sent:8} {case.megabytes:8.1f}"
-        )
+        times = f"{1000 * median(case):7.1f} {median(case) / median(cases[0]):8.2f} {median(rival) / median(case):7.2f}"
+        load = f"{case.requests:9} {case.sent:7} {case.looked_at:9} {case.megabytes:5.0f}"
+        print(f"{case.name:26} {times} {load}")
 
 
 def timed(case: Case) -> tuple[float, float]:
