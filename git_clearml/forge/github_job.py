@@ -136,11 +136,21 @@ def _about(event: Event, common: Job, what: str) -> Job:
     """
     head = event.commit(f"{what}.head_sha", required=True)
     job = replace(common, head=head, head_branch=event.text(f"{what}.head_branch"))
-    pull = next((each for each in event.each(f"{what}.pull_requests") if each.commit("head.sha") == head), None)
+    listed = (each for each in event.each(f"{what}.pull_requests") if each.commit("head.sha") == head)
+    pull = next((each for each in listed if _is_ours(each, common.repository)), None)
     if pull is None:
         return job
     base, number = pull.commit("base.sha"), pull.number("number")
     return replace(job, number=number, base=base, base_ref="", base_branch=pull.text("base.ref"))
+
+
+def _is_ours(pull: Event, repository: str) -> bool:
+    """Is it a pull request into this repository? GitHub lists those that a fork's owner opens there as well.
+
+    Of its base it tells the id, the name and `https://api.github.com/repos/owner/name`.
+    """
+    address = pull.text("base.repo.url").lower()
+    return not address or address.endswith(f"/repos/{repository.lower()}")
 
 
 def _deployment(event: Event, common: Job) -> Job:

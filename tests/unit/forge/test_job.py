@@ -145,6 +145,20 @@ def test_a_check_of_a_pull_request(tmp_path: Path, name: str) -> None:
     assert (found.head, found.base, found.base_ref, found.base_branch, found.number) == (HEAD, BASE, "", "release", 7)
 
 
+@pytest.mark.parametrize("name", ["check_suite", "check_run", "workflow_run"])
+def test_a_pull_request_of_another_repository_says_nothing_here(tmp_path: Path, name: str) -> None:
+    """Whoever has a fork opens one there, of our commit onto a branch whose policy is their own."""
+    other, ours = ({"number": n, "head": {"sha": HEAD}, "base": {"sha": base, "ref": "x", "repo": {
+        "id": n, "url": f"https://api.github.com/repos/{owner}/project", "name": "project"}}}
+        for n, base, owner in ((6, MERGE, "stranger"), (7, BASE, "Team")))  # fmt: skip
+    event = {name: {"head_sha": HEAD, "head_branch": "topic", "pull_requests": [other]}, "repository": repository()}
+    found = context(tmp_path, name, event)
+    assert (found.head, found.base, found.base_ref, found.number) == (HEAD, "", DEFAULT, 0)
+    event[name]["pull_requests"].append(ours)
+    found = context(tmp_path, name, event)
+    assert (found.base, found.base_ref, found.number) == (BASE, "", 7)
+
+
 def test_a_release_is_about_its_tag(tmp_path: Path) -> None:
     event = {"release": {"tag_name": "v1/x", "target_commitish": "main"}, "repository": repository()}
     found = context(tmp_path, "release", event, GITHUB_REF="refs/tags/v1/x")
