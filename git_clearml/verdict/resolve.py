@@ -164,10 +164,8 @@ class Resolver:
             resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
             resolver._asked, resolver._answer = self._asked, self._answer
             verdicts = resolver.passing()
-            unverified = _unverified(verdicts)
-            names = [commit.hash for commit in unverified]
-            if unverified and self._search.may_lie_further_back(names):
-                verdicts |= resolver._found(unverified, names)[0]
+            if unverified := _unverified(verdicts):  # what is verified by itself has to be so here
+                verdicts |= resolver._found(unverified, resolver._relatives(unverified))[0]
             return verdicts
 
         sources = self._sources(commits)
@@ -175,11 +173,7 @@ class Resolver:
 
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""
-        asked = self._equivalents.with_ancestors(commits)
-        names = [commit.hash for commit in asked] + self._families(commits)
-        if self._policy.equivalence is Equivalence.COMMIT:
-            names = names[: max(len(asked), _ONE_REQUEST)]
-        verdicts, tasks = self._found(commits, list(dict.fromkeys(names)))
+        verdicts, tasks = self._found(commits, self._relatives(commits))
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and self._scope.chosen:
             return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
@@ -192,6 +186,14 @@ class Resolver:
                 verdict = self._judge([commit], lost)[commit]
                 verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
         return verdicts
+
+    def _relatives(self, commits: Sequence[Commit]) -> list[str]:
+        """The hashes of these commits, and of those whose tasks may count for them or explain a refusal."""
+        asked = self._equivalents.with_ancestors(commits)
+        names = [commit.hash for commit in asked] + self._families(commits)
+        if self._policy.equivalence is Equivalence.COMMIT:
+            names = names[: max(len(asked), _ONE_REQUEST)]
+        return list(dict.fromkeys(names))
 
     def _reset(self, commits: Sequence[Commit]) -> dict[Commit, tuple[Finding, ...]]:
         """What has become of the task of a run that this clone has on record, by its commit."""

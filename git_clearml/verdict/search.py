@@ -35,10 +35,6 @@ class Search:
         """The tasks of the last days, of these commits, that may count."""
         return self._evidence.passing(names, self._policy, self._first)
 
-    def may_lie_further_back(self, names: Sequence[str]) -> bool:
-        """May a task of these commits be older than what `passing` looks at?"""
-        return len(self._windows(names)) > 1
-
     def recent(self) -> list[Task]:
         """The newest tasks of whatever commit. Asked for once."""
         if self._newest is None:

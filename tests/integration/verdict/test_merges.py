@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def clean(gate: Gate, *words: str) -> Result:
     return result
 
 
-def refused(gate: Gate, *words: str, requests: int = 3) -> str:
+def refused(gate: Gate, *words: str, requests: int = 5) -> str:
     result = gate.verify(*words)
     assert (result.status, result.json["outcome"]) == (1, "rejected"), result.out
     assert len(result.calls) <= requests
@@ -70,6 +71,43 @@ def test_a_merge_of_what_has_run_into_what_is_there(work: Gate, gits: list[str])
     ]
     assert work.repo.git("count-objects") == before
     assert work.verify("--merges", "strict").status == 1
+
+
+AGENT = {"diff": None, "last_worker": "agent", "runtime": {"_exec_agent_hostname": "host"}}
+
+
+@pytest.mark.parametrize("how", ["an agent without a diff", "a results commit", "a commit that was amended"])
+def test_what_is_verified_by_itself_is_so_in_a_merge(gate: Gate, how: str) -> None:
+    """By a task that the first question does not find, or of another commit, of a month ago."""
+    repo, old = gate.repo, datetime.now(timezone.utc) - timedelta(days=30)
+    repo.policy('merges = "clean"', 'equivalence = "tree"')
+    repo.git("checkout", "--quiet", "-b", "feature")
+    repo.write({"train.py": "print(5)\n"})
+    repo.git("commit", "--quiet", "--all", "--message", "old", env={"GIT_COMMITTER_DATE": old.isoformat()})
+    gate.task(last_update=(old + timedelta(days=1)).isoformat(), **(AGENT if how.startswith("an agent") else {}))
+    if how == "a results commit":
+        repo.commit("results", {"clearml.lock": "{}"})
+    elif how == "a commit that was amended":
+        repo.git("commit", "--quiet", "--amend", "--message", "new")
+    repo.git("checkout", "--quiet", "main")
+    repo.commit("moved", {"model.py": "1"})
+    accept(repo)
+    assert gate.verify("feature").status == 0
+    repo.git(*NOFF, "feature")
+    result = gate.verify()
+    assert (result.status, result.commit["equivalence"]) == (0, "merge"), result.out
+
+
+def test_a_recent_one_that_an_agent_ran_without_a_diff(gate: Gate) -> None:
+    gate.repo.policy('merges = "clean"')
+    gate.repo.git("checkout", "--quiet", "-b", "feature")
+    gate.repo.commit("feature", {"feature.py": "1"})
+    gate.task(**AGENT)
+    gate.repo.git("checkout", "--quiet", "main")
+    gate.repo.commit("moved", {"model.py": "1"})
+    accept(gate.repo)
+    gate.repo.git(*NOFF, "feature")
+    clean(gate)
 
 
 def test_it_is_strict_where_nobody_says_otherwise(work: Gate) -> None:
@@ -146,7 +184,7 @@ def test_a_merge_that_brings_nothing_is_no_way_around(work: Gate) -> None:
     accept(work.repo)
     work.repo.git("update-ref", "refs/pull/12/head", "feature")
     work.repo.git("commit", "--quiet", "--allow-empty", "--message", "nothing (#12)")
-    assert "it brings nothing of the verified commit to the other" in refused(work, requests=4)
+    assert "it brings nothing of the verified commit to the other" in refused(work)
 
 
 def test_an_octopus(work: Gate) -> None:
