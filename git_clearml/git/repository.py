@@ -120,7 +120,8 @@ class Repository(ObjectStore):
         return [target for target, name, symbolic in heads if symbolic.startswith(name.removesuffix("HEAD"))]
 
     def branch_tips(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
-        """Where branches of these names are, here and on the remotes as last fetched. One git process.
+        """Where branches of these names are: on the remotes as last fetched, which is where an agent takes them from;
+        one that no remote is known to have is where it is here. One git process.
 
         What is no name of a branch (git-check-ref-format(1): a pattern, for one) is nowhere.
         """
@@ -128,13 +129,16 @@ class Repository(ObjectStore):
         if not plain:
             return {}
         patterns = [f"refs/{place}/{name}" for name in plain for place in ("heads", "remotes/*")]
-        tips: dict[str, frozenset[str]] = {}
+        local: dict[str, frozenset[str]] = {}
+        remote: dict[str, frozenset[str]] = {}
         for line in self.run("for-each-ref", "--format=%(objectname) %(refname)", *patterns).lines:
             tip, _, ref = line.partition(" ")
             for name in plain:
-                if ref == f"refs/heads/{name}" or (ref.startswith("refs/remotes/") and ref.endswith(f"/{name}")):
-                    tips[name] = tips.get(name, frozenset()) | {tip}
-        return tips
+                if ref == f"refs/heads/{name}":
+                    local[name] = frozenset({tip})
+                elif ref.startswith("refs/remotes/") and ref.endswith(f"/{name}"):
+                    remote[name] = remote.get(name, frozenset()) | {tip}
+        return local | remote
 
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.

@@ -55,5 +55,5 @@ def _what_became_of(task: Task | None, commit: Commit) -> Reason | None:
         return Reason("no-task", "ran this commit, and has been deleted from the server since")
     if task.commit == commit.hash:
         return None
-    now = f"ran {task.commit[:12]} in its place" if task.commit else "is used for something else"
+    now = f"ran {task.commit[:12]} in its place" if task.commit else "uses it for something else"
     return Reason("other-commit", f"ran this commit, and was reset since: a later Task.init {now}; {_KEPT}")

@@ -27,7 +27,7 @@ class Facts(NamedTuple):
 
     `elsewhere` is for entry points (commit, entry point, working directory) that are not where their directory says:
     "" where the commit has it all the same, else why not (see layouts.find). `tips` are the commits that branches are
-    at, here and on the remotes as last fetched, by the branches' names.
+    at, by the branches' names (see Repository.branch_tips).
     """
 
     repositories: frozenset[str]

@@ -414,6 +414,18 @@ def test_a_task_that_will_run_the_tip_of_a_branch_is_pending(gate: Gate, status:
     gate.accepts()
 
 
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_an_agent_runs_where_a_branch_is_on_the_remote_not_where_it_is_here(gate: Gate, status: str) -> None:
+    pushed = gate.repo.head
+    gate.repo.git("update-ref", "refs/remotes/origin/main", pushed)
+    gate.repo.commit("refused by the hook so far")
+    for_branch(gate, status=status)
+    result = gate.verify()
+    assert (result.status, result.json["outcome"]) == (1, "rejected"), "waiting would never make it a pass"
+    assert f"which is at {pushed[:12]}" in result.messages[0]
+    assert gate.verify(pushed).json["outcome"] == "pending"
+
+
 @pytest.mark.parametrize(
     ("branch", "fields", "code"),
     [
