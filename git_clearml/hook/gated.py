@@ -17,6 +17,7 @@ from git_clearml.hook import default_branch
 from git_clearml.hook.ref_updates import Push, RefUpdate, protected
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load as policies
+from git_clearml.settings.policy import Policy
 
 BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
 
@@ -32,7 +33,7 @@ class GatedUpdate:
     update: RefUpdate
     commit: Commit
     ruling: policies.ResolvedPolicy
-    accepted: str  # the commit whose policy it is, "" where the remote has accepted nothing
+    accepted: str  # the commit whose policy it is, "" where that has not been through the gate itself
     is_lasting: bool = True
 
 
@@ -53,7 +54,7 @@ def gated_updates(
 
     default = _Default([known] if fetched and isinstance(known, Resolved) else [], ask)
     commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
-    asked: set[RefUpdate] = set()
+    by_default, asked = set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
             continue  # a tag of a blob or a tree: nothing that could have run
@@ -69,13 +70,17 @@ def gated_updates(
             accepted = [old]
         else:  # also where the remote has a tag of something else than a commit
             accepted = default.sides() or [new]
+            by_default.add(update)
             asked |= set() if default.is_fetched and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in accepted}.values()]
-    sides = [accepted for _, _, accepted in commits]
-    rulings = policies.rulings(repository, sides, flags=flags, environment=environment)
+    rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
     return [
         GatedUpdate(
-            update, new.commit, ruling, side.commit.hash if side is not new else "", is_lasting=update not in asked
+            update,
+            new.commit,
+            ruling,
+            "" if side is new else _accepted(repository, push, side, ruling.policy if update in by_default else None),
+            is_lasting=update not in asked,
         )
         for (update, new, side), ruling in zip(commits, rulings, strict=True)
         if protected(update.remote_ref, ruling.policy)
@@ -101,6 +106,21 @@ def budget_of(repository: Repository, flags: Mapping[str, Any], environment: Map
     nothing = Resolved("", Commit("", ""), "")
     (ruling,) = policies.rulings(repository, [nothing], flags=flags, environment=environment)
     return ruling.personal.timeout or BUDGET
+
+
+def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy | None) -> str:
+    """The commit of a side, "" where no gate stands before it: what anybody may push is no half of a merge that passes.
+
+    Of the default branch (then there is a policy): it has to be at a branch that the policy protects, as last fetched.
+    """
+    if policy is None or policy.merges != "clean" or not policy.protect:
+        return side.commit.hash
+    places = [f"refs/remotes/{name}/" for name in remotes.names_of(repository, push.remote, push.url)]
+    words = ("for-each-ref", f"--points-at={side.commit.hash}", "--format=%(refname)")
+    refs = repository.run(*words, *places).lines if places else []
+    branches = [ref.removeprefix(place) for place in places for ref in refs if ref.startswith(place)]
+    gated = any(protected(f"refs/heads/{branch}", policy) for branch in branches if branch != "HEAD")
+    return side.commit.hash if gated else ""
 
 
 def _old(update: RefUpdate) -> str:

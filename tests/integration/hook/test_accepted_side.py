@@ -217,3 +217,27 @@ def test_pre_commit_of_a_new_branch(trunk: Yard) -> None:
     result = inside("hook", "pre-push", cwd=trunk.repo.path, env={**trunk.server.env, **env}, stdin=b"")
     assert (result.status, "is in project" in result.out) == (1, True)
     assert ONE not in result.out
+
+
+@pytest.mark.parametrize("gated", [[], ["main"]])
+@pytest.mark.parametrize("head", ["fetched", "names nothing"])
+def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge(yard: Yard, gated: list[str], head: str) -> None:
+    """Anybody pushes untrained commits to a branch that nobody protects: a new one of them is not accepted by that."""
+    repo = yard.repo
+    repo.policy('merges = "clean"', f"protect = {[*gated, 'release/*']}")
+    repo.git("checkout", "--quiet", "-b", "feature")
+    repo.commit("feature", {"feature.py": "1"})
+    yard.task()
+    repo.git("checkout", "--quiet", "main")
+    repo.commit("untrained", {"untrained.py": "1"})
+    yard.publish("main")
+    repo.git("remote", "set-head", "origin", "main")
+    if head == "names nothing":
+        repo.git("remote", "set-head", "origin", "--delete")
+        yard.remote.git("symbolic-ref", "HEAD", "refs/heads/nothing")
+    yard.refuses("origin", "HEAD:refs/heads/release/1")
+    repo.git("merge", "--no-ff", "--quiet", "--no-edit", "feature")
+    if gated:
+        yard.accepts("origin", "HEAD:refs/heads/release/1", moved=["refs/heads/release/1"])
+    else:
+        yard.refuses("origin", "HEAD:refs/heads/release/1", requests=5)
