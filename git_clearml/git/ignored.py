@@ -31,8 +31,8 @@ _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what every virtual environment h
 def code(repository: Repository, submodules: Iterable[str], policy: Policy) -> tuple[str, ...]:
     """The ignored files that are code, by their path from the root, with INCOMPLETE at the end where not all was seen.
 
-    Not in virtual environments, nor in directories of installed packages; links to directories are not followed. At
-    most 1000. Never raises: what git cannot list is incomplete.
+    Not in virtual environments, nor in directories of installed packages. A link to a directory outside of the tree is
+    followed: Python does so too. At most 1000. Never raises: what git cannot list is incomplete.
     """
     budget = _Budget(_ALL_ENTRIES if policy.ignored_code == "refuse" else _ENTRIES)
     paths = []
@@ -66,33 +66,54 @@ def _code_in(repository: Repository, folder: str, policy: Policy, budget: _Budge
     directories = deque[str]()
     for entry in entries(listing.stdout):
         path = os.path.join(folder, entry)
-        if entry.endswith("/"):
+        if entry.endswith("/") or _leads_out(repository.top, path):
             directories.append(path.rstrip("/"))
-        elif _counts(path, policy):
+        elif _counts(repository.top, path, policy):
             yield path
     yield from _below(repository.top, directories, policy, budget)
 
 
+def _leads_out(top: str, path: str) -> bool:
+    """Is this a link to a directory that is not in the working tree, nor around it?"""
+    place = os.path.join(top, path)
+    if not os.path.islink(place) or not os.path.isdir(place):
+        return False
+    target, root = os.path.realpath(place), os.path.realpath(top)
+    return os.path.commonpath((target, root)) not in (target, root)
+
+
 def _below(top: str, directories: deque[str], policy: Policy, budget: _Budget) -> Iterator[str]:
     """The code below the directories, nearest to the root first."""
+    linked = set[str]()  # links may lead round in circles
     while directories and budget.left >= 0:
         directory = directories.popleft()
         if os.path.basename(directory) in _INSTALLED:
             continue
         names, below = list[str](), list[str]()
+        if os.path.islink(os.path.join(top, directory)):
+            target = os.path.realpath(os.path.join(top, directory))
+            if target in linked:
+                continue
+            linked.add(target)
         with os.scandir(os.path.join(top, directory)) as listing:
             for entry in listing:
                 budget.left -= 1
                 if budget.left < 0:
                     break
-                (below if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+                is_directory = entry.is_dir(follow_symlinks=False) or (
+                    entry.is_symlink() and _leads_out(top, f"{directory}/{entry.name}")
+                )
+                (below if is_directory else names).append(entry.name)
         if any(mark in names or mark in below for mark in _ENVIRONMENTS):
             continue
         directories.extend(f"{directory}/{name}" for name in sorted(below))
-        yield from (path for name in names if _counts(path := f"{directory}/{name}", policy))
+        yield from (path for name in names if _counts(top, path := f"{directory}/{name}", policy))
 
 
-def _counts(path: str, policy: Policy) -> bool:
+def _counts(top: str, path: str, policy: Policy) -> bool:
+    if path.endswith(".pyc"):  # Python imports it where there is no source, but not from where it keeps its own
+        source = os.path.join(top, path[:-1])
+        return "__pycache__" not in path.split("/") and not os.path.lexists(source) and not untracked_ok(path, policy)
     if not policy.code_paths and not path.endswith(_ENDINGS):  # most files, at a hundredth of the cost
         return False
     return is_untracked_code(path, policy) and not untracked_ok(path, policy)

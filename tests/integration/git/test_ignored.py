@@ -82,6 +82,29 @@ def test_a_link_that_leads_into_a_loop_ends(repo: Repo) -> None:
     assert found(repo) == ["gen/a.py"]
 
 
+def test_a_link_to_code_elsewhere_is_followed(repo: Repo, tmp_path: Path) -> None:
+    """Python imports through it, and what it leads to is in no commit."""
+    elsewhere = Repo(tmp_path / "elsewhere")
+    elsewhere.write({"__init__.py": "", "deep/more.py": "", "data.bin": "", "env/pyvenv.cfg": "", "env/x.py": ""})
+    (elsewhere.path / "deep" / "round").symlink_to(elsewhere.path)
+    (elsewhere.path / "back").symlink_to(repo.path)
+    repo.write({".gitignore": "linked\ngen/\nvenv\ninside\n", "gen/x.txt": "", "pkg/tracked.py": ""})
+    repo.commit("all")
+    for place, target in {
+        "linked": elsewhere.path, "gen/linked": "../../elsewhere/deep", "venv": elsewhere.path / "env", "inside": "pkg",
+    }.items():  # fmt: skip
+        (repo.path / place).symlink_to(target)
+    assert found(repo, REFUSED) == ["gen/linked/more.py", "linked/__init__.py", "linked/deep/more.py"]
+
+
+def test_compiled_code_without_its_source_is_code(repo: Repo) -> None:
+    repo.write({".gitignore": "*.pyc\ngen/\n", "beside.py": ""})
+    repo.commit("all")
+    compiled = ["helper.pyc", "gen/other.pyc", "beside.pyc", "gen/__pycache__/a.pyc", "pkg/__pycache__/b.pyc"]
+    repo.write(dict.fromkeys(compiled, "x"))
+    assert found(repo) == ["gen/other.pyc", "helper.pyc"]
+
+
 def test_the_budget_is_for_entries_and_what_is_left_out_is_said(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ignored, "_ENTRIES", 50)
     repo.write({f"data/{number}": "" for number in range(100)} | {"gen/near.py": "", "a.local.py": ""})
