@@ -54,7 +54,7 @@ def _branch(variables: _Variables, common: Job) -> Job:
     return replace(
         common,
         base=before,
-        base_ref="" if before or on_default else branch_ref(default),
+        base_ref="" if before or on_default else common.default_ref,
         base_branch=common.head_branch if before else default,
         is_push_to_base=is_push and on_default,
     )

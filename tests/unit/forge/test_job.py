@@ -335,6 +335,15 @@ def test_a_gitlab_merge_request() -> None:
     assert (merged.head, merged.checked_out) == (MERGE, HEAD)
 
 
+@pytest.mark.parametrize("source", ["push", "web", "schedule"])
+def test_a_gitlab_job_that_does_not_tell_the_default_branch(source: str) -> None:
+    """Then the remote is asked: the policy of the commit itself never judges because something was not told."""
+    push = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": "topic", "CI_COMMIT_BEFORE_SHA": ZERO}
+    found = detect({**GITLAB, **push, "CI_DEFAULT_BRANCH": ""})
+    assert found is not None
+    assert (found.head, found.base, found.base_ref) == (HEAD, "", "HEAD")
+
+
 @pytest.mark.parametrize(("branch", "to_base"), [("main", True), ("topic", False)])
 def test_a_gitlab_push(branch: str, to_base: bool) -> None:
     push = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": branch, "CI_COMMIT_BEFORE_SHA": BASE}
