@@ -29,6 +29,7 @@ from git_clearml.model import Commit, Problem
 from git_clearml.settings.policy import Runnable
 
 _SLACK = 600.0  # seconds beyond the limits after which anybody may sweep the task
+_USUAL = ("train.py", "main.py", "src/train.py")
 _ENTRY_HINT = "see runnable.entry-point and runnable.folder, or --entry-point and --folder"
 
 
@@ -55,7 +56,9 @@ def refused_check(repository: Repository, commit: Commit, rules: Runnable) -> Ch
     if not why:
         return None
     check = Check(CheckOutcome.FAILED, 1, commit.hash, commit.tree, queue=rules.queue)
-    return replace(check, sentence=why, cause="entry-point-missing", hint=_ENTRY_HINT)
+    usual = repository.existing_files((commit.hash, path) for path in _USUAL if rules.folder == ".")
+    names = [f"git clearml check-runnable --entry-point {path} {commit.hash[:12]}" for _, path in sorted(usual)]
+    return replace(check, sentence=why, cause="entry-point-missing", hint=names[0] if names else _ENTRY_HINT)
 
 
 class RunnableCheck:

@@ -83,11 +83,13 @@ def is_in_commit(repository: Repository, commit: Commit, entry: Entry) -> bool:
 
 
 def missing_script(repository: Repository, commit: Commit, entry: Entry) -> Error:
-    """The error for a script that the commit lacks."""
+    """The error for a script that the commit lacks, because nobody has added it or because there is none."""
     paths = entry_paths(entry.entry_point, folder(repository))
     path = paths[0] if paths else entry.entry_point
     message = f"not launched: {path} is not in commit {commit.hash[:12]}"
-    return Error(message, f"git add {shlex.quote(path)} && git commit")
+    if not paths or not os.path.exists(os.path.join(repository.top, path)):
+        return Error(message, "git ls-files '*.py'")
+    return Error(message, f"git add {shlex.quote(os.path.relpath(path, folder(repository)))} && git commit")
 
 
 def folder(repository: Repository) -> str:

@@ -133,7 +133,8 @@ def _refuse(plan: RunPlan, console: Console) -> int:
     names += [f"{path} (ignored code)" for path in plan.facts.ignored]
     count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
     message = f"not run: {count} differ{'' if len(names) > 1 else 's'} from commit {plan.commit.hash[:7]}: "
-    hint = "git commit, or: git clearml run --allow-dirty -- " + shlex.join(plan.command)
+    commit = "git add --all && git commit" if plan.facts.untracked else "git commit --all"
+    hint = f"{commit}, or: git clearml run --allow-dirty -- {shlex.join(plan.command)}"
     if any(not is_untracked_code(path, plan.policy) for path in plan.facts.untracked):
         hint = f"outputs belong in .gitignore, or in untracked-ok of the policy; else {hint}"
     console.fail(Error(message + listed(names, _SHOWN), hint))

@@ -47,7 +47,10 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
     for start in range(0, len(missing), _AT_ONCE):
         _fetch(repository, place, {name: heads[name] for name in missing[start : start + _AT_ONCE]}, timeout)
     return _only(
-        place, {name: tip for name, tip in heads.items() if remotes.contains(repository, [tip], commit)}, commit
+        place,
+        {name: tip for name, tip in heads.items() if remotes.contains(repository, [tip], commit)},
+        commit,
+        remotes.branch(repository),
     )
 
 
@@ -107,14 +110,15 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
         )
 
 
-def _only(remote: Remote, containing: dict[str, str], commit: str) -> RemoteBranch:
+def _only(remote: Remote, containing: dict[str, str], commit: str, here: str) -> RemoteBranch:
+    """The one that contains the commit. `here`: the checked-out branch, the one to name where there is none."""
     if len(containing) == 1:
         [(branch, tip)] = containing.items()
         return RemoteBranch(remote, branch, tip)
     if not containing:
         raise UsageError(
             f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",
-            "push it first, or name a branch: --branch <name>",
+            f"name the branch that both go to: --branch {here or '<name>'}",
         )
     raise UsageError(
         f"{len(containing)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(containing), _LISTED)}",

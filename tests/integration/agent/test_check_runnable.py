@@ -415,6 +415,8 @@ def test_a_dry_run_makes_nothing(work: Bench) -> None:
     refused = work.gate.call("check-runnable", "--dry-run", "--entry-point", "nosuch.py")
     assert (refused.status, refused.calls) == (1, ())
     assert f"nosuch.py is not in commit {work.repo_head[:12]}" in refused.out
+    usual = work.gate.call("check-runnable", "--dry-run", "--entry-point", "nosuch.py", "--format", "text")
+    assert f"git clearml check-runnable --entry-point main.py {work.repo_head[:12]}" in usual.out
     nothing_was_made(work)
 
 

@@ -174,6 +174,10 @@ def test_a_script_that_the_commit_lacks(yard: Yard) -> None:
     done = run(yard, "--queue", "gpu", "--", "python", "new.py")
     assert (done.status, done.calls) == (1, ())
     assert "new.py is not in commit" in done.err
+    assert "hint: git add new.py && git commit" in done.err
+    done = run(yard, "--queue", "gpu", "--", "python", "nowhere.py")
+    assert (done.status, done.calls) == (1, ())
+    assert "hint: git ls-files '*.py'" in done.err, "git add of a file that is not there is refused"
 
 
 def test_uncommitted_changes_do_not_go_along(yard: Yard) -> None:

@@ -429,8 +429,12 @@ def test_no_branch_contains_it(desk: Desk) -> None:
     desk.yard.task()
     with pytest.raises(UsageError, match="no branch of origin contains") as caught:
         desk.record()
-    assert "--branch" in caught.value.hint
-    desk.repo.git("branch", "experiments/one")
+    assert "--branch <name>" in caught.value.hint
+    desk.repo.git("checkout", "--quiet", "-b", "experiments/one")
+    with pytest.raises(UsageError) as caught:
+        desk.record()
+    assert "--branch experiments/one" in caught.value.hint, "the gate may let nobody push it first"
+    desk.repo.git("checkout", "--quiet", "--detach")
     done = desk.record(branch="experiments/one")  # a new one
     assert desk.remote("experiments/one") == done.commit
     assert desk.repo.git("rev-parse", f"{done.commit}^") == lonely
