@@ -76,6 +76,10 @@ class TimedOut(CannotDecide):
     code = "timeout"
 
 
+class Unfinished(TimedOut):
+    """The server has answered, but not all of it was asked within the budget: how much that is hangs on the commit."""
+
+
 class Unauthorized(CannotDecide):
     """The server does not accept the credentials."""
 

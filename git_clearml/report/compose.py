@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from git_clearml.errors import CannotDecide, Error, NothingToJudge
+from git_clearml.errors import CannotDecide, Error, NothingToJudge, Unfinished
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report.model import VerifyReport
@@ -46,7 +46,8 @@ def undecided(
 
     Where every one of the policies says on-unreachable = warn, the want of a server is a note and the status 0.
     """
-    tolerated = rules.unreachable_is_tolerated(policies, error.code)
+    away = not isinstance(error, Unfinished)
+    tolerated = away and rules.unreachable_is_tolerated(policies, error.code)
     notes = ("not verified: the server could not be reached, and on-unreachable is warn",) if tolerated else ()
     return VerifyReport(
         Outcome.UNDECIDED,

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from git_clearml.errors import TimedOut
+from git_clearml.errors import TimedOut, Unfinished
 
 _MARGIN = timedelta(days=1)  # by which clocks may differ
 _RECENT = timedelta(days=8)
@@ -84,7 +84,7 @@ def unfinished(error: TimedOut, plan: Sequence[Window], number: int) -> TimedOut
     else:
         day = f"{window.since or _CLEARML_IS_BORN:%Y-%m-%d}"
         seen = f"tasks last updated since {window.until:%Y-%m-%d} have been looked at"
-    return TimedOut(f"{error.message}; {seen}", f"git clearml verify --since {day} --timeout 300")
+    return Unfinished(f"{error.message}; {seen}", f"git clearml verify --since {day} --timeout 300")
 
 
 def _onwards(start: datetime, now: datetime) -> Iterator[Window]:
