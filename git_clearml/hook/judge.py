@@ -18,7 +18,7 @@ from git_clearml.model import Commit
 from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import resolve, sources
 from git_clearml.verdict.cache import Cache, Circumstances
 from git_clearml.verdict.evidence import Evidence
@@ -127,11 +127,11 @@ class PushJudge:
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
         urls = [url for url in (push.url, push.remote if ":" in push.remote else "") if url]  # rewritten, and as typed
         names = self._repository.names(urls)
-        keys = {
-            (commit, policy): Circumstances(source.identity, names, policy).key(commit.hash)
-            for commit, policy in questions
-        }
+        keys, merge_keys = (_keys(questions, source.identity, names, sides) for sides in ({}, accepted))
         recalled = {question: memory.recall(key) for question, key in keys.items() if source.identity}
+        for question, key in merge_keys.items():
+            if source.identity and recalled[question] is None and question[1].merges == "clean":
+                recalled[question] = memory.recall(key)
         self._since |= {question: since for question, since in recalled.items() if since is not None}
         verdicts = {
             question: Verdict(question[0].hash, Outcome.VERIFIED, notes=("cached",))
@@ -148,7 +148,10 @@ class PushJudge:
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]
-            memory.remember(keys[question] for question in verified)
+            memory.remember(
+                (merge_keys if new[question].equivalence is Equivalence.MERGE else keys)[question]
+                for question in verified
+            )
             self._since |= dict.fromkeys(verified, asked)
         return verdicts | new
 
@@ -164,6 +167,18 @@ class PushJudge:
             if update.is_lasting and (update.commit, update.ruling.policy) in self._since
         ]
         hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(gated))
+
+
+def _keys(
+    questions: Sequence[_Question], source: str, repositories: frozenset[str], accepted: Mapping[str, Sequence[str]]
+) -> dict[_Question, str]:
+    """Under which names verdicts are remembered: that on a clean merge hangs on what was accepted where it is to go."""
+    return {
+        (commit, policy): Circumstances(source, repositories, policy, tuple(accepted.get(commit.hash, ()))).key(
+            commit.hash
+        )
+        for commit, policy in questions
+    }
 
 
 def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:

@@ -30,10 +30,11 @@ class Circumstances:
     source: str  # the server and the access key
     repositories: frozenset[str]
     policy: Policy
+    accepted: tuple[str, ...] = ()  # of a clean merge: the commits of which one was half of it
 
     def key(self, commit: str) -> str:
         """A name for this commit under these circumstances; nothing can be read from it."""
-        parts = [__version__, self.source, *sorted(self.repositories), repr(self.policy), commit]
+        parts = [__version__, self.source, *sorted(self.repositories), repr(self.policy), *self.accepted, commit]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 

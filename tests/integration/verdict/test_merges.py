@@ -389,3 +389,22 @@ def test_what_another_branch_has_accepted_is_not_accepted_here(work: Gate) -> No
     assert push(scratch) == 0
     assert push(scratch, f"refs/heads/main {merged} refs/heads/main {base}") == 1
     assert push(f"refs/heads/main {merged} refs/heads/main {there}") == 0
+
+
+def test_what_is_remembered_of_a_merge_is_so_for_what_was_accepted(work: Gate) -> None:
+    """One half of it is accepted on main alone."""
+    repo, base = work.repo, work.repo.head
+    repo.git("update-ref", "-d", "refs/remotes/origin/HEAD")
+    there = repo.commit("there already", {"there.py": "nobody has run this"})
+    repo.git(*NOFF, "feature")
+    merged = repo.head
+
+    def push(ref: str, old: str) -> tuple[int, int]:
+        work.server.reset_log()
+        words = ("hook", "pre-push", "origin", repo.git("remote", "get-url", "origin"))
+        line = f"{ref} {merged} {ref} {old}\n".encode()
+        return inside(*words, cwd=repo.path, env=work.server.env, stdin=line).status, len(work.server.calls())
+
+    assert push("refs/heads/main", there) == (0, 1)
+    assert push("refs/heads/main", there) == (0, 0)
+    assert push("refs/heads/release", base)[0] == 1
