@@ -13,12 +13,14 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """The time of an ISO 8601 text, UTC where it names no zone; None for what is no time."""
+    """The time of an ISO 8601 text, UTC where it names no zone; None for what is no time, or none in UTC."""
     try:
         time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        time = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+        time.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return time
 
 
 def ago(when: str, now: datetime) -> str:

@@ -79,7 +79,8 @@ def test_what_was_touched_before_the_commit_was_made_is_left_out(gate: Gate) -> 
     assert abs(looked - (datetime.now(timezone.utc) - timedelta(days=2))) < timedelta(hours=1)
     result = gate.call("verify", "--since", ago(30)[:10])
     assert (result.status, len(result.calls)) == (0, 1)
-    assert gate.call("verify", "--since", "yesterday").status == 2
+    for word in ("yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        assert gate.call("verify", "--since", word).status == 2
 
 
 def test_500_commits_of_ten_years_in_one_question_each_window(gate: Gate) -> None:
