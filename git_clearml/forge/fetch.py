@@ -113,10 +113,8 @@ def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) 
     if job.deletes:
         raise NothingToJudge("nothing to judge: a ref was deleted")
     if not job.head:
-        raise UsageError(
-            f"a job of the event {job.event[:40]!r} does not say which commit it is about",
-            NAME_IT,
-        )
+        which = f"a job of the event {job.event[:40]!r}" if job.event else "this job"
+        raise UsageError(f"{which} does not say which commit it is about", NAME_IT)
     try:
         ensure(repository, [job.head], timeout=timeout)
     except NotFetched:

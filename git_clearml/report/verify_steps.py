@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _POLLS = (2.0, 5.0, 10.0, 15.0, 30.0)  # seconds between the questions while waiting; the last one repeats
 
-_NAME_THE_METRIC = 'add metric = "TITLE/SERIES" under [tool.git-clearml.best] to pyproject.toml, or leave it out'
+_NAME_THE_METRIC = 'add metric = "TITLE/SERIES" under [tool.git-clearml.best] to pyproject.toml, or drop --tag-best'
 
 
 @dataclass(frozen=True)
