@@ -15,8 +15,18 @@ _NEARNESS = (
 
 
 def nearest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Running ones first, then the fewest reasons, then the mildest, then the newest."""
-    return tuple(sorted(findings, key=_nearness))
+    """Running ones first, then the fewest reasons, then the mildest, then the newest.
+
+    Last what says again that a commit has the same code: a sweep's tasks would hide what its own lack.
+    """
+    commits: set[str] = set()
+    first: list[Finding] = []
+    again: list[Finding] = []
+    for finding in sorted(findings, key=_nearness):
+        same_code = [reason.code for reason in finding.reasons] == ["other-commit"]
+        (again if same_code and finding.task.commit in commits else first).append(finding)
+        commits |= {finding.task.commit} if same_code else set()
+    return (*first, *again)
 
 
 def _nearness(finding: Finding) -> tuple[int, int, int, tuple[int, ...]]:

@@ -360,6 +360,12 @@ def test_near_misses_come_best_first() -> None:
         assert [finding.task.id for finding in judged(*order).near_misses] == [one.id for one in expected]
 
 
+def test_a_sweep_of_the_same_code_says_so_once_before_what_speaks_against_the_commit_s_own_task() -> None:
+    sweep = [task(id=f"{number:032x}", commit=OTHER_HASH) for number in range(12)]
+    near = judged(*sweep, task(status="failed"), equivalent=as_(Equivalence.TREE)).near_misses
+    assert [finding.reasons[0].code for finding in near] == ["other-commit", "failed", *["other-commit"] * 11]
+
+
 @given(
     st.lists(
         st.sampled_from([changes for changes, rules, *_ in LOOKALIKES if not rules]),
