@@ -17,7 +17,7 @@ _NEARNESS = (
 def nearest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Running ones first, then the fewest reasons, then the mildest, then the newest.
 
-    Last what says again that a commit has the same code: a sweep's tasks would hide what its own lack.
+    Last what says again that a commit has the same code: a sweep's tasks would hide the commit's own.
     """
     commits: set[str] = set()
     first: list[Finding] = []
