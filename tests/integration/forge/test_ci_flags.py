@@ -104,7 +104,8 @@ def test_offline_evidence_is_not_looked_at_where_the_policy_says_server(bench: B
 def test_a_job_that_says_it_is_none_is_one(bench: Bench, name: str, ci: str) -> None:
     """`auto` is the server there, and flags cannot loosen the policy."""
     bench.gate.repo.policy('project = "Vision"')
-    env = {**(bench.job.env if name == "GITHUB_ACTIONS" else {}), name: "true", "CI": ci, "CI_COMMIT_SHA": bench.head}
+    env = {**(bench.job.env if name == "GITHUB_ACTIONS" else {}), name: "true", "CI": ci}
+    env |= {"CI_COMMIT_SHA": bench.head, "CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "main"}
     assert bench.gate.verify(env={**env, **NO_SERVER}).errors == ["not-configured"]
     bench.gate.task(project="Elsewhere")
     result = bench.gate.verify("--project", "Elsewhere", env=env)

@@ -393,7 +393,8 @@ def away(tmp_path: Path, *names: str) -> dict[str, str | None]:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("git", "sh", "cat", "date", "sha256sum", *names):
-        (programs / name).symlink_to(shutil.which(name) or "")
+        if place := shutil.which(name):
+            (programs / name).symlink_to(place)
     return {"PATH": str(programs)}
 
 

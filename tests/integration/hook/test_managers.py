@@ -34,6 +34,8 @@ def manager(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if not (BIN / name).exists():
         require(name)
+    if name == "pre-commit":  # its hook is a script for bash
+        require("bash")
     return name
 
 

@@ -402,5 +402,6 @@ def test_where_there_is_no_sha256sum_git_hashes(yard: Yard, tmp_path: Path) -> N
             if file.name != "sha256sum" and not os.path.lexists(tools / file.name):
                 (tools / file.name).symlink_to(file)
     env = {"PATH": os.pathsep.join([str(yard.at_hand.path), str(tools)])}
+    yard.forget_pushes()
     push(yard, 1, env=env)
     push(yard, 0, env=env)
