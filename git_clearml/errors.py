@@ -65,7 +65,7 @@ class Unreachable(CannotDecide):
 
 
 class Unavailable(Unreachable):
-    """A server, or its gateway, that says itself that it is away for now."""
+    """A server, or its gateway, that says itself that it is temporarily unavailable."""
 
     passing = True
 

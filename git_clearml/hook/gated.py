@@ -88,7 +88,7 @@ def gated_updates(
 
 
 class _Default:
-    """What has accepted whatever is new on the remote; asked for once, and only where it is wanted."""
+    """What has accepted whatever is new on the remote; asked for once, and only where a push makes a new ref."""
 
     def __init__(self, known: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
         self._known, self._ask, self._is_known = known, ask, bool(known)

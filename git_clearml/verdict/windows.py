@@ -78,7 +78,7 @@ def unfinished(error: TimedOut, plan: Sequence[Window], number: int) -> TimedOut
     window = plan[number]
     if not number:
         return error
-    if plan[0].until is not None:  # from the past to the present
+    if plan[0].until is not None or window.until is None:  # from the past to the present, or what is new meanwhile
         day = f"{window.since:%Y-%m-%d}"
         seen = f"tasks last updated before {day} have been looked at"
     else:

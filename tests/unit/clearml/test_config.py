@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml.clearml import conf_file
@@ -551,6 +551,7 @@ def test_a_server_shows_no_credentials() -> None:
 
 
 @given(st.text(min_size=4), st.text(min_size=4), st.text(), st.text())
+@example("0000", "0001", "", "")  # credentials that could be parts of a hash
 def test_no_text_carries_a_secret_on(key: str, secret: str, before: str, after: str) -> None:
     assume(not {"*"} & set(key + secret))
     assume(not any("\ud800" <= one <= "\udfff" for one in key + secret))

@@ -94,6 +94,15 @@ def test_what_had_been_looked_at_when_the_time_was_over() -> None:
     assert "--since 2026-10-19 " in windows.unfinished(error, backwards, 1).hint
     assert "since 2026-11-16 have been" in windows.unfinished(error, backwards, 1).message
     assert "--since 2019-01-01 " in windows.unfinished(error, backwards, len(backwards) - 2).hint
+    assert "--since 2026-11-24 " in windows.unfinished(error, backwards, len(backwards) - 1).hint
+
+
+@given(st.lists(anytime, max_size=5))
+def test_wherever_the_time_is_over_it_can_be_told(times: list[datetime]) -> None:
+    plan = windows.later(times, NOW)
+    for number in range(1, len(plan)):
+        unfinished = windows.unfinished(TimedOut("no answer in time", "try again"), plan, number)
+        assert (unfinished.code, "--since 2" in unfinished.hint) == ("timeout", True)
 
 
 @given(anytime, st.integers(0, 100))
