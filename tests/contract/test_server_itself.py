@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -173,3 +174,13 @@ def test_properties_of_a_completed_task_may_be_edited(server: ClearMLServer, cli
     client.data("tasks.edit_hyper_params", {"task": task_id, "hyperparams": [rate], "force": True})
     found = client.data("tasks.get_all", {"only_fields": ["hyperparams.properties", "hyperparams.Args.lr.value"]})
     assert found["tasks"] == [{"hyperparams": {"Args": {"lr": {"value": "2"}}, "properties": {"owner": owner}}}]
+
+
+def test_half_a_question_is_none(server: ClearMLServer) -> None:
+    """Of a client that was killed in the midst of it: it must not be taken for one with an empty body."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST /tasks.get_all_ex HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\n{")
+        half.shutdown(socket.SHUT_WR)
+        assert half.recv(1) == b""
+    assert server.requests == []

@@ -203,7 +203,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         backend = self.server.backend
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # whoever asked was killed in the midst of it: no server answers half a question
+            self.close_connection = True
+            return
         address = urlsplit(self.path)
         call = address.path.rpartition("/")[2]
         lines = "json-lines" in (self.headers.get("Content-Type") or "")
