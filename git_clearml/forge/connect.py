@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.forge.api import Answer, Ask, Forge
+from git_clearml.forge.calls import Clock
 from git_clearml.forge.github import GitHub
-from git_clearml.forge.github_retry import Clock
 from git_clearml.forge.job import Job, Provider
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository

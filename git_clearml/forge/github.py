@@ -9,6 +9,7 @@ import base64
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -17,8 +18,9 @@ from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
-from git_clearml.forge.github_errors import CHECK_API, READ_SECONDS, Explainer, NoSuchCommit, Operation
-from git_clearml.forge.github_retry import Clock, GitHubCalls, retry_within
+from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
+from git_clearml.forge.explain import GITHUB, Explainer, NoSuchCommit
+from git_clearml.forge.github_retry import retry_within
 
 ACTIONS_BOT = "github-actions[bot]"
 _MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
@@ -27,10 +29,15 @@ _MOST_DESCRIPTION = 140  # characters of a commit status
 
 _HIDDEN = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on IssueComment { isMinimized } } }"
 
-_WRITE = "permissions: pull-requests: write"
-_STATUS = "permissions: statuses: write"
-_READ = "permissions: pull-requests: read"
-_CONTENTS = "permissions: contents: read"
+
+@dataclass(frozen=True)
+class Rights:
+    """What gives the right to each kind of thing."""
+
+    write: str = "permissions: pull-requests: write"
+    status: str = "permissions: statuses: write"
+    read: str = "permissions: pull-requests: read"
+    contents: str = "permissions: contents: read"
 
 
 class GitHub:
@@ -38,6 +45,10 @@ class GitHub:
 
     `log` gets a line per question. Neither the token nor any other of the `secrets` stands in an error, or there.
     """
+
+    dialect = GITHUB
+    rights = Rights()
+    bot = ACTIONS_BOT  # who writes with the token of a job, where that may not ask for its user
 
     def __init__(
         self,
@@ -55,9 +66,8 @@ class GitHub:
         logging.getLogger("github").setLevel(logging.CRITICAL)  # it has a handler that prints each refusal on stderr
         if why := address.problem(api):
             raise NotConfigured(f"invalid GITHUB_API_URL: {why}", "for instance https://api.github.com")
-        self._calls = GitHubCalls(
-            Explainer(api, (secrets or Secrets()) | Secrets([token])), budget, clock or Clock(), log
-        )
+        explainer = Explainer(api, (secrets or Secrets()) | Secrets([token]), self.dialect)
+        self._calls = Calls(self.dialect.name, api, explainer.explain, budget, clock or Clock(), log)
         self._github = Github(
             auth=Auth.Token(token),
             base_url=api.rstrip("/"),
@@ -84,7 +94,7 @@ class GitHub:
             return self._calls.call(lambda: _text(user.login, "login"), Operation("ask for its own user"))
         with contextlib.suppress(Forbidden, BadAnswer, NotFound):
             return self._calls.call(self._viewer, Operation("ask who it is"))
-        return ACTIONS_BOT
+        return self.bot
 
     def _viewer(self) -> str:
         """There is no object of PyGithub's for the viewer."""
@@ -94,11 +104,13 @@ class GitHub:
     def change_request(self, number: int) -> ChangeRequest:
         """See Forge.change_request."""
         pull = self._repository.get_pull(number)
-        return self._calls.call(lambda: self._change_request(pull), Operation(f"read pull request {number}", _READ))
+        return self._calls.call(
+            lambda: self._change_request(pull), Operation(f"read pull request {number}", self.rights.read)
+        )
 
     def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
         """See Forge.change_request_of."""
-        operation = Operation("look for the commit's pull request", _READ)
+        operation = Operation("look for the commit's pull request", self.rights.read)
 
         def of_commit() -> list[ChangeRequest]:
             pulls = _all(self._repository.get_commit(commit).get_pulls())
@@ -123,7 +135,7 @@ class GitHub:
         def read() -> list[Comment]:
             return [self._comment(comment) for comment in _all(self._pull(number).get_issue_comments())]
 
-        comments = self._calls.call(read, Operation("read the comments", _READ))
+        comments = self._calls.call(read, Operation("read the comments", self.rights.read))
         return sorted(comments, key=lambda comment: comment.id)
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
@@ -147,7 +159,7 @@ class GitHub:
 
     def create_comment(self, number: int, body: str) -> Comment:
         """See Forge.create_comment."""
-        operation = Operation("comment on the pull request", _WRITE)
+        operation = Operation("comment on the pull request", self.rights.write)
         return self._calls.call(lambda: self._comment(self._pull(number).create_issue_comment(body)), operation)
 
     def edit_comment(self, comment: Comment, body: str) -> Comment:
@@ -158,19 +170,21 @@ class GitHub:
             edited.edit(body)
             return self._comment(edited)
 
-        return self._calls.call(edit, Operation("edit its comment", _WRITE))
+        return self._calls.call(edit, Operation("edit its comment", self.rights.write))
 
     def delete_comment(self, comment: Comment) -> None:
         """See Forge.delete_comment. The comment is one that this object has read or written."""
         with contextlib.suppress(NotFound):
-            self._calls.call(self._comments[comment.id].delete, Operation("delete its second comment", _WRITE))
+            self._calls.call(
+                self._comments[comment.id].delete, Operation("delete its second comment", self.rights.write)
+            )
 
     def set_status(self, commit: str, status: Status) -> None:
         """See Forge.set_status."""
         fields = {"context": status.context, "description": status.description[:_MOST_DESCRIPTION]}
         fields |= {"target_url": status.target_url} if status.target_url else {}
         judged = self._repository.get_commit(commit)
-        operation = Operation("set a commit status", _STATUS)
+        operation = Operation("set a commit status", self.rights.status)
         self._calls.call(lambda: judged.create_status(status.state, **fields), operation)
 
     def ref_at(self, ref: str) -> str:
@@ -183,7 +197,7 @@ class GitHub:
             return commit if answer.ref == name else ""
 
         with contextlib.suppress(NotFound):
-            return self._calls.call(read, Operation(f"look up {ref}", _CONTENTS))
+            return self._calls.call(read, Operation(f"look up {ref}", self.rights.contents))
         return ""
 
     def file_at(self, commit: str, path: str) -> bytes | None:
@@ -198,10 +212,12 @@ class GitHub:
                 name = entries[part]
             blob = self._repository.get_git_blob(name)
             if blob.encoding != "base64":
-                raise BadAnswer(f"GitHub sent {path} in an unknown encoding", "check out with fetch-depth: 0")
+                raise BadAnswer(
+                    f"{self.dialect.name} sent {path} in an unknown encoding", "check out with fetch-depth: 0"
+                )
             return base64.b64decode(blob.content)
 
-        return self._calls.call(read, Operation(f"read {path} at {commit[:12]}", _CONTENTS))
+        return self._calls.call(read, Operation(f"read {path} at {commit[:12]}", self.rights.contents))
 
     def _pull(self, number: int) -> Any:
         return self._pulls.get(number) or self._repository.get_pull(number)
@@ -242,17 +258,17 @@ def _all(items: Any) -> list[Any]:
     if len(read) % _PER_PAGE == 0:  # PyGithub takes an answer of `null` for the end of the list; get_page does not
         read += items.get_page(len(read) // _PER_PAGE)
     if len(read) > _MOST_ITEMS:
-        raise BadAnswer(f"GitHub's list does not end after {_MOST_ITEMS} items", "is it a GitHub server?")
+        raise BadAnswer(f"the list does not end after {_MOST_ITEMS} items", GITHUB.check_api)
     return read
 
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str) or not value:
-        raise BadAnswer(f"GitHub answered without {key}", CHECK_API)
+        raise BadAnswer(f"the API answered without {key}", GITHUB.check_api)
     return value
 
 
 def _number(value: Any, key: str) -> int:
     if not isinstance(value, int):
-        raise BadAnswer(f"GitHub answered without {key}", CHECK_API)
+        raise BadAnswer(f"the API answered without {key}", GITHUB.check_api)
     return value

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.forge import github_retry
+from git_clearml.forge import calls
 from tests.integration.forge.test_comment import Bench as PullBench
 from tests.support.actions import Job, pull_request
 from tests.support.check_bench import ENDS_AT_ONCE, KEYS, Bench, bench
@@ -533,8 +533,8 @@ BEST = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
 @pytest.fixture
 def pull(work: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PullBench]:
     """Pull request 7 of HEAD, whose branch the remote has."""
-    monkeypatch.setattr(github_retry, "TRIES", 2)
-    monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "TRIES", 2)
+    monkeypatch.setattr(calls, "BACKOFF_SECONDS", 0.01)
     repo = work.yard.repo
     base = repo.policy(*BEST)
     head = repo.commit("change", {"main.py": "print('better')\n"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.forge import github_retry
+from git_clearml.forge import calls
 from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request
 from tests.support.clearml_common import ApiError
@@ -34,8 +34,8 @@ COMMANDS = (
 @pytest.fixture
 def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Pull request 7 of HEAD, in a clone whose remote has a password in its URL."""
-    monkeypatch.setattr(github_retry, "TRIES", 1)
-    monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "TRIES", 1)
+    monkeypatch.setattr(calls, "BACKOFF_SECONDS", 0.01)
     base = gate.repo.policy(*POLICY)
     head = gate.repo.commit("change", {"train.py": "print('better')\n"})
     gate.repo.git("remote", "set-url", "origin", f"https://robot:{IN_URL}@example.com/team/project.git")

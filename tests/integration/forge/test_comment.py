@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from git_clearml.forge import comment, github_retry
+from git_clearml.forge import calls, comment
+from git_clearml.forge.calls import Clock
 from git_clearml.forge.connect import Workplace
 from git_clearml.forge.current_job import detect
-from git_clearml.forge.github_retry import Clock
 from git_clearml.git.repository import Repository
 from git_clearml.render import comment as view
 from git_clearml.report.model import VerifyReport
@@ -66,8 +66,8 @@ class Bench:
 
 @pytest.fixture
 def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(github_retry, "TRIES", 2)
-    monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "TRIES", 2)
+    monkeypatch.setattr(calls, "BACKOFF_SECONDS", 0.01)
     base = gate.repo.head
     gate.repo.commit("change", {"train.py": "print('better')\n"})
     with GitHubServer() as github:

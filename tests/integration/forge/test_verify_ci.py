@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.forge import github_retry
+from git_clearml.forge import calls
 from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request, repository
 from tests.support.clearml_common import Json
@@ -29,8 +29,8 @@ def loss(value: float) -> dict[str, dict[str, float]]:
 @pytest.fixture
 def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Pull request 7 of HEAD; its base names the metric, and the project Vision."""
-    monkeypatch.setattr(github_retry, "TRIES", 2)
-    monkeypatch.setattr(github_retry, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "TRIES", 2)
+    monkeypatch.setattr(calls, "BACKOFF_SECONDS", 0.01)
     monkeypatch.setattr("git_clearml.report.verify_steps._POLLS", (0.01, 0.02))
     base = gate.repo.policy('project = "Vision"', *POLICY)
     head = gate.repo.commit("change", {"train.py": "print('better')\n"})

@@ -9,7 +9,8 @@ import pytest
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, TimedOut, Unauthorized, Unreachable
 from git_clearml.forge.api import NotFound
-from git_clearml.forge.github_errors import Explainer, NoSuchCommit, Operation, RateLimited
+from git_clearml.forge.calls import Operation
+from git_clearml.forge.explain import Explainer, NoSuchCommit, RateLimited
 
 API, TOKEN = "https://api.example.com", "ghs_aTokenOfTheTests"
 WRITE = Operation("comment on the pull request", "permissions: pull-requests: write")
