@@ -5,6 +5,7 @@ from __future__ import annotations
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
+from git_clearml.verdict import windows
 from git_clearml.verdict.model import Finding, Outcome, Verdict
 
 MOST_NEAR_MISSES = 10
@@ -35,12 +36,19 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
         lines += task_lines(verdict.task, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
     if verdict.outcome is Outcome.REJECTED and verdict.looked_back_to:
-        lines.append(f"  tasks last updated before {sanitize(verdict.looked_back_to[:10], 10)} were not looked at")
+        lines.append(f"  {_not_looked_at(verdict)}")
     for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
         lines += _near_miss(finding)
     if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
         lines.append(f"  and {rest} more")
     return lines
+
+
+def _not_looked_at(verdict: Verdict) -> str:
+    """Which tasks a refusal knows nothing of, and the command that looks at more of them."""
+    commit = "" if verdict.rev == "HEAD" else f" {verdict.commit[:12]}"
+    further = f"git clearml verify --since {windows.further_back(verdict.looked_back_to)}{commit}"
+    return f"tasks last updated before {verdict.looked_back_to[:10]} were not looked at: {further}"
 
 
 def _because(verdict: Verdict) -> str:

@@ -61,7 +61,7 @@ class TreeEvidence(Evidence, Protocol):
     """A source that finds tasks by the tree which their run recorded: a server, for whoever has not got the commit."""
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
-        """The tasks of these trees that may count and were touched since then; whose records they bear is not said."""
+        """The tasks of these trees that may count, now or when they end; whose records they bear is not said."""
         ...
 
 

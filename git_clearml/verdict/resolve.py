@@ -6,7 +6,7 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -105,6 +105,7 @@ class Resolver:
         self._search = Search(repository, evidence, policy, scope.since)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer: list[Task] = []
+        self._by_tree: list[Task] = []  # whose records name the tree of a commit
         self._candidates: dict[Commit, Candidates] = {}
 
     def verdicts(self) -> dict[Commit, Verdict]:
@@ -122,7 +123,8 @@ class Resolver:
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
-            verdicts |= self._judge(unverified, self._search.of_trees(self._equivalents.with_ancestors(unverified)))
+            self._by_tree = self._search.of_trees(self._equivalents.with_ancestors(unverified))
+            verdicts |= self._judge(unverified, self._by_tree)
             unverified = _unverified(verdicts)
         if unverified and equals_count and (family := set(self._families(unverified))):
             verdicts |= self._judge(unverified, self._search.passing(sorted(family)))
@@ -221,12 +223,24 @@ class Resolver:
         """The verdicts on commits by the tasks of these names, and the tasks that it took."""
         verdicts: dict[Commit, Verdict] = {}
         tasks: list[Task] = []
-        for tasks, since in self._search.every(names, chosen=self._scope.chosen):
+        for tasks, since in self._every(commits, names):
             judged = self._judge(commits, tasks)
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
             if not _unverified(verdicts):
                 break
         return verdicts, tasks
+
+    def _every(self, commits: Sequence[Commit], names: Sequence[str]) -> Iterator[tuple[list[Task], str]]:
+        """All tasks of these names, and since when, as Search.every has them; then those of the commits' trees, too."""
+        tasks, since = self._by_tree, ""
+        for own, since in self._search.every(names, chosen=self._scope.chosen):
+            tasks = _united(self._by_tree, own)
+            yield tasks, since
+        if self._policy.equivalence is not Equivalence.COMMIT:
+            for older in self._search.of_trees_before(self._equivalents.with_ancestors(commits)):
+                if older:
+                    tasks = _united(older, tasks)
+                    yield tasks, since
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
@@ -270,6 +284,12 @@ class Resolver:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names(self._scope.urls) if on_server else frozenset()
+
+
+def _united(tasks: Sequence[Task], others: Sequence[Task]) -> list[Task]:
+    """All of these: of a task that is among both, what the others have."""
+    ids = {task.id for task in others}
+    return [*others, *(task for task in tasks if task.id not in ids)]
 
 
 def _unverified(verdicts: dict[Commit, Verdict]) -> list[Commit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
@@ -15,6 +16,8 @@ from git_clearml.verdict import windows
 from git_clearml.verdict.evidence import Evidence, TreeEvidence
 from git_clearml.verdict.windows import Window
 
+_AT_ONCE = 0.3  # seconds for an answer of a server that has few tasks
+
 
 class Search:
     """One policy's questions to a source. `since` is when a task must have been updated to be looked at, None: as the
@@ -25,6 +28,7 @@ class Search:
         self._now = datetime.now(timezone.utc)
         self._first = windows.first(self._now, since)
         self._newest: list[Task] | None = None
+        self._of_trees: Window | None = None
 
     @property
     def first_since(self) -> str:
@@ -64,15 +68,34 @@ class Search:
     def of_trees(self, commits: Sequence[Commit]) -> list[Task]:
         """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.
 
-        A tree was run shortly before its commit was amended, rebased or squashed: older runs are not asked for. What
-        the record names is looked at again, as is whose record it is.
+        Those of the time in which most are run; `of_trees_before` has the others. What the record names is looked at
+        again, as is whose record it is.
         """
         if not isinstance(self._evidence, TreeEvidence):
             return []
-        trees = {commit.tree for commit in commits if commit.tree}
         times = self._repository.times(commit.hash for commit in commits).values()
-        window = Window(self._since) if self._since else windows.before(times, self._now)
-        tasks = self._evidence.of_trees(sorted(trees), self._policy, window)
+        self._of_trees = Window(self._since) if self._since else windows.before(times, self._now)
+        return self._bearing(self._evidence, commits, self._of_trees)
+
+    def of_trees_before(self, commits: Sequence[Commit]) -> Iterator[list[Task]]:
+        """Those of the time before, window by window, back to the first that a server can have.
+
+        A server that answers at once is asked about ever longer times. Raises TimedOut with what has been looked at.
+        """
+        window, length = self._of_trees, windows.LONGEST
+        if not isinstance(self._evidence, TreeEvidence) or window is None or self._since:
+            return
+        while window := windows.earlier(window, length):
+            began = time.monotonic()
+            try:
+                yield self._bearing(self._evidence, commits, window)
+            except TimedOut as error:
+                raise windows.unfinished_before(error, window, "tasks of the same tree") from None
+            length = length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
+
+    def _bearing(self, evidence: TreeEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
+        trees = {commit.tree for commit in commits if commit.tree}
+        tasks = evidence.of_trees(sorted(trees), self._policy, window)
         return [task for task in tasks if task.run and task.run.tree in trees and belongs(task.run, task)]
 
     def _windows(self, names: Sequence[str]) -> tuple[Window, ...]:

@@ -57,6 +57,7 @@ _TAGGED_FIELDS = (
     "completed",
     "last_update",
 )
+_CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
 _UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
 
 
@@ -81,14 +82,15 @@ class ServerEvidence:
             return []
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
-        """Tasks like those of `passing` whose run recorded one of these trees: one request for 500.
+        """Tasks like those of `passing`, of any status, whose run recorded one of these trees: one request for 500.
 
         The property is filtered exactly [29]. A clone bears its origin's: whoever relies on it looks at the record.
         """
         wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
         tasks: dict[str, Task] = {}
         for start in range(0, len(wanted), query.PAGE):
-            body = _that_count(policy) | {
+            body = {
+                **_CLEAN,
                 f"hyperparams.properties.{TREE}.value": wanted[start : start + query.PAGE],
                 **query.updated(*window),
             }
@@ -260,11 +262,7 @@ class ServerEvidence:
 
 def _that_count(policy: Policy) -> dict[str, Any]:
     """The filter for unarchived tasks that ended and have an empty diff [8]."""
-    return {
-        "_any_": {"fields": ["script.diff"], "pattern": "^$"},
-        "status": list(statuses.counting(policy)),
-        "system_tags": ["-archived"],
-    }
+    return {**_CLEAN, "status": list(statuses.counting(policy))}
 
 
 def _fields(policy: Policy) -> list[str]:

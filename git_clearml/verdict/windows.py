@@ -18,7 +18,7 @@ _RECENT = timedelta(days=8)
 _BEFORE = timedelta(days=30)
 _FIRST = timedelta(days=7)
 _GROWTH = 4
-_MOST = timedelta(days=112)  # about 100,000 of a million tasks of three years, for which a server needs ten seconds
+LONGEST = timedelta(days=112)  # about 100,000 of a million tasks of three years, for which a server needs ten seconds
 _CLEARML_IS_BORN = datetime(2019, 1, 1, tzinfo=timezone.utc)  # as Trains; a server has nothing from before
 _GIT_IS_BORN = datetime(2005, 4, 7, tzinfo=timezone.utc)
 
@@ -59,12 +59,24 @@ def start(times: Collection[datetime], now: datetime) -> datetime:
 
 
 def before(times: Collection[datetime], now: datetime) -> Window:
-    """What is looked at for tasks of the trees that commits of these times have, under other names.
+    """What is looked at first for tasks of the trees that commits of these times have, under other names.
 
-    A tree is run shortly before its commit is amended, rebased or squashed: older runs are not asked for.
+    A tree is mostly run shortly before its commit is amended, rebased or squashed. Older runs are in `earlier` windows.
     """
     said = [time for time in times if _GIT_IS_BORN <= time <= now]  # an older date is none
-    return Window(min(said, default=now) - _BEFORE)
+    return Window(max(min(said, default=now) - _BEFORE, now - LONGEST))
+
+
+def earlier(window: Window, length: timedelta) -> Window | None:
+    """The time of this length before a window; None where ClearML had not been born."""
+    if window.since is None or window.since <= _CLEARML_IS_BORN:
+        return None
+    return Window(max(window.since - length, _CLEARML_IS_BORN), window.since)
+
+
+def further_back(looked_back_to: str) -> str:
+    """The date from which to ask, as --since takes it, for what lies before that time (ISO 8601)."""
+    return f"{datetime.fromisoformat(looked_back_to) - _BEFORE:%Y-%m-%d}"
 
 
 def looked_back_to(plan: Sequence[Window]) -> str:
@@ -80,10 +92,17 @@ def unfinished(error: TimedOut, plan: Sequence[Window], number: int) -> TimedOut
         return error
     if plan[0].until is not None or window.until is None:  # from the past to the present, or what is new meanwhile
         day = f"{window.since:%Y-%m-%d}"
-        seen = f"tasks last updated before {day} have been looked at"
-    else:
-        day = f"{window.since or _CLEARML_IS_BORN:%Y-%m-%d}"
-        seen = f"tasks last updated since {window.until:%Y-%m-%d} have been looked at"
+        return _unfinished(error, f"tasks last updated before {day} have been looked at", day)
+    return unfinished_before(error, window, "tasks")
+
+
+def unfinished_before(error: TimedOut, window: Window, what: str) -> TimedOut:
+    """The same, of a question about a window that has not been answered, where all after it have."""
+    day = f"{window.since or _CLEARML_IS_BORN:%Y-%m-%d}"
+    return _unfinished(error, f"{what} last updated since {window.until:%Y-%m-%d} have been looked at", day)
+
+
+def _unfinished(error: TimedOut, seen: str, day: str) -> Unfinished:
     return Unfinished(f"{error.message}; {seen}", f"git clearml verify --since {day} --timeout 300")
 
 
@@ -94,7 +113,7 @@ def _onwards(start: datetime, now: datetime) -> Iterator[Window]:
     length = _FIRST
     while start + length < now - _RECENT:
         yield Window(start, start + length)
-        start, length = start + length, min(length * _GROWTH, _MOST)
+        start, length = start + length, min(length * _GROWTH, LONGEST)
     yield Window(start)
 
 
@@ -103,6 +122,6 @@ def _backwards(now: datetime) -> Iterator[Window]:
     yield Window(start)
     while start - length > _CLEARML_IS_BORN:
         yield Window(start - length, start)
-        start, length = start - length, min(length * _GROWTH, _MOST)
+        start, length = start - length, min(length * _GROWTH, LONGEST)
     yield Window(None, start)
     yield Window(now)  # what has been updated meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -285,10 +286,45 @@ def test_records_that_name_two_trees_for_a_commit(gate: Gate, amended: tuple[str
     assert gate.verify("FETCH_HEAD", clone.head, cwd=clone.path).status == 1
 
 
-def test_a_task_that_was_run_long_before_is_not_asked_for(gate: Gate, amended: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [20, 45, 200, 1500])
+def test_however_long_ago_the_tree_ran_every_clone_finds_it(
+    gate: Gate, amended: tuple[str, str], tmp_path: Path, days: int
+) -> None:
+    """As the author's clone does, by the date of the commit that ran. `--since` asks from one time on, and no further."""
     _, task = amended
+    clone = gate.repo.clone(tmp_path / "clone", "--depth", "1")
+    gate.server.tasks[task]["last_update"] = before(days)
+    assert gate.verify(cwd=clone.path).status == 0
+    assert gate.verify("--since", before(days - 2)[:10], cwd=clone.path).status == 1
+
+
+def test_time_that_is_over_while_older_runs_are_looked_for_is_undecided(
+    gate: Gate, amended: tuple[str, str], tmp_path: Path
+) -> None:
+    """No refusal of what the author's clone lets pass; the hint goes on from there."""
     clone = gate.repo.clone(tmp_path / "clone")
-    for days, status in ((60, 1), (20, 0)):
-        touched = datetime.now(timezone.utc) - timedelta(days=days)
-        gate.server.tasks[task]["last_update"] = touched.isoformat(timespec="microseconds")
-        assert gate.verify(cwd=clone.path).status == status
+    gate.server.tasks[amended[1]]["last_update"] = before(500)
+
+    def slow(call: str, body: Any) -> None:
+        if "git_clearml_tree" in " ".join(body) and len(body.get("last_update") or []) == 2:
+            time.sleep(3)
+
+    gate.server.hook = slow
+    result = gate.verify("--timeout", "1", cwd=clone.path)
+    gate.server.hook = None
+    assert (result.status, result.errors) == (3, ["timeout"])
+    assert "tasks of the same tree last updated since" in result.json["errors"][0]["message"]
+    assert result.json["hint"].startswith("git clearml verify --since 2")
+
+
+def test_a_refusal_says_how_to_look_further_back(gate: Gate) -> None:
+    gate.repo.commit("two", {"model.py": "1"})
+    gate.task(last_update=before(20))
+    line = gate.call("verify", "HEAD").out.splitlines()[1]
+    date = line.partition("were not looked at: git clearml verify --since ")[2]
+    assert gate.call("verify", "--since", date).status == 0
+
+
+def before(days: int) -> str:
+    """So many days ago, as a server has it."""
+    return (datetime.now(timezone.utc) - timedelta(days=days)).isoformat(timespec="microseconds")

@@ -60,12 +60,17 @@ def test_an_old_commit_is_found_in_the_week_after_it(gate: Gate) -> None:
     assert datetime.fromisoformat(result.json["looked_back_to"]) < datetime.now(timezone.utc) - timedelta(days=300)
 
 
-@pytest.mark.parametrize("days", [400, 30, -3, 20_000])
-@pytest.mark.parametrize("touched", [0, 20, 250])
+@pytest.mark.parametrize(
+    ("days", "touched"),
+    [
+        (days, touched)
+        for days in (400, 30, -3, 20_000)
+        for touched in (0, 20, 250)
+        if not 0 < days < touched  # it would have run before it was made
+    ],
+)
 def test_no_bound_refuses_what_has_run(gate: Gate, days: float, touched: float) -> None:
     """Commit dates of last year, of a month ago, of the future, of 1971."""
-    if 0 < days < touched:
-        pytest.skip("it would have run before it was made")
     gate.task(commit=commit(gate, days), last_update=ago(touched))
     assert gate.verify().status == 0
 
