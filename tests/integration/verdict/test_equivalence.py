@@ -290,7 +290,7 @@ def test_records_that_name_two_trees_for_a_commit(gate: Gate, amended: tuple[str
 def test_however_long_ago_the_tree_ran_every_clone_finds_it(
     gate: Gate, amended: tuple[str, str], tmp_path: Path, days: int
 ) -> None:
-    """As the author's clone does, by the date of the commit that ran. `--since` asks from one time on, and no further."""
+    """As the author's clone does, by the date of the commit that ran. `--since` asks no further back."""
     _, task = amended
     clone = gate.repo.clone(tmp_path / "clone", "--depth", "1")
     gate.server.tasks[task]["last_update"] = before(days)

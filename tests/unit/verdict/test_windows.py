@@ -116,7 +116,8 @@ def test_trees_are_looked_for_a_month_before_their_commit(time: datetime, days: 
 @given(st.lists(anytime, max_size=3), st.lists(st.integers(1, 2000), max_size=60))
 def test_trees_are_looked_for_back_to_the_beginning_without_a_gap(times: list[datetime], lengths: list[int]) -> None:
     window: Window | None = windows.before(times, NOW)
-    assert window is not None and window.until is None
+    assert window is not None
+    assert window.until is None
     assert NOW - 113 * DAY < (window.since or ZERO) <= NOW - 30 * DAY
     for days in (*lengths, 10_000):
         following = windows.earlier(window, days * DAY)
