@@ -8,7 +8,6 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from git_clearml.errors import BadAnswer, Unreachable
@@ -16,14 +15,17 @@ from git_clearml.errors import BadAnswer, Unreachable
 CONNECT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
 class Connection:
-    """An open connection, and what each request over it needs. Whoever holds it alone may use it."""
+    """An open connection, and what each request over it needs. Whoever holds it alone may use it.
 
-    http: http.client.HTTPConnection
-    prefix: str = ""  # before each path: scheme and host, where a proxy wants the whole URL
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # for the proxy
-    sockets: list[socket.socket] = field(default_factory=list, repr=False)  # the one that it has, once it is open
+    `prefix` stands before each path: scheme and host, where a proxy wants the whole URL; `headers` are for the proxy.
+    """
+
+    def __init__(
+        self, connection: http.client.HTTPConnection, prefix: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.http, self.prefix, self.headers = connection, prefix, headers or {}
+        self.sockets: list[socket.socket] = []  # the one that it has, once it is open
 
     def abort(self) -> None:
         """Ends the traffic under a thread that still reads or writes, which then closes the connection itself."""

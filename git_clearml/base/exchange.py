@@ -10,7 +10,8 @@ import http.client
 import queue
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import SplitResult
 
 from git_clearml import __version__
@@ -20,8 +21,7 @@ from git_clearml.errors import TooLarge
 MEGABYTE = 1_000_000
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """A server: its URL (https://host[:port][/path], no slash at the end, no user), and how its user names it.
 
     `verify`: False for no check of certificates, True for the usual authorities, or the path of a CA file.
@@ -34,18 +34,19 @@ class Site:
     check_scheme: str = "is it an http:// server? check the scheme and the port of its address"
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What to ask: `path` is put behind the site's URL with a slash between."""
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.path!r})"  # headers and bodies hold secrets
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer of whatever status; the headers' names are in lower case."""
 
     status: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 
 
 def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
@@ -47,6 +46,8 @@ def write_whole(
     power failure too. `prefix` begins the name of the file beside, which a process that is killed leaves behind.
     Raises OSError, also where a directory stands at `path`; the old file is then still there.
     """
+    import tempfile  # late: it loads random numbers and their hashes
+
     descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=os.path.dirname(path) or ".")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -11,7 +11,6 @@ import base64
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -124,7 +123,9 @@ class Secrets:
         if isinstance(value, tuple):
             items = [self._redacted(item) for item in value]
             return value._make(items) if hasattr(value, "_make") else tuple(items)
-        if is_dataclass(value) and not isinstance(value, type):
+        if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+            from dataclasses import fields, replace  # late: the gate has none
+
             return replace(
                 value,
                 **{field.name: self._redacted(getattr(value, field.name)) for field in fields(value) if field.init},

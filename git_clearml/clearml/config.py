@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from git_clearml.base import address
@@ -32,17 +31,19 @@ _FALSE = {"false", "0", "no", "off", "n", "f"}
 _TRUE = {"true", "1", "yes", "on", "y", "t", ""}
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """A ClearML server and the credentials for it. Nothing secret shows in its repr."""
 
     api: str  # https://host[:port][/path], no slash at the end, no user
     web: str  # the same for the web pages
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
+    access_key: str
+    secret_key: str
     verify: bool | str = True  # False: certificates are not checked; a text: the file of the CA
     origin: str = "environment"
-    token: str = field(default="", repr=False)  # instead of the keys: for HTTP Bearer
+    token: str = ""  # instead of the keys: for HTTP Bearer
+
+    def __repr__(self) -> str:
+        return f"Server({self.api!r}, {self.origin!r})"
 
     @property
     def user(self) -> str:

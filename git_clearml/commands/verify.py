@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
@@ -76,8 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return _Verify(repository, context, job, arguments, console).run()
 
 
-@dataclass(frozen=True)
-class _Verify:
+class _Verify(NamedTuple):
     """One call of the command: what was asked for, and where."""
 
     repository: Repository

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote
 
 from git_clearml.base.ids import SIDE_REFS, is_hash
@@ -20,12 +20,14 @@ _TEMPORARY = "git-clearml-remote"  # the name under which git gets to know a rem
 _VARIABLE = "URL_OF_THE_REMOTE"
 
 
-@dataclass(frozen=True)
-class Remote:
+class Remote(NamedTuple):
     """A remote repository: its name in this clone, "" where it has none, and its URL, which may hold a password."""
 
     name: str
-    url: str = field(repr=False)
+    url: str
+
+    def __repr__(self) -> str:
+        return f"Remote({self.name!r})"
 
     @property
     def shown(self) -> str:

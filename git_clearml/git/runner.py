@@ -14,18 +14,15 @@ import re
 import selectors
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO, cast
 
 from git_clearml.base import signals
 from git_clearml.base.secrets import without_users
 from git_clearml.errors import CannotDecide, NotARepository, TimedOut
+from git_clearml.git import gitpython
 from git_clearml.git.output import PROMISED, GitResult, decode
-
-if TYPE_CHECKING:
-    from git.cmd import Git
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for a git that does not speak to a remote: reading every file of a large working tree takes minutes."""
@@ -34,6 +31,7 @@ DAMAGED = "git fsck"
 """The hint for a git that fails at what cannot fail in a sound repository."""
 
 _BLOCK = 65_536  # bytes read at once
+_IN_A_PIPE = 4096  # bytes: POSIX has pipes hold 512, every system at least so much
 _PAUSE = 0.05  # seconds between two looks whether git has ended, where a process that it left behind holds its pipes
 _GRACE = 1.0  # seconds that git has to end by itself, and to remove its lock files
 
@@ -50,7 +48,8 @@ class Runner:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self._git = _gitpython(directory)
+        self._gitpython = gitpython.load()
+        self._git = self._gitpython.git(directory)
 
     def run(
         self,
@@ -98,18 +97,13 @@ class Runner:
             ours["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
         with contextlib.ExitStack() as stack:
             # Between its start and its stream nobody would end it: what would interrupt us waits.
-            with tempfile.TemporaryFile() if stdin else open(os.devnull, "rb") as file, signals.held():
-                if stdin:
-                    file.write(stdin)
-                    file.seek(0)
+            with _file_of(stdin) as file, signals.held():
                 process = self._start(arguments, {**ours, **(env or {})}, file, alone)
                 stream = GitStream(process, _subcommand(arguments), timeout, alone)
                 stack.callback(stream.close)
             yield stream
 
     def _start(self, arguments: Sequence[str], env: dict[str, str], stdin: Any, alone: bool) -> subprocess.Popen[bytes]:
-        from git.exc import GitCommandNotFound
-
         # Where GitPython cannot enter the directory, it runs git in the current one.
         if not os.access(self.directory, os.X_OK):
             raise NotARepository(f"git cannot be started in {self.directory}", "cd into the clone first")
@@ -117,7 +111,7 @@ class Runner:
             wrapped: Any = self._git.execute(
                 ["git", *arguments], istream=stdin, env=env, as_process=True, start_new_session=alone
             )
-        except GitCommandNotFound:
+        except self._gitpython.not_found:
             raise NotARepository("git was not found on PATH", "install git, or fix PATH") from None
         except OSError as error:
             raise CannotDecide(f"git could not be started: {error.strerror}", "try again") from None
@@ -200,6 +194,23 @@ class GitStream:
                 self._process.wait(_GRACE)
 
 
+def _file_of(stdin: bytes | None) -> BinaryIO:
+    """What git is to read, as a file: a pipe where it is no more than any pipe holds before somebody reads."""
+    if not stdin:
+        return open(os.devnull, "rb")
+    if len(stdin) <= _IN_A_PIPE:
+        end, start = os.pipe()
+        with open(start, "wb") as writing:
+            writing.write(stdin)
+        return open(end, "rb")
+    import tempfile  # late: the gate asks git about a few commits
+
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the caller's
+    file.write(stdin)
+    file.seek(0)
+    return cast(BinaryIO, file)
+
+
 def failure(command: str, result: GitResult) -> CannotDecide:
     """Why a git that has to succeed did not."""
     lacking = re.search(rf"could not fetch ([0-9a-f]+) {PROMISED}", result.stderr)
@@ -218,15 +229,3 @@ def _subcommand(arguments: Iterable[str]) -> str:
         elif not word.startswith("-"):
             return word
     return ""
-
-
-def _gitpython(directory: str) -> Git:
-    """GitPython's git for a directory. Imported here, so that `--help` and a skipped hook do without."""
-    name = "GIT_PYTHON_REFRESH"
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "quiet")  # a missing git is our error to report, not an ImportError
-    from git.cmd import Git
-
-    if before is None:
-        del os.environ[name]  # the commands that we run have no use for it
-    return Git(directory)

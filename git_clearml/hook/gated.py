@@ -6,8 +6,7 @@ The accepted side of a ref is where the remote has it; of a ref that the remote 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from git_clearml.errors import PolicyUnknown
 from git_clearml.git import remote as remotes
@@ -22,8 +21,7 @@ from git_clearml.settings.policy import Policy
 BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
 
 
-@dataclass(frozen=True)
-class GatedUpdate:
+class GatedUpdate(NamedTuple):
     """A ref update that a policy gates, the commit it brings, and that policy.
 
     `is_lasting` where the old commit says whose policy it is, or this clone's ref of the default branch: a remote that

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide
@@ -29,8 +29,7 @@ _LEAST = 0.1  # seconds of it for evidence, whatever git took
 _Question = tuple[Commit, Policy]
 
 
-@dataclass(frozen=True)
-class JudgedPush:
+class JudgedPush(NamedTuple):
     """What came out, and the gated updates that it is about."""
 
     report: VerifyReport

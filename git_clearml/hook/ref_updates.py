@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from git_clearml.base import globs
 from git_clearml.base.ids import SIDE_REFS, is_hash, is_zero, side_ref_commit
@@ -14,8 +13,7 @@ from git_clearml.settings.policy import Policy
 _NOTES = "refs/notes/"
 
 
-@dataclass(frozen=True)
-class RefUpdate:
+class RefUpdate(NamedTuple):
     """One line of a push. `local_hash` may be any revision where pre-commit gave none; zeros mean no object."""
 
     local_ref: str
@@ -66,8 +64,7 @@ def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:
     return RefUpdate(branch or "HEAD", new, environment.get("PRE_COMMIT_REMOTE_BRANCH", ""), old or "0" * 40)
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """What git is about to do. `remote` is a remote's name, or the URL where the push names none.
 
     `updates` are those that need judging: nothing behind this filters them again. `by_pre_commit`: the remote's

@@ -11,8 +11,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from git_clearml import __version__
 from git_clearml.base import jsonvalue
@@ -23,8 +23,7 @@ _MOST = 4096  # bytes of one file
 _CROWDED = 2000  # files at which the expired ones, and what a killed hook left half-written, are cleared away
 
 
-@dataclass(frozen=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """All that a verdict depends on besides the commit."""
 
     source: str  # the server and the access key

@@ -6,7 +6,6 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,13 +153,13 @@ def test_what_has_expired_goes_once_there_is_much_of_it(tmp_path: Path, monkeypa
 
 CASE = Circumstances("http://127.0.0.1:8008 KEY", frozenset({"example.com/team/project"}), Policy())
 OTHERS = [
-    replace(CASE, source="http://127.0.0.1:8009 KEY"),
-    replace(CASE, source="http://127.0.0.1:8008 OTHER"),
-    replace(CASE, repositories=frozenset({"example.com/team/other"})),
-    replace(CASE, repositories=frozenset({"example.com/team/project", "example.com/team/other"})),
-    replace(CASE, policy=Policy(project="Vision")),
-    replace(CASE, policy=Policy(allow_no_repository=True)),
-    replace(CASE, policy=Policy()._replace(published="reject")),
+    CASE._replace(source="http://127.0.0.1:8009 KEY"),
+    CASE._replace(source="http://127.0.0.1:8008 OTHER"),
+    CASE._replace(repositories=frozenset({"example.com/team/other"})),
+    CASE._replace(repositories=frozenset({"example.com/team/project", "example.com/team/other"})),
+    CASE._replace(policy=Policy(project="Vision")),
+    CASE._replace(policy=Policy(allow_no_repository=True)),
+    CASE._replace(policy=Policy()._replace(published="reject")),
 ]
 
 
@@ -170,7 +169,7 @@ def test_other_circumstances_are_another_question(other: Circumstances) -> None:
 
 
 def test_the_key_tells_commits_apart_and_nothing_else() -> None:
-    assert CASE.key("a" * 40) == replace(CASE).key("a" * 40)
+    assert CASE.key("a" * 40) == CASE._replace().key("a" * 40)
     assert CASE.key("a" * 40) != CASE.key("b" * 40)
     assert "KEY" not in CASE.key("a" * 40)
     assert len(CASE.key("a" * 40)) == 64
