@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "git_clearml"
 # Who alone may import a third-party package.
 EDGES = {
-    "git": {"git.runner"},
+    "git": {"git.gitpython"},
     "github": {"forge.github", "forge.github_retry"},
     "urllib3": {"forge.github_retry"},
     "pyhocon": {"clearml.conf_file"},
