@@ -20,12 +20,12 @@ INCOMPLETE = "(there are more ignored files than were looked at)"
 """Stands in the list in place of what was not looked at."""
 
 _ENTRIES = 30_000  # of directories, looked at: a tenth of a second or two
-_ALL_ENTRIES = 3_000_000  # where the policy refuses ignored code, and so has to know
+ALL_ENTRIES = 3_000_000  # where the policy refuses ignored code, and so has to know
 _MOST = 1000  # paths
 _ENDINGS = tuple(pattern.removeprefix("*") for pattern in NEVER_OK)
 # Installed packages, and copies that nothing imports.
-_INSTALLED = ("site-packages", "dist-packages", "node_modules", ".eggs", "__pycache__", ".ipynb_checkpoints", ".git")
-_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what every virtual environment has: venv, virtualenv, uv, conda
+INSTALLED = ("site-packages", "dist-packages", "node_modules", ".eggs", "__pycache__", ".ipynb_checkpoints", ".git")
+ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # what every virtual environment has: venv, virtualenv, uv, conda
 
 
 def code(repository: Repository, submodules: Iterable[str], policy: Policy) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def code(repository: Repository, submodules: Iterable[str], policy: Policy) -> t
     Not in virtual environments, nor in directories of installed packages. A link to a directory outside of the tree is
     followed: Python does so too. At most 1000. Never raises: what git cannot list is incomplete.
     """
-    budget = _Budget(_ALL_ENTRIES if policy.ignored_code == "refuse" else _ENTRIES)
+    budget = _Budget(ALL_ENTRIES if policy.ignored_code == "refuse" else _ENTRIES)
     paths = []
     try:
         for folder in ("", *submodules):
@@ -87,7 +87,7 @@ def _below(top: str, directories: deque[str], policy: Policy, budget: _Budget) -
     linked = set[str]()  # links may lead round in circles
     while directories and budget.left >= 0:
         directory = directories.popleft()
-        if os.path.basename(directory) in _INSTALLED:
+        if os.path.basename(directory) in INSTALLED:
             continue
         names, below = list[str](), list[str]()
         if os.path.islink(os.path.join(top, directory)):
@@ -104,7 +104,7 @@ def _below(top: str, directories: deque[str], policy: Policy, budget: _Budget) -
                     entry.is_symlink() and _leads_out(top, f"{directory}/{entry.name}")
                 )
                 (below if is_directory else names).append(entry.name)
-        if any(mark in names or mark in below for mark in _ENVIRONMENTS):
+        if any(mark in names or mark in below for mark in ENVIRONMENTS):
             continue
         directories.extend(f"{directory}/{name}" for name in sorted(below))
         yield from (path for name in names if _counts(top, path := f"{directory}/{name}", policy))

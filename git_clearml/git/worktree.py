@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
+from git_clearml.git import links
 from git_clearml.git.index import TemporaryIndex, temporary_index
 from git_clearml.git.output import GitResult, entries
 from git_clearml.git.repository import Repository
@@ -73,6 +74,7 @@ def read_state(repository: Repository, commit: Commit, policy: Policy) -> Worktr
     """Reads every file. Raises CannotDecide when git cannot."""
     with _opened(repository, _Place(repository.top, repository.git_dir), commit.hash) as tree:
         changed, untracked, submodules = tree.compare()
+        untracked |= _behind_links(repository.top, untracked)
         digest = hashlib.sha256()
         states = {path: f"{mode} {name}" for path, (mode, name) in tree.files.items()} | changed
         states = {path: state for path, state in states.items() if is_code(path, policy)}
@@ -80,6 +82,12 @@ def read_state(repository: Repository, commit: Commit, policy: Policy) -> Worktr
         for path, state in sorted({**states, **dict(submodules)}.items()):
             digest.update(f"{path}\0{state}\0".encode("utf-8", "surrogateescape"))
         return WorktreeState(changed, untracked, tuple(sorted(submodules)), digest.hexdigest())
+
+
+def _behind_links(top: str, untracked: Iterable[str]) -> dict[str, str]:
+    """The code that untracked links lead to, with its states."""
+    behind = (code for path in untracked for code in links.code_behind(top, path))
+    return {shown: _state(os.path.realpath(place)) for shown, place in behind}
 
 
 def diff_text(repository: Repository, commit: Commit) -> str:
@@ -167,7 +175,7 @@ class _Tree:
                 changed.add(entry.split(" ", 8)[8])
             elif entry[0] == "?":
                 unknown.add(entry[2:])
-        states = {path: self._state(path) for path in changed if path not in self._submodules}
+        states = {path: _state(self._at(path)) for path in changed if path not in self._submodules}
         untracked = {path: self._untracked_state(path) for name in unknown for path in self._expanded(name)}
         submodules = []
         for path, commit in self._submodules.items():
@@ -210,33 +218,33 @@ class _Tree:
         for directory, names, files in os.walk(place):
             if ".git" in names:
                 names.remove(".git")
-            for name in files:
+            for name in (*files, *(name for name in names if os.path.islink(os.path.join(directory, name)))):
                 if name != ".git":
                     yield os.path.relpath(os.path.join(directory, name), self._place.top)
-
-    def _state(self, path: str) -> str:
-        """Kind, permission and content of a file on disk."""
-        place = self._at(path)
-        try:
-            status = os.lstat(place)
-            if stat.S_ISLNK(status.st_mode):
-                return "link " + os.readlink(place)
-            if not stat.S_ISREG(status.st_mode):
-                return "no file"
-            with open(place, "rb") as file:
-                digest = hashlib.sha256()
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError:
-            return _ABSENT
-        return f"{'x' if status.st_mode & 0o100 else '-'} {digest.hexdigest()}"
 
     def _untracked_state(self, path: str) -> str:
         """The content of what may be code; of other files, which may be huge, size and time."""
         if globs.matches(NEVER_OK, path.rpartition("/")[2]):
-            return self._state(path)
+            return _state(self._at(path))
         try:
             status = os.lstat(self._at(path))
         except OSError:
             return _ABSENT
         return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _state(place: str) -> str:
+    """Kind, permission and content of a file on disk."""
+    try:
+        status = os.lstat(place)
+        if stat.S_ISLNK(status.st_mode):
+            return "link " + os.readlink(place)
+        if not stat.S_ISREG(status.st_mode):
+            return "no file"
+        with open(place, "rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return _ABSENT
+    return f"{'x' if status.st_mode & 0o100 else '-'} {digest.hexdigest()}"

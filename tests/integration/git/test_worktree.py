@@ -186,6 +186,53 @@ def test_a_repository_inside_is_looked_into(repo: Repo) -> None:
     assert found.not_ok(Policy(untracked_ok=("out/**",))) == ("out/other/hidden.py",)
 
 
+SCRIPT = "l/pkg/script -> ../elsewhere/run.sh"
+LINKS = {
+    "out of the tree": ("../../elsewhere/pkg", ["l/__init__.py", "l/deep/more.py", "l/script -> ../elsewhere/run.sh"]),
+    "by its whole path": ("{elsewhere}/pkg/deep", ["l/more.py"]),
+    "in the tree": ("../src", ["l/model.py"]),
+    "to what holds it": ("..", ["l/src/model.py", "l/train.py"]),
+    "to a link": ("second", ["l/__init__.py", "l/deep/more.py", "l/script -> ../elsewhere/run.sh"]),
+    "in a circle": ("../../elsewhere/round", ["l/pkg/__init__.py", "l/pkg/deep/more.py", SCRIPT, "l/run.sh"]),
+    "to a file": ("../../elsewhere/run.sh", ["l -> ../elsewhere/run.sh"]),
+    "to data": ("../../elsewhere/data", []),
+    "to an environment": ("../../elsewhere/env", []),
+    "to nowhere": ("../gone", []),
+    "to itself": ("l", []),
+}
+
+
+@pytest.mark.parametrize(("target", "code"), LINKS.values(), ids=LINKS)
+def test_code_that_an_untracked_link_leads_to_is_untracked_code(
+    repo: Repo, tmp_path: Path, target: str, code: list[str]
+) -> None:
+    """Whatever untracked-ok says of the link: Python imports through it. A link to data is as other outputs are."""
+    elsewhere = Repo(tmp_path / "elsewhere")
+    elsewhere.write({"pkg/__init__.py": "", "pkg/deep/more.py": "", "run.sh": "", "data/x.bin": "", "pkg/x.txt": ""})
+    elsewhere.write({"env/pyvenv.cfg": "", "env/lib/y.py": ""})
+    (elsewhere.path / "pkg" / "script").symlink_to("../run.sh")
+    (elsewhere.path / "round").symlink_to(".")
+    (elsewhere.path / "second").symlink_to("pkg")
+    outputs = repo.path / "outputs"
+    outputs.mkdir()
+    if target == "second":
+        (outputs / "second").symlink_to("../../elsewhere/second")
+    (outputs / "l").symlink_to(target.format(elsewhere=elsewhere.path))
+    before = look(repo)
+    assert "outputs/l" in before.untracked
+    refused = [path.removeprefix("outputs/") for path in before.not_ok(Policy(untracked_ok=("outputs/**",)))]
+    assert sorted(path for path in refused if path.startswith("l")) == code
+
+
+def test_an_edit_behind_a_link_is_one_of_code(repo: Repo, tmp_path: Path) -> None:
+    Repo(tmp_path / "elsewhere").write({"m.py": "1"})
+    make_repo(repo.path / "outputs" / "other", {"x.txt": ""})
+    (repo.path / "outputs" / "other" / "l").symlink_to(tmp_path / "elsewhere")
+    before = look(repo)
+    Repo(tmp_path / "elsewhere").write({"m.py": "2"})
+    assert worktree.changes_between(before, look(repo), STRICT).edited == ("outputs/other/l/m.py",)
+
+
 @pytest.mark.parametrize("name", ["x.py", "x.pyx", "x.ipynb", "x.sh", "x.so"])
 def test_code_never_passes_as_untracked(repo: Repo, name: str) -> None:
     repo.write({f"outputs/{name}": "", "outputs/model.bin": ""})
