@@ -15,9 +15,9 @@ from git_clearml.settings.code_paths import NEVER_OK
 def code_behind(top: str, path: str) -> Iterator[tuple[str, str]]:
     """The code below the directory that a link leads to, by its paths through the link, with where each lies.
 
-    Every directory once. Nothing for what is no link, and for one to nowhere. What has the name of code only where the link leads is shown as
-    `link -> file`. Not in virtual environments, nor in directories of installed packages. Raises CannotDecide where the
-    link leads to millions of files.
+    Every directory once. Nothing for what is no link, and for one to nowhere. What has the name of code only where the
+    link leads is shown as `link -> file`. Not in virtual environments, nor in directories of installed packages. Raises
+    CannotDecide where the link leads to millions of files.
     """
     place = os.path.join(top, path)
     if not os.path.islink(place):
