@@ -51,6 +51,11 @@ class JobCheckout:
             raise self.error
         return accepted(self.repository, self.job, ask=self.ask)
 
+    @property
+    def accepted_branch(self) -> str:
+        """The branch that has accepted it, as the event says."""
+        return self.job.base_branch
+
     def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = FETCH_SECONDS) -> None:
         """See `ensure`."""
         ensure(self.repository, commits, depth=depth, timeout=timeout)

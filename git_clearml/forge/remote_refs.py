@@ -45,8 +45,7 @@ def at(repository: Repository, ref: str, ask: Ask | None, timeout: float = FETCH
 
 def remote_name(repository: Repository) -> str:
     """`origin`, as every checkout step calls it, else the first remote; "" for none."""
-    keys = [key for key, _ in repository.config() if key.startswith("remote.") and key.endswith(".url")]
-    names = [key.removeprefix("remote.").removesuffix(".url") for key in keys]
+    names = repository.remotes()
     return "origin" if "origin" in names else next(iter(names), "")
 
 

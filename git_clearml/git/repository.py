@@ -73,6 +73,11 @@ class Repository(ObjectStore):
         ]
         return [url, *(base + url[len(old) :] for old, base in rewrites if old and url.startswith(old))]
 
+    def remotes(self) -> list[str]:
+        """The names of the remotes."""
+        keys = [key for key, _ in self.config() if key.startswith("remote.") and key.endswith(".url")]
+        return list(dict.fromkeys(key.removeprefix("remote.").removesuffix(".url") for key in keys))
+
     def remote_urls(self) -> list[str]:
         """The remotes' URLs, as configured and as `url.<base>.insteadOf` rewrites them."""
         configured = [

@@ -13,10 +13,12 @@ from git_clearml.git import remote as remotes
 from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.hook import default_branch
-from git_clearml.hook.ref_updates import Push, RefUpdate, protected
+from git_clearml.hook.ref_updates import Push, RefUpdate
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load as policies
 from git_clearml.settings.policy import Policy
+from git_clearml.settings.protection import protected
+from git_clearml.verdict import accepted
 
 BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
 
@@ -65,12 +67,12 @@ def gated_updates(
                 default_branch.fetch_missing(repository, push, update.remote_ref),
             )
         if isinstance(old, Resolved) and not _is_new(repository, push, update, old):
-            accepted = [old]
+            sides = [old]
         else:  # also where the remote has a tag of something else than a commit
-            accepted = default.sides() or [new]
+            sides = default.sides() or [new]
             by_default.add(update)
             asked |= set() if default.is_fetched and update.creates else {update}
-        commits += [(update, new, side) for side in {side.policy_blob: side for side in accepted}.values()]
+        commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
     return [
         GatedUpdate(
@@ -111,14 +113,10 @@ def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy
 
     Of the default branch (then there is a policy): it has to be at a branch that the policy protects, as last fetched.
     """
-    if policy is None or policy.merges != "clean" or not policy.protect:
+    if policy is None:
         return side.commit.hash
-    places = [f"refs/remotes/{name}/" for name in remotes.names_of(repository, push.remote, push.url)]
-    words = ("for-each-ref", f"--points-at={side.commit.hash}", "--format=%(refname)")
-    refs = repository.run(*words, *places).lines if places else []
-    branches = [ref.removeprefix(place) for place in places for ref in refs if ref.startswith(place)]
-    gated = any(protected(f"refs/heads/{branch}", policy) for branch in branches if branch != "HEAD")
-    return side.commit.hash if gated else ""
+    names = remotes.names_of(repository, push.remote, push.url)
+    return side.commit.hash if accepted.stands_behind_a_gate(repository, side.commit.hash, policy, names) else ""
 
 
 def _old(update: RefUpdate) -> str:

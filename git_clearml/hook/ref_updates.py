@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from git_clearml.base import globs
 from git_clearml.base.ids import SIDE_REFS, is_hash, is_zero, side_ref_commit
 from git_clearml.errors import UsageError
-from git_clearml.settings.policy import Policy
 
 _NOTES = "refs/notes/"
 
@@ -93,18 +91,6 @@ def _is_side_ref(update: RefUpdate) -> bool:
     """Is this a push of our own? Its name says which commit it holds; anything else below that folder is judged."""
     digits = side_ref_commit(update.remote_ref.removeprefix(SIDE_REFS))
     return bool(digits) and update.remote_ref.startswith(SIDE_REFS) and update.local_hash.startswith(digits)
-
-
-def protected(remote_ref: str, policy: Policy) -> bool:
-    """Does the policy gate pushes to this ref? Every branch unless it names refs; tags only when named in full."""
-    if not remote_ref:
-        return True  # pre-commit's manual stage: asked for by hand
-    if not policy.protect:
-        return remote_ref.startswith("refs/heads/")
-    names = [remote_ref]
-    if remote_ref.startswith("refs/heads/"):
-        names.append(remote_ref.removeprefix("refs/heads/"))
-    return any(globs.matches(policy.protect, name) for name in names)
 
 
 Key = TypeVar("Key", bound=Hashable)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import rules
+from git_clearml.verdict import accepted, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
@@ -151,7 +151,7 @@ class Resolver:
         from git_clearml.verdict import merges  # late: few policies want it
 
         if self._scope.accepted is None:
-            branches = self._repository.default_branches()
+            branches = accepted.by_default(self._repository, self._policy)
             self._scope = self._scope._replace(accepted={commit.hash: branches for commit in self._commits})
         if new := [commit for commit in commits if commit not in self._candidates]:
             self._candidates |= merges.candidates(self._repository, new, self._scope.accepted or {})

@@ -16,6 +16,7 @@ from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve, results_commits, sources
+from git_clearml.verdict.accepted import stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.resolve import Question, Requirement
@@ -38,6 +39,11 @@ class Checkout(Protocol):
 
     def accepted(self) -> Resolved | None:
         """The commit whose policy judges, None where nothing was accepted before. Raises CannotDecide."""
+        ...
+
+    @property
+    def accepted_branch(self) -> str:
+        """The branch that has accepted that commit, "" where nobody says."""
         ...
 
     def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = BUDGET) -> None:
@@ -76,7 +82,8 @@ class Context(NamedTuple):
 class VerifySession:
     """Commits with their policies, ready to be asked about as often as it takes. `close` it.
 
-    `requirement` is what a policy may want beside a task (see resolve.verify).
+    `requirement` is what a policy may want beside a task (see resolve.verify); `accepted` the commit that was accepted
+    where these are to go, "" for none, None where nobody says.
     """
 
     def __init__(
@@ -87,13 +94,13 @@ class VerifySession:
         request: VerifyRequest,
         context: Context,
         requirement: Requirement,
-        accepted: Resolved | None = None,
+        accepted: str | None = None,
     ) -> None:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
         self._sources: dict[str, Evidence] = {}
-        side = accepted.commit.hash if accepted else ""
-        self._accepted = {resolved.commit.hash: (side,) for resolved in commits} if side else None
+        sides = () if not accepted else (accepted,)
+        self._accepted = None if accepted is None else {resolved.commit.hash: sides for resolved in commits}
 
     def source(self, kind: str) -> Evidence:
         """The evidence source of this kind, each made once, with one budget for the network."""
@@ -160,8 +167,19 @@ def prepare(
         context.warn(warning)
     if context.checkout is not None and any(ruling.policy.merges == "clean" for ruling in rulings):
         _fetch_heads(repository, [resolved.commit for resolved in commits], context.checkout)
-    accepted = None if judges is commits else judges[0]
+    accepted = None if judges is commits else _accepted(repository, judges[0], rulings, context.checkout)
     return VerifySession(repository, commits, rulings, request, context, requirement, accepted)
+
+
+def _accepted(
+    repository: Repository, side: Resolved, rulings: Sequence[ResolvedPolicy], checkout: Checkout | None
+) -> str:
+    """The commit that a clean merge may have as its accepted half, "" for none. What was named by hand is one."""
+    branch = checkout.accepted_branch if checkout else ""
+    policies = {ruling.policy for ruling in rulings}
+    names = repository.remotes()
+    gated = all(stands_behind_a_gate(repository, side.commit.hash, policy, names, branch) for policy in policies)
+    return side.commit.hash if gated or checkout is None else ""
 
 
 def _fetch_heads(repository: Repository, commits: Sequence[Commit], checkout: Checkout) -> None:

@@ -407,6 +407,35 @@ def test_what_a_merge_button_makes_of_a_verified_pull_request(
         assert "the head of its pull request is not here" in " ".join(commit["notes"])
 
 
+@pytest.mark.parametrize(("protect", "status"), [("", 0), ('protect = ["main"]', 0), ('protect = ["release/*"]', 1)])
+@pytest.mark.parametrize("where", ["a new branch", "a pull request", "by hand"])
+def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge_in_ci_either(
+    bench: Bench, tmp_path: Path, protect: str, status: int, where: str
+) -> None:
+    """As in the hook: anybody pushes untrained commits to a branch that `protect` leaves out."""
+    repo = bench.gate.repo
+    base = repo.commit("policy", {"pyproject.toml": f'[tool.git-clearml]\nmerges = "clean"\n{protect}\n'})
+    repo.git("checkout", "--quiet", "-B", "main")
+    repo.git("checkout", "--quiet", "-B", "feature", base)
+    repo.commit("feature", {"feature.py": "1"})
+    bench.gate.task(repository=f"file://{repo.path}")
+    repo.git("checkout", "--quiet", "main")
+    untrained = repo.commit("untrained", {"untrained.py": "1"})
+    repo.git("checkout", "--quiet", "-B", "release/1")
+    repo.git("merge", "--no-ff", "--quiet", "--no-edit", "feature")
+    merge = repo.head
+    repo.git("checkout", "--quiet", "main")
+    clone = Repo(tmp_path / "clone")
+    repo.git("clone", "--quiet", f"file://{repo.path}", str(clone.path))
+    bench.job.name, bench.job.event = "push", {
+        "ref": "refs/heads/release/1", "before": "0" * 40, "after": merge, "repository": repository(),
+    }  # fmt: skip
+    if where == "a pull request":
+        bench.job.name, bench.job.event = "pull_request", pull_request(7, merge, untrained)
+    words, env = ([merge], {}) if where == "by hand" else ([], bench.job.env)
+    assert bench.gate.verify(*words, cwd=clone.path, env=env).status == status
+
+
 @pytest.mark.parametrize("command", ["verify", "compare", "report"])
 def test_the_head_cannot_loosen_the_policy(bench: Bench, command: str) -> None:
     bench.gate.repo.policy("[tool.git-clearml.best]", 'metric = "acc/val"')

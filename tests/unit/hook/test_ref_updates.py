@@ -12,11 +12,11 @@ from git_clearml.hook.ref_updates import (
     RefUpdate,
     from_pre_commit,
     parse_lines,
-    protected,
     refs_by,
     updates_to_judge,
 )
 from git_clearml.settings.policy import Policy
+from git_clearml.settings.protection import protected
 
 A, B, ZERO = "a" * 40, "b" * 40, "0" * 40
 
