@@ -41,6 +41,15 @@ class Metric(NamedTuple):
     max: float
 
 
+class Curve(NamedTuple):
+    """What a scalar came to as a task went on: pairs of iteration and value, in order of iteration, each of them once.
+
+    Iterations are finite; a value that was no number is NaN.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+
 class Session(NamedTuple):
     """What a task made by a run says of itself: a ClearML offline session, or (`path` is "") a task on a server.
 

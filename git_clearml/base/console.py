@@ -70,6 +70,14 @@ class Console:
             if reconfigure:  # a name that the terminal's encoding lacks must not end in a traceback
                 reconfigure(errors="replace")
 
+    def draws(self, characters: str) -> bool:
+        """Does the encoding of what reads the product have these characters?"""
+        try:
+            characters.encode(getattr(self.out, "encoding", None) or "utf-8")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
     def document(self, document: Mapping[str, Any]) -> None:
         """Writes the product of `--format json`; what it says of errors loses its secrets.
 

@@ -62,6 +62,11 @@ class HttpClient:
         self._granted = min(self._budget, at_most)
         self._deadline = self._clock() + self._granted
 
+    def hurry(self, at_most: float) -> None:
+        """Leaves the next questions so many seconds at most of the budget that there is."""
+        self._granted = min(self._granted, at_most)
+        self._deadline = min(self._deadline, self._clock() + at_most)
+
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
         if self._connection is not None:

@@ -53,6 +53,10 @@ class ClearML:
         """Gives the next questions a fresh budget, of so many seconds at most."""
         self._http.renew(at_most)
 
+    def hurry(self, at_most: float) -> None:
+        """Leaves the next questions so many seconds at most of the budget that there is."""
+        self._http.hurry(at_most)
+
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
         self._http.close()

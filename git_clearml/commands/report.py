@@ -16,9 +16,11 @@ from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import report as reports
+from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import MetricsReport
 from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
+from git_clearml.report.trend import BLOCKS
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
@@ -71,6 +73,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         source = session.source(ruling.policy.evidence)
         verdict = verdict if identity else session.verdicts()[0]
         report = _report(repository, source, identity or verdict, ruling, arguments)
+        if arguments.format == "markdown" or (arguments.format == "text" and console.draws(BLOCKS)):
+            report = with_curves(source, report, console.warn)
     except CannotDecide as error:
         name = "" if identity else verdict.commit
         report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))

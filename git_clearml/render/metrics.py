@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
-from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, MetricsReport, Row
 
 _MARKS = {
     ComparisonOutcome.BETTER: "✅",
@@ -77,7 +79,20 @@ def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False
     before = "\n".join(lines) + "\n"
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
     draw = _folded if fold else metrics_markdown
-    return Safe("\n".join(part for part in (before, draw(report.rows, room, report.column), notes) if part))
+    parts = [part for part in (before, draw(report.rows, room, report.column)) if part]
+    left = limit - sum(len(part) + 1 for part in (*parts, notes)) if limit else math.inf
+    return Safe("\n".join([*parts, *_charts(report.charts, left), *([notes] if notes else [])]))
+
+
+def _charts(charts: Sequence[Chart], room: float) -> list[str]:
+    """As many charts as there is room for, the first ones first: they are the first that a limit drops."""
+    if not charts:
+        return []
+    from git_clearml.render.charts import fold
+
+    shown = [fold(chart) for chart in charts]
+    ends = accumulate(len(text) + 1 for text in shown)
+    return [text for text, end in zip(shown, ends, strict=True) if end <= room]
 
 
 def _folded(rows: Sequence[Row], limit: int, column: str) -> str:
@@ -163,26 +178,27 @@ def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:
     compared = any(row.best is not None for row in rows)
     noted = any(row.note for row in rows)
     headers = ["metric", "variant", "last", "min", "max"]
-    headers += ([column, "delta", ""] if compared else []) + (["note"] if noted else [])
+    drawn = any(row.trend for row in rows)
+    headers += ([column, "delta", ""] if compared else []) + ["note"] * noted + ["trend"] * drawn
     table = []
     for row in rows:
         cells = [cell(row.metric, 60), cell(row.variant, 60), *map(number, (row.last, row.min, row.max))]
         cells += (
-            [number(row.best), number(row.delta, signed=True), _trend(row.delta, row.direction)] if compared else []
+            [number(row.best), number(row.delta, signed=True), _direction(row.delta, row.direction)] if compared else []
         )
-        table.append(cells + ([cell(row.note, 60)] if noted else []))
+        table.append(cells + [cell(row.note, 60)] * noted + [row.trend] * drawn)
     return headers, table
 
 
 def _comparison_table(comparison: Comparison, cell: Cell) -> Table:
     headers = ["metric", "value", "current", "best", "delta", "", "tolerance"]
     values = [number(comparison.current_value), number(comparison.best_value), number(comparison.delta, signed=True)]
-    trend = _trend(comparison.delta, comparison.direction)
+    trend = _direction(comparison.delta, comparison.direction)
     value = f"{comparison.which}, {comparison.direction} is better"
     return headers, [[cell(comparison.metric, 60), value, *values, trend, cell(comparison.tolerance, 20)]]
 
 
-def _trend(delta: float | None, direction: str) -> str:
+def _direction(delta: float | None, direction: str) -> str:
     """Which way it went, and whether that is better where the policy says which way is."""
     if delta is None:
         return ""

@@ -12,6 +12,7 @@ from git_clearml.errors import CannotDecide
 from git_clearml.render import metrics
 from git_clearml.render.comment import Section
 from git_clearml.report import report as reports
+from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import Comparison
 from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
@@ -40,6 +41,7 @@ def of_metrics(
         measured = reports.of_verdict(
             session.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
         )
+        measured = with_curves(source, measured, warn)
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")
         note = f"The metrics could not be read: {escape(error.message, 300)}"

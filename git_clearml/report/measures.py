@@ -52,7 +52,8 @@ class Row:
     """One metric of a report. Text in it comes from a server: untrusted.
 
     `best` is the other task's value and `delta` ours minus that, both None without one. `direction` is the policy's
-    (max or min) where it names this metric, else "": which way is better is then unknown. `note` is for the reader.
+    (max or min) where it names this metric, else "": which way is better is then unknown. `note` is for the reader, and
+    `trend` shows in up to 20 block characters how the value went, "" where that is not on record.
     """
 
     metric: str
@@ -63,6 +64,23 @@ class Row:
     best: float | None = None
     delta: float | None = None
     direction: str = ""
+    note: str = ""
+    trend: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A metric (TITLE/SERIES) over the iterations `xs`: our task's values, and the other task's or none of it.
+
+    `other_is` names the other task where it is drawn, `note` says why it is not. Nothing is to be drawn where there are
+    no `xs`: the task has no curve of this metric. Text in it comes from a server: untrusted.
+    """
+
+    metric: str
+    xs: tuple[float, ...] = ()
+    ours: tuple[float, ...] = ()
+    other: tuple[float, ...] = ()
+    other_is: str = ""
     note: str = ""
 
 
@@ -86,3 +104,4 @@ class MetricsReport:
     hidden: int = 0
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    charts: tuple[Chart, ...] = ()  # of the policy's metrics

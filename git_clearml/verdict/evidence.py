@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from git_clearml.model import Metric, Task
+from git_clearml.model import Curve, Metric, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.windows import Window
 
@@ -62,6 +62,15 @@ class TreeEvidence(Evidence, Protocol):
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these trees that may count, now or when they end; whose records they bear is not said."""
+        ...
+
+
+@runtime_checkable
+class CurveEvidence(Evidence, Protocol):
+    """A source that keeps what scalars came to as a task went on, and not only what they ended with: a server."""
+
+    def curves(self, tasks: Sequence[str], names: Sequence[tuple[str, str]]) -> dict[str, dict[tuple[str, str], Curve]]:
+        """Task id -> (metric, variant) -> curve, for those of these names that there is a curve of, 500 at most."""
         ...
 
 

@@ -16,13 +16,14 @@ from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY, TREE
 from git_clearml.errors import BadAnswer, Refused, TooLarge
-from git_clearml.model import Diff, DiffKind, Metric, Task
+from git_clearml.model import Curve, Diff, DiffKind, Metric, Task
 from git_clearml.run.record import run_of
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import statuses
 from git_clearml.verdict.windows import Window
 
 _RECENT = 500
+_CURVE_SECONDS = 10.0
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
 _SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
 _FIELDS = (
@@ -139,6 +140,13 @@ class ServerEvidence:
         if document is None:
             raise BadAnswer(f"the server no longer has the task {task.id}", "was it deleted?")
         return response.metrics(document)
+
+    def curves(self, tasks: Sequence[str], names: Sequence[tuple[str, str]]) -> dict[str, dict[tuple[str, str], Curve]]:
+        """The curves of these tasks. One request, within 10 s of what is left of the budget: they are no evidence."""
+        from git_clearml.clearml import curves
+
+        self.api.hurry(_CURVE_SECONDS)
+        return curves.of_tasks(self.api, tasks, names)
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """The completed and published, unarchived tasks with this tag, in the policy's project when it names one.

@@ -177,8 +177,19 @@ def get_task_events(store: Store, body: Json) -> Json:
     return {"returned": len(events), "total": len(events), "scroll_id": new_id(), "events": events}
 
 
-def _by_name(events: list[Json]) -> dict[str, dict[str, list[Json]]]:
-    """Scalars by metric and variant, in order of iteration."""
+def _by_name(events: list[Json], body: Json | None = None) -> dict[str, dict[str, list[Json]]]:
+    """Scalars by metric and variant, in order of iteration; those that the body names under `metrics` [53].
+
+    Without names, or without variants of one, there is no such filter.
+    """
+    wanted = {entry["metric"]: entry.get("variants") for entry in (body or {}).get("metrics") or []}
+    if wanted:
+        events = [
+            event
+            for event in events
+            if event["metric"] in wanted
+            and (not wanted[event["metric"]] or event["variant"] in (wanted[event["metric"]] or []))
+        ]
     named: dict[str, dict[str, list[Json]]] = {}
     for event in sorted(events, key=lambda each: (each["metric"], each["variant"], each.get("iter") or 0)):
         named.setdefault(event["metric"], {}).setdefault(event["variant"], []).append(event)
@@ -194,8 +205,16 @@ def _curve(events: list[Json], body: Json, name: str) -> Json:
     return {"name": name, "x": [group[0][key] for group in groups], "y": means}
 
 
+def _curves_of(store: Store, task_id: str) -> list[Json]:
+    """The scalars of a task but its single values, which are no curve.
+
+    So apiserver/bll/event/event_metrics.py of clearml-server has it; in the recordings there is none of them.
+    """
+    return [event for event in _events(store, task_id, SCALAR) if event.get("iter") != NO_ITERATION]
+
+
 def iter_histogram(store: Store, body: Json) -> Json:
-    named = _by_name(_events(store, required_text(body, "task"), SCALAR))
+    named = _by_name(_curves_of(store, required_text(body, "task")), body)
     return {
         metric: {variant: _curve(events, body, variant) for variant, events in variants.items()}
         for metric, variants in named.items()
@@ -205,7 +224,7 @@ def iter_histogram(store: Store, body: Json) -> Json:
 def multi_task_iter_histogram(store: Store, body: Json) -> Json:
     metrics: Json = {}
     for task in store.all_tasks(body.get("tasks") or []):
-        for metric, variants in _by_name(_events(store, task["id"], SCALAR)).items():
+        for metric, variants in _by_name(_curves_of(store, task["id"]), body).items():
             for variant, events in variants.items():
                 curves = metrics.setdefault(metric, {}).setdefault(variant, {})
                 curves[task["id"]] = _curve(events, body, task["name"])

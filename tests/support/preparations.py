@@ -38,6 +38,15 @@ def _task_without_branch(replay: Replay) -> None:
     )
 
 
+def _task_with_curves(replay: Replay) -> None:
+    """The task of 53: a loss of 60 iterations, an accuracy every tenth."""
+    task_id = "f21a0bffef05429e86e90448c2b71d6e"
+    replay.server.add_task("with curves", "contract/bounds", id=task_id)
+    loss = [scalar(task_id, "loss", "train", 1 / (step + 1), step) for step in range(60)]
+    accuracy = [scalar(task_id, "validation", "accuracy", step / 100, step) for step in range(0, 60, 10)]
+    add_all(replay.server.store, [*loss, *accuracy])
+
+
 def _queued(task_id: str, queue: str, times: int = 1, status: str = "created") -> Step:
     """A task in a queue; enqueued twice, which fails, it has lost its former status (point 26)."""
 
@@ -312,6 +321,7 @@ STEPS: dict[tuple[str, int], list[Step]] = {
         _task("0bec1508599649e1bf28e06ceb2b7026", "in_progress"),
         _task("4c7a0b810990442dbd2bdd5801fe073a", "in_progress"),
     ],
+    ("53", 1): [_task_with_curves],
     ("52", 1): [
         _project("contract/bounds", "9334d47f60c94644bad664a2edf01ae3"),
         _task_without_branch,

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -24,7 +24,11 @@ def needs(*tools: str) -> pytest.MarkDecorator:
 
 def require(*tools: str) -> None:
     """Skips the test that runs, or fails it with REQUIRE_TOOLS=1, when one of these programs is not on PATH."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
+    lack([tool for tool in tools if shutil.which(tool) is None])
+
+
+def lack(missing: Sequence[str]) -> None:
+    """The same for programs that were looked for in another way, and are missing."""
     if missing and os.environ.get("REQUIRE_TOOLS") == "1":
         pytest.fail(f"{_REASON}{', '.join(missing)} (REQUIRE_TOOLS=1)", pytrace=False)
     if missing:

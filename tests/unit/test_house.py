@@ -283,11 +283,14 @@ def test_the_tests_that_security_md_names_exist() -> None:
         assert not test or f"def {test}(" in content, f"{path}::{test}"
 
 
+_QUESTION = r'\bquery\.(?:every|first|task|by_ids)\(|\bapi\.call\("events\.\w+_histogram"'
+
+
 def test_server_load_md_has_a_line_for_each_place_that_asks_for_tasks() -> None:
     text = (ROOT / "docs" / "server-load.md").read_text(encoding="utf-8")
     lines = Counter(re.findall(r"^\| `([\w/]+\.py)` \|", text, re.MULTILINE))
     calls = {
-        path: len(re.findall(r"\bquery\.(?:every|first|task|by_ids)\(", (ROOT / "git_clearml" / path).read_text()))
+        path: len(re.findall(_QUESTION, (ROOT / "git_clearml" / path).read_text()))
         for path in (str(path.relative_to(ROOT / "git_clearml")) for path in (ROOT / "git_clearml").rglob("*.py"))
     }
     assert lines == Counter({path: count for path, count in calls.items() if count})

@@ -557,4 +557,14 @@ def test_a_renewed_budget(gate: Gate) -> None:
         api.call("debug.ping", {})
     api.renew()
     assert api.call("debug.ping", {}) == {"msg": "ClearML server"}
+    api.hurry(2)
+    now[0] += 3
+    with pytest.raises(TimedOut, match="within 2 s"):
+        api.call("debug.ping", {})
+    api.renew()
+    now[0] += 4
+    api.hurry(2)  # never beyond what there is
+    now[0] += 1.5
+    with pytest.raises(TimedOut):
+        api.call("debug.ping", {})
     api.close()

@@ -11,6 +11,7 @@ import pytest
 from git_clearml.render import comment as view
 from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request
+from tests.support.clearml_events import add_all, scalar
 from tests.support.github_server import GitHubServer
 from tests.support.program import Gate
 from tests.unit.render.test_comment import Reader
@@ -86,3 +87,70 @@ def test_two_thousand_of_them(bench: Bench) -> None:
     assert len(shown) + len(folded) + sum(left_out) == 2000
     assert body.startswith(view.marker("verify"))
     assert "### ✅ Verified" in bench.job.summary
+
+
+def curve(bench: Bench, task: str, name: str, values: list[float]) -> None:
+    title, _, series = name.rpartition("/")
+    add_all(bench.gate.server.store, [scalar(task, title, series, value, step) for step, value in enumerate(values)])
+
+
+@pytest.fixture
+def curves(gate: Gate, tmp_path: Path) -> Iterator[Bench]:
+    """Pull request 7 of HEAD, whose policy names a metric that the best task has too."""
+    base = gate.repo.policy("[tool.git-clearml.best]", 'metric = "validation/accuracy"')
+    head = gate.repo.commit("change", {"train.py": "print('better')\n"})
+    with GitHubServer() as github:
+        github.add_pull(7, head, base)
+        made = Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+        best = gate.server.add_task(commit="b" * 40, tags=["Best Performance"], name="the best")
+        mine = gate.task(name="mine")
+        curve(made, best, "validation/accuracy", [step / 200 for step in range(80)])
+        curve(made, mine, "validation/accuracy", [step / 100 for step in range(100)])
+        curve(made, mine, "loss/train", [1 / (step + 1) for step in range(30)])
+        curve(made, mine, "lr", [0.1] * 30)
+        yield made
+
+
+def test_trends_and_a_chart_next_to_the_best_task(curves: Bench) -> None:
+    result = curves.comment()
+    asked = [name for name in result.calls if name.startswith("events.")]
+    assert (result.status, asked) == (0, ["events.multi_task_scalar_metrics_iter_histogram"])
+    for body in (curves.ours(), curves.job.summary):
+        rows = {row[1]: row[-1] for row in Reader(body).rows if len(row) > 5}
+        assert rows["accuracy"] == "▁▁▁▂▂▃▃▃▄▄▅▅▆▆▆▇▇███"
+        assert rows["train"][0] == "█"
+        assert rows["train"][1:] == "".join(sorted(rows["train"][1:], reverse=True))
+        assert rows["variant"] == "trend"
+        assert body.count("```mermaid\nxychart-beta\n") == 1
+        lines = [line for line in body.splitlines() if line.startswith("line [")]
+        assert [line.count(",") for line in lines] == [49, 49]
+        assert "validation/accuracy, first line (blue): this task, second line (orange): the best task." in body
+    before = curves.ours()
+    assert "comment unchanged" in curves.comment().out
+    assert curves.ours() == before
+
+
+def test_one_request_for_one_task(curves: Bench) -> None:
+    curves.gate.server.store.tasks = {
+        name: task for name, task in curves.gate.server.tasks.items() if task["name"] == "mine"
+    }
+    result = curves.comment()
+    assert [name for name in result.calls if name.startswith("events.")] == ["events.scalar_metrics_iter_histogram"]
+    assert curves.ours().count("line [") == 1
+    assert not [name for name in curves.gate.verify().calls if name.startswith("events.")]
+
+
+def test_without_the_curves_the_comment_is_posted_all_the_same(curves: Bench) -> None:
+    curves.gate.server.fail_next(500, b"{}", count=9, call="events.multi_task_scalar_metrics_iter_histogram")
+    result = curves.comment()
+    assert result.status == 0
+    assert "warning: the curves are left out: " in result.err
+    assert "accuracy" in curves.ours()
+    assert "trend" not in curves.ours()
+    assert "mermaid" not in curves.ours()
+
+
+def test_a_metric_without_a_curve_is_said_in_a_line(curves: Bench) -> None:
+    curves.gate.server.store.events.clear()
+    assert curves.comment().status == 0
+    assert "validation/accuracy has no curve: the task reported less than two values of it." in curves.ours()

@@ -278,3 +278,20 @@ def test_offline_sessions_have_metrics_and_no_best_task(gate: Gate) -> None:
     assert (refused.status, refused.errors) == (2, ["usage"])
     unknown = report(gate, "f" * 32, env=gone)
     assert (unknown.status, unknown.errors) == (2, ["usage"])
+
+
+def test_trends_at_a_terminal_that_can_show_them_and_charts_in_markdown(gate: Gate) -> None:
+    gate.repo.policy("[tool.git-clearml.best]", 'metric = "validation/accuracy"')
+    task = gate.task()
+    add_all(gate.server.store, [scalar(task, "validation", "accuracy", step / 10, step) for step in range(10)])
+    shown = gate.call("report")
+    assert shown.calls[-1] == "events.scalar_metrics_iter_histogram"
+    assert [line.split()[-1] for line in shown.out.splitlines() if "accuracy" in line] == ["▁▁▂▃▄▅▆▇██"]
+    assert "mermaid" not in shown.out
+    markdown = gate.call("report", "--format", "markdown").out
+    assert "▁▁▂▃▄▅▆▇██ |" in markdown
+    assert "line [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]" in markdown
+    assert "events.scalar_metrics_iter_histogram" not in report(gate).calls
+    ascii_only = gate.call("report", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}, alone=True)
+    assert (ascii_only.status, "trend" in ascii_only.out) == (0, False)
+    assert "events.scalar_metrics_iter_histogram" not in ascii_only.calls
