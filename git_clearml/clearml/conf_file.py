@@ -1,4 +1,7 @@
-"""clearml.conf: where it lies, and what it says. The file is HOCON; pyhocon reads it, which ClearML carries a copy of.
+"""clearml.conf: where it lies, and what it says.
+
+The file is HOCON. Where it is plain we read it ourselves (plain_conf.py), else pyhocon does, which ClearML carries a
+copy of.
 
 Which files count is what clearml 1.9 to 2.1 have in backend_config/defs.py and config.py: the one that
 CLEARML_CONFIG_FILE names, else ~/trains.conf with ~/clearml.conf over it.
@@ -11,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from git_clearml.clearml import plain_conf
 from git_clearml.errors import BadSetting
 
 NAMES = ("CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE")
@@ -62,7 +66,8 @@ def _home(environment: Mapping[str, str]) -> str:
 def sdk_value(environment: Mapping[str, str], *keys: str) -> Any:
     """A value of the file's `sdk` section, None when it is not set there. Raises BadSetting."""
     for path in conf_paths(environment):
-        value = Tree(_parse(_content(path), path)).get("sdk", *keys)
+        content = _content(path)
+        value = Tree(plain_conf.read(content) or _parse(content, path)).get("sdk", *keys)
         if value is not None:
             return value
     return None
@@ -88,6 +93,9 @@ class Tree:
 def api_section(path: str) -> Tree:
     """The `api` section. Only that is parsed where it can be cut out: pyhocon takes 100 ms over a whole file."""
     content = _content(path)
+    plain = plain_conf.read(content)
+    if plain is not None:
+        return Tree(Tree(plain).get("api"))
     cut = _cut_api(content)
     if cut:
         try:
