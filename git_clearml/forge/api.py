@@ -20,6 +20,10 @@ class NotFound(CannotDecide):
     code = "bad-answer"
 
 
+class Unsupported(CannotDecide):
+    """The forge has no such thing, or one that must not be used; the message says which, and why."""
+
+
 @dataclass(frozen=True)
 class ChangeRequest:
     """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page.
@@ -90,7 +94,7 @@ class Forge(Protocol):
         """Deletes a comment; a comment that is gone already is no error."""
 
     def set_status(self, commit: str, status: Status) -> None:
-        """Sets a commit's status."""
+        """Sets a commit's status. Raises Unsupported."""
 
     def ref_at(self, ref: str) -> str:
         """The object that a ref is at, "" for no such ref. By its full name; HEAD is the default branch."""

@@ -20,10 +20,10 @@ from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
 from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
 from git_clearml.forge.explain import GITHUB, Explainer, NoSuchCommit
-from git_clearml.forge.github_retry import retry_within
+from git_clearml.forge.retry import github_retry
 
 ACTIONS_BOT = "github-actions[bot]"
-_MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
+MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
 _PER_PAGE = 100
 _MOST_DESCRIPTION = 140  # characters of a commit status
 
@@ -73,7 +73,7 @@ class GitHub:
             base_url=api.rstrip("/"),
             timeout=READ_SECONDS,
             per_page=_PER_PAGE,
-            retry=retry_within(self._calls),
+            retry=github_retry(self._calls),
             seconds_between_requests=None,
             seconds_between_writes=None,
             user_agent="git-clearml",
@@ -90,11 +90,14 @@ class GitHub:
     def author(self) -> str:
         """See Forge.author. The tokens of Actions and Apps may not ask for their user, but for the viewer."""
         with contextlib.suppress(Forbidden):
-            user = self._github.get_user()
-            return self._calls.call(lambda: _text(user.login, "login"), Operation("ask for its own user"))
+            return self._login()
         with contextlib.suppress(Forbidden, BadAnswer, NotFound):
             return self._calls.call(self._viewer, Operation("ask who it is"))
         return self.bot
+
+    def _login(self) -> str:
+        user = self._github.get_user()
+        return self._calls.call(lambda: _text(user.login, "login"), Operation("ask for its own user"))
 
     def _viewer(self) -> str:
         """There is no object of PyGithub's for the viewer."""
@@ -133,7 +136,7 @@ class GitHub:
         """See Forge.comments."""
 
         def read() -> list[Comment]:
-            return [self._comment(comment) for comment in _all(self._pull(number).get_issue_comments())]
+            return [self._comment(comment) for comment in self._listed(number)]
 
         comments = self._calls.call(read, Operation("read the comments", self.rights.read))
         return sorted(comments, key=lambda comment: comment.id)
@@ -160,7 +163,7 @@ class GitHub:
     def create_comment(self, number: int, body: str) -> Comment:
         """See Forge.create_comment."""
         operation = Operation("comment on the pull request", self.rights.write)
-        return self._calls.call(lambda: self._comment(self._pull(number).create_issue_comment(body)), operation)
+        return self._calls.call(lambda: self._comment(self._created(number, body)), operation)
 
     def edit_comment(self, comment: Comment, body: str) -> Comment:
         """See Forge.edit_comment. The comment is one that this object has read or written."""
@@ -219,6 +222,12 @@ class GitHub:
 
         return self._calls.call(read, Operation(f"read {path} at {commit[:12]}", self.rights.contents))
 
+    def _listed(self, number: int) -> list[Any]:
+        return _all(self._pull(number).get_issue_comments())
+
+    def _created(self, number: int, body: str) -> Any:
+        return self._pull(number).create_issue_comment(body)
+
     def _pull(self, number: int) -> Any:
         return self._pulls.get(number) or self._repository.get_pull(number)
 
@@ -254,11 +263,11 @@ def _clone_urls(repository: Any) -> tuple[str, ...]:
 
 def _all(items: Any) -> list[Any]:
     """Everything of one of PyGithub's lists, page by page."""
-    read = list(islice(items, _MOST_ITEMS + 1))
+    read = list(islice(items, MOST_ITEMS + 1))
     if len(read) % _PER_PAGE == 0:  # PyGithub takes an answer of `null` for the end of the list; get_page does not
         read += items.get_page(len(read) // _PER_PAGE)
-    if len(read) > _MOST_ITEMS:
-        raise BadAnswer(f"the list does not end after {_MOST_ITEMS} items", GITHUB.check_api)
+    if len(read) > MOST_ITEMS:
+        raise BadAnswer(f"the list does not end after {MOST_ITEMS} items", GITHUB.check_api)
     return read
 
 

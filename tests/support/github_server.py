@@ -4,71 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-import socket
-import socketserver
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import unquote
 
-from tests.support import serving
+from tests.support.forge_server import Answer, Call, Fault, ForgeServer, Json
 
-Json = dict[str, Any]
+__all__ = ["BOT", "REPOSITORY", "TOKEN", "Answer", "Call", "Fault", "GitHubServer"]
+
 TOKEN = "ghs_loopbackTokenOfTheTests0001"
 BOT = "github-actions[bot]"
 REPOSITORY = "team/project"
 _MOST = 65_536  # characters of a comment
 
 
-@dataclass(frozen=True)
-class Call:
-    """A request that came in."""
-
-    verb: str
-    path: str
-    query: Mapping[str, str]
-    body: Any
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.path}"
-
-
-@dataclass
-class Fault:
-    """An answer in place of the server's own, for requests whose `VERB /path` matches, so many times.
-
-    Status 0 hangs up without a word, -1 keeps silent until the client leaves.
-    """
-
-    status: int
-    message: str = "refused"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    matching: str = ""
-    times: int = 1_000_000
-    raw: bytes | None = None
-
-
-class Answer(Exception):
-    """Ends the work on a request."""
-
-    def __init__(self, status: int, data: Any = None, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status)
-        self.status, self.data, self.headers = status, data, dict(headers or {})
-
-
-class GitHubServer:
+class GitHubServer(ForgeServer):
     """One repository for a `with` block. `viewer` is whose the token is; `user` "" is a token that may not ask.
 
     `read_only` is what a fork's job gets. `hook` is called with every request before it is answered.
     """
 
     def __init__(self, repository: str = REPOSITORY, prefix: str = "") -> None:
-        self.repository, self.prefix = repository, prefix
+        super().__init__(prefix)
+        self.repository = repository
         self.user, self.viewer, self.read_only = "", BOT, False
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
@@ -78,28 +37,18 @@ class GitHubServer:
         self.commits: set[str] = set()  # without any of the files
         self.refs: dict[str, str] = {}  # full name -> object
         self.unlinked: set[str] = set()  # commits that commits/{sha}/pulls does not connect, as with forks
-        self.calls: list[Call] = []
-        self.faults: list[Fault] = []
-        self.hook: Callable[[Call], None] = lambda _: None
-        self.lock = threading.RLock()
         self._ids = iter(range(1000, 1_000_000))
-        self._http = _Http(self)
-        self._thread = serving.serve(self._http)
 
-    def __enter__(self) -> GitHubServer:
-        self._thread.start()
-        return self
+    def filled(self, pattern: str) -> str:
+        """See ForgeServer.filled."""
+        return pattern.replace("REPO", re.escape(f"/repos/{self.repository}"))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.over.set()
-        serving.stop(self._http)
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}{self.prefix}"
+    def allow(self, call: Call, headers: Mapping[str, str]) -> None:
+        """See ForgeServer.allow."""
+        if headers.get("Authorization", "") not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
+            raise Answer(401, {"message": "Bad credentials"})
+        if self.read_only and call.verb != "GET" and not call.path.endswith("/graphql"):
+            raise Answer(403, {"message": "Resource not accessible by integration"})
 
     def add_pull(self, number: int, head: str, base: str, **fields: Any) -> Json:
         """An open pull request of a branch `topic` of this repository, unless `fields` say otherwise."""
@@ -137,10 +86,6 @@ class GitHubServer:
         """The comments of one account."""
         return [one for one in self.comments if one["user"] and one["user"]["login"] == author]
 
-    def writes(self) -> list[str]:
-        """The requests that changed something, or tried to."""
-        return [str(call) for call in self.calls if call.verb != "GET" and not call.path.endswith("/graphql")]
-
     def _repo(self, name: str) -> Json:
         return {
             "full_name": name,
@@ -149,30 +94,6 @@ class GitHubServer:
             "html_url": f"https://github.com/{name}",
             "default_branch": "main",
         }
-
-    def fault(self, call: Call) -> Fault | None:
-        with self.lock:
-            for one in self.faults:
-                if one.times > 0 and re.search(one.matching, str(call)):
-                    one.times -= 1
-                    return one
-        return None
-
-    def answer(self, call: Call, token: str) -> Answer:
-        """What the server itself says."""
-        if token not in (f"token {TOKEN}", f"Bearer {TOKEN}"):
-            return Answer(401, {"message": "Bad credentials"})
-        path = call.path.removeprefix(self.prefix)
-        try:
-            for verb, pattern, method in _ROUTES:
-                match = re.fullmatch(pattern.replace("REPO", re.escape(f"/repos/{self.repository}")), path)
-                if match and verb == call.verb:
-                    if self.read_only and verb != "GET" and path != "/graphql":
-                        raise Answer(403, {"message": "Resource not accessible by integration"})
-                    return Answer(200, method(self, call, *match.groups()))
-            return Answer(404, {"message": "Not Found"})
-        except Answer as answer:
-            return answer
 
     # --- the calls ---------------------------------------------------------------------------------------------
 
@@ -238,7 +159,7 @@ class GitHubServer:
         files = {path: content for (known, path), content in self.files.items() if known == commit}
         if not files and commit not in self.commits:
             raise Answer(404, {"message": "Not Found"})
-        entries = [{"path": path, "type": "blob", "sha": _blob(content)} for path, content in files.items()]
+        entries = [{"path": path, "type": "blob", "sha": blob(content)} for path, content in files.items()]
         return {"sha": commit, "tree": entries, "truncated": False}
 
     def _get_repository(self, _: Call) -> Json:
@@ -252,7 +173,7 @@ class GitHubServer:
         return {"ref": ref, "object": {"type": "commit", "sha": self.refs[ref]}}
 
     def _git_blob(self, _: Call, name: str) -> Json:
-        content = next((content for content in self.files.values() if _blob(content) == name), None)
+        content = next((content for content in self.files.values() if blob(content) == name), None)
         if content is None:
             raise Answer(404, {"message": "Not Found"})
         return {"sha": name, "encoding": "base64", "content": base64.encodebytes(content).decode()}
@@ -277,27 +198,15 @@ class GitHubServer:
             )
         return body
 
-    def _page(self, call: Call, found: list[Any]) -> Any:
-        """One page of a list, with the Link header of GitHub."""
-        size, page = min(100, int(call.query.get("per_page", 30))), int(call.query.get("page", 1))
-        last = max(1, -(-len(found) // size))
-        links = []
-        for name, number, wanted in (
-            ("next", page + 1, page < last),
-            ("last", last, page < last),
-            ("prev", page - 1, page > 1),
-        ):
-            if wanted:
-                query = urlencode({**call.query, "page": number})
-                links.append(f'<{self.url.removesuffix(self.prefix)}{call.path}?{query}>; rel="{name}"')
-        raise Answer(200, found[size * (page - 1) : size * page], {"Link": ", ".join(links)} if links else {})
+    def _page(self, call: Call, listed: list[Any]) -> Any:
+        raise self.paged(call, listed)
 
 
-def _blob(content: bytes) -> str:
+def blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-_ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+GitHubServer.routes = (
     ("GET", "/user", GitHubServer._get_user),
     ("POST", "/graphql", GitHubServer._graphql),
     ("GET", r"REPO", GitHubServer._get_repository),
@@ -313,69 +222,3 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("DELETE", r"REPO/issues/comments/(\d+)", GitHubServer._delete_comment),
     ("POST", r"REPO/statuses/([^/]+)", GitHubServer._create_status),
 )
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    server: _Http
-
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except ConnectionError:
-            self.close_connection = True
-
-    def _serve(self) -> None:
-        github = self.server.github
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        address = urlsplit(self.path)
-        call = Call(self.command, address.path, dict(parse_qsl(address.query)), json.loads(raw) if raw else None)
-        with github.lock:
-            github.calls.append(call)
-        github.hook(call)
-        fault = github.fault(call)
-        if fault is None:
-            answer = github.answer(call, self.headers.get("Authorization", ""))
-            content = b"" if answer.data is None else json.dumps(answer.data).encode()
-            self._send(answer.status, content, answer.headers)
-        elif fault.status == 0:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
-            self.close_connection = True
-        elif fault.status == -1:
-            self.server.over.wait()
-            self.close_connection = True
-        else:
-            content = json.dumps({"message": fault.message}).encode() if fault.raw is None else fault.raw
-            self._send(fault.status, content, fault.headers)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
-
-    def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json; charset=utf-8", **headers}.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in http.server
-        """Says nothing: requests are in `GitHubServer.calls`."""
-
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, github: GitHubServer) -> None:
-        self.github, self.over = github, threading.Event()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def server_bind(self) -> None:
-        """Without the name lookup of HTTPServer, which can take seconds."""
-        socketserver.TCPServer.server_bind(self)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections break when tests want them to: no traceback on stderr."""

@@ -29,8 +29,10 @@ PACKAGE = ROOT / "git_clearml"
 # Who alone may import a third-party package.
 EDGES = {
     "git": {"git.gitpython"},
-    "github": {"forge.github", "forge.github_retry"},
-    "urllib3": {"forge.github_retry"},
+    "github": {"forge.github", "forge.retry"},
+    "gitlab": {"forge.gitlab"},
+    "requests": {"forge.gitlab"},
+    "urllib3": {"forge.retry"},
     "pyhocon": {"clearml.conf_file"},
     "pyparsing": {"clearml.conf_file"},
     "tomli": {"settings.table"},
@@ -47,7 +49,7 @@ PURE = (
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
     "hook.ref_updates "
 ).split()
-HEAVY = ("clearml", "github", "git", "pyhocon", "tabulate")
+HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate")
 
 
 @dataclass(frozen=True)
