@@ -10,9 +10,15 @@ from git_clearml.base.sanitize import sanitize
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
 
 
-# What GitHub makes links and emoji of after the Markdown is parsed, where a backslash no longer helps: @team, #1, GH-1
-# and :tada:. The guard stands behind the match and cannot be seen.
-_REFERENCE = re.compile(r"@|#(?=\d)|\bgh-(?=\d)|:(?=[\w+-]+:)", re.IGNORECASE)
+# What the forges make links, emoji, diffs or other things of after the Markdown is parsed, where a backslash no longer
+# helps: @team, #1, GH-1, :tada: and GitLab's !1 $1 &1 %name ~label *iteration: [vulnerability:1] [[_TOC_]] {+x+}. The
+# guard stands behind the match and cannot be seen. Table with sources: tests/unit/render/test_hostile_names.py.
+_REFERENCE = re.compile(
+    r"@|[#!$&](?=\d)|%(?=\S)|~(?=\S|$)|\bg[hl]-(?=\d)|:(?=[\w+-]+:)|\*(?=iteration:)"
+    r"|\[(?=[a-z_]+:|[+\-\[]|_?toc|[ x~]\])|\{(?=[+-])",
+    re.IGNORECASE,
+)
+_PROJECT = re.compile(r"(?<=\w)(?=>)")  # group/project>
 
 
 GUARD = "\N{ZERO WIDTH NON-JOINER}"
@@ -21,7 +27,7 @@ GUARD = "\N{ZERO WIDTH NON-JOINER}"
 def escape(text: str, limit: int = 200) -> str:
     """Text from elsewhere as Markdown that shows it and does nothing: no HTML, mention, link or table cell."""
     text = " ".join(sanitize(text, limit).split())
-    text = _REFERENCE.sub(lambda match: match[0] + GUARD, text)
+    text = _PROJECT.sub(GUARD, _REFERENCE.sub(lambda match: match[0] + GUARD, text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", text).replace("$", "<span>$</span>")  # GitHub's way to say: no mathematics
 

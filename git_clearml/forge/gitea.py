@@ -68,9 +68,9 @@ class Gitea(GitHub):
 
     def _listed(self, number: int) -> list[Any]:
         """They come in one page: what is asked for beyond its end would be the same again."""
-        comments = list(islice(self._repository.get_issue(number).get_comments(), MOST_ITEMS))
-        unique = {comment.id: comment for comment in comments}
-        return list(unique.values())
+        items = self._repository.get_issue(number).get_comments()
+        comments = list(islice(items, MOST_ITEMS)) or items.get_page(0)  # PyGithub takes an answer of `null` for none
+        return list({comment.id: comment for comment in comments}.values())
 
     def _created(self, number: int, body: str) -> Any:
         return self._repository.get_issue(number).create_comment(body)

@@ -33,6 +33,7 @@ class GitLabServer(ForgeServer):
         super().__init__("/api/v4")
         self.project, self.number, self.web = project, 42, web
         self.user, self.role = BOT, 20
+        self.counted = 10_000  # items of a list; of a longer one there are no totals
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
         self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
@@ -115,13 +116,13 @@ class GitLabServer(ForgeServer):
         return [note for note in self.comments if note["author"]["username"] == author and not note["system"]]
 
     def paged(self, call: Call, listed: list[Any]) -> Answer:
-        """See ForgeServer.paged. GitLab adds its own headers; above 10,000 items it no longer counts them."""
+        """See ForgeServer.paged. GitLab adds its own headers."""
         answer = super().paged(call, listed)
         size, page = min(100, int(call.query.get("per_page", 20))), int(call.query.get("page", 1))
         last = max(1, -(-len(listed) // size))
         answer.headers |= {"X-Page": str(page), "X-Per-Page": str(size), "X-Prev-Page": str(page - 1 or "")}
         answer.headers |= {"X-Next-Page": str(page + 1) if page < last else ""}
-        if len(listed) <= 10_000:
+        if len(listed) <= self.counted:
             answer.headers |= {"X-Total": str(len(listed)), "X-Total-Pages": str(last)}
         return answer
 

@@ -1,0 +1,53 @@
+"""The forges side by side: a loopback server of each, and our client for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from git_clearml.forge.api import Forge
+from git_clearml.forge.calls import Clock
+from git_clearml.forge.gitea import Gitea
+from git_clearml.forge.github import GitHub
+from git_clearml.forge.gitlab import GitLab
+from tests.support import gitea_server, github_server, gitlab_server
+from tests.support.gitea_server import GiteaServer
+from tests.support.github_server import GitHubServer
+from tests.support.gitlab_server import GitLabServer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One forge: its server and client, a valid token, who writes with it, and what its requests look like."""
+
+    name: str
+    server: Callable[[], Any]
+    client: Callable[..., Forge]
+    repository: str
+    token: str
+    bot: str
+    read: str  # requests for the change request, as `VERB /path`
+    comments: str
+    write: str
+    listed: str  # the address of the comments, below that of the API
+
+    def forge(self, server: Any, budget: float = 10.0, clock: Clock | None = None, **more: Any) -> Forge:
+        """Our client of this server."""
+        options = {"api": server.url, "budget": budget, "clock": clock, **more}
+        return self.client(self.repository, options.pop("token", self.token), **options)
+
+
+GITHUB = Kind(
+    "github", GitHubServer, GitHub, github_server.REPOSITORY, github_server.TOKEN, github_server.BOT,
+    "GET .*/pulls/7$", "GET .*/comments$", "POST .*/comments$", "/repos/team/project/issues/7/comments",
+)  # fmt: skip
+GITEA = Kind(
+    "gitea", GiteaServer, Gitea, github_server.REPOSITORY, gitea_server.TOKEN, gitea_server.BOT,
+    "GET .*/pulls/7$", "GET .*/comments$", "POST .*/comments$", "/repos/team/project/issues/7/comments",
+)  # fmt: skip
+GITLAB = Kind(
+    "gitlab", GitLabServer, GitLab, gitlab_server.PROJECT, gitlab_server.TOKEN, gitlab_server.BOT,
+    "GET .*/merge_requests/7$", "GET .*/notes$", "POST .*/notes$", "/projects/42/merge_requests/7/notes",
+)  # fmt: skip
+KINDS = (GITHUB, GITEA, GITLAB)

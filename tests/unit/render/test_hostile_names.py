@@ -1,0 +1,109 @@
+"""Text from elsewhere is dead in every forge's Markdown: hostile names, and what GitLab makes live after parsing."""
+
+from __future__ import annotations
+
+import html
+import re
+from itertools import product
+
+import cmarkgfm
+import pytest
+from cmarkgfm.cmark import Options
+
+from git_clearml.base.markdown import escape, link
+
+# What GitLab does with the text between the tags, outside of code and links, once its parser has done its work: as the
+# pattern that it looks for, and where that is written (paths of https://gitlab.com/gitlab-org/gitlab).
+LIVE_ON_GITLAB = {
+    "user or group": (r"@[A-Za-z0-9_.]", "app/models/user.rb"),
+    "issue": (r"#\d|\b[Gg][Ll]-\d", "app/models/issue.rb"),
+    "merge request": (r"!\d", "app/models/merge_request.rb"),
+    "label": (r"~(\d|[A-Za-z0-9_\-?.&]|\")", "app/models/label.rb"),
+    "milestone": (r"%[^\s<\u200c]", "app/models/milestone.rb"),
+    "snippet": (r"\$\d", "app/models/snippet.rb"),
+    "epic": (r"&\d", "ee/app/models/ee/epic.rb"),
+    "alert": (r"\^alert#\d", "app/models/alert_management/alert.rb"),
+    "iteration": (r"\*iteration:", "ee/app/models/ee/iteration.rb"),
+    "anything in brackets": (r"\[(vulnerability|feature_flag|issue|contact|wiki_page):", "doc/user/markdown.md"),
+    "project": (r"[\w.-]+/[\w.-]+>", "app/models/project.rb"),
+    "emoji": (r":[\w+-]+:", "lib/banzai/filter/emoji_filter.rb"),
+    "inline diff": (r"\[\+.*?\+\]|\{\+.*?\+\}|\[-.*?-\]|\{-.*?-\}", "lib/banzai/filter/inline_diff_filter.rb"),
+    "table of contents": (r"(?i)^\[toc\]|\[\[_?toc", "lib/banzai/filter/table_of_contents_tag_filter.rb"),
+    "link of another scheme": (r"[a-z][a-z0-9+.-]+://[^\s>]+", "lib/banzai/filter/autolink_filter.rb"),
+    "placeholder": (r"%\{\w+\}", "lib/banzai/filter/placeholders_post_filter.rb"),
+    "task": (r"^\[[ xX~]\]\s", "lib/banzai/filter/task_list_filter.rb"),
+}  # fmt: skip
+NAMES = [
+    *(
+        "@all @group/sub #1 GL-1 gl-12 !1 !12+ ~bug ~1 %1 %v1.0 $1 &1 ^alert#1 [vulnerability:1] [issue:g/p/1] [TOC] "
+        "[contact:a@b.example] [wiki_page:home] g/p#1 g/p!1 g/p@1234567 g/p> g/s/p> :tada: :+1: {+x+} "
+        "{-x-} [+x+] [-x-] [[_TOC_]] [[toc]] irc://evil.example smb://x/y https://evil.example www.evil.example "
+        "a@evil.example %{project_name} [ ] [x] [~] /close /merge /label $`x`$ $x$ $$x$$ <b> &lt; </details> <!-- --> "
+        "![a](b) [a](b) `x` ``` *x* _x_ ~~x~~ --- === | ::: >>> --- # 1. - + \\ \\# [^1] ==x== loss!1 a~b~c me@team"
+    ).split(),
+    *(
+        '~"a label"',
+        '%"a milestone"',
+        '*iteration:"x"',
+        "*iteration:1",
+        "[x] done",
+        "[ ] todo",
+        "/close",
+        "/approve now",
+    ),
+    *("a\n/close", "a\r\n/merge", "a\u2028/close", "\t/close", "---\ntitle: x\n---", "$`a`$ and $`b`$", "@all, look"),
+    *("costs $1 and $2", "a $x$ b $y$", "`@all`", "> [!note]", "@a @b", "&#64;all", "&commat;all", "#1 #2 !3"),
+]
+
+
+def adapted(page: str) -> str:
+    return page.replace("<span>$</span>", "\\$").replace("\\://", "\\:\u200c//")
+
+
+def rendered(page: str) -> str:
+    """By GitHub's parser; GitLab's follows it (lib/banzai/filter/markdown_engines/glfm_markdown.rb)."""
+    shown: str = cmarkgfm.github_flavored_markdown_to_html(page, options=Options.CMARK_OPT_UNSAFE)
+    return shown
+
+
+def texts(page: str) -> list[str]:
+    """The text between the tags, but that of code and links, as GitLab's filters are given it."""
+    shown = re.sub(r"<(code|a)\b.*?</\1>", "\0", rendered(page), flags=re.DOTALL)
+    return [html.unescape(text) for text in re.split(r"<[^>]*>|\0", shown)]
+
+
+def live(page: str) -> list[str]:
+    """What GitLab would make of it."""
+    return [
+        kind
+        for kind, (pattern, _) in LIVE_ON_GITLAB.items()
+        for text in texts(page)
+        if re.search(pattern, text, re.MULTILINE)
+    ]
+
+
+def test_there_are_enough_of_them_and_they_would_be_live() -> None:
+    assert len(NAMES) >= 100
+    shown = {kind for name in NAMES for kind in live(f"a {name} b") + live(name)}
+    assert shown == set(LIVE_ON_GITLAB)
+
+
+@pytest.mark.parametrize(
+    "around", ["{}", "- {}", "a {} b", "| {} | x |\n|---|---|\n| {} | {} |", "### {}", "({})", "x{}y", "* {}. {}"]
+)
+def test_no_name_is_live(around: str) -> None:
+    for name in NAMES:
+        for shown in (escape(name), link(escape(name), "not a page")):
+            page = adapted(around.replace("{}", shown))
+            assert live(page) == [], (name, page)
+            assert (
+                re.sub(r"</?(p|h3|ul|li|table|thead|tbody|tr|th|td|span|strong)\b>", "", rendered(page)).count("<") == 0
+            )
+            assert not re.search(r"(?<!\\)\$", page), page  # GitLab's parser makes mathematics of $...$ (math_dollars)
+
+
+def test_no_two_names_together_are_live() -> None:
+    few = ["@a", "#1", "!1", "%", "~", "$1", "&1", ":", "+", "-", "[", "]", "{", "}", "/", "*", ">", "x", "1"]
+    for first, second in product(few, few):
+        page = adapted(f"a {escape(first + second)} b")
+        assert live(page) == [], (first, second)
