@@ -13,10 +13,9 @@ from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
 from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
-from git_clearml.forge.connect import Workplace, connect
+from git_clearml.forge.connect import Workplace, connect, flavour_of, takes_comments
 from git_clearml.forge.find_comment import own_comments
 from git_clearml.forge.forks import NO_RIGHTS
-from git_clearml.forge.job import Provider
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, VerifyReport
@@ -26,7 +25,7 @@ BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
-_GITLAB = "GitLab merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
+_NO_COMMENT = "merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ def publish(
     """
     check(options)
     job = workplace.job
-    if job is not None and job.provider is not Provider.GITHUB:
-        return CommentResult("", "skipped", _GITLAB)
+    if job is not None and not takes_comments(job):
+        return CommentResult("", "skipped", f"{job.provider.shown} {_NO_COMMENT}")
     try:
         budget = min(options.budget, _DRY_BUDGET) if options.dry_run else options.budget
         forge = connect(workplace, options.repository, budget)
@@ -160,6 +159,7 @@ class _CommentPublisher:
             self._sections,
             repository_url=request.url.rpartition("/pull/")[0],
             apart=self._options.apart,
+            flavour=flavour_of(self._job),
         )
         author = self._forge.author()
         for _ in range(_ROUNDS):

@@ -47,7 +47,7 @@ def plan(own: Sequence[Comment], page: Page, head: str) -> CommentPlan:
     if not own:
         return CommentPlan(Action.CREATE, view.comment(page))
     keep, *others = own
-    reported = history.rows_of(keep.body)
+    reported = history.rows_of(keep.body, page.flavour)
     judged = {verdict.commit for verdict in page.report.verdicts}
     if reported and reported[0].commit == head and judged and head not in judged:
         return CommentPlan(Action.SKIP, keep=keep)

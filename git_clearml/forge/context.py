@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
+from git_clearml.verdict import sources
 from git_clearml.verdict.session import Context
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def detect(
     The job's forge is asked about `forge_repository` (owner/name; "" is the job's), `budget` seconds (0: 30) each time.
     Raises BadAnswer and UsageError for a CI job that does not make sense.
     """
-    if not (environment.get("GITHUB_ACTIONS") or environment.get("GITLAB_CI")):
+    if not sources.in_ci(environment):
         return Context(environment, None, log, warn), None
-    from git_clearml.forge import current_job, fetch, which_commit
+    from git_clearml.forge import current_job, fetch, from_clone, which_commit
     from git_clearml.forge.connect import Workplace, asking
 
     job = current_job.detect(environment)
@@ -37,6 +38,9 @@ def detect(
         return Context(environment, None, log, warn), None
     ask = asking(Workplace(job, repository, environment, log), forge_repository, budget)
     error: Error | None = None
+    if from_clone.applies(job):
+        job, error = from_clone.completed(job, repository)
+        return Context(environment, fetch.JobCheckout(repository, job, ask, error), log, warn), job
     try:
         job = which_commit.completed(job, repository, ask, log)
     except Error as unknown:

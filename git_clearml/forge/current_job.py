@@ -7,26 +7,48 @@ from dataclasses import replace
 
 from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import UsageError
-from git_clearml.forge import github_job, gitlab_job
-from git_clearml.forge.job import Job
+from git_clearml.forge import bitbucket_job, github_job, gitlab_job, other_job
+from git_clearml.forge.job import Job, Provider
+from git_clearml.verdict import sources
+
+_GITEA_API = "/api/v1"
 
 
 def detect(environment: Mapping[str, str]) -> Job | None:
-    """The CI job that we are in, None outside GitHub Actions and GitLab CI.
+    """The CI job that we are in, None outside of one. `CI=false` beside a service's own variable is a job of it.
 
     Raises BadAnswer for an event file that cannot be read, UsageError for a COMMIT_ID that is no full hash.
     """
-    if environment.get("GITHUB_ACTIONS") == "true":
-        job = github_job.read(environment)
-    elif environment.get("GITLAB_CI") == "true":
-        job = gitlab_job.read(environment)
-    else:
+    if not sources.in_ci(environment):
         return None
+    job = _read(environment)
     named = named_commit(environment)
     if not named:
         return job
     pushed = job.is_push_to_base and named == job.head
-    return replace(job, head=named, head_ref="", deletes=False, is_tag=False, is_push_to_base=pushed)
+    untold = job.before_untold and (named == job.head or not (job.head or job.head_branch))
+    job = replace(job, head=named, head_ref="", deletes=False, is_tag=False, is_push_to_base=pushed)
+    return replace(job, before_untold=untold)
+
+
+def _read(environment: Mapping[str, str]) -> Job:
+    if _is_gitea(environment):
+        return replace(github_job.read(environment), provider=Provider.GITEA)
+    if environment.get("GITHUB_ACTIONS") == "true":
+        return github_job.read(environment)
+    if environment.get("GITLAB_CI") == "true":
+        return gitlab_job.read(environment)
+    if environment.get("BITBUCKET_BUILD_NUMBER"):
+        return bitbucket_job.read(environment)
+    return other_job.read(environment)
+
+
+def _is_gitea(environment: Mapping[str, str]) -> bool:
+    """Gitea and Forgejo speak GitHub's variables; older ones name themselves by the address of their API alone."""
+    if "true" in (environment.get("GITEA_ACTIONS"), environment.get("FORGEJO_ACTIONS")):
+        return True
+    api = environment.get("GITHUB_API_URL", "").rstrip("/")
+    return environment.get("GITHUB_ACTIONS") == "true" and api.endswith(_GITEA_API)
 
 
 def named_commit(environment: Mapping[str, str]) -> str:

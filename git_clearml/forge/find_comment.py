@@ -16,5 +16,5 @@ def own_comments(comments: Iterable[Comment], author: str, page: Page) -> list[C
     return [
         comment
         for comment in comments
-        if comment.author == author and is_marked(comment.body, page.label, apart=page.apart)
+        if comment.author == author and is_marked(comment.body, page.label, apart=page.apart, flavour=page.flavour)
     ]

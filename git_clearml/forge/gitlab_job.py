@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.forge.job import Job, Provider, branch_ref
+from git_clearml.forge.variables import Variables
 
 
 def read(environment: Mapping[str, str]) -> Job:
     """The job of GitLab CI that we run in."""
-    variables = _Variables(environment)
+    variables = Variables(environment)
     common = Job(
         Provider.GITLAB,
         variables.text("CI_PIPELINE_SOURCE"),
@@ -25,12 +25,12 @@ def read(environment: Mapping[str, str]) -> Job:
         api=variables.text("CI_API_V4_URL"),
     )
     common = replace(common, is_tag=bool(variables.text("CI_COMMIT_TAG")))
-    if variables.text("CI_MERGE_REQUEST_IID").isdigit():
+    if variables.number("CI_MERGE_REQUEST_IID"):
         return _merge_request(variables, common)
     return _branch(variables, common)
 
 
-def _merge_request(variables: _Variables, common: Job) -> Job:
+def _merge_request(variables: Variables, common: Job) -> Job:
     target = variables.text("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     return replace(
         common,
@@ -40,13 +40,13 @@ def _merge_request(variables: _Variables, common: Job) -> Job:
         base=variables.commit("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"),
         base_ref=branch_ref(target),
         base_branch=target,
-        number=int(variables.text("CI_MERGE_REQUEST_IID")),
+        number=variables.number("CI_MERGE_REQUEST_IID"),
         repository=variables.text("CI_MERGE_REQUEST_PROJECT_PATH") or common.repository,
         is_fork=variables.text("CI_MERGE_REQUEST_SOURCE_PROJECT_ID") != variables.text("CI_MERGE_REQUEST_PROJECT_ID"),
     )
 
 
-def _branch(variables: _Variables, common: Job) -> Job:
+def _branch(variables: Variables, common: Job) -> Job:
     """The accepted side is what the branch was before; for a new branch, the default branch."""
     default, is_push = common.default_branch, common.event == "push"
     before = variables.commit("CI_COMMIT_BEFORE_SHA") if is_push else ""
@@ -58,22 +58,3 @@ def _branch(variables: _Variables, common: Job) -> Job:
         base_branch=common.head_branch if before else default,
         is_push_to_base=is_push and on_default,
     )
-
-
-@dataclass(frozen=True)
-class _Variables:
-    """The variables of a job; an absent one is ""."""
-
-    environment: Mapping[str, str]
-
-    def text(self, name: str) -> str:
-        return self.environment.get(name, "")
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """The variable alone, or nothing."""
-        return (self.text(name),) if self.text(name) else ()
-
-    def commit(self, *names: str) -> str:
-        """The first of the variables that holds a commit's hash, "" for none."""
-        hashes = (self.text(name).lower() for name in names)
-        return next((name for name in hashes if is_hash(name) and not is_zero(name)), "")

@@ -13,7 +13,24 @@ class Provider(str, Enum):
     """Whose job it is."""
 
     GITHUB = "github"
+    GITEA = "gitea"  # and Forgejo
     GITLAB = "gitlab"
+    BITBUCKET = "bitbucket"
+    OTHER = "other"
+
+    @property
+    def shown(self) -> str:
+        """What its users call it."""
+        return _SHOWN[self]
+
+
+_SHOWN = {
+    Provider.GITHUB: "GitHub",
+    Provider.GITEA: "Gitea",
+    Provider.GITLAB: "GitLab",
+    Provider.BITBUCKET: "Bitbucket",
+    Provider.OTHER: "this CI service",
+}
 
 
 BRANCHES = "refs/heads/"
@@ -39,7 +56,8 @@ class Job:
     event names none; without both it is the base of pull request `number`, or nothing was accepted before. `deletes`
     where the event is that a ref went away; `is_tag` where a tag was pushed, which may be one of something else than a
     commit. `head_urls` are the clone URLs of the repository that the head comes from, a fork's where it `is_fork`.
-    `checked_out` is the commit that the job runs for, such as a merge commit.
+    `checked_out` is the commit that the job runs for, such as a merge commit. `before_untold` where the job does not
+    tell what its branch was at before: of the default branch the head's first parent is then what was accepted.
     """
 
     provider: Provider
@@ -59,6 +77,7 @@ class Job:
     is_push_to_base: bool = False
     deletes: bool = False
     is_tag: bool = False
+    before_untold: bool = False
     checked_out: str = ""
     server: str = ""
     api: str = ""

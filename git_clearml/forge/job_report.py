@@ -64,11 +64,11 @@ def tell(
     environment: Mapping[str, str],
     command: Command,
 ) -> None:
-    """Writes the job's annotations, outputs and summary; nothing outside of GitHub Actions.
+    """Writes the job's annotations, outputs and summary; nothing outside of GitHub Actions and Gitea's.
 
     Raises PublishFailed when a file of the job cannot be written, after everything else is done.
     """
-    if job is None or job.provider is not Provider.GITHUB:
+    if job is None or job.provider not in (Provider.GITHUB, Provider.GITEA):
         return
     secrets = known_secrets(environment)
     result = secrets.redact(result)  # before any text is cut

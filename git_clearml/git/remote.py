@@ -145,6 +145,21 @@ def branches(repository: Repository, remote: Remote, *, timeout: float) -> dict[
     return _listed(repository, remote, "--heads", timeout=timeout)
 
 
+def default_branch(repository: Repository, remote: Remote, *, timeout: float) -> tuple[str, str]:
+    """The remote's default branch, by its full name ("" from a server that tells only where it is), and its object.
+
+    Both are "" where its HEAD is at nothing. Raises as `tips` does.
+    """
+    branch = name = ""
+    for line in _told(repository, remote, "--symref", refs=("HEAD",), timeout=timeout):
+        what, _, ref = line.partition("\t")
+        if ref == "HEAD" and is_hash(what):
+            name = what
+        elif ref == "HEAD":
+            branch = what.removeprefix("ref: ")
+    return (branch, name) if name else ("", "")
+
+
 def contains(repository: Repository, tips: Sequence[str], commit: str) -> bool:
     """Is the commit one of these objects, or one of their ancestors as far as this object store knows?"""
     if commit in tips:
@@ -164,14 +179,20 @@ def _listed(
     repository: Repository, remote: Remote, *options: str, refs: Sequence[str] = (), timeout: float
 ) -> dict[str, str]:
     """What `git ls-remote` tells: ref -> object."""
+    told = _told(repository, remote, *options, refs=refs, timeout=timeout)
+    pairs = (line.split("\t", 1) for line in told if "\t" in line)
+    return {ref: name for name, ref in pairs if is_hash(name)}
+
+
+def _told(repository: Repository, remote: Remote, *options: str, refs: Sequence[str] = (), timeout: float) -> list[str]:
+    """The lines of `git ls-remote`."""
     result = run(repository, remote, ["ls-remote", "--quiet", *options], refs, timeout=timeout)
     if result.status:
         raise Unreachable(
             f"{remote.shown} does not tell what it has: {result.reason}",
             f"git ls-remote {remote.shown}",
         )
-    pairs = (line.split("\t", 1) for line in result.lines if "\t" in line)
-    return {ref: name for name, ref in pairs if is_hash(name)}
+    return result.lines
 
 
 def run(

@@ -18,6 +18,7 @@ from git_clearml.model import Task
 from git_clearml.render import comment_history as history
 from git_clearml.render import markdown, metrics
 from git_clearml.render.comment_history import HistoryRow
+from git_clearml.render.flavour import GITHUB, Flavour
 from git_clearml.render.markdown import MARKS
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.render.text import MOST_NEAR_MISSES
@@ -26,7 +27,7 @@ from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
-LIMIT = 65_536  # characters of a comment on GitHub
+LIMIT = GITHUB.limit
 SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
 _CALLED_WRONGLY = 2  # the exit status: no policy has judged, and no server was asked
 _MOST_VERDICTS = 20
@@ -42,7 +43,8 @@ Section = Callable[[int], str]
 class Page:
     """What a comment or a summary shows. `repository_url` is where its commits can be looked at, "" if nowhere.
 
-    `apart` marks one of several comments that stand side by side (--mode new): it is never updated.
+    `apart` marks one of several comments that stand side by side (--mode new): it is never updated. `flavour` is the
+    Markdown of the forge that it goes to.
     """
 
     report: VerifyReport
@@ -50,6 +52,7 @@ class Page:
     sections: tuple[Section, ...] = ()
     repository_url: str = ""
     apart: bool = False
+    flavour: Flavour = GITHUB
 
 
 def is_label(text: str) -> bool:
@@ -57,14 +60,15 @@ def is_label(text: str) -> bool:
     return bool(_LABEL.fullmatch(text)) and not text.endswith(("-", " "))
 
 
-def marker(label: str, *, apart: bool = False) -> str:
+def marker(label: str, *, apart: bool = False, flavour: Flavour = GITHUB) -> str:
     """The first line of every comment with this label."""
-    return f"<!-- git-clearml{' apart' if apart else ''}: {label} -->"
+    return flavour.hidden("git-clearml apart" if apart else "git-clearml", label)
 
 
-def is_marked(body: str, label: str, *, apart: bool = False) -> bool:
+def is_marked(body: str, label: str, *, apart: bool = False, flavour: Flavour = GITHUB) -> bool:
     """Does the comment begin with our marker?"""
-    return body.startswith((marker(label, apart=apart) + "\n", marker(label, apart=apart) + "\r\n"))
+    first = marker(label, apart=apart, flavour=flavour)
+    return body.startswith((first + "\n", first + "\r\n"))
 
 
 def same(one: str, other: str) -> bool:
@@ -72,15 +76,16 @@ def same(one: str, other: str) -> bool:
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
 
 
-def comment(page: Page, old: str = "", *, limit: int = LIMIT) -> Safe:
-    """The comment's body, never over the limit (of at least 16,384); `old` is the body that it replaces."""
+def comment(page: Page, old: str = "", *, limit: int = 0) -> Safe:
+    """The comment's body, never over the limit (0 is the flavour's; at least 16,384); `old` is the body before."""
+    flavour, limit = page.flavour, limit or page.flavour.limit
     current = history.current(page.report)
-    rows = history.rows_of(old)
+    rows = history.rows_of(old, flavour)
     earlier = [row for row in rows if current is None or row.commit != current.commit][: history.MOST_ROWS]
     kept = [] if page.apart else [*([current] if current else []), *earlier]
-    head = [marker(page.label, apart=page.apart), history.line(kept)]
+    head = [marker(page.label, apart=page.apart, flavour=flavour), history.line(kept, flavour)]
     tail = [*_history(page, () if page.apart else earlier, limit // 8), _footer(page)]
-    return _composed(page, "\n".join(head) + "\n", tail, limit)
+    return Safe(flavour.adapted(_composed(page, "\n".join(head) + "\n", tail, limit)))
 
 
 def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIMIT) -> Safe:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.base.jsonvalue import items, parse
 from git_clearml.base.sanitize import sanitize
+from git_clearml.render.flavour import GITHUB, Flavour
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
 
 MOST_ROWS = 10
-_LINE = re.compile(r"<!-- git-clearml history: ([A-Za-z0-9+/=]{0,40000}) -->\n")
+_NAME = "git-clearml history"
+_MOST_PACKED = 40_000  # characters
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,14 @@ class HistoryRow:
     url: str = ""
 
 
-def rows_of(body: str) -> tuple[HistoryRow, ...]:
+def rows_of(body: str, flavour: Flavour = GITHUB) -> tuple[HistoryRow, ...]:
     """The commits that a comment of ours has told about, newest first; what is damaged is left out."""
-    match = _LINE.match(body.replace("\r\n", "\n").partition("\n")[2])
-    if not match:
+    lines = body.replace("\r\n", "\n").split("\n", 2)
+    packed = flavour.hidden_value(lines[1], _NAME) if len(lines) > 2 else None
+    if packed is None or len(packed) > _MOST_PACKED:
         return ()
     try:
-        documents = items(parse(base64.b64decode(match[1], validate=True)), "history")
+        documents = items(parse(base64.b64decode(packed, validate=True)), "history")
     except ValueError:  # Malformed, or no base64
         return ()
     rows = [_row(document) for document in documents]
@@ -51,13 +53,13 @@ def current(report: VerifyReport) -> HistoryRow | None:
     return HistoryRow(verdict.commit, verdict.outcome, task.name if task else "", task.url if task else "")
 
 
-def line(kept: Sequence[HistoryRow]) -> str:
+def line(kept: Sequence[HistoryRow], flavour: Flavour = GITHUB) -> str:
     """The second line of a comment."""
     rows = [
         [row.commit, row.outcome.value, sanitize(row.task, 60), row.url if len(row.url) <= 300 else ""] for row in kept
     ]
     packed = base64.b64encode(json.dumps(rows, separators=(",", ":")).encode()).decode()
-    return f"<!-- git-clearml history: {packed} -->"
+    return flavour.hidden(_NAME, packed)
 
 
 def _row(document: object) -> HistoryRow | None:

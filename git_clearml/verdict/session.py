@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import TimedOut
+from git_clearml.errors import PolicyUnknown, TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
@@ -246,7 +246,12 @@ def _judges(
 ) -> Sequence[Resolved]:
     """For each commit the one whose policy judges it; in CI --policy-from counts where no accepted side is known."""
     named = None if request.policy_from is None else repository.resolve([request.policy_from])[0]
-    accepted = context.checkout.accepted() if context.checkout is not None else None
+    try:
+        accepted = context.checkout.accepted() if context.checkout is not None else None
+    except PolicyUnknown:
+        if named is None:
+            raise
+        accepted = None
     if accepted is not None and named is not None and named.commit.hash != accepted.commit.hash:
         side = accepted.commit.hash[:12]
         context.warn(f"--policy-from {request.policy_from} is ignored: in CI the policy of {side} decides")

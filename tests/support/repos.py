@@ -69,6 +69,11 @@ class Repo:
         self.write({"pyproject.toml": "[tool.git-clearml]\n" + "".join(line + "\n" for line in lines)})
         return self.commit("policy") if commit else self.head
 
+    def default_branch(self, commit: str, branch: str = "main") -> None:
+        """What `git clone` leaves in a clone of a remote whose default branch is at this commit."""
+        self.git("update-ref", f"refs/remotes/origin/{branch}", commit)
+        self.git("symbolic-ref", "refs/remotes/origin/HEAD", f"refs/remotes/origin/{branch}")
+
     def worktree(self, path: Path, rev: str = "HEAD") -> Repo:
         """A second working tree of this repository, detached at a revision."""
         self.git("worktree", "add", "--quiet", "--detach", str(path), rev)

@@ -294,6 +294,7 @@ def test_in_ci_it_always_asks_the_server(strict: Bench) -> None:
 
 
 def test_a_check_in_ci_is_not_remembered_in_the_clone(strict: Bench) -> None:
+    strict.yard.repo.default_branch(strict.yard.repo.head)
     strict.check(env={"CI": "true"})
     assert not memory(strict).exists()
 

@@ -255,6 +255,7 @@ def test_opened_in_a_browser(gate: Gate, tmp_path: Path) -> None:
     ],
 )
 def test_printed_only(gate: Gate, tmp_path: Path, words: tuple[str, ...], more: dict[str, str]) -> None:
+    gate.repo.default_branch(gate.repo.head)
     url = url_of(gate, gate.task())
     program, log = browser(tmp_path)
     assert url in on_a_terminal(gate, *words, env={"BROWSER": program, "DISPLAY": ":0", **more})

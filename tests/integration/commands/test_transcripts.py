@@ -52,7 +52,8 @@ def again(gate: Gate, **fields: Any) -> str:
 
 
 def test_compare(gate: Gate) -> None:
-    gate.repo.policy('project = "Vision"', *BEST_POLICY)
+    gate.repo.default_branch(gate.repo.policy('project = "Vision"', *BEST_POLICY))
+    gate.repo.commit("change")
     says = Says(gate, "compare")
     again(gate, metrics=loss(0.1))
     says("better")

@@ -75,14 +75,19 @@ def test_flags_cannot_loosen_a_policy_that_was_named(bench: Bench) -> None:
 
 
 def test_nor_in_a_service_that_we_do_not_know(bench: Bench) -> None:
-    """There the commit's own policy judges, unless another is named."""
+    """There the default branch's policy judges; where nobody tells that one, the one that is named, or none."""
     bench.gate.task(project="Elsewhere")
-    assert bench.gate.verify(env=ELSEWHERE).status == 0
+    unknown = bench.gate.verify(env=ELSEWHERE)
+    assert (unknown.status, unknown.errors) == (3, ["unknown-revision"])
+    assert bench.gate.verify("--policy-from", "HEAD", env=ELSEWHERE).status == 0
     words = ("--policy-from", bench.base, "--project", "Elsewhere", "--equivalence", "tree")
     result = bench.gate.verify(*words, env=ELSEWHERE)
     assert (result.status, result.codes, result.err.count("is ignored")) == (1, ["other-project"], 2)
     assert bench.gate.verify(*words).status == 0
-    stricter = bench.gate.verify("--project", "Vision", env=ELSEWHERE)
+    bench.gate.repo.default_branch(bench.base)
+    default = bench.gate.verify("--policy-from", "HEAD", env=ELSEWHERE)
+    assert (default.status, default.codes, default.json["policy"]["from"]) == (1, ["other-project"], bench.base)
+    stricter = bench.gate.verify("--project", "Vision/Deeper", env=ELSEWHERE)
     assert (stricter.status, stricter.codes) == (1, ["other-project"])
 
 
@@ -103,7 +108,8 @@ def test_offline_evidence_is_not_looked_at_where_the_policy_says_server(bench: B
 @pytest.mark.parametrize("ci", ["false", "", "0"])
 def test_a_job_that_says_it_is_none_is_one(bench: Bench, name: str, ci: str) -> None:
     """`auto` is the server there, and flags cannot loosen the policy."""
-    bench.gate.repo.policy('project = "Vision"')
+    bench.gate.repo.default_branch(bench.gate.repo.policy('project = "Vision"'))
+    bench.gate.repo.commit("change")
     env = {**(bench.job.env if name == "GITHUB_ACTIONS" else {}), name: "true", "CI": ci}
     env |= {"CI_COMMIT_SHA": bench.head, "CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "main"}
     assert bench.gate.verify(env={**env, **NO_SERVER}).errors == ["not-configured"]
@@ -134,6 +140,9 @@ def test_by_hand_and_where_the_policy_names_no_project_the_flag_says_where(bench
     bench.gate.task(project="Vision/Empty", metrics=loss(0.9))
     words = ("compare", "--project", "Vision/Empty", "--metric", "loss/train", "--direction", "min", "--format", "json")
     assert bench.gate.call(*words).json["outcome"] == "first"
+    bench.gate.repo.default_branch(bench.head)
+    bench.gate.repo.commit("change")
+    bench.gate.task(project="Vision/Empty", metrics=loss(0.9))
     assert bench.gate.call(*words, env=ELSEWHERE).json["outcome"] == "first"
     best_task(bench, project="Vision/Empty/deeper")
     assert bench.gate.call(*words, env=ELSEWHERE).json["outcome"] == "worse"

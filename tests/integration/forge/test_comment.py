@@ -689,6 +689,7 @@ def test_a_dry_run_needs_no_forge(bench: Bench, flag: str) -> None:
     bench.gate.task()
     bench.gate.repo.git("remote", "set-url", "origin", "https://git.example.com/team/project.git")
     bench.gate.server.tasks.clear()
+    bench.gate.repo.default_branch(bench.base)
     bench.gate.task(repository="https://git.example.com/team/project.git")
     for env in ({}, {"GITHUB_TOKEN": TOKEN}, {"CI": "true"}):
         result = bench.gate.call("comment", flag, env=env)

@@ -46,6 +46,12 @@ def model(gate: Gate) -> Gate:
     return gate
 
 
+def on_main(gate: Gate) -> None:
+    """HEAD has been accepted; the next commit has not."""
+    gate.repo.default_branch(gate.repo.head)
+    gate.repo.commit("change")
+
+
 def compare(gate: Gate, *words: str, **options: Any) -> Result:
     """`compare --format json`; its status is that of the JSON."""
     result = gate.call("compare", "--format", "json", *words, **options)
@@ -356,6 +362,7 @@ def test_called_wrongly(gate: Gate, words: tuple[str, ...], code: str) -> None:
 
 
 def test_flags_win_by_hand_and_the_policy_in_ci(model: Gate) -> None:
+    on_main(model)
     best_task(model, 0.2)
     model.task(metrics={**loss(0.3), "acc": {"val": 0.5}})
     words = ("--metric", "acc/val", "--direction", "max", "--tolerance", "90%")
@@ -368,12 +375,14 @@ def test_flags_win_by_hand_and_the_policy_in_ci(model: Gate) -> None:
 
 
 def test_in_ci_flags_count_where_there_is_no_policy(gate: Gate) -> None:
+    on_main(gate)
     gate.task(metrics=loss(0.3))
     result = compare(gate, "--metric", "loss/train", "--tolerance", "3%", env=CI)
     assert (result.json["outcome"], result.json["tolerance"], result.err) == ("first", "3%", "")
 
 
 def test_in_ci_the_tag_moves_only_when_told_that_it_may(model: Gate) -> None:
+    on_main(model)
     other = best_task(model, 0.2)
     mine = model.task(metrics=loss(0.1))
     result = compare(model, "--tag-best", env=CI)
@@ -428,6 +437,7 @@ def rivals(model: Gate) -> list[tuple[str, str]]:
     """
     best_task(model, 0.9)
     commits = fast_history(model.repo, len(VALUES))
+    on_main(model)
     made = []
     for number, (commit, value) in enumerate(zip(commits, VALUES, strict=True)):
         moment = f"2026-01-02T03:04:{number:02}.000000+00:00"

@@ -131,6 +131,7 @@ def test_nothing_configured_means_local_evidence(gate: Gate) -> None:
 
 
 def test_nothing_configured_in_ci(gate: Gate) -> None:
+    gate.repo.default_branch(gate.repo.head)
     result = only(gate, CI="1")
     assert (result.status, result.errors) == (3, ["not-configured"])
     assert only(gate, CI="true").status == 3
@@ -148,6 +149,7 @@ def test_evidence_offline_asks_no_server(gate: Gate) -> None:
 
 
 def test_a_ci_job_with_credentials(gate: Gate) -> None:
+    gate.repo.default_branch(gate.repo.head)
     gate.task()
     gate.env = {"CI": "true"}
     gate.accepts()

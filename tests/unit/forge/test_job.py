@@ -29,7 +29,7 @@ def context(tmp_path: Path, name: str, event: Any, **more: str) -> CIJob:
 
 def test_outside_of_ci_there_is_none() -> None:
     assert detect({}) is None
-    assert detect({"CI": "true", "GITHUB_ACTIONS": "false", "COMMIT_ID": HEAD}) is None
+    assert detect({"CI": "false", "GITHUB_ACTIONS": "", "JENKINS_URL": "", "COMMIT_ID": HEAD}) is None
 
 
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
