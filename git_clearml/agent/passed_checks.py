@@ -20,7 +20,7 @@ from git_clearml.verdict import results_commits as lineage
 from git_clearml.verdict.cache import Cache
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.resolve import Question
+from git_clearml.verdict.question import Question
 from git_clearml.verdict.server import ServerEvidence
 
 _MOST = 100  # trees in one request

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from git_clearml.git.repository import Repository
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
-from git_clearml.verdict.resolve import Question, Requirement
+from git_clearml.verdict.question import Question, Requirement
 
 
 def passed_check(

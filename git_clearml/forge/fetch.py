@@ -18,6 +18,7 @@ from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
+from git_clearml.verdict.model import Tip
 
 _LEAST = 0.1  # seconds for a fetch, whatever those before it took
 
@@ -50,6 +51,12 @@ class JobCheckout:
         if self.error is not None and not (self.job.base or self.job.base_ref):
             raise self.error
         return accepted(self.repository, self.job, ask=self.ask)
+
+    @property
+    def tips(self) -> tuple[Tip, ...]:
+        """Which branch the judged commit is the head of."""
+        urls = self.job.head_urls if self.job.is_fork else ()
+        return (Tip(self.job.head_branch, self.job.head, urls),) if self.job.head_branch else ()
 
     @property
     def accepted_branch(self) -> str:

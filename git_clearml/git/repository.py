@@ -124,15 +124,14 @@ class Repository(ObjectStore):
         heads = [line.split(" ", 2) for line in listed]
         return [target for target, name, symbolic in heads if symbolic.startswith(name.removesuffix("HEAD"))]
 
-    def branch_tips(self, names: Iterable[str]) -> dict[str, frozenset[str]]:
-        """Where branches of these names are: on the remotes as last fetched, which is where an agent takes them from;
-        one that no remote is known to have is where it is here. One git process.
+    def branch_tips(self, names: Iterable[str]) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+        """Where branches of these names are: here, and on the remotes as last fetched. One git process.
 
         What is no name of a branch (git-check-ref-format(1): a pattern, for one) is nowhere.
         """
         plain = [name for name in dict.fromkeys(names) if name and not re.search(_NO_REF, name)]
         if not plain:
-            return {}
+            return {}, {}
         patterns = [f"refs/{place}/{name}" for name in plain for place in ("heads", "remotes/*")]
         local: dict[str, frozenset[str]] = {}
         remote: dict[str, frozenset[str]] = {}
@@ -143,7 +142,7 @@ class Repository(ObjectStore):
                     local[name] = frozenset({tip})
                 elif ref.startswith("refs/remotes/") and ref.endswith(f"/{name}"):
                     remote[name] = remote.get(name, frozenset()) | {tip}
-        return local | remote
+        return local, remote
 
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.

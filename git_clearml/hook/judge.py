@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from git_clearml.agent.requirement import remembered_for
 from git_clearml.errors import CannotDecide
+from git_clearml.git.remote_branch import HEADS
 from git_clearml.git.repository import Repository
 from git_clearml.hook import memory as hook_memory
 from git_clearml.hook.gated import BUDGET, GatedUpdate, gated_updates
@@ -22,7 +23,8 @@ from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import resolve, sources
 from git_clearml.verdict.cache import Cache, Circumstances
 from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Outcome, Tip, Verdict
+from git_clearml.verdict.question import Question, Scope
 
 _LEAST = 0.1  # seconds of it for evidence, whatever git took
 
@@ -111,21 +113,20 @@ class PushJudge:
                 evidence[kind] = source
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
-                verdicts |= self._ask(source, questions, push, lifetime, _accepted(gated))
+                scope = Scope(urls=_urls(push), accepted=_accepted(gated), tips=_tips(gated))
+                verdicts |= self._ask(source, questions, scope, lifetime)
         return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(
         self,
         source: Evidence,
         questions: Sequence[_Question],
-        push: Push,
+        scope: Scope,
         lifetime: float,
-        accepted: Mapping[str, Sequence[str]],
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
-        urls = [url for url in (push.url, push.remote if ":" in push.remote else "") if url]  # rewritten, and as typed
-        names = self._repository.names(urls)
+        names, accepted = self._repository.names(scope.urls), scope.accepted or {}
         keys, merge_keys = (_keys(questions, source.identity, names, sides) for sides in ({}, accepted))
         recalled = {question: memory.recall(key) for question, key in keys.items() if source.identity}
         for question, key in merge_keys.items():
@@ -141,8 +142,7 @@ class PushJudge:
         if not open_questions:
             return verdicts
         asked = time.time()
-        to_ask = [resolve.Question(*question) for question in open_questions]
-        scope = resolve.Scope(urls=tuple(urls), accepted=accepted)
+        to_ask = [Question(*question) for question in open_questions]
         answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), scope)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
@@ -178,6 +178,17 @@ def _keys(
         )
         for commit, policy in questions
     }
+
+
+def _urls(push: Push) -> tuple[str, ...]:
+    """Where it goes: rewritten, and as typed."""
+    return tuple(url for url in (push.url, push.remote if ":" in push.remote else "") if url)
+
+
+def _tips(gated: Sequence[GatedUpdate]) -> tuple[Tip, ...]:
+    """Where the branches will be that the push makes: an agent that waits for one of them runs that."""
+    made = [update for update in gated if update.update.creates and update.update.remote_ref.startswith(HEADS)]
+    return tuple(Tip(update.update.remote_ref.removeprefix(HEADS), update.commit.hash) for update in made)
 
 
 def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve as verification
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
+from git_clearml.verdict.question import Question
 
 BEST = "best"
 """What `--against` calls the best task."""
@@ -103,8 +104,6 @@ def _task_to_compare(
         if not is_task_id(against):
             raise
         return find_task(source, against, policy), f"task {against}", []
-    verdict = verification.verify(repository, source, [verification.Question(commit, policy)], verification.tasks_only)[
-        0
-    ]
+    verdict = verification.verify(repository, source, [Question(commit, policy)], verification.tasks_only)[0]
     label = f"commit {commit.hash[:12]}"
     return verdict.task, label, [] if verdict.task else [f"no task counts for {label}: nothing to compare with"]

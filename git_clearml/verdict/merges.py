@@ -103,27 +103,26 @@ def verdicts(
         if name in present
     }
     judged = judge([present[name] for name in sorted(asked)], _of_sources(sources, accepted)) if asked else {}
-    verified = {commit.hash: one for commit, one in judged.items() if one.outcome is Outcome.VERIFIED}
+    runs = {commit.hash: one for commit, one in judged.items() if one.outcome in (Outcome.VERIFIED, Outcome.PENDING)}
     usable = {
         commit: [
             each
             for each in found.sources
-            if each.head in verified and (each.base in before[commit] or each.base in verified) and each.base in present
+            if each.head in runs and (each.base in before[commit] or each.base in runs) and each.base in present
         ]
         for commit, found in sources.items()
     }
     merged = merge_trees.merges(repository, [source for each in usable.values() for source in each])
     result: dict[Commit, Verdict] = {}
     for commit, found in sources.items():
-        whys = [found.why]
+        whys, made = [found.why], list[Verdict]()
         for source in usable[commit]:
             merge = merged.get(source, merge_trees.Merge(why="there are too many merges in this question"))
             if merge.tree and merge.tree == commit.tree != present[source.base].tree:
-                result[commit] = _accepted(commit, source, verified[source.head], source.base in before[commit])
-                break
+                made.append(_accepted(commit, source, runs, source.base in before[commit]))
             whys.append(merge.why or _other_tree(commit, merge.tree))
-        else:
-            result[commit] = Verdict(commit.hash, Outcome.REJECTED, notes=_notes(found, usable[commit], whys))
+        made.sort(key=lambda verdict: verdict.outcome is Outcome.PENDING)
+        result[commit] = made[0] if made else _none(commit, found, usable[commit], whys)
     return result
 
 
@@ -165,20 +164,29 @@ def reached(repository: Repository, names: Iterable[str], accepted: Sequence[str
     return set(names) - set(new.decode("ascii").split())
 
 
-def _accepted(commit: Commit, source: Source, head: Verdict, on_accepted: bool) -> Verdict:
-    base = (
-        f"{source.base[:12]}, which was accepted before," if on_accepted else f"{source.base[:12]}, which has run too,"
-    )
-    note = f"the clean merge of {base} and {source.head[:12]}, which has run"
+def _accepted(commit: Commit, source: Source, runs: Mapping[str, Verdict], on_accepted: bool) -> Verdict:
+    """The verdict on a commit that is the merge of these: that on its halves, of which one may not have ended yet."""
+    head, base = runs[source.head], runs.get(source.base)
+    waits = head if head.outcome is Outcome.PENDING or on_accepted else base
+    first = "was accepted before" if on_accepted else _has_run(base, " too")
+    note = f"the clean merge of {source.base[:12]}, which {first}, and {source.head[:12]}, which {_has_run(head)}"
+    if waits and waits.outcome is Outcome.PENDING:
+        return Verdict(commit.hash, Outcome.PENDING, notes=(note,), near_misses=waits.near_misses)
     return head._replace(
         commit=commit.hash, rev="", refs=(), equivalence=Equivalence.MERGE, notes=(note, *head.notes), near_misses=()
     )
 
 
-def _notes(found: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> tuple[str, ...]:
-    """Why a commit is no clean merge, in one line."""
+def _has_run(verdict: Verdict | None, too: str = "") -> str:
+    return "has not ended yet" if verdict and verdict.outcome is Outcome.PENDING else f"has run{too}"
+
+
+def _none(commit: Commit, found: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> Verdict:
+    """That a commit is no clean merge, and why, in one line."""
     if not usable and found.sources:
         shown = " and ".join(dict.fromkeys(name[:12] for source in found.sources[:1] for name in source))
-        return (f"no clean merge: of {shown} one must be verified, and the other accepted before or verified",)
-    why = next((why for why in reversed(whys) if why), "")
-    return (f"no clean merge: {why}",) if why else ()
+        note = f"no clean merge: of {shown} one must be verified, and the other accepted before or verified"
+    else:
+        why = next((why for why in reversed(whys) if why), "")
+        note = f"no clean merge: {why}" if why else ""
+    return Verdict(commit.hash, Outcome.REJECTED, notes=(note,) if note else ())

@@ -37,6 +37,14 @@ class Reason(NamedTuple):
     message: str
 
 
+class Tip(NamedTuple):
+    """A branch that somebody says is at a commit, or will be; where it is a fork's, the fork's URLs."""
+
+    branch: str
+    commit: str
+    urls: tuple[str, ...] = ()
+
+
 class Finding(NamedTuple):
     """What the rules say of one task for one commit: it counts when there is no reason against it."""
 

@@ -6,18 +6,19 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import accepted, rules
+from git_clearml.verdict import accepted, branch_tasks, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
 from git_clearml.verdict.model import Finding, Outcome, Verdict
+from git_clearml.verdict.question import ANY, Question, Requirement, Scope
 from git_clearml.verdict.run_rules import siblings_of
 from git_clearml.verdict.search import Search
 
@@ -27,38 +28,6 @@ if TYPE_CHECKING:
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
 a refusal: they are named as far as there is room beside the judged ones, and never make the question a longer one."""
-
-
-class Question(NamedTuple):
-    """A commit to judge, and by which policy."""
-
-    commit: Commit
-    policy: Policy
-
-
-class Scope(NamedTuple):
-    """What narrows and what widens a question: the id of the only task that may count ("" for any), and further URLs of
-    this repository.
-
-    `accepted` are for a commit (by its hash) those that were accepted where it is to go, None where nobody says: then
-    the remotes' default branches are.
-    `depth`: how far merges of merges are followed. `since`: when a task must have been updated to be looked at, None:
-    as the commits' dates say.
-    """
-
-    chosen: str = ""
-    urls: tuple[str, ...] = ()
-    accepted: Mapping[str, Sequence[str]] | None = None
-    depth: int = 3
-    since: datetime | None = None
-
-
-_ANY = Scope()
-
-Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evidence], list[Verdict]]
-"""What a policy wants beside a task: the verdicts on the questions, rejected where that is lacking.
-
-Raises the errors of the evidence source."""
 
 
 def tasks_only(
@@ -73,7 +42,7 @@ def verify(
     evidence: Evidence,
     questions: Sequence[Question],
     requirement: Requirement,
-    scope: Scope = _ANY,
+    scope: Scope = ANY,
 ) -> list[Verdict]:
     """A verdict for each question, in their order.
 
@@ -113,7 +82,7 @@ class Resolver:
         verdicts = self.passing()
         if unverified := _unverified(verdicts):
             for commit, verdict in self._explained(unverified).items():
-                verdicts[commit] = verdict._replace(notes=(*verdict.notes, *verdicts[commit].notes))
+                verdicts[commit] = _combined(verdicts[commit], verdict)
         return verdicts
 
     def passing(self) -> dict[Commit, Verdict]:
@@ -165,9 +134,12 @@ class Resolver:
             scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
             resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
             resolver._asked, resolver._answer = self._asked, self._answer
+            resolver._search = self._search
             verdicts = resolver.passing()
-            if unverified := _unverified(verdicts):  # what is verified by itself has to be so here
-                verdicts |= resolver._found(unverified, resolver._relatives(unverified))[0]
+            if unverified := _unverified(verdicts):  # what is verified, or pending, by itself has to be so here
+                judged, tasks = resolver._found(unverified, resolver._relatives(unverified))
+                judged |= resolver._without_commit([] if tasks else [*judged], judged)
+                verdicts |= {commit: _combined(verdicts[commit], verdict) for commit, verdict in judged.items()}
             return verdicts
 
         sources = self._sources(commits)
@@ -182,12 +154,21 @@ class Resolver:
         if bare and not tasks:  # else a 4th request
             if became := self._reset(bare):
                 return verdicts | {name: verdicts[name]._replace(near_misses=near) for name, near in became.items()}
-            from git_clearml.verdict import lost_tasks  # late: a refusal alone wants it
-
-            for commit, lost in lost_tasks.of(self._repository, bare, self._search.recent(), self._policy).items():
-                verdict = self._judge([commit], lost)[commit]
-                verdicts[commit] = verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
+            verdicts |= self._without_commit(bare, verdicts)
         return verdicts
+
+    def _without_commit(self, bare: Sequence[Commit], verdicts: Mapping[Commit, Verdict]) -> dict[Commit, Verdict]:
+        """The verdicts on commits without a task, by recent tasks that lost their commit or have none yet."""
+        if not bare:
+            return {}
+        from git_clearml.verdict import lost_tasks  # late: a refusal alone wants it
+
+        lost = lost_tasks.of(self._repository, bare, self._search.recent(), self._policy)
+        judged = {commit: self._judge([commit], tasks)[commit] for commit, tasks in lost.items()}
+        return {
+            commit: verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
+            for commit, verdict in judged.items()
+        }
 
     def _relatives(self, commits: Sequence[Commit]) -> list[str]:
         """The hashes of these commits, and of those whose tasks may count for them or explain a refusal."""
@@ -254,14 +235,15 @@ class Resolver:
             self._equivalents.learn_recorded(tasks)
         self._entries.learn(tasks, self._equivalents.recorded)
         now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
-        tips = self._repository.branch_tips(task.branch for task in tasks if rules.waits_for_branch(task))
+        tips = branch_tasks.tips(self._repository, tasks, self._scope.tips)
+        self._equivalents.learn(tip for each in tips.values() for tip in each)
         facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
         by_commit: dict[str, list[Task]] = {}
         for task in tasks:
             by_commit.setdefault(task.commit, []).append(task)
         others = [name for name in by_commit if self._equivalents.has(name)]
         commits = list(commits)
-        self._equivalents.compare(commits, others)
+        self._equivalents.compare(commits, [*others, *(tip for each in tips.values() for tip in each)])
         verdicts = {}
         for commit in commits:
             sense = self._equivalents.sense(commit)
@@ -284,6 +266,15 @@ class Resolver:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names(self._scope.urls) if on_server else frozenset()
+
+
+def _combined(before: Verdict, after: Verdict) -> Verdict:
+    """The verdict after all was asked for, with what was seen before: a clean merge that waits for its halves."""
+    verdict = after._replace(notes=(*after.notes, *before.notes))
+    if before.outcome is Outcome.PENDING and after.outcome is Outcome.REJECTED:
+        near = (*before.near_misses, *after.near_misses)
+        return verdict._replace(outcome=Outcome.PENDING, near_misses=near)
+    return verdict
 
 
 def _united(tasks: Sequence[Task], others: Sequence[Task]) -> list[Task]:

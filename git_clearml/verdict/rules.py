@@ -26,8 +26,8 @@ class Facts(NamedTuple):
     tasks at hand say of each other.
 
     `elsewhere` is for entry points (commit, entry point, working directory) that are not where their directory says:
-    "" where the commit has it all the same, else why not (see layouts.find). `tips` are the commits that branches are
-    at, by the branches' names (see Repository.branch_tips).
+    "" where the commit has it all the same, else why not (see layouts.find). `tips`: the commits that branches are
+    at, by the ids of the tasks that wait for them.
     """
 
     repositories: frozenset[str]
@@ -52,7 +52,7 @@ def judge(
     `equivalent` tells in which sense a task's commit is this one, None for not at all; a task is accepted only in
     a sense that the policy allows. `chosen` is the id of the only task that may count, "" for any.
     """
-    findings = [examine(task, commit, policy, facts, equivalent(task.commit)) for task in tasks]
+    findings = [examine(task, commit, policy, facts, _sense_of(task, policy, facts, equivalent)) for task in tasks]
     if chosen:
         findings = [finding for finding in findings if finding.task.id == chosen]
     accepted = [finding for finding in findings if finding.accepted]
@@ -63,6 +63,16 @@ def judge(
     near = nearest_first(findings)
     outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
     return base._replace(outcome=outcome, near_misses=near)
+
+
+def _sense_of(
+    task: Task, policy: Policy, facts: Facts, equivalent: Callable[[str], Equivalence | None]
+) -> Equivalence | None:
+    """In which sense what the task has run, or will run, is the commit."""
+    if not waits_for_branch(task):
+        return equivalent(task.commit)
+    senses = [equivalent(tip) for tip in facts.tips.get(task.id, ())]
+    return next((sense for sense in senses if accepts_equivalence(policy, sense)), None)
 
 
 def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
@@ -91,9 +101,9 @@ def _same_code(
     if task.damage:
         return [Reason("no-task", task.damage)]
     if waits_for_branch(task):
-        tips = facts.tips.get(task.branch, frozenset())
-        if commit.hash in tips:
+        if equivalence is not None:
             return []
+        tips = facts.tips.get(task.id, frozenset())
         where = f"which is at {min(tips)[:12]}" if tips else "which is not in this clone"
         return [Reason("no-commit", f"will run what the branch {task.branch!r} is at when it starts, {where}")]
     if not task.commit and task.status in ("created", "queued"):

@@ -28,7 +28,6 @@ class Search:
         self._now = datetime.now(timezone.utc)
         self._first = windows.first(self._now, since)
         self._newest: list[Task] | None = None
-        self._of_trees: Window | None = None
 
     @property
     def first_since(self) -> str:
@@ -73,25 +72,27 @@ class Search:
         """
         if not isinstance(self._evidence, TreeEvidence):
             return []
-        times = self._repository.times(commit.hash for commit in commits).values()
-        self._of_trees = Window(self._since) if self._since else windows.before(times, self._now)
-        return self._bearing(self._evidence, commits, self._of_trees)
+        return self._bearing(self._evidence, commits, self._around(commits))
 
     def of_trees_before(self, commits: Sequence[Commit]) -> Iterator[list[Task]]:
         """Those of the time before, window by window, back to the first that a server can have.
 
         A server that answers at once is asked about ever longer times. Raises TimedOut with what has been looked at.
         """
-        window, length = self._of_trees, windows.LONGEST
-        if not isinstance(self._evidence, TreeEvidence) or window is None or self._since:
+        if not isinstance(self._evidence, TreeEvidence) or self._since:
             return
-        while window := windows.earlier(window, length):
+        following, length = self._around(commits), windows.LONGEST
+        while window := windows.earlier(following, length):
             began = time.monotonic()
             try:
                 yield self._bearing(self._evidence, commits, window)
             except TimedOut as error:
                 raise windows.unfinished_before(error, window, "tasks of the same tree") from None
-            length = length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
+            following, length = window, length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
+
+    def _around(self, commits: Sequence[Commit]) -> Window:
+        times = {} if self._since else self._repository.times(commit.hash for commit in commits)
+        return Window(self._since) if self._since else windows.before(times.values(), self._now)
 
     def _bearing(self, evidence: TreeEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
         trees = {commit.tree for commit in commits if commit.tree}

@@ -18,8 +18,8 @@ from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve, results_commits, sources
 from git_clearml.verdict.accepted import stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.model import Verdict
-from git_clearml.verdict.resolve import Question, Requirement
+from git_clearml.verdict.model import Tip, Verdict
+from git_clearml.verdict.question import Question, Requirement, Scope
 
 BUDGET = 30.0  # seconds for all network calls of one asking
 _HEADS = 4  # pull requests whose heads are fetched
@@ -39,6 +39,11 @@ class Checkout(Protocol):
 
     def accepted(self) -> Resolved | None:
         """The commit whose policy judges, None where nothing was accepted before. Raises CannotDecide."""
+        ...
+
+    @property
+    def tips(self) -> tuple[Tip, ...]:
+        """Which branch is at the judged commit, as the event says."""
         ...
 
     @property
@@ -123,7 +128,8 @@ class VerifySession:
 
     def verdicts(self) -> list[Verdict]:
         """The verdicts in the order of the commits; policies may want different sources, whose errors go up."""
-        urls = self._context.checkout.head_urls if self._context.checkout else ()
+        checkout = self._context.checkout
+        urls, tips = (checkout.head_urls, checkout.tips) if checkout else ((), ())
         verdicts: dict[int, Verdict] = {}
         for kind in dict.fromkeys(ruling.policy.evidence for ruling in self.rulings):
             numbers = [n for n, ruling in enumerate(self.rulings) if ruling.policy.evidence == kind]
@@ -133,7 +139,7 @@ class VerifySession:
                 self.source(kind),
                 questions,
                 self._requirement,
-                resolve.Scope(self._request.task, tuple(urls), self._accepted, since=self._request.since),
+                Scope(self._request.task, tuple(urls), self._accepted, since=self._request.since, tips=tips),
             )
             verdicts |= dict(zip(numbers, answers, strict=True))
         return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]

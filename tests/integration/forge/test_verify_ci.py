@@ -407,6 +407,29 @@ def test_what_a_merge_button_makes_of_a_verified_pull_request(
         assert "the head of its pull request is not here" in " ".join(commit["notes"])
 
 
+@pytest.mark.parametrize(
+    ("branch", "fork", "repository", "status"),
+    [
+        ("topic", "", "https://github.com/team/project", 4),
+        ("other", "", "https://github.com/team/project", 1),
+        ("topic", "someone/project", "https://github.com/team/project", 1),
+        ("topic", "someone/project", "git@github.com:someone/project.git", 4),
+    ],
+)
+def test_the_event_says_which_branch_the_commit_is_the_head_of(
+    bench: Bench, tmp_path: Path, branch: str, fork: str, repository: str, status: int
+) -> None:
+    """No ref of it is in the checkout. A fork's branch is another than that of the same name here."""
+    clone = Repo(tmp_path / "clone")
+    bench.gate.repo.git("clone", "--quiet", "--depth", "1", f"file://{bench.gate.repo.path}", str(clone.path))
+    clone.git("checkout", "--quiet", "--detach")
+    clone.git("branch", "--quiet", "--delete", "--force", "main")
+    bench.job.event = pull_request(7, bench.head, bench.base, fork=fork)
+    waiting = {"commit": None, "diff": None, "status": "queued", "script__branch": branch, "project": "Vision"}
+    bench.gate.task(**waiting, repository=repository)
+    assert bench.gate.verify(cwd=clone.path, env=bench.job.env).status == status
+
+
 @pytest.mark.parametrize(("protect", "status"), [("", 0), ('protect = ["main"]', 0), ('protect = ["release/*"]', 1)])
 @pytest.mark.parametrize("where", ["a new branch", "a pull request", "by hand"])
 def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge_in_ci_either(

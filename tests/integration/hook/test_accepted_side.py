@@ -241,3 +241,17 @@ def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge(yard: Yard, gated
         yard.accepts("origin", "HEAD:refs/heads/release/1", moved=["refs/heads/release/1"])
     else:
         yard.refuses("origin", "HEAD:refs/heads/release/1", requests=5)
+
+
+def test_a_task_that_waits_for_a_branch_that_the_push_makes_is_pending(yard: Yard) -> None:
+    """By the name that it gets on the remote; none of a ref that the remote has, since it is not there yet."""
+    yard.publish("main")
+    yard.repo.commit("next", {"train.py": "next"})
+    waiting = {"commit": None, "diff": None, "status": "queued", "script__branch": "exp"}
+    yard.server.add_task(**waiting, repository=str(yard.remote.path))
+    yard.repo.git("checkout", "--quiet", "-b", "elsewhere")
+    yard.refuses("origin", "HEAD:refs/heads/exp", by_us="pending")
+    yard.refuses("origin", "HEAD:refs/heads/other")
+    yard.remote.git("branch", "exp", "main")
+    yard.repo.git("fetch", "--quiet", "origin")
+    yard.refuses("origin", "HEAD:refs/heads/exp")

@@ -457,6 +457,23 @@ def test_a_task_for_a_branch_of_another_project(gate: Gate) -> None:
     assert gate.verify().status == 1
 
 
+@pytest.mark.parametrize("equivalence", ["tree", "paths"])
+@pytest.mark.parametrize("is_for_branch", [False, True])
+def test_what_is_equal_and_has_not_ended_is_pending(gate: Gate, equivalence: str, is_for_branch: bool) -> None:
+    gate.repo.policy(f'equivalence = "{equivalence}"', 'code-paths = ["train.py"]')
+    gate.repo.git("update-ref", "refs/remotes/origin/old", "HEAD")
+    task = for_branch(gate, "old") if is_for_branch else gate.task(status="queued")
+    gate.repo.git("commit", "--quiet", "--amend", "--message", "said better")
+    if equivalence == "paths":
+        gate.repo.commit("words", {"README.md": "more"})
+    assert gate.verify().json["outcome"] == "pending"
+    assert gate.verify("--equivalence", "commit").status == 1
+    gate.repo.commit("code", {"train.py": "more"})
+    assert gate.verify().status == 1
+    gate.server.tasks[task]["status"] = "failed"
+    assert gate.verify("HEAD^").status == 1
+
+
 @pytest.mark.parametrize("bad", [{"status": "failed"}, {"system_tags": ["archived"]}, {"diff": DIRTY}])
 def test_600_bad_tasks_in_front_of_the_one_good_one(gate: Gate, bad: dict[str, Any]) -> None:
     good = gate.task(last_update=ago(days=3), completed=ago(days=3))

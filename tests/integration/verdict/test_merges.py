@@ -215,11 +215,50 @@ def test_a_criss_cross_merge(work: Gate) -> None:
     assert result.commit["evidence_commit"] == repo.git("rev-parse", "side")
 
 
-@pytest.mark.parametrize("status", ["failed", "queued"])
-def test_a_merge_of_what_has_not_run(work: Gate, status: str) -> None:
-    work.server.tasks[next(iter(work.server.tasks))]["status"] = status
+def test_a_merge_of_what_has_not_run(work: Gate) -> None:
+    work.server.tasks[next(iter(work.server.tasks))]["status"] = "failed"
     work.repo.git(*NOFF, "feature")
     assert "one must be verified, and the other accepted before or verified" in refused(work)
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+@pytest.mark.parametrize("task", ["of the head", "of its tree", "of the branch"])
+@pytest.mark.parametrize("how", ["merge", "squash"])
+def test_a_merge_of_what_has_not_ended_is_pending(work: Gate, status: str, task: str, how: str) -> None:
+    """A verdict hangs on what comes of it, as on the commit's own task; a failed one of its own is told beside it."""
+    fields = work.server.tasks[next(iter(work.server.tasks))]
+    fields["status"] = status
+    words = ("--equivalence", "tree") if task == "of its tree" else ()
+    if task == "of the branch":
+        fields["script"] |= {"version_num": None, "branch": "feature", "diff": None}
+        work.repo.git("update-ref", "refs/remotes/origin/feature", "feature")
+    elif words:
+        work.repo.git("checkout", "--quiet", "feature")
+        work.repo.git("commit", "--quiet", "--amend", "--message", "said better")
+        work.repo.git("checkout", "--quiet", "main")
+    if how == "merge":
+        work.repo.git(*NOFF, "feature")
+    else:
+        work.repo.git("update-ref", "refs/pull/12/head", "feature")
+        squash(work.repo, "A feature (#12)")
+    result = work.verify(*words)
+    assert (result.status, result.json["outcome"]) == (4, "pending"), result.out
+    assert "which has not ended yet" in result.commit["notes"][-1]
+    assert result.codes == ["running" if status == "in_progress" else "queued"]
+    assert result.json["hint"] == "git clearml verify --wait"
+    work.task(status="failed")
+    assert work.verify(*words).status == 4
+    fields["status"] = "failed"
+    assert work.verify(*words).status == 1
+
+
+def test_two_halves_of_which_one_has_not_ended(work: Gate) -> None:
+    work.repo.commit("local", {"local.py": "1"})
+    other = work.server.tasks[work.task(status="in_progress")]
+    work.repo.git(*NOFF, "feature")
+    assert work.verify().status == 4
+    other["status"] = "stopped"
+    assert work.verify().status == 1
 
 
 def test_a_merge_into_what_nobody_has_accepted(work: Gate) -> None:
