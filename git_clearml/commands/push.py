@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
     from git_clearml.hook.judge import JudgedPush
     from git_clearml.hook.ref_updates import Push
 
+_FROM_JJ = "--from-jj"
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command (design 11). Its arguments are git push's; see `parse`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "push",
         help="verify, then git push",
-        description="Verifies what git push would push, and pushes it. All arguments are handed to git push.",
+        description="Verifies what git push would push, and pushes it. All arguments are handed to git push. With "
+        "--from-jj as the first of them it pushes what `jj git push --dry-run` says on standard input.",
         usage="git clearml push [<git push arguments>...]",
         allow_abbrev=False,
     )
@@ -60,6 +64,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from git_clearml.run.child import Signals
 
     words: list[str] = arguments.arguments
+    if words[:1] == [_FROM_JJ]:
+        return _push_of_jj(words[1:], arguments, console)
     if any("--no-verify".startswith(word) and len(word) > len("--no-ver") for word in words):  # git takes it shortened
         raise UsageError("--no-verify would skip the check that this command exists for", "git push --no-verify")
     repository = Repository()
@@ -72,6 +78,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return status
     with Signals() as signals:
         return signals.run(["git", "push", *words], {**os.environ, **beside.shown(hashes)}).status
+
+
+def _push_of_jj(words: list[str], arguments: argparse.Namespace, console: Console) -> int:
+    """Pushes what jj would push, remote by remote. The status is that of the first that could not be pushed."""
+    from git_clearml.hook import jj
+
+    pushes = jj.parse(sys.stdin.read())
+    if not pushes:
+        console.say("jj has nothing to push")
+    for push in pushes:
+        arguments.arguments = [*words, *push.words()]
+        if status := run(arguments, console):
+            return status
+    return 0
 
 
 def _judged(repository: Repository, words: Sequence[str], console: Console, shown: list[str]) -> int:

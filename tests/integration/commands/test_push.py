@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,8 @@ import pytest
 from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import silent
-from tests.support.program import inside
-from tests.support.pushing import NULL, Pushed, Yard, bare, descendants, make_yard, recorder, refs_of, write_hook
+from tests.support.program import ROOT, inside
+from tests.support.pushing import BIN, NULL, Pushed, Yard, bare, descendants, make_yard, recorder, refs_of, write_hook
 from tests.support.repos import Repo, make_repo
 
 PUSH = ("git", "clearml", "push")
@@ -299,3 +300,68 @@ def test_what_goes_along_out_of_a_submodule_is_its_own_hooks_matter(
         yard.server.add_task(commit=new, repository=str(library.path))
         yard.accepts(*words, "origin", "main", requests=None, command=PUSH)
         assert refs_of(library)["refs/heads/main"] == new
+
+
+def jj_alias() -> list[str]:
+    """The words of the alias in docs/hook.md that jj would execute."""
+    text = re.findall(r"```toml\n(\[aliases\].*?)```", (ROOT / "docs" / "hook.md").read_text(), re.DOTALL)[0]
+    words = re.search(r'push = \["util", "exec", "--", (.*)\]', text, re.DOTALL)
+    assert words
+    return [match[0] or match[1] for match in re.findall(r'"""\n(.*?)"""|"([^"]*)"', words[1], re.DOTALL)]
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_jj_pushes_by_its_alias_what_its_dry_run_names(status: str, yard: Yard, tmp_path: Path) -> None:
+    """The alias of docs/hook.md, with a jj that says what the real one is recorded to say."""
+    yard.publish("main:main", "main:old")
+    old = yard.repo.head
+    yard.repo.git("commit", "--quiet", "--amend", "--allow-empty", "-m", "described anew")
+    new = yard.repo.head
+    yard.task(status=status)
+    jj = tmp_path / "bin" / "jj"
+    jj.parent.mkdir()
+    write_hook(
+        jj,
+        f"""#!/bin/sh
+if [ "$1 $2" = "git import" ]; then : >'{tmp_path}/imported'; exit; fi
+[ "$*" = "git push --dry-run --color never -b main" ] || exit 9
+cat >&2 <<'end'
+Changes to push to origin:
+  bookmark: main [move sideways from {old[:12]} to {new[:12]}]
+  bookmark: old [delete from {old[:12]}]
+  bookmark: topic [add to {new[:12]}]
+Dry-run requested, not pushing.
+end
+""",
+    )
+    path = os.pathsep.join([str(jj.parent), str(BIN), os.environ["PATH"]])
+    pushed = yard.push("-b", "main", command=jj_alias(), env={"PATH": path})
+    if status == "completed":
+        assert pushed.status == 0, pushed.said
+        assert pushed.moved == {"refs/heads/main": new, "refs/heads/old": "", "refs/heads/topic": new}
+    else:
+        assert (pushed.status, pushed.moved) == (1, {})
+    assert (tmp_path / "imported").exists() is (status == "completed")
+
+
+def test_jj_that_pushes_nothing_or_says_something_else(yard: Yard) -> None:
+    said = {
+        "Nothing changed.\n": 0,
+        "Error: No git remote named 'origin'\n": 3,
+        "Changes to push to origin:\n  bookmark: main [teleport to 0123456789ab]\nDry-run requested, not pushing.\n": 3,
+    }
+    for text, status in said.items():
+        result = inside("push", "--from-jj", cwd=yard.repo.path, env={**yard.server.env}, stdin=text.encode())
+        assert (result.status, yard.server.calls()) == (status, []), text
+
+
+def test_what_the_remote_has_meanwhile_is_not_overwritten_for_jj(yard: Yard) -> None:
+    yard.publish("main")
+    before = refs_of(yard.remote)
+    believed, new = (yard.repo.commit(name, {"train.py": f"print({name!r})\n"}) for name in ("one", "two"))
+    yard.task()
+    text = f"Changes to push to origin:\n  bookmark: main [move forward from {believed[:12]} to {new[:12]}]\n"
+    dry_run = f"{text}Dry-run requested, not pushing.\n".encode()
+    result = inside("push", "--from-jj", cwd=yard.repo.path, env={**yard.server.env}, stdin=dry_run)
+    assert result.status != 0
+    assert refs_of(yard.remote) == before
