@@ -63,6 +63,7 @@ class Console:
         self._secrets: Secrets | None = None
         self.colour = self.out.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
         self.progress_wanted = self.err.isatty() and not quiet and environment.get("TERM") != "dumb"
+        self.prefix = ""  # of each line that says why something is refused: a git server may want one
         self._progress = ""
         self._in_actions = environment.get("GITHUB_ACTIONS") == "true"
         for stream in (self.out, self.err):
@@ -96,6 +97,10 @@ class Console:
         self._clear()
         try:
             shown = without_commands(text) if self._in_actions else text
+            if self.prefix:
+                shown = Safe(
+                    "".join(f"{self.prefix}{line}\n" for line in shown.removesuffix("\n").split("\n") if shown)
+                )
             self.out.write(shown if shown.endswith("\n") or not shown else shown + "\n")
             self.out.flush()
         except BrokenPipeError:
@@ -111,7 +116,7 @@ class Console:
 
     def announce(self, line: str) -> None:
         """A line that --quiet does not keep back: what was skipped, and the way around."""
-        self._talk(line)
+        self._talk(line, self.prefix)
 
     def warn(self, line: str) -> None:
         """A warning that --quiet does not keep back."""
@@ -124,9 +129,9 @@ class Console:
 
     def fail(self, error: Error) -> None:
         """What happened, on one line, and the one thing to do."""
-        self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}")
+        self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}", self.prefix)
         if error.hint:
-            self._talk(f"hint: {sanitize(self.redact(error.hint), _HINT)}")
+            self._talk(f"hint: {sanitize(self.redact(error.hint), _HINT)}", self.prefix)
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""
@@ -146,10 +151,10 @@ class Console:
             self._secrets = self._find_secrets()
         return self._secrets.redact(value)
 
-    def _talk(self, line: str) -> None:
+    def _talk(self, line: str, prefix: str = "") -> None:
         self._clear()
         shown = sanitize(self.redact(line))
-        self._write((without_commands(shown) if self._in_actions else shown) + "\n")
+        self._write(prefix + (without_commands(shown) if self._in_actions else shown) + "\n")
 
     def _clear(self) -> None:
         if self._progress:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options
-from git_clearml.errors import Error, TimedOut, UsageError
+from git_clearml.commands.hook_io import read_stdin, show
+from git_clearml.errors import UsageError
 from git_clearml.hook.ref_updates import Push, RefUpdate, from_pre_commit, parse_lines, updates_to_judge
 from git_clearml.hook.skip import SHOWN, read_skip
 from git_clearml.report.model import VerifyReport
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
 
 BUDGET = 10.0  # seconds for whoever calls us to close stdin
-_WIDTH = 80
-AROUND = "to push anyway: GIT_CLEARML_SKIP=1 git push ..."
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -32,18 +28,26 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "hook",
         help="what git hooks call",
-        description="Judges a push. Reads the lines that git writes to a pre-push hook, or pre-commit's variables.",
+        description="Judges a push. pre-push reads the lines that git writes to that hook, or pre-commit's variables; "
+        "pre-receive and update are for the git server.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", choices=("pre-push",), help="which hook")
-    parser.add_argument("remote", nargs="?", default="", help="the remote's name, or its URL")
-    parser.add_argument("url", nargs="?", default="", help="the remote's URL")
-    options.add_timeout(parser, "for all network calls (default: 10)")
+    parser.add_argument("name", choices=("pre-push", "pre-receive", "update"), help="which hook")
+    parser.add_argument(
+        "remote", nargs="?", default="", help="of pre-push the remote's name, or its URL; of update the ref"
+    )
+    parser.add_argument("url", nargs="?", default="", help="of pre-push the remote's URL; of update the old object")
+    parser.add_argument("new", nargs="?", default="", help="of update the new object")
+    options.add_timeout(parser, "for all network calls (default: 10; on a git server 4)")
     return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges the push that git or pre-commit is about to do. Returns the exit status; only 0 lets it go on."""
+    if arguments.name != "pre-push":
+        from git_clearml.commands import hook_on_server
+
+        return hook_on_server.run(arguments, console)
     skip = read_skip(os.environ.get(settings.SKIP, ""))
     if skip.skipped:
         if not _is_second(os.environ):
@@ -102,7 +106,7 @@ def _tell(
 
 def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
     """The ref updates, from stdin as git gives them, else the one that pre-commit shows; and whether it was that."""
-    text = _stdin(arguments.timeout or BUDGET)
+    text = read_stdin(arguments.timeout or BUDGET)
     if text:
         return parse_lines(text), False
     update = from_pre_commit(os.environ)
@@ -113,52 +117,3 @@ def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
             "nothing to judge: no lines on stdin, and no remote named; by hand it is verify", "git clearml verify"
         )
     return [], False
-
-
-def _stdin(seconds: float) -> str:
-    """All of stdin, "" at a terminal. Raises TimedOut where it is not at its end by then: git closes it at once."""
-    if sys.stdin is None or sys.stdin.isatty():
-        return ""
-    try:
-        descriptor = sys.stdin.fileno()
-    except (OSError, ValueError):  # no file of the system's
-        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    blocks, end = list[bytes](), time.monotonic() + seconds
-    while True:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, end - time.monotonic()))
-        if not ready:
-            raise TimedOut(f"stdin was still open after {seconds:g} s", "git clearml verify")
-        block = os.read(descriptor, 65_536)
-        if not block:
-            return b"".join(blocks).decode("utf-8", "surrogateescape")
-        blocks.append(block)
-
-
-def show(report: VerifyReport, console: Console) -> None:
-    """One short line for a push that may go; for one that may not: which ref, why, what to do, the way around."""
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
-    if report.outcome is Outcome.VERIFIED:
-        if report.verdicts:
-            console.say(f"git clearml: {_verified(report)}")
-        return
-
-    from git_clearml.render import text
-
-    console.product(text.verify(report._replace(hint="") if report.problems else report, colour=console.colour))
-    if report.status:
-        console.announce(AROUND)
-
-
-def _verified(report: VerifyReport) -> str:
-    from git_clearml.base.sanitize import sanitize
-
-    first = report.verdicts[0]
-    if len(report.verdicts) > 1:
-        return f"verified {len(report.verdicts)} commits"
-    more = f" and {len(first.refs) - 1} more" if len(first.refs) > 1 else ""
-    line = f"verified {first.commit[:12]} ({sanitize(first.refs[0].removeprefix('refs/heads/'), 30)}{more})"
-    room = _WIDTH - len("git clearml: ") - len(line) - len(' by task ""')
-    if first.task is None or not first.task.name or room < 8:
-        return line
-    return f'{line} by task "{sanitize(first.task.name, room)}"'

@@ -1,9 +1,10 @@
-"""`git clearml install` and `git clearml uninstall`: the native pre-push hook, where git looks for it."""
+"""`git clearml install` and `uninstall`: the native pre-push hook, or a git server's, where git looks for it."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
@@ -11,6 +12,9 @@ from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as plans
 from git_clearml.hook import interpreter, shipped, steps
+
+if TYPE_CHECKING:
+    from git_clearml.git.repository import Repository
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -23,6 +27,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--force", action="store_true", help="replace what is there instead of running it too")
     parser.add_argument("--manual", action="store_true", help="print what to paste into a hook of your own")
+    _add_server(parser)
     options.add_dry_run(parser, "say what would be done")
     return parser
 
@@ -35,27 +40,39 @@ def add_uninstall_parser(commands: Any) -> argparse.ArgumentParser:
         description="Removes our pre-push hook and puts back what was there. Other hooks are not touched.",
         allow_abbrev=False,
     )
+    _add_server(parser)
     options.add_dry_run(parser, "say what would be done")
     return parser
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server",
+        nargs="?",
+        const=".",
+        metavar="DIR",
+        help="the pre-receive hook of a bare repository that others push to (default: the current directory)",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Installs or uninstalls, or says what that would do. Returns the exit status."""
     if arguments.command == "install" and arguments.manual:
-        console.product(Safe(shipped.MANUAL))
+        from git_clearml.hook import server_install
+
+        console.product(Safe(shipped.MANUAL if arguments.server is None else server_install.content().decode()))
         return 0
     from git_clearml.git.repository import Repository
 
-    repository = Repository()
-    if arguments.command == "install":
-        plan = plans.plan_install(repository, force=arguments.force)
-    else:
-        plan = plans.plan_uninstall(repository)
+    repository = Repository("" if arguments.server is None else os.path.abspath(arguments.server))
+    plan = _plan(repository, arguments)
     if arguments.dry_run:
         return _show(plan, console)
     try:
         steps.apply(plan.steps)
-        if arguments.command == "install":
+        if arguments.server is not None:
+            pass  # its hook says itself which Python runs it
+        elif arguments.command == "install":
             interpreter.remember(repository.common_dir)
         else:
             interpreter.forget(repository.common_dir)
@@ -64,6 +81,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(message, "check the owner and permissions of that directory") from None
     console.say(f"git clearml: {plan.says}")
     return 0
+
+
+def _plan(repository: Repository, arguments: argparse.Namespace) -> plans.InstallPlan:
+    if arguments.server is not None:
+        from git_clearml.hook import server_install
+
+        server_install.checked(repository)
+        if arguments.command == "install":
+            return server_install.plan_install(repository, force=arguments.force)
+        return server_install.plan_uninstall(repository)
+    if arguments.command == "install":
+        return plans.plan_install(repository, force=arguments.force)
+    return plans.plan_uninstall(repository)
 
 
 def _show(plan: plans.InstallPlan, console: Console) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
-from git_clearml.commands.hook import show
+from git_clearml.commands.hook_io import show
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook.planned import planned_pushes
 from git_clearml.hook.skip import read_skip

@@ -1,6 +1,7 @@
-"""What was accepted where a push makes a new ref: the default branch of the remote that is pushed to.
+"""What was accepted where a push makes a new ref: the default branch of the repository that is pushed to.
 
-As last fetched, where this clone knows it; else the remote is asked. Nobody guesses: a branch `main` may be anybody's.
+Of a remote as last fetched, where this clone knows it; else the remote is asked. Nobody guesses: a branch `main` may be
+anybody's. A git server looks at its own HEAD.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from git_clearml.model import Resolved
 
 
 def fetched(repository: Repository, push: Push) -> str:
-    """The object at the remote's default branch when it was last fetched, "" where this clone does not know that."""
+    """The object at the remote's default branch when it was last fetched, "" where this clone does not know that.
+
+    On a git server the object at HEAD, "" where that names a branch which is not there.
+    """
+    if push.received:  # `HEAD` alone could be any ref of that name, refs/tags/HEAD for one
+        head = repository.run("show-ref", "--verify", "--hash", "HEAD")
+        return "" if head.status else head.text
     names = remotes.names_of(repository, push.remote, push.url)
     return next(iter(repository.default_branches(names)), "")
 
@@ -29,6 +36,8 @@ def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:
     them. None where it has no branch either, and so has accepted nothing. `timeout` is in seconds. Raises PolicyUnknown
     where nobody tells, or a commit is not here.
     """
+    if push.received:
+        return _own_branches(repository)
     remote = _remote(repository, push)
     if remote is None:
         return []
@@ -52,8 +61,22 @@ def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:
     return sides
 
 
+def _own_branches(repository: Repository) -> list[Resolved]:
+    """The commits at all branches of a git server whose HEAD names none of them."""
+    listed = repository.run("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/").lines
+    refs = dict(line.rsplit(" ", 1) for line in listed if not line.startswith(SIDE_REFS))
+    sides = []
+    for ref, commit in zip(refs, repository.peel(list(refs.values())), strict=True):
+        if not isinstance(commit, Resolved):
+            raise PolicyUnknown(f"the commit at {ref} is missing; the policy that applies is unknown", "git fsck")
+        sides.append(commit)
+    return sides
+
+
 def fetch_missing(repository: Repository, push: Push, ref: str) -> str:
     """The command that brings here what the remote has at this ref (its full name)."""
+    if push.received:
+        return "git fsck"
     return fetch_it(repository, _remote(repository, push) or Remote("origin", ""), ref)
 
 

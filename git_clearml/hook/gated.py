@@ -13,7 +13,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git.peel import NoCommit
 from git_clearml.git.repository import Repository
 from git_clearml.hook import default_branch
-from git_clearml.hook.ref_updates import Push, RefUpdate
+from git_clearml.hook.ref_updates import Push, RefUpdate, is_free_side_ref
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load as policies
 from git_clearml.settings.policy import Policy
@@ -83,8 +83,16 @@ def gated_updates(
             is_lasting=update not in asked,
         )
         for (update, new, side), ruling in zip(commits, rulings, strict=True)
-        if protected(update.remote_ref, ruling.policy)
+        if _is_gated(repository, push, update, ruling.policy)
     ]
+
+
+def _is_gated(repository: Repository, push: Push, update: RefUpdate, policy: Policy) -> bool:
+    """In the repository that receives it refs are compared as its files are; a setting without a value is a yes."""
+    if not push.received:
+        return protected(update.remote_ref, policy)
+    ignores_case = dict(repository.config()).get("core.ignorecase", "no").lower() in ("true", "yes", "on", "1", "")
+    return protected(update.remote_ref, policy, ignores_case=ignores_case) and not is_free_side_ref(update, policy)
 
 
 class _Default:
@@ -115,8 +123,9 @@ def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy
     """
     if policy is None:
         return side.commit.hash
-    names = remotes.names_of(repository, push.remote, push.url)
-    return side.commit.hash if accepted.stands_behind_a_gate(repository, side.commit.hash, policy, names) else ""
+    names = [] if push.received else remotes.names_of(repository, push.remote, push.url)
+    places = ["refs/heads/"] if push.received else accepted.of_remotes(names)
+    return side.commit.hash if accepted.stands_behind_a_gate(repository, side.commit.hash, policy, places) else ""
 
 
 def _old(update: RefUpdate) -> str:

@@ -54,7 +54,7 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     if hook.owner is Owner.MANUAL:
         return InstallPlan((), f"{hook.path} already calls git-clearml")
     if force:
-        kept = _free(directory / REPLACED, hook.path)
+        kept = free_name(directory / REPLACED, hook.path)
         says = f"installed {hook.path}; what was there is {kept.name} and no longer runs"
         return InstallPlan((Keep(hook.path, kept), Write(hook.path)), says)
     if hook.owner.is_framework:
@@ -62,7 +62,7 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     if previous.exists and not same_file(hook.path, previous.path):
         raise UsageError(
             f"{previous.path} is in the way: our hook, which ran it, has been replaced by {hook.path}",
-            shlex.join(["mv", str(previous.path), str(_free(directory / f"{PREVIOUS}.old", hook.path))]),
+            shlex.join(["mv", str(previous.path), str(free_name(directory / f"{PREVIOUS}.old", hook.path))]),
         )
     return InstallPlan(
         (Keep(hook.path, previous.path), Write(hook.path)),
@@ -116,24 +116,24 @@ def plan_uninstall(repository: Repository) -> InstallPlan:
     if hook.owner is not Owner.OURS:
         left = f"; {PREVIOUS} is left there" if read_hook(directory / PREVIOUS).exists else ""
         return InstallPlan((), f"git-clearml's hook is not installed in {directory}{left}")
-    for kept in (directory / PREVIOUS, _numbered(directory / REPLACED)[-1]):
+    for kept in (directory / PREVIOUS, numbered(directory / REPLACED)[-1]):
         if read_hook(kept).exists:
             step = Restore(kept, hook.path)
             return InstallPlan((step,), f"removed {hook.path}; the hook that was there before is back")
     return InstallPlan((Remove(hook.path),), f"removed {hook.path}")
 
 
-def _free(path: Path, source: Path) -> Path:
+def free_name(path: Path, source: Path) -> Path:
     """This path, or the same with the first number that is not taken; one that is `source` already will do."""
-    taken = _numbered(path)
+    taken = numbered(path)
     if same_file(taken[-1], source) or not os.path.lexists(path):
         return taken[-1]
     return path.with_name(f"{path.name}.{len(taken)}")
 
 
-def _numbered(path: Path) -> list[Path]:
+def numbered(path: Path) -> list[Path]:
     """This path, and those with a number that are there: the last one is the youngest."""
     paths = [path]
-    while os.path.lexists(numbered := path.with_name(f"{path.name}.{len(paths)}")):
-        paths.append(numbered)
+    while os.path.lexists(following := path.with_name(f"{path.name}.{len(paths)}")):
+        paths.append(following)
     return paths

@@ -79,6 +79,10 @@ class PushJudge:
         started = time.monotonic()
         flags = {"timeout": self._timeout}
         gated = gated_updates(self._repository, push, flags=flags, environment=self._environment)
+        if push.received and gated:
+            from git_clearml.hook import received  # late: on a git server alone
+
+            gated = received.by_the_server(self._repository, gated, self._environment)
         if not gated:
             notes = ("no protected ref in this push",)
             return JudgedPush(VerifyReport(Outcome.VERIFIED, 0, "defaults", notes=notes))
@@ -87,7 +91,7 @@ class PushJudge:
         try:
             verdicts = self._verdicts(push, gated, time.monotonic() - started)  # the remote may have been asked
             report = compose.of_verdicts(self._repository, verdicts, gated[0].ruling)
-            self._remember(gated)
+            self._remember(push, gated)
         except CannotDecide as error:
             report = _undecided(gated, error)
         if _lacks_only_checks(report):  # which may be wanted by a policy that is not the commit's own
@@ -101,7 +105,7 @@ class PushJudge:
         """
         refs = refs_by(((update.commit, update.ruling.policy), update.update) for update in gated)
         budget = max(_LEAST, (gated[0].ruling.personal.timeout or BUDGET) - spent)
-        lifetime = self._lifetime(gated)
+        lifetime = self._lifetime(push, gated)
         verdicts: dict[_Question, Verdict] = {}
         evidence: dict[str, Evidence] = {}
         with contextlib.ExitStack() as after:
@@ -154,18 +158,18 @@ class PushJudge:
             self._since |= dict.fromkeys(verified, asked)
         return verdicts | new
 
-    def _lifetime(self, gated: Sequence[GatedUpdate]) -> float:
+    def _lifetime(self, push: Push, gated: Sequence[GatedUpdate]) -> float:
         """For how many seconds a verified verdict is remembered here."""
-        return 0.0 if sources.in_ci(self._environment) else gated[0].ruling.personal.remember
+        return 0.0 if push.received or sources.in_ci(self._environment) else gated[0].ruling.personal.remember
 
-    def _remember(self, gated: Sequence[GatedUpdate]) -> None:
+    def _remember(self, push: Push, gated: Sequence[GatedUpdate]) -> None:
         """Writes down for hooks/pre-push what it may answer by itself."""
         verified = [
             hook_memory.Verified(update.update, self._since[update.commit, update.ruling.policy])
             for update in gated
             if update.is_lasting and (update.commit, update.ruling.policy) in self._since
         ]
-        hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(gated))
+        hook_memory.remember(self._repository.common_dir, self._environment, verified, self._lifetime(push, gated))
 
 
 def _keys(
@@ -181,8 +185,8 @@ def _keys(
 
 
 def _urls(push: Push) -> tuple[str, ...]:
-    """Where it goes: rewritten, and as typed."""
-    return tuple(url for url in (push.url, push.remote if ":" in push.remote else "") if url)
+    """Where it goes: rewritten, and as typed; and what a git server knows of itself."""
+    return tuple(url for url in (push.url, push.remote if ":" in push.remote else "", *push.names) if url)
 
 
 def _tips(gated: Sequence[GatedUpdate]) -> tuple[Tip, ...]:

@@ -37,13 +37,13 @@ def shared_hooks_path(repository: Repository) -> str:
     return path if scope in ("global", "system") else ""
 
 
-def own_hooks_command(repository: Repository) -> str:
-    """The command that gives this repository a hooks directory of its own again, quoted for a shell.
+def own_hooks_command(repository: Repository, name: str = "hooks") -> str:
+    """The command that gives this repository a hooks directory of its own, of that name, quoted for a shell.
 
     The hooks of the shared directory run on: they are linked into it. One that bears the name of another there ends
     the command before anything has changed.
     """
-    own = shlex.quote(os.path.join(repository.common_dir, "hooks"))
+    own = shlex.quote(os.path.join(repository.common_dir, name))
     command = f"git config --local core.hooksPath {own}"
     hooks = hooks_directory(repository)
     try:

@@ -1,4 +1,4 @@
-"""What a push is about: git's lines on the hook's stdin, or pre-commit's variables, as ref updates. Pure."""
+"""What a push is about: git's lines on a hook's stdin, or pre-commit's variables, as ref updates. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from git_clearml.base.ids import SIDE_REFS, is_hash, is_zero, side_ref_commit
 from git_clearml.errors import UsageError
+from git_clearml.settings.policy import Policy
 
 _NOTES = "refs/notes/"
 
@@ -47,6 +48,29 @@ def parse_lines(text: str) -> list[RefUpdate]:
     return updates
 
 
+def parse_received(text: str) -> list[RefUpdate]:
+    """The ref updates of a pre-receive hook's stdin (githooks(5)): `<old> <new> <ref>`. Raises as parse_lines does."""
+    updates = []
+    for line in text.split("\n"):
+        if line:
+            words = line.split(" ")
+            if len(words) != 3:
+                raise _no_line(line)
+            updates.append(received(words[2], words[0], words[1]))
+    return updates
+
+
+def received(ref: str, old: str, new: str) -> RefUpdate:
+    """The ref update that a git server is about to make. Raises UsageError where that is none."""
+    if not ref.startswith("refs/") or not is_hash(old) or not is_hash(new):
+        raise _no_line(f"{old} {new} {ref}")
+    return RefUpdate(ref, new, ref, old)
+
+
+def _no_line(line: str) -> UsageError:
+    return UsageError(f"not what git gives to this hook: {line[:200]!r}", "see githooks(5)")
+
+
 def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:
     """The one ref that pre-commit shows to a hook; None when pre-commit did not start us.
 
@@ -66,24 +90,29 @@ class Push(NamedTuple):
     """What git is about to do. `remote` is a remote's name, or the URL where the push names none.
 
     `updates` are those that need judging: nothing behind this filters them again. `by_pre_commit`: the remote's
-    hashes are not git's, but ancestors that some remote has.
+    hashes are not git's, but ancestors that some remote has. `received`: this is the repository that is pushed to,
+    whose remotes have no say; `names` are further URLs of it.
     """
 
     remote: str
     url: str
     updates: tuple[RefUpdate, ...]
     by_pre_commit: bool = False
+    received: bool = False
+    names: tuple[str, ...] = ()
 
 
 def updates_to_judge(updates: Iterable[RefUpdate]) -> tuple[RefUpdate, ...]:
     """The updates that could share code: no deletion, no notes, nothing that is there already, no side ref of ours."""
+    return tuple(update for update in updates_with_side_refs(updates) if not _is_side_ref(update))
+
+
+def updates_with_side_refs(updates: Iterable[RefUpdate]) -> tuple[RefUpdate, ...]:
+    """The same with our side refs: on a git server it is its policy that says whether these are free."""
     return tuple(
         update
         for update in updates
-        if not update.deletes
-        and update.local_hash != update.remote_hash
-        and not update.remote_ref.startswith(_NOTES)
-        and not _is_side_ref(update)
+        if not update.deletes and update.local_hash != update.remote_hash and not update.remote_ref.startswith(_NOTES)
     )
 
 
@@ -91,6 +120,14 @@ def _is_side_ref(update: RefUpdate) -> bool:
     """Is this a push of our own? Its name says which commit it holds; anything else below that folder is judged."""
     digits = side_ref_commit(update.remote_ref.removeprefix(SIDE_REFS))
     return bool(digits) and update.remote_ref.startswith(SIDE_REFS) and update.local_hash.startswith(digits)
+
+
+def is_free_side_ref(update: RefUpdate, policy: Policy) -> bool:
+    """Is this a new side ref, in a repository that receives it?
+
+    It is free there unless `protect` names it; one that is moved is a branch like others.
+    """
+    return not policy.protect and update.creates and _is_side_ref(update)
 
 
 Key = TypeVar("Key", bound=Hashable)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 from git_clearml.errors import NotARepository
@@ -29,16 +31,31 @@ fi
 """
 
 
-def text() -> bytes:
-    """Our hook: beside the package's rooms in a wheel, in hooks/ in a checkout."""
+def text(name: str = "pre-push") -> bytes:
+    """Our hook of that name: beside the package's rooms in a wheel, in hooks/ in a checkout."""
     package = Path(__file__).resolve().parents[1]
-    for path in (package / "hooks" / "pre-push", package.parent / "hooks" / "pre-push"):
+    for path in (package / "hooks" / name, package.parent / "hooks" / name):
         if path.is_file():
             return path.read_bytes()
     raise NotARepository("this installation of git-clearml lacks its hook", "pip install --force-reinstall git-clearml")
 
 
-def version() -> int:
+def version(name: str = "pre-push") -> int:
     """The number in the shipped hook."""
-    match = MARK.search(text())
+    match = MARK.search(text(name))
     return int(match[1]) if match else 0
+
+
+def with_python(hook: bytes, python: str) -> bytes:
+    """The git server's hook with the Python that runs it, "" for git-clearml on PATH."""
+    return _PYTHON.sub(lambda match: b"python=" + os.fsencode(shlex.quote(python) if python else "") + match[2], hook)
+
+
+def python_in(hook: bytes) -> str:
+    """The Python that a git server's hook names, "" for none."""
+    match = _PYTHON.search(hook)
+    words = shlex.split(os.fsdecode(match[1])) if match else []
+    return words[0] if words else ""
+
+
+_PYTHON = re.compile(rb"^python=(.*)( # of the installation;.*)$", re.MULTILINE)

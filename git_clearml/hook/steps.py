@@ -38,9 +38,10 @@ class Restore:
 
 @dataclass(frozen=True)
 class Write:
-    """Our hook, written whole or not at all."""
+    """Our hook, written whole or not at all: the pre-push hook, or `content`, which all may read and run."""
 
     path: Path
+    content: bytes = b""
 
     def __str__(self) -> str:
         return f"write {self.path}"
@@ -68,6 +69,8 @@ def apply(steps: Sequence[Step]) -> None:
             os.rename(step.source, step.target)
         elif isinstance(step, Remove):
             os.unlink(step.path)
+        elif step.content:
+            _write_for_all(step.path, step.content)
         else:
             _write(step.path)
 
@@ -93,6 +96,14 @@ def _keep(source: Path, target: Path) -> None:
 def _write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, shipped.text(), mode=0o777 & ~_umask(), prefix=".git-clearml-")
+
+
+def _write_for_all(path: Path, content: bytes) -> None:
+    """Whoever installs a git server's hook need not be who runs it, and git goes on without one that it may not run."""
+    for directory in [each for each in (path.parent.parent, path.parent) if not each.exists()]:
+        directory.mkdir()
+        directory.chmod(0o755)
+    write_whole(path, content, mode=0o755, prefix=".git-clearml-")
 
 
 def _umask() -> int:

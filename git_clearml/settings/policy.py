@@ -65,6 +65,7 @@ class Policy(NamedTuple):
     evidence: str = "auto"
     published: str = "accept"
     require_run_record: bool = False
+    repositories: tuple[str, ...] = ()
     allow_no_repository: bool = False
     on_unreachable: str = "block"
     best: Best = Best()

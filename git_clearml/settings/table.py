@@ -26,6 +26,11 @@ SKIP = "GIT_CLEARML_SKIP"
 
 _NOT_SETTINGS = {MARKER, SKIP}
 
+CONFIG_FILE, REPOSITORY, SERVER_URL = "clearml.config-file", "clearml.repository", "clearml.server-url"
+"""What a git server's hook reads of git config, and nobody else: see hook/git_server.py."""
+
+_OF_GIT_SERVERS = {CONFIG_FILE, REPOSITORY, SERVER_URL}
+
 
 class Value(NamedTuple):
     """A setting's value and the layer it came from: `default`, `pyproject.toml`, `git config`, a variable or a flag."""
@@ -54,6 +59,7 @@ TABLE: tuple[Setting, ...] = (
     _choice("evidence", "auto", "auto|server|offline", "where tasks are looked up"),
     _choice("published", "accept", "accept|reject", "do published tasks count"),
     Setting("require-run-record", "flag", False, "only tasks made by git clearml run count"),
+    Setting("repositories", "texts", (), "further URLs of this repository"),
     Setting("allow-no-repository", "flag", False, "do tasks count that recorded no repository"),
     _choice("on-unreachable", "block", "block|warn", "when the server cannot be reached"),
     Setting("best.metric", "text", "", "the deciding metric, TITLE/SERIES"),
@@ -202,9 +208,12 @@ def _from_git_config(pairs: Iterable[tuple[str, str]]) -> list[tuple[Setting, st
     by_name = {setting.git_key.lower(): setting for setting in TABLE}
     rows = []
     for name, raw in pairs:
+        if name.lower() in _OF_GIT_SERVERS:
+            continue
         setting = by_name.get(name.lower())
         if setting is None:
-            raise _unknown(f"git config {name}", name, [setting.git_key for setting in TABLE])
+            names = [*(setting.git_key for setting in TABLE), *sorted(_OF_GIT_SERVERS)]
+            raise _unknown(f"git config {name}", name, names)
         rows.append((setting, raw, f"git config {setting.git_key}", "git config"))
     return rows
 

@@ -21,7 +21,7 @@ def hindrance(repository: Repository, commit: Commit, policy: Policy, record: Ru
     tasks = [_where_it_is(task, record) for task in offline.of_record(record, policy)]
     entries = EntryPoints(repository)
     entries.learn(tasks)
-    names, moment = repository.names(), datetime.now(timezone.utc)
+    names, moment = repository.names(policy.repositories), datetime.now(timezone.utc)
     facts = rules.Facts(names, frozenset(entries.files), moment, siblings_of(tasks), entries.elsewhere)
     exactly = {commit.hash: Equivalence.COMMIT}
     verdict = rules.judge(commit, tasks, policy, facts, equivalent=exactly.get)

@@ -265,7 +265,7 @@ class Resolver:
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
-        return self._repository.names(self._scope.urls) if on_server else frozenset()
+        return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
 
 
 def _combined(before: Verdict, after: Verdict) -> Verdict:

@@ -16,7 +16,7 @@ from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import resolve, results_commits, sources
-from git_clearml.verdict.accepted import stands_behind_a_gate
+from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Tip, Verdict
 from git_clearml.verdict.question import Question, Requirement, Scope
@@ -183,8 +183,8 @@ def _accepted(
     """The commit that a clean merge may have as its accepted half, "" for none. What was named by hand is one."""
     branch = checkout.accepted_branch if checkout else ""
     policies = {ruling.policy for ruling in rulings}
-    names = repository.remotes()
-    gated = all(stands_behind_a_gate(repository, side.commit.hash, policy, names, branch) for policy in policies)
+    places = of_remotes(repository.remotes())
+    gated = all(stands_behind_a_gate(repository, side.commit.hash, policy, places, branch) for policy in policies)
     return side.commit.hash if gated or checkout is None else ""
 
 

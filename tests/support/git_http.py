@@ -29,6 +29,8 @@ class GitServer:
         """An HTTP status to answer everything with; 0 for none."""
         self.requests: list[str] = []
         """Method and path of each request, in order."""
+        self.environment: dict[str, str] = {}
+        """More variables for git and its hooks."""
         self._http = _Server(self)
         self._thread = serving.serve(self._http)
 
@@ -112,4 +114,5 @@ class _Handler(BaseHTTPRequestHandler):
             "REMOTE_ADDR": "127.0.0.1",
             **_RECEIVE,
             **given,
+            **self.server.served.environment,
         }

@@ -80,6 +80,7 @@ def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None, 
     """Runs `git_clearml.cli.main` here. A variable that is None is taken out of the environment."""
     out, err = _stream(), _stream()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = dict(os.environ)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (env or {}).items():
             if value is None:
@@ -95,6 +96,9 @@ def inside(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None, 
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+    if dict(os.environ) != before:  # a hook of a git server keeps but few of them
+        os.environ.clear()
+        os.environ.update(before)
     return Result(status, _content(out), _content(err))
 
 

@@ -248,6 +248,15 @@ def test_any_remote_of_the_clone_will_do(gate: Gate) -> None:
     gate.accepts()
 
 
+def test_further_urls_that_the_policy_names(gate: Gate) -> None:
+    gate.repo.policy('repositories = ["git@git.example.com:team/project.git", "https://old.example.com/project"]')
+    gate.task(repository="https://old.example.com/project.git")
+    gate.accepts()
+    gate.server.tasks.clear()
+    gate.task(repository="https://old.example.com/project2.git")
+    gate.refuses("other-repository")
+
+
 def test_no_repository_recorded(gate: Gate) -> None:
     gate.task(repository=None)
     gate.refuses("no-repository")

@@ -1,0 +1,80 @@
+"""`git clearml hook pre-receive` and `hook update`: the same judgement where nobody can go around it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from git_clearml.base.console import Console
+from git_clearml.commands.hook_io import read_stdin, show
+from git_clearml.errors import Error, UsageError
+from git_clearml.hook import git_server
+from git_clearml.hook.ref_updates import Push, RefUpdate, parse_received, received, updates_with_side_refs
+from git_clearml.report.model import VerifyReport
+
+if TYPE_CHECKING:
+    from git_clearml.model import Problem
+
+BUDGET = 4.0  # seconds for all network calls; GitHub Enterprise Server gives all hooks together 5
+AROUND = "this git server takes nothing that is not verified; GIT_CLEARML_SKIP and push options do not count here"
+_WHO = "ask whoever runs this git server"
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Judges the push that this repository is about to receive. Returns the exit status; only 0 accepts it."""
+    given = dict(os.environ)
+    console.prefix = git_server.prefix(given)
+    try:
+        directory = os.getcwd()
+        os.environ.clear()  # whatever we start and ask gets what is kept of it, and nothing that a pusher may have set
+        os.environ.update(git_server.kept(given, directory))
+        report = _judge(arguments, given, console)
+    except Error as error:
+        error.hint = f"{_WHO}: {error.hint}"
+        raise
+    if report is None:
+        return 0
+    if not report.status:
+        console.prefix = ""
+    show(_for_pushers(report), console, AROUND)
+    return report.status
+
+
+def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Console) -> VerifyReport | None:
+    """The report on the push, None where nothing in it is to be judged. `given` is the environment as it was."""
+    updates = updates_with_side_refs(_updates(arguments))
+    if not updates:
+        return None
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook.judge import PushJudge
+
+    repository = Repository()
+    config = git_server.read_config(repository)
+    os.environ.update(git_server.with_credentials(os.environ, given, config))
+    timeout = arguments.timeout or BUDGET
+    judge = PushJudge(repository, dict(os.environ), timeout=timeout, log=console.log, warn=console.warn)
+    return judge.judge(Push("", "", updates, received=True, names=git_server.names(given, config))).report
+
+
+def _updates(arguments: argparse.Namespace) -> Sequence[RefUpdate]:
+    if arguments.name == "pre-receive":
+        if arguments.remote:
+            raise UsageError("pre-receive takes no arguments: its lines are on stdin", "see githooks(5)")
+        return parse_received(read_stdin(arguments.timeout or BUDGET))
+    return [received(arguments.remote, arguments.url, arguments.new)]
+
+
+def _for_pushers(report: VerifyReport) -> VerifyReport:
+    """The report, whose hints about the server are not for those who push."""
+    return report._replace(problems=tuple(_for_pusher(problem) for problem in report.problems))
+
+
+def _for_pusher(problem: Problem) -> Problem:
+    if problem.code == "not-configured":
+        return problem._replace(hint=f"{_WHO}: {git_server.ADVICE}")
+    if not problem.hint:
+        return problem
+    again = "push again later, or " if problem.code in ("unreachable", "timeout") else ""
+    return problem._replace(hint=f"{again}{_WHO}: {problem.hint}")

@@ -1,0 +1,41 @@
+"""What a git server wants of the policies in a push, beside what a clone does: evidence that others can look up, and a
+policy that can be read once the push is through. Nobody is there to skip the gate for a push that repairs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from git_clearml.errors import BadSetting
+from git_clearml.git.repository import Repository
+from git_clearml.hook.gated import GatedUpdate
+from git_clearml.model import Resolved
+from git_clearml.settings import load as policies
+from git_clearml.settings.load import ResolvedPolicy
+
+OFFLINE = 'evidence = "offline" is for a clone with run records of its own; a git server has none'
+
+
+def by_the_server(
+    repository: Repository, gated: Sequence[GatedUpdate], environment: Mapping[str, str]
+) -> list[GatedUpdate]:
+    """The updates, judged by the ClearML server's tasks alone.
+
+    Raises BadSetting for a policy, of the accepted side or of a pushed commit, that nobody could push by.
+    """
+    for update in gated:
+        _check(update.ruling, update.accepted or update.commit.hash)
+    pushed = [each for each in repository.peel([update.commit.hash for update in gated]) if isinstance(each, Resolved)]
+    for new, ruling in zip(
+        pushed, policies.rulings(repository, pushed, flags={}, environment=environment), strict=True
+    ):
+        _check(ruling, new.commit.hash)
+    return [update._replace(ruling=_from_the_server(update.ruling)) for update in gated]
+
+
+def _check(ruling: ResolvedPolicy, commit: str) -> None:
+    if ruling.policy.evidence == "offline":
+        raise BadSetting(f"{policies.POLICY_FILE} at {commit[:12]}: {OFFLINE}", 'write evidence = "server"')
+
+
+def _from_the_server(ruling: ResolvedPolicy) -> ResolvedPolicy:
+    return ruling._replace(policy=ruling.policy._replace(evidence="server"))

@@ -1,0 +1,161 @@
+"""Plans how the git server's hook gets where Gitaly, Gitea or Forgejo, or git itself looks for it, and away again.
+
+Gitaly (GitLab) runs `custom_hooks/pre-receive.d/*` of a repository (docs.gitlab.com, administration/server_hooks).
+Gitea and Forgejo write a `hooks/pre-receive` that runs `hooks/pre-receive.d/*`. Of a plain bare repository it is
+`hooks/pre-receive`, and a hook that is there already is kept and runs after ours.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_clearml.errors import UsageError
+from git_clearml.hook import shipped
+from git_clearml.hook.install import InstallPlan, free_name, numbered
+from git_clearml.hook.owner import HookFile, Owner, read_head, read_hook
+from git_clearml.hook.place import hooks_directory, own_hooks_command, shared_hooks_path
+from git_clearml.hook.steps import Keep, Remove, Restore, Write, same_file
+
+if TYPE_CHECKING:  # printing help must not load GitPython
+    from git_clearml.git.repository import Repository
+
+HOOK = "pre-receive"
+PREVIOUS = f"{HOOK}.pre-clearml"
+REPLACED = f"{HOOK}.replaced-by-clearml"
+_OURS = "git-clearml"  # beside the hooks of others in a directory of hooks
+_GITALY = ("@hashed", "@cluster", "@groups", "@snippets", "@pools")  # folders of GitLab's storages
+_RUNS_DIRECTORY = re.compile(rb"(hookname[\"'}]*|pre-receive)[\"']*\.d\b")
+
+
+def is_bare(repository: Repository) -> bool:
+    """Is it a bare repository, as others push to?"""
+    return repository.run("rev-parse", "--is-bare-repository").text == "true"
+
+
+def checked(repository: Repository) -> Repository:
+    """The same. Raises UsageError where it is none that others push to."""
+    if not is_bare(repository):
+        place = repository.top or repository.git_dir
+        raise UsageError(
+            f"{place} is no bare repository: --server is for those that others push to; a clone has a hook of its own",
+            f"cd {shlex.quote(place)} && git clearml install",
+        )
+    return repository
+
+
+def hook_file(repository: Repository) -> HookFile:
+    """What lies where our hook belongs. Of ours `current` says whether it is this version's, whichever Python runs it,
+    and `executable` whether all may run it."""
+    return _read(_place(repository))
+
+
+def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
+    """How our hook gets there. Raises UsageError where it must not, or could not without loss."""
+    hook = hook_file(repository)
+    write = Write(hook.path, content())
+    if hook.owner is Owner.OURS:
+        return _plan_renewal(hook, write, force)
+    if not hook.exists:
+        return InstallPlan((write,), f"installed {hook.path}")
+    if force:
+        kept = free_name(hook.path.with_name(REPLACED), hook.path)
+        says = f"installed {hook.path}; what was there is {kept.name} and no longer runs"
+        return InstallPlan((Keep(hook.path, kept), write), says)
+    previous = read_hook(hook.path.with_name(PREVIOUS))
+    if hook.path.name == _OURS:
+        raise UsageError(f"{hook.path} is somebody else's", _command("install", repository, "--force"))
+    if previous.exists and not same_file(hook.path, previous.path):
+        raise UsageError(
+            f"{previous.path} is in the way: our hook, which ran it, has been replaced by {hook.path}",
+            shlex.join(["mv", str(previous.path), str(free_name(hook.path.with_name(f"{PREVIOUS}.old"), hook.path))]),
+        )
+    says = f"installed {hook.path}; the hook that was there runs after it, as {PREVIOUS}"
+    return InstallPlan((Keep(hook.path, previous.path), write), says)
+
+
+def plan_uninstall(repository: Repository) -> InstallPlan:
+    """How our hook goes, and what it displaced comes back. Strangers' hooks are not touched."""
+    hook = hook_file(repository)
+    if hook.owner is not Owner.OURS:
+        return InstallPlan((), f"git-clearml's hook is not installed as {hook.path}")
+    for kept in (hook.path.with_name(PREVIOUS), numbered(hook.path.with_name(REPLACED))[-1]):
+        if os.path.lexists(kept):
+            step = Restore(kept, hook.path)
+            return InstallPlan((step,), f"removed {hook.path}; the hook that was there before is back")
+    return InstallPlan((Remove(hook.path),), f"removed {hook.path}")
+
+
+def content() -> bytes:
+    """The hook as this installation runs it. Raises UsageError where a server's hook would not find our package."""
+    package = Path(shipped.__file__).resolve()
+    import site
+
+    if site.ENABLE_USER_SITE and Path(site.getusersitepackages()).resolve() in package.parents:
+        raise UsageError(
+            "git-clearml is installed for your user alone, where the server's hook does not look for it",
+            "python3 -m venv /opt/git-clearml && /opt/git-clearml/bin/pip install git-clearml",
+        )
+    return shipped.with_python(shipped.text(HOOK), sys.executable)
+
+
+def previous_of(hook: HookFile) -> HookFile:
+    """The hook that ours runs after itself."""
+    return read_hook(hook.path.with_name(PREVIOUS))
+
+
+def _plan_renewal(hook: HookFile, write: Write, force: bool) -> InstallPlan:
+    if hook.current and hook.executable and shipped.python_in(read_head(hook.path)) == sys.executable:
+        return InstallPlan((), f"{hook.path} is already installed")
+    if hook.version < shipped.version(HOOK) or hook.current or force:
+        return InstallPlan((write,), f"renewed {hook.path}")
+    words = "was installed by a newer git-clearml: upgrade, or replace it"
+    words = words if hook.version > shipped.version(HOOK) else "has been edited; --force loses the edits"
+    raise UsageError(f"{hook.path} {words}", _command("install", hook.path, "--force"))
+
+
+def _command(verb: str, place: Repository | Path, *flags: str) -> str:
+    directory = place.parent if isinstance(place, Path) else Path(place.git_dir)
+    while directory.name in ("hooks", "custom_hooks", f"{HOOK}.d"):
+        directory = directory.parent
+    return shlex.join(["git", "clearml", verb, *flags, "--server", str(directory)])
+
+
+def _place(repository: Repository) -> Path:
+    """Where whoever serves this repository looks. Raises UsageError where that is shared with other repositories."""
+    top = Path(repository.common_dir)
+    if (top / "custom_hooks").is_dir() or set(_GITALY) & set(top.parts):
+        return top / "custom_hooks" / f"{HOOK}.d" / _OURS
+    directory = hooks_directory(repository)
+    shared = shared_hooks_path(repository)
+    if shared or (directory == top / "hooks" and directory.is_symlink()):
+        raise UsageError(
+            f"{shared or directory.resolve()} is shared by several repositories: a hook there would gate all their "
+            "pushes; with hooks of its own, install again",
+            f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}",
+        )
+    if (directory / f"{HOOK}.d").is_dir() and _RUNS_DIRECTORY.search(_head(directory / HOOK)):
+        return directory / f"{HOOK}.d" / _OURS
+    return directory / HOOK
+
+
+def _read(path: Path) -> HookFile:
+    hook = read_hook(path)
+    if hook.owner is not Owner.OURS:
+        return hook
+    text, mode = read_head(path), path.stat().st_mode
+    runs = bool(mode & stat.S_IXUSR and mode & stat.S_IXOTH and mode & stat.S_IROTH)
+    return replace(hook, current=shipped.with_python(text, "") == shipped.text(HOOK), executable=runs)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        return read_head(path)
+    except OSError:
+        return b""
