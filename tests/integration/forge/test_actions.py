@@ -51,9 +51,10 @@ def action(name: str) -> dict[str, Any]:
     return document
 
 
-def filled(text: str, inputs: Mapping[str, str]) -> str:
+def filled(text: str, inputs: Mapping[str, str], own_checkout: bool = False) -> str:
     """The expressions of a step's env, as the runner fills them in."""
     github = {"github.token": TOKEN, "github.server_url": "https://github.com", "github.action_path": str(ROOT)}
+    github["steps.workspace.outputs.missing"] = "true" if own_checkout else "false"
 
     def value(match: re.Match[str]) -> str:
         names = [name.strip() for name in match[1].split("||")]
@@ -65,8 +66,11 @@ def filled(text: str, inputs: Mapping[str, str]) -> str:
     return re.sub(r"\$\{\{(.+?)\}\}", value, text)
 
 
-def start(name: str, bench: Bench, tmp_path: Path, **given: str) -> subprocess.Popen[str]:
-    """Starts the last step of an action with these inputs. Input names are written with `_` for `-`."""
+def start(name: str, bench: Bench, tmp_path: Path, *, cwd: Path | None = None, **given: str) -> subprocess.Popen[str]:
+    """Starts the last step of an action with these inputs. Input names are written with `_` for `-`.
+
+    `cwd` is a checkout that the action has made, in a job that had none.
+    """
     require("bash")
     document = action(name)
     inputs = {key: filled(str(one.get("default", "")), {}) for key, one in document["inputs"].items()}
@@ -77,11 +81,11 @@ def start(name: str, bench: Bench, tmp_path: Path, **given: str) -> subprocess.P
     program.write_text(PROGRAM.format(python=sys.executable))
     program.chmod(0o755)
     step = document["runs"]["steps"][-1]
-    env = {key: filled(str(value), inputs) for key, value in step["env"].items()}
+    env = {key: filled(str(value), inputs, cwd is not None) for key, value in step["env"].items()}
     job = {key: value for key, value in bench.job.env.items() if value is not None}
     return subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-        cwd=bench.gate.repo.path,
+        cwd=cwd or bench.gate.repo.path,
         env={**os.environ, **job, **env, "RUNNER_TEMP": str(tmp_path / "runner"), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -89,9 +93,11 @@ def start(name: str, bench: Bench, tmp_path: Path, **given: str) -> subprocess.P
     )
 
 
-def run(name: str, bench: Bench, tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
+def run(
+    name: str, bench: Bench, tmp_path: Path, *, cwd: Path | None = None, **given: str
+) -> subprocess.CompletedProcess[str]:
     """The step from its beginning to its end. No secret comes out of it."""
-    process = start(name, bench, tmp_path, **given)
+    process = start(name, bench, tmp_path, cwd=cwd, **given)
     out, err = process.communicate(timeout=120)
     bodies = "".join(one["body"] for one in bench.github.comments)
     for secret in (TOKEN, bench.gate.server.secret_key, bench.gate.server.access_key):
@@ -232,6 +238,30 @@ def test_the_tags_of_our_own_action(bench: Bench, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(bench.gate.server.tasks[task]["tags"]) == ["-a b; $(id)", "Best Performance"]
     assert (bench.job.outputs["compare"], bench.github.comments) == ("first", [])
+
+
+def test_our_own_action_makes_a_checkout_where_the_job_has_none(bench: Bench, tmp_path: Path) -> None:
+    """And only there: two credentials are refused by GitHub."""
+    require("bash")
+    look, checkout = action(OURS)["runs"]["steps"][:2]
+    assert checkout["if"] == f"steps.{look['id']}.outputs.missing == 'true'"
+    assert action(OURS)["inputs"]["fetch-depth"]["default"] == "0"
+    empty, foreign = tmp_path / "empty", tmp_path / "foreign"
+    for place, missing in ((empty, "true"), (bench.gate.repo.path, "false"), (foreign, "false")):
+        place.mkdir(exist_ok=True)
+        if place == foreign:
+            (place / ".git").mkdir()  # one that git itself would not take for a repository
+        output = tmp_path / f"{place.name}.output"
+        words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", look["run"]]
+        subprocess.run(words, cwd=place, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True)
+        assert output.read_text() == f"missing={missing}\n"
+    bench.gate.task(metrics=ACCURACY)
+    bench.gate.repo.git("clone", "--quiet", str(bench.gate.repo.path), str(empty))
+    url = bench.gate.repo.git("remote", "get-url", "origin")
+    subprocess.run(["git", "remote", "set-url", "origin", url], cwd=empty, check=True)
+    done = run(OURS, bench, tmp_path, cwd=empty, **credentials(bench, OURS))
+    assert done.returncode == 0, done.stderr
+    assert len(bench.github.by(BOT)) == 1
 
 
 # --- compare-models ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,8 +26,9 @@ from tests.support.tools import require
 DOCS = ROOT / "docs"
 CI = (DOCS / "ci.md").read_text(encoding="utf-8")
 RECIPES: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)]
-PULL_REQUESTS, FIRST_STAGE, SECOND_STAGE, GITLAB, STRYKERS = RECIPES
-WORKFLOWS = (PULL_REQUESTS, FIRST_STAGE, SECOND_STAGE, STRYKERS)
+PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, STRYKERS = RECIPES
+WORKFLOWS = (PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, STRYKERS)
+OURSELVES = "OWNER/git-clearml@COMMIT"  # a placeholder, for we know neither
 RIGHTS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
 
@@ -92,7 +94,7 @@ def test_a_recipe_is_sound(recipe: dict[str, Any]) -> None:
     ours = {step["uses"] for name in ACTIONS for step in action(name)["runs"]["steps"] if "uses" in step}
     for step in job["steps"]:
         assert "${{" not in step.get("run", "")
-        assert step.get("uses") in {None, *ours}
+        assert step.get("uses") in {None, OURSELVES, *ours}
 
 
 @pytest.mark.parametrize(("fields", "status", "word"), [({}, 0, "Verified"), ({"status": "failed"}, 1, "Rejected")])
@@ -103,12 +105,78 @@ def test_pull_requests(fields: dict[str, Any], status: int, word: str, bench: Be
     assert bench.gate.server.tasks[mine]["tags"] == []
 
 
-def test_a_push_to_main_moves_the_best_tag(bench: Bench, tmp_path: Path) -> None:
-    event = {"ref": "refs/heads/main", "before": bench.base, "after": bench.head, "repository": repository()}
+def pushed_to_main(bench: Bench, before: str, after: str) -> None:
+    event = {"ref": "refs/heads/main", "before": before, "after": after, "repository": repository()}
     bench.job.name, bench.job.event = "push", event
+
+
+def test_a_push_to_main_moves_the_best_tag(bench: Bench, tmp_path: Path) -> None:
+    pushed_to_main(bench, bench.base, bench.head)
     mine = task(bench)
-    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [0]
+    (command,) = re.findall(r"make the command `(git clearml verify.*?)`", CI)
+    assert follow([command], bench, tmp_path) == [0]
     assert bench.gate.server.tasks[mine]["tags"] == ["Best Performance"]
+
+
+def pasted(bench: Bench) -> tuple[str, str]:
+    """The policy that goes with the first recipe, as pasted, on main, and a verified pull request; their commits."""
+    policy = re.findall(r"```toml\n(.*?)```", CI, re.DOTALL)[0]
+    assert policy.startswith("[tool.git-clearml]\n")
+    repo = bench.gate.repo
+    base = repo.commit("policy", {"pyproject.toml": policy})
+    repo.git("checkout", "--quiet", "-b", "topic")
+    head = repo.commit("change", {"train.py": "print('better')\n"})
+    repo.git("push", "--quiet", "--no-verify", "origin", f"{head}:refs/pull/7/head", f"{base}:refs/heads/main")
+    bench.github.add_pull(7, head, base)
+    bench.job.event = pull_request(7, head, base)
+    task(bench)
+    repo.git("checkout", "--quiet", "main")
+    return base, head
+
+
+def test_the_first_recipe_as_pasted(bench: Bench, tmp_path: Path) -> None:
+    """No metric is named in the policy, and the branch is judged again when its training has ended."""
+    _, head = pasted(bench)
+    tasks = dict(bench.gate.server.tasks)
+    bench.gate.server.tasks.clear()
+    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [1]
+    bench.gate.server.tasks.update(tasks)
+    bench.job.name, bench.job.event = "workflow_dispatch", {"ref": "refs/heads/topic", "repository": repository()}
+    bench.job.sha = head
+    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [0]
+    assert " Verified: " in bench.ours()  # the same comment
+    events = PULL_REQUESTS[True]
+    assert set(events) == {"pull_request", "push", "merge_group", "workflow_dispatch"}
+    assert steps(PULL_REQUESTS)[0]["with"]["fetch-depth"] == 0
+    assert PULL_REQUESTS["jobs"]["verify"]["timeout-minutes"] <= 15
+    assert "concurrency" in PULL_REQUESTS
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("button", ["merge", "squash"])
+def test_what_each_merge_button_makes_passes_the_first_recipe(
+    button: str, moved: bool, bench: Bench, tmp_path: Path
+) -> None:
+    base, head = pasted(bench)
+    repo = bench.gate.repo
+    if moved:
+        base = repo.commit("beside", {"README.md": "more\n"})
+        repo.git("push", "--quiet", "--no-verify", "origin", "main")
+        bench.gate.server.add_task(commit=base, repository=repo.git("remote", "get-url", "origin"))
+    words = {
+        "merge": ["merge", "--no-ff", head],
+        "squash": ["merge", "--squash", head],
+        "rebase": ["cherry-pick", head],
+    }
+    repo.git(*words[button])
+    if button == "squash":
+        repo.git("commit", "--quiet", "-m", "change (#7)")
+    if button == "rebase":  # the button makes new commits, also where nothing has to be rebased
+        repo.git("commit", "--quiet", "--amend", "--no-edit", "--date=2026-01-02T03:04:05Z")
+    repo.git("push", "--quiet", "--no-verify", "origin", "main")
+    pushed_to_main(bench, base, repo.head)
+    assert repo.head not in {base, head}
+    assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [0]
 
 
 def test_forks(bench: Bench, tmp_path: Path) -> None:
@@ -185,6 +253,14 @@ def test_every_policy_is_one(name: str) -> None:
         table = settings.pyproject_table(text.encode(), name)
         values, _ = settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
         settings.policy_of(values)
+
+
+def test_the_ruleset_pins_the_check_to_its_source() -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", CI, re.DOTALL)
+    rules = {rule["type"]: rule.get("parameters") for rule in json.loads(text)["rules"]}
+    (check,) = rules["required_status_checks"]["required_status_checks"]
+    assert check["context"] in PULL_REQUESTS["jobs"]
+    assert isinstance(check["integration_id"], int)
 
 
 @pytest.mark.parametrize("name", ["ci.md", "runnable.md"])
