@@ -20,7 +20,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor",
         help="check the installation and suggest fixes",
-        description="Looks at the hook, at what runs beside it, and at the server. Changes nothing.",
+        description="Looks at the hook, at what runs beside it, and at the server; in a bare repository at the git "
+        "server's hook. Changes nothing.",
         allow_abbrev=False,
     )
     options.add_format(parser, "text", "json")
@@ -37,9 +38,11 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints every check. Exit status 1 when one of them failed."""
     from git_clearml.git.repository import Repository
-    from git_clearml.hook import doctor as diagnosis
+    from git_clearml.hook import doctor, server_doctor, server_install
 
-    checks = diagnosis.examine(Repository(), os.environ, _BUDGET)
+    repository = Repository()
+    diagnosis = server_doctor if server_install.is_bare(repository) else doctor
+    checks = diagnosis.examine(repository, os.environ, _BUDGET)
     status = 1 if any(check.state == "failed" for check in checks) else 0
     if arguments.format == "json":
         from dataclasses import asdict

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 from git_clearml.base.console import Console
 from git_clearml.commands.hook_io import read_stdin, show
 from git_clearml.errors import Error, UsageError
-from git_clearml.hook import git_server
-from git_clearml.hook.ref_updates import Push, RefUpdate, parse_received, received, updates_with_side_refs
+from git_clearml.hook import git_server, received
+from git_clearml.hook.ref_updates import Push, RefUpdate, parse_received, received_update, updates_with_side_refs
 from git_clearml.report.model import VerifyReport
 
 if TYPE_CHECKING:
     from git_clearml.model import Problem
 
-BUDGET = 4.0  # seconds for all network calls; GitHub Enterprise Server gives all hooks together 5
+_PATIENCE = 4.0  # seconds for git to close stdin
 AROUND = "this git server takes nothing that is not verified; GIT_CLEARML_SKIP and push options do not count here"
 _WHO = "ask whoever runs this git server"
+_NAMELESS = f"this git server does not know its URL; {_WHO}: git config clearml.repository <URL>"
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -32,7 +33,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         os.environ.update(git_server.kept(given, directory))
         report = _judge(arguments, given, console)
     except Error as error:
-        error.hint = f"{_WHO}: {error.hint}"
+        if not _is_theirs(error):
+            error.hint = f"{_WHO}: {error.hint}"
         raise
     if report is None:
         return 0
@@ -40,6 +42,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.prefix = ""
     show(_for_pushers(report), console, AROUND)
     return report.status
+
+
+def _is_theirs(error: Error) -> bool:
+    """Is it the pushed commit's own policy, which whoever pushes can put right?"""
+    return isinstance(error, received.UnusablePolicy)
 
 
 def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Console) -> VerifyReport | None:
@@ -53,17 +60,27 @@ def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Consol
     repository = Repository()
     config = git_server.read_config(repository)
     os.environ.update(git_server.with_credentials(os.environ, given, config))
-    timeout = arguments.timeout or BUDGET
-    judge = PushJudge(repository, dict(os.environ), timeout=timeout, log=console.log, warn=console.warn)
-    return judge.judge(Push("", "", updates, received=True, names=git_server.names(given, config))).report
+    judge = PushJudge(repository, dict(os.environ), timeout=arguments.timeout, log=console.log, warn=console.warn)
+    names = git_server.names(given, config)
+    judged = judge.judge(Push("", "", updates, received=True, names=names))
+    policies = {gated.ruling.policy for gated in judged.gated}
+    if names or any(policy.repositories for policy in policies) or not _of_other_repositories(judged.report):
+        return judged.report
+    return judged.report._replace(notes=(*judged.report.notes, _NAMELESS))
+
+
+def _of_other_repositories(report: VerifyReport) -> bool:
+    """Is there a task that does not count for where it ran?"""
+    reasons = [reason for verdict in report.verdicts for miss in verdict.near_misses for reason in miss.reasons]
+    return any(reason.code == "other-repository" for reason in reasons)
 
 
 def _updates(arguments: argparse.Namespace) -> Sequence[RefUpdate]:
     if arguments.name == "pre-receive":
         if arguments.remote:
             raise UsageError("pre-receive takes no arguments: its lines are on stdin", "see githooks(5)")
-        return parse_received(read_stdin(arguments.timeout or BUDGET))
-    return [received(arguments.remote, arguments.url, arguments.new)]
+        return parse_received(read_stdin(arguments.timeout or _PATIENCE))
+    return [received_update(arguments.remote, arguments.url, arguments.new)]
 
 
 def _for_pushers(report: VerifyReport) -> VerifyReport:

@@ -52,7 +52,7 @@ class Diagnosis:
 
 def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     """Every check, in the order in which a push meets them; `budget` is the server's, in seconds."""
-    return [*_hooks(repository, environment), *_lfs(repository), *_server(environment, budget)]
+    return [*_hooks(repository, environment), *_lfs(repository), *server(environment, budget)]
 
 
 def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Diagnosis]:
@@ -180,26 +180,23 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
+def server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     """Do the credentials work, and how fast is the answer?"""
     try:
-        server = clearml_conf.read_server(environment)
-        if server is None:
+        configured = clearml_conf.read_server(environment)
+        if configured is None:
             message = "no ClearML server is configured: evidence is this clone's own run records"
             return [Diagnosis("server", "warning", message, "clearml-init")]
         from git_clearml.clearml.client import ClearML
 
         started = time.monotonic()
-        with contextlib.closing(ClearML(server, budget, environment=environment)) as api:
+        with contextlib.closing(ClearML(configured, budget, environment=environment)) as api:
             api.call("users.get_current_user", {})
     except Error as error:
         return [Diagnosis("server", "failed", error.message, error.hint)]
     took = 1000 * (time.monotonic() - started)
-    return [
-        Diagnosis(
-            "server", "ok", f"{server.api} accepts the credentials ({server.origin}) and answered in {took:.0f} ms"
-        )
-    ]
+    words = f"{configured.api} accepts the credentials ({configured.origin}) and answered in {took:.0f} ms"
+    return [Diagnosis("server", "ok", words)]
 
 
 def _chmod(path: Path) -> str:

@@ -20,8 +20,6 @@ from git_clearml.settings.policy import Policy
 from git_clearml.settings.protection import protected
 from git_clearml.verdict import accepted
 
-BUDGET = 10.0  # seconds for all network calls: git holds a connection to the remote meanwhile
-
 
 class GatedUpdate(NamedTuple):
     """A ref update that a policy gates, the commit it brings, and that policy.
@@ -50,7 +48,7 @@ def gated_updates(
     *peeled, known = repository.peel([*names, fetched or names[0]])
 
     def ask() -> list[Resolved]:
-        return default_branch.asked(repository, push, budget_of(repository, flags, environment))
+        return default_branch.asked(repository, push, budget_of(repository, push, flags, environment))
 
     default = _Default([known] if fetched and isinstance(known, Resolved) else [], ask)
     commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
@@ -109,11 +107,11 @@ class _Default:
         return self._known
 
 
-def budget_of(repository: Repository, flags: Mapping[str, Any], environment: Mapping[str, str]) -> float:
+def budget_of(repository: Repository, push: Push, flags: Mapping[str, Any], environment: Mapping[str, str]) -> float:
     """The seconds for all network calls, as far as they can be known without a policy."""
     nothing = Resolved("", Commit("", ""), "")
     (ruling,) = policies.rulings(repository, [nothing], flags=flags, environment=environment)
-    return ruling.personal.timeout or BUDGET
+    return ruling.personal.timeout or push.budget
 
 
 def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy | None) -> str:

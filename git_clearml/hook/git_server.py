@@ -25,7 +25,7 @@ GITLAB_PREFIX = "GL-HOOK-ERR: "
 _PROGRAMS = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 _OBJECTS = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
 _ROUTES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "ssl_cert_dir")
-_NOWHERE = "/nonexistent"
+NOWHERE = "/nonexistent"
 
 
 class ServerConfig(NamedTuple):
@@ -46,7 +46,7 @@ def kept(environment: Mapping[str, str], directory: str) -> dict[str, str]:
     for name in ("GIT_DIR", "GIT_OBJECT_DIRECTORY"):
         if environment.get(name):
             variables[name] = os.path.join(directory, environment[name])
-    return {**variables, "HOME": _NOWHERE, "GIT_CONFIG_GLOBAL": os.devnull}
+    return {**variables, "HOME": NOWHERE, "GIT_CONFIG_GLOBAL": os.devnull}
 
 
 def with_credentials(
@@ -86,9 +86,10 @@ def names(environment: Mapping[str, str], config: ServerConfig) -> tuple[str, ..
 
 
 def _paths(environment: Mapping[str, str]) -> Sequence[str]:
-    """`group/project` as GitLab, and Gitea or Forgejo, tell it."""
+    """`group/project` as GitLab, GitHub Enterprise Server, and Gitea or Forgejo, tell it."""
     owner, name = environment.get("GITEA_REPO_USER_NAME", ""), environment.get("GITEA_REPO_NAME", "")
-    return environment.get("GL_PROJECT_PATH", ""), f"{owner}/{name}" if owner and name else ""
+    of_gitea = f"{owner}/{name}" if owner and name else ""
+    return environment.get("GL_PROJECT_PATH", ""), environment.get("GITHUB_REPO_NAME", ""), of_gitea
 
 
 def prefix(environment: Mapping[str, str]) -> str:

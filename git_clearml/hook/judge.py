@@ -13,7 +13,7 @@ from git_clearml.errors import CannotDecide
 from git_clearml.git.remote_branch import HEADS
 from git_clearml.git.repository import Repository
 from git_clearml.hook import memory as hook_memory
-from git_clearml.hook.gated import BUDGET, GatedUpdate, gated_updates
+from git_clearml.hook.gated import GatedUpdate, gated_updates
 from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
 from git_clearml.report import compose
@@ -104,7 +104,7 @@ class PushJudge:
         `spent` are seconds of the budget.
         """
         refs = refs_by(((update.commit, update.ruling.policy), update.update) for update in gated)
-        budget = max(_LEAST, (gated[0].ruling.personal.timeout or BUDGET) - spent)
+        budget = max(_LEAST, (gated[0].ruling.personal.timeout or push.budget) - spent)
         lifetime = self._lifetime(push, gated)
         verdicts: dict[_Question, Verdict] = {}
         evidence: dict[str, Evidence] = {}

@@ -15,20 +15,27 @@ from git_clearml.settings.load import ResolvedPolicy
 OFFLINE = 'evidence = "offline" is for a clone with run records of its own; a git server has none'
 
 
+class UnusablePolicy(BadSetting):
+    """That of a pushed commit: once it is accepted nobody could push any more."""
+
+
 def by_the_server(
     repository: Repository, gated: Sequence[GatedUpdate], environment: Mapping[str, str]
 ) -> list[GatedUpdate]:
     """The updates, judged by the ClearML server's tasks alone.
 
-    Raises BadSetting for a policy, of the accepted side or of a pushed commit, that nobody could push by.
+    Raises BadSetting for a policy of the accepted side that nobody can push by, UnusablePolicy for a pushed commit's.
     """
+    try:
+        pushed = repository.peel([update.commit.hash for update in gated])
+        commits = [each for each in pushed if isinstance(each, Resolved)]
+        rulings = policies.rulings(repository, commits, flags={}, environment=environment)
+        for commit, ruling in zip(commits, rulings, strict=True):
+            _check(ruling, commit.commit.hash)
+    except BadSetting as error:
+        raise UnusablePolicy(error.message, error.hint) from None
     for update in gated:
-        _check(update.ruling, update.accepted or update.commit.hash)
-    pushed = [each for each in repository.peel([update.commit.hash for update in gated]) if isinstance(each, Resolved)]
-    for new, ruling in zip(
-        pushed, policies.rulings(repository, pushed, flags={}, environment=environment), strict=True
-    ):
-        _check(ruling, new.commit.hash)
+        _check(update.ruling, update.ruling.origin)
     return [update._replace(ruling=_from_the_server(update.ruling)) for update in gated]
 
 

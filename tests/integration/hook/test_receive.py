@@ -328,7 +328,7 @@ def test_replaced_objects_are_not_looked_at(receiver: Receiver) -> None:
     ("variables", "name"),
     [
         ({"GL_PROJECT_PATH": "group/sub/project"}, "https://forge.example.com/group/sub/project"),
-        ({"GL_PROJECT_PATH": "group/project"}, "git@forge.example.com:group/project.git"),
+        ({"GITHUB_REPO_NAME": "group/project"}, "git@forge.example.com:group/project.git"),
         (
             {"GITEA_REPO_USER_NAME": "team", "GITEA_REPO_NAME": "project"},
             "ssh://git@forge.example.com:2222/team/project",

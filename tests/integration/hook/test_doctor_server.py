@@ -1,0 +1,75 @@
+"""`git clearml doctor` in a bare repository: the git server's hook, its credentials, the repository's names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from git_clearml.hook import server_doctor, shipped
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import inside
+from tests.support.pushing import write_hook
+from tests.support.receiving import Receiver, make_receiver, with_system_config
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    with ClearMLServer() as server:
+        yield make_receiver(tmp_path, server)
+
+
+def examine(receiver: Receiver, env: Mapping[str, str | None] | None = None) -> tuple[int, dict[str, str]]:
+    """The exit status, and name -> state."""
+    around = {"GIT_CONFIG_NOSYSTEM": None, "CLEARML_CONFIG_FILE": str(receiver.conf), **(env or {})}
+    result = inside("doctor", "--format", "json", cwd=receiver.remote.path, env=around)
+    checks = result.json["checks"]
+    assert all(check["hint"] or check["state"] == "ok" for check in checks)
+    return result.status, {check["name"]: check["state"] for check in checks}
+
+
+def test_what_is_installed(receiver: Receiver, tmp_path: Path) -> None:
+    assert examine(receiver)[1]["server hook"] == "failed"
+    hook = receiver.remote.path / "hooks" / "pre-receive"
+    write_hook(hook, "#!/bin/sh\ngit-clearml hook pre-receive\n")
+    assert examine(receiver)[1]["server hook"] == "ok"
+    write_hook(hook, "#!/bin/sh\nexit 0\n")
+    assert examine(receiver)[1]["server hook"] == "failed"
+    assert inside("install", "--server", cwd=receiver.remote.path).status == 0
+    status, states = examine(receiver)
+    assert (status, states["server hook"], states["hook order"]) == (0, "ok", "ok")
+    hook.with_name("pre-receive.pre-clearml").chmod(0o644)
+    assert examine(receiver)[1]["hook order"] == "warning"
+    hook.chmod(0o700)
+    assert examine(receiver)[1]["server hook"] == "failed"
+    for python, state in (("/gone/python", "failed"), ("", "ok")):
+        write_hook(hook, shipped.with_python(shipped.text("pre-receive"), python))
+        assert examine(receiver)[1]["server hook"] == state
+    write_hook(hook, shipped.text("pre-receive") + b"# edited\n")
+    assert examine(receiver)[1]["server hook"] == "warning"
+
+
+def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
+    assert examine(receiver)[1] | {"server": "ok", "credentials": "warning", "repository": "ok"} == examine(receiver)[1]
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["server"] == "failed"
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": "clearml.conf"})[1]["server"] == "failed"
+    system = with_system_config(tmp_path / "bin", "[clearml]", f"\tconfig-file = {receiver.conf}")
+    states = examine(receiver, {**system, "CLEARML_CONFIG_FILE": None})[1]
+    assert (states["server"], "credentials" in states) == ("ok", False)
+    receiver.remote.git("config", "--unset", "clearml.repository")
+    assert examine(receiver)[1]["repository"] == "warning"
+    receiver.remote.git("config", "clearml.server-url", "https://git.example.com")
+    assert examine(receiver)[1]["repository"] == "ok"
+    receiver.conf.write_text("api { api_server: http://127.0.0.1:1 }\n")
+    assert examine(receiver)[1]["server"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "readable"),
+    [(7, 8, 0o400, True), (1, 8, 0o440, True), (1, 1, 0o444, True), (7, 1, 0o040, False), (1, 8, 0o400, False)],
+)
+def test_who_may_read_it(tmp_path: Path, owner: int, group: int, mode: int, readable: bool) -> None:
+    status = os.stat_result((mode, 0, 0, 0, owner, group, 0, 0, 0, 0))
+    assert server_doctor.may_read(status, os.stat_result((0, 0, 0, 0, 7, 8, 0, 0, 0, 0))) == readable
