@@ -124,8 +124,8 @@ def _judged(
     try:
         report = compose.verify_report(session)
         base = job.base if job else ""
-        shown = sections.of_metrics(session, report, environment=os.environ, warn=console.warn, base=base)
-        return report, shown, session.rulings[0].personal.timeout
+        read = sections.measured(session, report, environment=os.environ, warn=console.warn, base=base)
+        return report, sections.of_metrics(read), session.rulings[0].personal.timeout
     finally:
         session.close()
 

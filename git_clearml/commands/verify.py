@@ -12,7 +12,8 @@ from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import id_in
 from git_clearml.base.words import moment
-from git_clearml.commands import options
+from git_clearml.commands import options, verify_output
+from git_clearml.commands.verify_output import Judged
 from git_clearml.errors import CannotDecide, Error, Interrupted, NothingToJudge, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
@@ -53,6 +54,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_best_tag(parser)
     parser.add_argument("--check-runnable", action="store_true", help="prove that it runs on an agent, if none has yet")
     parser.add_argument("--comment", action="store_true", help="put the report on the pull request")
+    parser.add_argument("--reports", metavar="DIR", help="write junit.xml and other files that CI services read")
     options.add_timeout(parser, "for judging (default: 30) and posting (120)")
     options.add_format(parser)
     options.add_dry_run(parser, "say what would be written, and do not write it")
@@ -70,6 +72,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, tags, compares, posts, prints. Returns the worst of their statuses."""
     if arguments.add_tag is not None and not arguments.add_tag.strip():
         raise UsageError("--add-tag must not be empty")
+    if arguments.reports is not None and not arguments.dry_run:
+        return verify_output.whatever_comes(lambda: _verified(arguments, console), arguments.reports)
+    return _verified(arguments, console)
+
+
+def _verified(arguments: argparse.Namespace, console: Console) -> int:
     repository = Repository()
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     return _Verify(repository, context, job, arguments, console).run()
@@ -87,8 +95,8 @@ class _Verify(NamedTuple):
     def run(self) -> int:
         """See `run`. A CI job is told of what ends the call, too."""
         try:
-            report, sections, budget = self._judged()
-            report = self._explained(report)
+            judged = self._judged()
+            report = self._explained(judged.report)
         except Error as error:
             if self.job is not None:
                 self._tell_job(compose.undecided(error, self._heads()), (), None)
@@ -96,14 +104,15 @@ class _Verify(NamedTuple):
         result = None
         if self.arguments.comment:
             try:
-                result = self._publish(report, sections, budget)
+                result = self._publish(report, judged.sections, judged.budget)
             except Error as error:
                 report = compose.with_problem(report, error)
-        report = self._tell_job(report, sections, result)
+        report = self._tell_job(report, judged.sections, result)
         if result is not None:
             notes = (*report.notes, result.note) if result.note else report.notes
             report = report._replace(comment=result, notes=notes)
-        _show(report, self.arguments.format, self.console)
+        report = verify_output.with_files(report, judged, self.job, self.arguments)
+        verify_output.show(report, self.arguments.format, self.console)
         return report.status
 
     def _explained(self, report: VerifyReport) -> VerifyReport:
@@ -118,8 +127,8 @@ class _Verify(NamedTuple):
         head = self.job.head if self.job and not self.arguments.revs else ""
         return [Verdict(head, Outcome.UNDECIDED)] if head else []
 
-    def _judged(self) -> tuple[VerifyReport, list[Section], float]:
-        """The report with all that needs the ClearML server, the sections below it, and the --timeout in seconds."""
+    def _judged(self) -> Judged:
+        """The report with all that needs the ClearML server, and what stands below it."""
         arguments = self.arguments
         flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
         task, since = id_in(arguments.task or ""), _since(arguments.since)
@@ -127,14 +136,14 @@ class _Verify(NamedTuple):
         try:
             session = prepare(self.repository, request, self.context, passed_check)
         except NothingToJudge as error:
-            return compose.nothing(error), [], arguments.timeout or 0.0
+            return Judged(compose.nothing(error), budget=arguments.timeout or 0.0)
         except CannotDecide as error:
             if self.job is None:
                 raise
-            return compose.undecided(error, self._heads()), [], arguments.timeout or 0.0
+            return Judged(compose.undecided(error, self._heads()), budget=arguments.timeout or 0.0)
         try:
             report, budget = self._report(session)
-            return *self._with_sections(session, report), budget
+            return self._with_sections(session, report, budget)
         finally:
             session.close()
 
@@ -192,18 +201,25 @@ class _Verify(NamedTuple):
             report = compose.verify_report(session)
         return compose.with_check(report, check)
 
-    def _with_sections(self, session: VerifySession, report: VerifyReport) -> tuple[VerifyReport, list[Section]]:
+    def _with_sections(self, session: VerifySession, report: VerifyReport, budget: float) -> Judged:
         """The report, without our secrets, and what stands below it on a page."""
-        report = self.console.redact(report)
-        if self.job is None and not self.arguments.comment:
-            return report, []
+        report, wants_metrics = self.console.redact(report), self.arguments.comment or self.arguments.reports
+        if self.job is None and not wants_metrics:
+            return Judged(report, (), budget)
         from git_clearml.render import sections
 
         shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
-        if self.arguments.comment:
-            base = self.job.base if self.job else ""
-            shown += sections.of_metrics(session, report, environment=os.environ, warn=self.console.warn, base=base)
-        return report, shown
+        if not wants_metrics:
+            return Judged(report, shown, budget)
+        read = sections.measured(
+            session,
+            report,
+            environment=os.environ,
+            warn=self.console.warn,
+            base=self.job.base if self.job else "",
+            curves=self.arguments.comment,
+        )
+        return Judged(report, [*shown, *sections.of_metrics(read)], budget, read.rows if read else ())
 
     def _announce(self, report: VerifyReport, budget: float) -> None:
         """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
@@ -245,26 +261,3 @@ def _since(text: str | None) -> datetime | None:
         expected = f"--since: expected a date such as 2026-11-01, not {text!r}"
         raise UsageError(expected, "git clearml verify --since 2026-11-01")
     return time
-
-
-def _show(report: VerifyReport, form: str, console: Console) -> None:
-    """The report in the wanted form on stdout, its problems on stderr."""
-    from git_clearml.render import verify as view
-
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
-    if report.check:
-        from git_clearml.commands import check_runnable
-
-        check_runnable.warn(report.check, console)
-    if report.comment:
-        where = f": {report.comment.url}" if report.comment.url else ""
-        console.say(f"git clearml: comment {report.comment.action}{where}")
-    if form == "json":
-        from git_clearml.render import json as json_view
-
-        console.document(json_view.verify(report))
-    elif form == "markdown":
-        console.product(view.page(report, "markdown"))
-    elif not (console.quiet and view.is_silent(report)):
-        console.product(view.page(report, "text", colour=console.colour))

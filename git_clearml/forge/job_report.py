@@ -88,26 +88,32 @@ def tell(
         outputs.write_summary(environment, secrets.redact_markdown(report.summary))
 
 
-def _of_verify(job: Job, result: VerifyResult) -> JobReport:
-    report, comment = result.report, result.comment
-    commit = report.verdicts[0].commit if report.verdicts else job.head
+def outputs_of(report: VerifyReport, head: str, comment: CommentResult | None = None) -> dict[str, str]:
+    """The outputs of `verify`: `head` is the job's commit, which counts where nothing was judged."""
+    commit = report.verdicts[0].commit if report.verdicts else head
     values = _outputs(report.outcome.value, commit, next((each.task for each in report.verdicts if each.task), None))
     if report.check:
         values |= {"check-runnable": report.check.outcome.value, "check-url": report.check.url}
     if report.comparison:
         values["compare"] = _outcome(report.comparison)
+    comment = comment or report.comment
     if comment and comment.url:
         values["comment-url"] = comment.url
+    return values
+
+
+def _of_verify(job: Job, result: VerifyResult) -> JobReport:
+    report, comment = result.report, result.comment
     first = view.tells_first_problem(report)
-    page = Page(report, sections=result.sections, repository_url=_home(job))
+    page = Page(report, sections=result.sections, repository_url=home(job))
     return JobReport(
         report.status,
-        commit if report.verdicts else "",
+        report.verdicts[0].commit if report.verdicts else "",
         view.headline(report),
         report.problems[0].hint if first else report.hint,
         report.problems[1:] if first else report.problems,
-        values,
-        view.summary(page, _remarks(comment)),
+        outputs_of(report, job.head, comment),
+        view.summary(page, remarks(comment)),
     )
 
 
@@ -125,7 +131,7 @@ def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
         problems[0].hint if ended else hint,
         problems[1:] if ended else problems,
         _outputs(_outcome(comparison), commit, comparison.current),
-        view.summary(Page(report, sections=(lambda _: text,), repository_url=_home(job))),
+        view.summary(Page(report, sections=(lambda _: text,), repository_url=home(job))),
     )
 
 
@@ -143,8 +149,9 @@ def _of_check(job: Job, check: Check) -> JobReport:
     )
 
 
-def _home(job: Job) -> str:
-    return f"{job.server}/{job.repository}" if job.repository else ""
+def home(job: Job) -> str:
+    """The page of the job's repository, "" for none."""
+    return f"{job.server}/{job.repository}" if job.server and job.repository else ""
 
 
 def _outputs(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
@@ -162,7 +169,7 @@ def _outcome(comparison: Comparison) -> str:
     return "undecided" if comparison.outcome.value == "pending" else comparison.outcome.value
 
 
-def _remarks(comment: CommentResult | None) -> list[str]:
+def remarks(comment: CommentResult | None) -> list[str]:
     """Where else the report went, or why it did not."""
     if comment is None:
         return []

@@ -9,44 +9,54 @@ from git_clearml.agent.model import Check
 from git_clearml.base.markdown import escape
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import CannotDecide
+from git_clearml.model import Problem
 from git_clearml.render import metrics
 from git_clearml.render.comment import Section
 from git_clearml.report import report as reports
 from git_clearml.report.curves import with_curves
-from git_clearml.report.measures import Comparison
+from git_clearml.report.measures import Comparison, MetricsReport
 from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
 from git_clearml.verdict.session import VerifySession
 
 
-def of_metrics(
+def measured(
     session: VerifySession,
     report: VerifyReport,
     *,
     environment: Mapping[str, str],
     warn: Callable[[str], None],
     base: str = "",
-) -> list[Section]:
-    """The table of the accepted task's metrics, next to the best task's; without one, to those of the commit `base`.
+    curves: bool = True,
+) -> MetricsReport | None:
+    """The accepted task's metrics, next to the best task's; without one, to those of the commit `base`.
 
-    No section where there is no task, a line where its metrics cannot be had.
+    None where there is no task; no more than the problem where its metrics cannot be had.
     """
     verdict = report.verdicts[0]
     if verdict.task is None:
-        return []
+        return None
     rules = session.rulings[0].policy
     source = session.source(rules.evidence)
     source.renew()
     try:
-        measured = reports.of_verdict(
+        read = reports.of_verdict(
             session.repository, source, verdict, rules, against=reports.BEST, otherwise=base, selection=Selection()
         )
-        measured = with_curves(source, measured, warn)
+        read = with_curves(source, read, warn) if curves else read
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")
-        note = f"The metrics could not be read: {escape(error.message, 300)}"
+        return MetricsReport(verdict.commit, verdict.outcome, error.status, problems=(Problem.of(error),))
+    return known_secrets(environment).redact(read)  # before names are cut to their limits
+
+
+def of_metrics(shown: MetricsReport | None) -> list[Section]:
+    """The table of what was measured; a line where it could not be had."""
+    if shown is None:
+        return []
+    if shown.problems:
+        note = f"The metrics could not be read: {escape(shown.problems[0].message, 300)}"
         return [lambda _: note]
-    shown = known_secrets(environment).redact(measured)  # before names are cut to their limits
     return [lambda limit: metrics.report_markdown(shown, limit, fold=True)]
 
 

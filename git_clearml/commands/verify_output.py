@@ -1,0 +1,83 @@
+"""What `git clearml verify` shows and leaves behind: the report on stdout, and files for a CI service."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from git_clearml.base.console import Console
+from git_clearml.errors import Error, PublishFailed, UsageError
+from git_clearml.report import compose
+from git_clearml.report.model import VerifyReport
+
+if TYPE_CHECKING:
+    from git_clearml.forge.job import Job
+    from git_clearml.render.comment import Section
+    from git_clearml.report.measures import Row
+
+
+class Judged(NamedTuple):
+    """What judging came to: the report, the sections below it, the --timeout in seconds, and the metrics."""
+
+    report: VerifyReport
+    sections: Sequence[Section] = ()
+    budget: float = 0.0
+    rows: Sequence[Row] = ()
+
+
+def whatever_comes(call: Callable[[], int], directory: str) -> int:
+    """The call, with report files in the directory whatever becomes of it. Raises what it raises, and UsageError."""
+    from git_clearml.forge import report_files
+
+    if not directory:
+        raise UsageError("--reports must not be empty")
+    report_files.begin(directory, os.environ)
+    try:
+        return call()
+    except Error as error:
+        with contextlib.suppress(PublishFailed):
+            report_files.write(directory, report_files.Content(compose.undecided(error)), os.environ)
+        raise
+
+
+def with_files(report: VerifyReport, judged: Judged, job: Job | None, arguments: argparse.Namespace) -> VerifyReport:
+    """Writes the files of --reports; the report, with what went wrong meanwhile."""
+    directory = arguments.reports
+    if directory is None:
+        return report
+    if arguments.dry_run:
+        return report._replace(notes=(*report.notes, f"would write report files to {directory}"))
+    from git_clearml.forge import report_files
+
+    content = report_files.Content(report, job, judged.sections, judged.rows)
+    try:
+        report_files.write(directory, content, os.environ)
+    except PublishFailed as error:
+        return compose.with_problem(report, error)
+    return report
+
+
+def show(report: VerifyReport, form: str, console: Console) -> None:
+    """The report in the wanted form on stdout, its problems on stderr."""
+    from git_clearml.render import verify as view
+
+    for problem in report.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if report.check:
+        from git_clearml.commands import check_runnable
+
+        check_runnable.warn(report.check, console)
+    if report.comment:
+        where = f": {report.comment.url}" if report.comment.url else ""
+        console.say(f"git clearml: comment {report.comment.action}{where}")
+    if form == "json":
+        from git_clearml.render import json as json_view
+
+        console.document(json_view.verify(report))
+    elif form == "markdown":
+        console.product(view.page(report, "markdown"))
+    elif not (console.quiet and view.is_silent(report)):
+        console.product(view.page(report, "text", colour=console.colour))

@@ -1,0 +1,135 @@
+"""`git clearml verify --reports DIR`: files for CI services that need no token, whatever comes of the call."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.support.actions import Job, pull_request
+from tests.support.github_server import TOKEN, Fault, GitHubServer
+from tests.support.program import Gate, Result
+
+FILES = {"junit.xml", "metrics.txt", "annotations.json", "clearml.env", "report.md", "report.json"}
+
+
+def verify(gate: Gate, place: Path, *words: str, **env: str | None) -> Result:
+    return gate.verify("--reports", str(place), *words, env=env)
+
+
+def content(place: Path) -> dict[str, str]:
+    assert {file.name for file in place.iterdir()} == FILES
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o644 for file in place.iterdir())
+    return {file.name: file.read_text(encoding="utf-8") for file in place.iterdir()}
+
+
+def counts(text: str) -> tuple[str | None, ...]:
+    """Failures, errors and skipped."""
+    root = ElementTree.fromstring(text)
+    return root.get("failures"), root.get("errors"), root.get("skipped")
+
+
+def test_verified(gate: Gate, tmp_path: Path) -> None:
+    mine = gate.task(name="train", metrics={"loss": {"train": 0.25, "val": 0.5}, ":monitor:gpu": {"x": 1.0}})
+    place = tmp_path / "made" / "reports"
+    result = verify(gate, place)
+    written = content(place)
+    assert (result.status, counts(written["junit.xml"])) == (0, ("0", "0", "0"))
+    assert json.loads(written["report.json"]) == result.json
+    assert 'clearml_metric{title="loss",series="train"} 0.25\n' in written["metrics.txt"]
+    assert (written["metrics.txt"].count("\n"), "monitor" in written["metrics.txt"]) == (5, False)
+    assert written["clearml.env"].startswith(f"OUTCOME=verified\nTASK_ID={mine}\nTASK_URL=http")
+    (links,) = json.loads(written["annotations.json"]).values()
+    assert mine in links[0]["external_link"]["url"]
+    assert "### ✅ Verified" in written["report.md"]
+    assert "| loss " in written["report.md"]
+
+
+PLAIN: dict[str, Any] = {"status": "completed"}
+OUTCOMES: dict[str, tuple[dict[str, Any], dict[str, str | None], tuple[str, ...], int, str, tuple[str, ...]]] = {
+    # name: (the task, the environment, flags, exit status, outcome, (failures, errors, skipped))
+    "rejected": ({"status": "failed"}, {}, (), 1, "rejected", ("1", "0", "0")),
+    "pending": ({"status": "in_progress"}, {}, (), 4, "pending", ("0", "1", "4")),
+    "no server": (PLAIN, {"CLEARML_API_HOST": "http://127.0.0.1:9"}, (), 3, "undecided", ("0", "1", "4")),
+    "no credentials": (PLAIN, {"CLEARML_API_SECRET_KEY": None}, (), 3, "undecided", ("0", "1", "4")),
+    "a usage error": (PLAIN, {}, ("no-such-rev",), 2, "undecided", ("0", "1", "0")),
+    "a bad job": (PLAIN, {"GITHUB_ACTIONS": "true"}, (), 3, "undecided", ("0", "1", "0")),
+    "a bad COMMIT_ID": (PLAIN, {"CI": "1", "COMMIT_ID": "x"}, (), 2, "undecided", ("0", "1", "0")),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_whatever_comes(gate: Gate, tmp_path: Path, name: str) -> None:
+    """What an earlier job has left green does not stay so."""
+    fields, env, words, status, outcome, wanted = OUTCOMES[name]
+    gate.task(**fields)
+    place = tmp_path / "reports"
+    place.mkdir()
+    (place / "junit.xml").write_text("<testsuites><testsuite name='x'><testcase name='x'/></testsuite></testsuites>")
+    result = verify(gate, place, *words, **env)
+    written = content(place)
+    assert (result.status, counts(written["junit.xml"])) == (status, wanted), written["junit.xml"]
+    told = json.loads(written["report.json"])
+    assert (told["outcome"], told["exit_code"], told["errors"]) == (outcome, status, result.json["errors"])
+    assert written["metrics.txt"] == "# EOF\n"
+    assert written["clearml.env"].startswith(f"OUTCOME={outcome}\n")
+
+
+def test_not_even_a_repository(gate: Gate, tmp_path: Path) -> None:
+    (gate.repo.path / ".git").rename(tmp_path / "git")
+    assert verify(gate, tmp_path / "reports").status == 2
+    assert counts(content(tmp_path / "reports")["junit.xml"]) == ("0", "1", "0")
+
+
+def test_a_bug_or_a_kill_leaves_no_pass(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.task()
+    assert verify(gate, tmp_path / "reports").status == 0
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("git_clearml.commands.verify.prepare", fails)
+    assert gate.call("verify", "--reports", str(tmp_path / "reports")).status == 70
+    written = content(tmp_path / "reports")
+    assert counts(written["junit.xml"]) == ("0", "1", "0")
+    assert json.loads(written["report.json"])["outcome"] == "undecided"
+
+
+def test_the_forge_is_away(gate: Gate, tmp_path: Path) -> None:
+    base, head = gate.repo.head, gate.repo.commit("change")
+    gate.task(commit=head)
+    with GitHubServer() as github:
+        github.faults = [Fault("", 401)] * 9
+        job = Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url)
+        result = gate.verify("--comment", "--reports", str(tmp_path / "reports"), env=job.env)
+    written = content(tmp_path / "reports")
+    assert (result.status, counts(written["junit.xml"])) == (3, ("0", "1", "0"))
+    assert json.loads(written["report.json"])["errors"][0]["code"] == "publish-failed"
+    assert TOKEN not in "".join(written.values())
+
+
+def test_no_secret_gets_into_a_file(gate: Gate, tmp_path: Path) -> None:
+    secret = gate.server.env["CLEARML_API_SECRET_KEY"]
+    assert secret
+    gate.task(name=f"{secret} train", metrics={secret: {"x": 1.0}})
+    assert verify(gate, tmp_path / "reports").status == 0
+    assert secret not in "".join(content(tmp_path / "reports").values())
+
+
+def test_a_directory_that_cannot_be(gate: Gate, tmp_path: Path) -> None:
+    gate.task()
+    (tmp_path / "file").write_text("x")
+    result = verify(gate, tmp_path / "file" / "reports")
+    assert (result.status, result.errors) == (3, ["publish-failed"])
+    assert gate.call("verify", "--reports", "").status == 2
+
+
+def test_a_dry_run_writes_none(gate: Gate, tmp_path: Path) -> None:
+    gate.task()
+    result = verify(gate, tmp_path / "reports", "--dry-run")
+    assert (result.status, (tmp_path / "reports").exists()) == (0, False)
+    assert any("would write" in note for note in result.json["notes"])
