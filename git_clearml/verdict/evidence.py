@@ -26,9 +26,11 @@ class Evidence(Protocol):
         """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
         ...
 
-    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
+    def all(
+        self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
+    ) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at, unless the one of the id
-        `chosen` is wanted and not among them."""
+        `chosen` is wanted and not among them. Then those of the ids `also`, whatever they have run."""
         ...
 
     def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:

@@ -35,7 +35,9 @@ class OfflineEvidence:
         """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
         return self.all(commits, policy, window)
 
-    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
+    def all(
+        self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
+    ) -> list[Task]:
         """Every task whose run was recorded at one of these commits. A session may name another commit."""
         return _tasks(self._store.of_commits(commits), policy)
 

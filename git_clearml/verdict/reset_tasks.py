@@ -6,35 +6,35 @@ This clone's own run records know which tasks ran its commits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from git_clearml.base.ids import is_uuid
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Session, Task
 from git_clearml.run.store import RunStore
-from git_clearml.settings.policy import Policy
-from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Finding, Reason
 
+_MOST = 10  # commits whose records are looked at
 _KEPT = "Task.init(..., reuse_last_task_id=False), CLEARML_TASK_NO_REUSE=1 and git clearml run keep each task"
 
 
-def finding(
-    repository: Repository, evidence: Evidence, policy: Policy, commits: Sequence[Commit]
-) -> dict[Commit, Finding]:
-    """For the first of the commits whose recorded run made a task on a server: what has become of that.
+def recorded(repository: Repository, commits: Sequence[Commit]) -> dict[Commit, Session]:
+    """The tasks on a server that the last runs of these commits have made, as this clone has them on record."""
+    store = RunStore(repository.common_dir)
+    sessions = {commit: _of_last_run(store, commit) for commit in commits[:_MOST]}
+    return {commit: session for commit, session in sessions.items() if session is not None}
 
-    One request at most. Empty where no such run is on record, or its task is as it was. Raises the errors of the
-    evidence source.
-    """
-    for commit in commits:
-        session = _of_last_run(RunStore(repository.common_dir), commit)
-        if session is not None:
-            task = evidence.find(session.id, policy)
-            reason = _what_became_of(task, commit)
+
+def findings(sessions: Mapping[Commit, Session], tasks: Sequence[Task]) -> dict[Commit, Finding]:
+    """What has become of the recorded tasks, by those that the server has of their ids; nothing of one as it was."""
+    now = {task.id: task for task in tasks}
+    became = {}
+    for commit, session in sessions.items():
+        task = now.get(session.id)
+        if reason := _what_became_of(task, commit):
             gone = Task(session.id, "recorded", session.name, session.project, commit=commit.hash)
-            return {commit: Finding(task or gone, None, (reason,))} if reason else {}
-    return {}
+            became[commit] = Finding(task or gone, None, (reason,))
+    return became
 
 
 def _of_last_run(store: RunStore, commit: Commit) -> Session | None:

@@ -17,7 +17,7 @@ from git_clearml.verdict import accepted, branch_tasks, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
-from git_clearml.verdict.model import Finding, Outcome, Verdict
+from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.question import ANY, Question, Requirement, Scope
 from git_clearml.verdict.run_rules import siblings_of
 from git_clearml.verdict.search import Search
@@ -147,13 +147,21 @@ class Resolver:
 
     def _explained(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
         """Judged again over every task of these commits and their equals, diffs looked at."""
-        verdicts, tasks = self._found(commits, self._relatives(commits))
+        from git_clearml.verdict import reset_tasks  # late: a refusal alone wants it
+
+        on_server = isinstance(self._evidence, TaggableEvidence) and not self._scope.chosen
+        sessions = reset_tasks.recorded(self._repository, commits) if on_server else {}
+        also = [session.id for session in sessions.values()]
+        names = self._relatives(commits)
+        verdicts, tasks = self._found(commits, names, also)
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and self._scope.chosen:
             return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
-        if bare and not tasks:  # else a 4th request
-            if became := self._reset(bare):
-                return verdicts | {name: verdicts[name]._replace(near_misses=near) for name, near in became.items()}
+        became = reset_tasks.findings({name: each for name, each in sessions.items() if name in bare}, tasks)
+        for commit, finding in became.items():
+            others = [near for near in verdicts[commit].near_misses if near.task.id != finding.task.id]
+            verdicts[commit] = verdicts[commit]._replace(near_misses=(finding, *others))
+        if bare and not became and not {task.commit for task in tasks} & set(names):  # else a 4th request
             verdicts |= self._without_commit(bare, verdicts)
         return verdicts
 
@@ -178,15 +186,6 @@ class Resolver:
             names = names[: max(len(asked), _ONE_REQUEST)]
         return list(dict.fromkeys(names))
 
-    def _reset(self, commits: Sequence[Commit]) -> dict[Commit, tuple[Finding, ...]]:
-        """What has become of the task of a run that this clone has on record, by its commit."""
-        if not isinstance(self._evidence, TaggableEvidence) or self._scope.chosen:
-            return {}
-        from git_clearml.verdict import reset_tasks  # late: a refusal alone wants it
-
-        became = reset_tasks.finding(self._repository, self._evidence, self._policy, commits)
-        return {commit: (finding,) for commit, finding in became.items()}
-
     def _without_chosen(self, verdicts: dict[Commit, Verdict]) -> dict[Commit, Verdict]:
         """The verdicts, with what the chosen task is where it is none of theirs: one of another commit, or no task."""
         if all(verdict.near_misses for verdict in verdicts.values()):
@@ -200,21 +199,25 @@ class Resolver:
             for commit, verdict in verdicts.items()
         }
 
-    def _found(self, commits: Sequence[Commit], names: Sequence[str]) -> tuple[dict[Commit, Verdict], list[Task]]:
-        """The verdicts on commits by the tasks of these names, and the tasks that it took."""
+    def _found(
+        self, commits: Sequence[Commit], names: Sequence[str], also: Sequence[str] = ()
+    ) -> tuple[dict[Commit, Verdict], list[Task]]:
+        """The verdicts on commits by the tasks of these names, and the tasks that it took, with those of more ids."""
         verdicts: dict[Commit, Verdict] = {}
         tasks: list[Task] = []
-        for tasks, since in self._every(commits, names):
+        for tasks, since in self._every(commits, names, also):
             judged = self._judge(commits, tasks)
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
             if not _unverified(verdicts):
                 break
         return verdicts, tasks
 
-    def _every(self, commits: Sequence[Commit], names: Sequence[str]) -> Iterator[tuple[list[Task], str]]:
+    def _every(
+        self, commits: Sequence[Commit], names: Sequence[str], also: Sequence[str]
+    ) -> Iterator[tuple[list[Task], str]]:
         """All tasks of these names, and since when, as Search.every has them; then those of the commits' trees, too."""
         tasks, since = self._by_tree, ""
-        for own, since in self._search.every(names, chosen=self._scope.chosen):
+        for own, since in self._search.every(names, chosen=self._scope.chosen, also=also):
             tasks = _united(self._by_tree, own)
             yield tasks, since
         if self._policy.equivalence is not Equivalence.COMMIT:

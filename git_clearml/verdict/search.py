@@ -28,6 +28,7 @@ class Search:
         self._now = datetime.now(timezone.utc)
         self._first = windows.first(self._now, since)
         self._newest: list[Task] | None = None
+        self._made: dict[str, datetime | None] = {}
 
     @property
     def first_since(self) -> str:
@@ -44,20 +45,23 @@ class Search:
             self._newest = self._evidence.recent(self._policy, self._first)
         return self._newest
 
-    def every(self, names: Sequence[str], *, chosen: str = "") -> Iterator[tuple[list[Task], str]]:
+    def every(
+        self, names: Sequence[str], *, chosen: str = "", also: Sequence[str] = ()
+    ) -> Iterator[tuple[list[Task], str]]:
         """All tasks of these commits that have been looked at so far, and since when: more of them window by window.
 
         Of old commits the tasks that this clone has recorded come first: an id costs a server next to nothing.
-        `chosen` as for Evidence.all. Raises TimedOut with what has been looked at.
+        `chosen` and `also` as for Evidence.all. Raises TimedOut with what has been looked at.
         """
         plan, tasks = self._windows(names), dict[str, Task]()
         others: list[Task] = []  # runs that made no task
         if len(plan) > 1 and (ids := self._recorded(names)):
             tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}
             yield list(tasks.values()), self.first_since
+            also = ()
         for number, window in enumerate(plan):
             try:
-                answer = self._evidence.all(names, self._policy, window, chosen=chosen)
+                answer = self._evidence.all(names, self._policy, window, chosen=chosen, also=also)
             except TimedOut as error:
                 raise windows.unfinished(error, plan, number) from None
             tasks |= {task.id: task for task in answer if task.id}
@@ -91,8 +95,9 @@ class Search:
             following, length = window, length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
 
     def _around(self, commits: Sequence[Commit]) -> Window:
-        times = {} if self._since else self._repository.times(commit.hash for commit in commits)
-        return Window(self._since) if self._since else windows.before(times.values(), self._now)
+        if self._since:
+            return Window(self._since)
+        return windows.before(self._dates([commit.hash for commit in commits]), self._now)
 
     def _bearing(self, evidence: TreeEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
         trees = {commit.tree for commit in commits if commit.tree}
@@ -102,8 +107,14 @@ class Search:
     def _windows(self, names: Sequence[str]) -> tuple[Window, ...]:
         if not self._evidence.bounded:
             return (Window(),)
-        times = {} if self._since else self._repository.times(names)
-        return windows.later(times.values(), self._now, self._since)
+        return windows.later([] if self._since else self._dates(names), self._now, self._since)
+
+    def _dates(self, names: Sequence[str]) -> list[datetime]:
+        """When these commits were made, as far as they are here. Each is looked up once."""
+        if unknown := [name for name in names if name not in self._made]:
+            times = self._repository.times(unknown)
+            self._made |= {name: times.get(name) for name in unknown}
+        return [time for name in names if (time := self._made[name])]
 
     def _recorded(self, names: Sequence[str]) -> list[str]:
         """The ids of the server's tasks that runs of these commits have made here."""

@@ -102,19 +102,33 @@ class ServerEvidence:
             tasks |= {task.id: task for task in found}
         return list(tasks.values())
 
-    def all(self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "") -> list[Task]:
+    def all(
+        self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
+    ) -> list[Task]:
         """Every task of these commits, whatever became of it, with its diff looked at: two requests. One where a task
-        is `chosen` that is not among them: then no diff is."""
+        is `chosen` that is not among them: then no diff is. Those of `also` come with the diffs of few."""
         tasks = self._tasks_of(commits, query.updated(*window), policy)
-        wanted = not chosen or any(task.id == chosen for task in tasks)
-        return self._with_diffs(tasks) if wanted else tasks
+        if chosen and all(task.id != chosen for task in tasks):
+            return tasks
+        ids = {task.id for task in tasks}
+        others = [identity for identity in also if is_clearml_id(identity) and identity not in ids]
+        together = bool(others) and len(tasks) + len(others) <= _FEW
+        wanted, diffs = ([*ids, *others], ["script.diff"]) if together else (others, [])
+        documents = query.by_ids(self.api, wanted, [*_fields(policy), *diffs], limit=64 * MEGABYTE)
+        of_ids = [self._task(document, policy) for document in documents.values()]
+        if not together:
+            return [*self._with_diffs(tasks), *of_ids]
+        then = {task.id: task.commit for task in tasks}  # one of another commit by now has been reset meanwhile
+        of_ids = [task for task in of_ids if task.commit == then.get(task.id, task.commit)]
+        return [task._replace(diff=task.diff or Diff(DiffKind.ABSENT)) for task in of_ids]
 
     def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
         """The tasks of these ids that there are, as `all` has them. Two requests for 500 of them."""
         known = [identity for identity in ids if is_clearml_id(identity)]
         documents = query.by_ids(self.api, known, _fields(policy)).values()
         tasks = [self._task(document, policy) for document in documents]
-        return self._with_diffs([task for task in tasks if is_hash(task.commit)])
+        without = [task for task in tasks if not is_hash(task.commit)]
+        return [*self._with_diffs([task for task in tasks if is_hash(task.commit)]), *without]
 
     def recent(self, policy: Policy, window: Window) -> list[Task]:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""

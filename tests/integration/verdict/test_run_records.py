@@ -232,6 +232,40 @@ def test_a_task_that_a_later_init_has_taken_is_told_and_how_to_prevent_it(lab: L
     assert "no ClearML task has run" not in lab.gate.call("verify").out
 
 
+@pytest.mark.parametrize("became", ["reset", "deleted"])
+@pytest.mark.parametrize("others", ["failed", "dirty", "of the same code", "many"])
+def test_it_is_told_beside_the_other_tasks(lab: Lab, became: str, others: str) -> None:
+    task, ran = ran_here(lab), lab.gate.repo.head
+    if others == "of the same code":
+        lab.gate.repo.git("commit", "--quiet", "--amend", "--message", "said better")
+        lab.gate.task()
+        lab.gate.repo.git("reset", "--quiet", "--hard", ran)
+    for _ in range(25 if others == "many" else 1):
+        if others != "of the same code":
+            lab.gate.task(**({"diff": "diff --git a/x b/x\n"} if others == "dirty" else {"status": "failed"}))
+    lab.gate.accepts()
+    if became == "reset":
+        lab.call("tasks.reset", task=task)
+        lab.call("tasks.edit", task=task, script={"version_num": "c" * 40})
+    else:
+        lab.call("tasks.delete", task=task, force=True)
+    code = "other-commit" if became == "reset" else "no-task"
+    near = lab.gate.refuses(code, requests=4 if others == "many" else 3).commit["near_misses"]
+    assert [miss["task"]["id"] for miss in near].count(task) == 1
+    assert (near[0]["task"]["id"], len(near)) == (task, 10 if others == "many" else 2)
+
+
+def test_what_it_runs_now_may_count_by_its_tree(lab: Lab) -> None:
+    task = ran_here(lab)
+    lab.call("tasks.reset", task=task)
+    lab.gate.repo.git("commit", "--quiet", "--amend", "--message", "said better")
+    lab.call("tasks.edit", task=task, script={"version_num": lab.gate.repo.head})
+    lab.gate.repo.git("reset", "--quiet", "--hard", "HEAD@{1}")
+    result = lab.gate.verify()
+    assert result.status == 1
+    assert [miss["task"]["id"] for miss in result.commit["near_misses"]] == [task]
+
+
 def test_so_is_one_that_has_been_deleted(lab: Lab) -> None:
     task = ran_here(lab)
     lab.call("tasks.delete", task=task, force=True)
