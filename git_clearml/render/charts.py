@@ -21,6 +21,10 @@ _DIGITS = 5  # of the difference between the least and the greatest value
 _MOST_DECIMALS = 15
 _ROUNDING = Decimal("1e-9")  # of the greatest value: what is less is no difference
 
+_FOLD = re.compile(
+    r"<details><summary>[^\n]*</summary>\n\n```mermaid\n.*?\n```\n\n[^\n]*\n\n</details>\n\n?", re.DOTALL
+)
+
 
 def fold(chart: Chart) -> str:
     """The chart below a fold, or a line of text where there is nothing to draw."""
@@ -29,6 +33,11 @@ def fold(chart: Chart) -> str:
     title = _title(chart.metric) or "curve"  # Mermaid takes no empty title
     lines = ["```mermaid", *_mermaid(chart, title), "```", "", _caption(chart)]
     return f"<details><summary>{title}</summary>\n\n" + "\n".join(lines) + "\n\n</details>\n"
+
+
+def undrawn(text: str) -> str:
+    """The Markdown without the folds of charts, for a forge that would show their source. No other text has a `<`."""
+    return _FOLD.sub("", text)
 
 
 def _mermaid(chart: Chart, title: str) -> list[str]:

@@ -131,6 +131,10 @@ def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> Safe:
     room = limit - len(head) - sum(len(block) + 2 for block in (*blocks, *tail))
     for section in page.sections:
         text = section(max(0, room - 2)).strip()
+        if not page.flavour.draws:
+            from git_clearml.render.charts import undrawn
+
+            text = undrawn(text + "\n").strip()
         if text and len(text) + 2 > room:
             text = "*A part was left out: there is no room for it.*"
             if len(text) + 2 > room:

@@ -13,9 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from git_clearml.render import comment as view
 from git_clearml.render import metrics
-from git_clearml.render.charts import fold
+from git_clearml.render.charts import fold, undrawn
+from git_clearml.render.comment import Page
+from git_clearml.render.flavour import GITHUB
 from git_clearml.report.measures import Chart, MetricsReport, Row
+from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
 from tests.support import environments
 from tests.support.tools import lack, needs
@@ -146,6 +150,24 @@ def test_a_report_has_no_charts_where_rows_are_left_out() -> None:
         text = metrics.report_markdown(report(3, 60), limit, fold=True)
         assert "left out" in text
         assert "mermaid" not in text
+
+
+def test_a_forge_that_draws_nothing_gets_the_trends_alone() -> None:
+    section = lambda limit: metrics.report_markdown(report(3), limit, fold=True)  # noqa: E731
+    verdict = VerifyReport(Outcome.VERIFIED, 0, "defaults")
+    drawing, plain = (
+        view.comment(Page(verdict, sections=(section,), flavour=flavour))
+        for flavour in (GITHUB, replace(GITHUB, draws=False))
+    )
+    assert drawing.count("mermaid") == 3
+    assert "mermaid" not in plain
+    assert plain == view.comment(
+        Page(verdict, sections=(lambda limit: metrics.report_markdown(report(0), limit, fold=True),))
+    )
+    for name in HOSTILE:
+        text = metrics.report_markdown(replace(report(0), charts=(replace(CHART, metric=name, other_is=name),)))
+        assert "xychart" not in undrawn(text)
+        assert undrawn(text).count("norm") == 3
 
 
 def test_each_row_ends_with_its_trend() -> None:
