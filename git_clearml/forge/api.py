@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from git_clearml.errors import CannotDecide
 
@@ -104,6 +104,15 @@ class Forge(Protocol):
 
     def close(self) -> None:
         """Lets go of the connections."""
+
+
+@runtime_checkable
+class MergingForge(Forge, Protocol):
+    """A forge that knows of a commit on a branch which change request it came by, also where no message says so."""
+
+    def merged_by(self, commit: str) -> list[int]:
+        """The numbers of the merged change requests that brought this commit; [] for none."""
+        ...
 
 
 class Ask(Protocol):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import Error, NotConfigured, NothingToJudge, UsageError
+from git_clearml.errors import CannotDecide, Error, NotConfigured, NothingToJudge, UsageError
 from git_clearml.forge import remote_refs
-from git_clearml.forge.api import Ask
+from git_clearml.forge.api import Ask, MergingForge
 from git_clearml.forge.job import Job
 from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NAME_IT, NoSuchRef, NotFetched, remote_name
 from git_clearml.git.peel import NoCommit
@@ -66,6 +66,15 @@ class JobCheckout:
     def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = FETCH_SECONDS) -> None:
         """See `ensure`."""
         ensure(self.repository, commits, depth=depth, timeout=timeout)
+
+    def merged_by(self, commit: str) -> Sequence[int]:
+        """The numbers of the pull requests that brought a pushed commit, as its forge knows."""
+        if self.ask is None or commit != self.job.head or not self.job.is_push_to_base:
+            return ()
+        try:
+            return self.ask(lambda forge: forge.merged_by(commit) if isinstance(forge, MergingForge) else [])
+        except (CannotDecide, UsageError):
+            return ()
 
     def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
         """See `fetch_pull_requests`."""

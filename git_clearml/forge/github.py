@@ -132,6 +132,17 @@ class GitHub:
             pulls = self._calls.call(of_branch, operation)
         return next((pull for pull in pulls if pull.head == commit), None)
 
+    def merged_by(self, commit: str) -> list[int]:
+        """See MergingForge.merged_by: a rebase leaves no number in the messages."""
+
+        def of_commit() -> list[int]:
+            return [pull.number for pull in _all(self._repository.get_commit(commit).get_pulls()) if pull.merged_at]
+
+        try:
+            return self._calls.call(of_commit, Operation("look for the commit's pull request", self.rights.read))
+        except NoSuchCommit:
+            return []
+
     def comments(self, number: int) -> list[Comment]:
         """See Forge.comments."""
 

@@ -18,6 +18,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.question import Scope
 
 _BASES = 20  # accepted commits that a squash is compared with
 _SIDES = 5  # different sets of accepted commits in one question
@@ -49,11 +50,15 @@ class Candidates(NamedTuple):
         return {name for source in self.sources for name in source}
 
 
-def candidates(repository: Repository, commits: Sequence[Commit], accepted: Accepted) -> dict[Commit, Candidates]:
-    """For each commit what it may be the merge of, as its parents and its message say. Two git processes."""
+def candidates(repository: Repository, commits: Sequence[Commit], scope: Scope) -> dict[Commit, Candidates]:
+    """For each commit what it may be the merge of, as its parents and its message say, or else its forge.
+
+    Two git processes.
+    """
+    accepted = scope.accepted or {}
     contents = repository.blobs(commit.hash for commit in commits)
     parents = {name: parents_in(content) for name, content in contents.items()}
-    numbers = {name: pull_requests(content) for name, content in contents.items()}
+    numbers = {name: pull_requests(content) or list(scope.requests.get(name, ())) for name, content in contents.items()}
     refs = repository.refs(sorted({ref for each in numbers.values() for number in each for ref in refs_of(number)}))
     result = dict.fromkeys(commits, Candidates())
     for commit in commits:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
@@ -27,6 +28,7 @@ class Scope(NamedTuple):
     `accepted` are for a commit (by its hash) those that were accepted where it is to go, None where nobody says: then
     the remotes' default branches are. `tips`: where branches are that this clone may not know. `depth`: how far merges
     of merges are followed. `since`: when a task must have been updated to be looked at, None: as the commits say.
+    `requests`: for a commit (by its hash) the numbers of the pull requests that brought it, where no message says.
     """
 
     chosen: str = ""
@@ -35,6 +37,7 @@ class Scope(NamedTuple):
     depth: int = 3
     since: datetime | None = None
     tips: tuple[Tip, ...] = ()
+    requests: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 ANY = Scope()
@@ -43,3 +46,15 @@ Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evide
 """What a policy wants beside a task: the verdicts on the questions, rejected where that is lacking.
 
 Raises the errors of the evidence source."""
+
+
+class RequestHeads(Protocol):
+    """Where a CI job's commits come from, and how to get it."""
+
+    def merged_by(self, commit: str) -> Sequence[int]:
+        """The numbers of the pull requests that brought this commit, as the forge knows; none where it tells none."""
+        ...
+
+    def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
+        """Fetches the heads of these pull requests, as far as the remote has them."""
+        ...

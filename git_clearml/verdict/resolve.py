@@ -123,7 +123,7 @@ class Resolver:
             branches = accepted.by_default(self._repository, self._policy)
             self._scope = self._scope._replace(accepted={commit.hash: branches for commit in self._commits})
         if new := [commit for commit in commits if commit not in self._candidates]:
-            self._candidates |= merges.candidates(self._repository, new, self._scope.accepted or {})
+            self._candidates |= merges.candidates(self._repository, new, self._scope)
         return {commit: self._candidates[commit] for commit in commits}
 
     def _merged(self, commits: Sequence[Commit]) -> dict[Commit, Verdict]:

@@ -19,13 +19,12 @@ from git_clearml.verdict import resolve, results_commits, sources
 from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Tip, Verdict
-from git_clearml.verdict.question import Question, Requirement, Scope
+from git_clearml.verdict.question import Question, RequestHeads, Requirement, Scope
 
 BUDGET = 30.0  # seconds for all network calls of one asking
-_HEADS = 4  # pull requests whose heads are fetched
 
 
-class Checkout(Protocol):
+class Checkout(RequestHeads, Protocol):
     """What a CI job adds: which commit it is about, what was accepted before, and how to get what its clone lacks."""
 
     @property
@@ -56,10 +55,6 @@ class Checkout(Protocol):
 
         Raises CannotDecide.
         """
-        ...
-
-    def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
-        """Fetches the heads of these pull requests, as far as the remote has them."""
         ...
 
 
@@ -103,6 +98,7 @@ class VerifySession:
     ) -> None:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
+        self.requests: Mapping[str, Sequence[int]] = {}  # of commits, where their messages do not say
         self._sources: dict[str, Evidence] = {}
         sides = () if not accepted else (accepted,)
         self._accepted = None if accepted is None else {resolved.commit.hash: sides for resolved in commits}
@@ -139,7 +135,14 @@ class VerifySession:
                 self.source(kind),
                 questions,
                 self._requirement,
-                Scope(self._request.task, tuple(urls), self._accepted, since=self._request.since, tips=tips),
+                Scope(
+                    self._request.task,
+                    tuple(urls),
+                    self._accepted,
+                    since=self._request.since,
+                    tips=tips,
+                    requests=self.requests,
+                ),
             )
             verdicts |= dict(zip(numbers, answers, strict=True))
         return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]
@@ -171,10 +174,15 @@ def prepare(
         rulings = [_measured_by(own.policy, ruling) for own, ruling in zip(without_flags, rulings, strict=True)]
     for warning in dict.fromkeys(warning for ruling in rulings for warning in ruling.warnings):
         context.warn(warning)
+    requests: Mapping[str, Sequence[int]] = {}
     if context.checkout is not None and any(ruling.policy.merges == "clean" for ruling in rulings):
-        _fetch_heads(repository, [resolved.commit for resolved in commits], context.checkout)
+        from git_clearml.verdict import request_heads  # late: few policies want it
+
+        requests = request_heads.fetch(repository, [resolved.commit for resolved in commits], context.checkout)
     accepted = None if judges is commits else _accepted(repository, judges[0], rulings, context.checkout)
-    return VerifySession(repository, commits, rulings, request, context, requirement, accepted)
+    session = VerifySession(repository, commits, rulings, request, context, requirement, accepted)
+    session.requests = requests
+    return session
 
 
 def _accepted(
@@ -186,17 +194,6 @@ def _accepted(
     places = of_remotes(repository.remotes())
     gated = all(stands_behind_a_gate(repository, side.commit.hash, policy, places, branch) for policy in policies)
     return side.commit.hash if gated or checkout is None else ""
-
-
-def _fetch_heads(repository: Repository, commits: Sequence[Commit], checkout: Checkout) -> None:
-    """Gets the heads of the pull requests that squashed commits are said to come from."""
-    from git_clearml.verdict import merges  # late: few policies want it
-
-    contents = repository.blobs(commit.hash for commit in commits)
-    numbers = {number for content in contents.values() for number in merges.pull_requests(content)}
-    known = repository.refs([ref for number in sorted(numbers) for ref in merges.refs_of(number)])
-    wanted = [number for number in sorted(numbers) if not known.keys() & set(merges.refs_of(number))]
-    checkout.fetch_pull_requests(wanted[:_HEADS])
 
 
 def _measured_by(policy: Policy, ruling: ResolvedPolicy) -> ResolvedPolicy:

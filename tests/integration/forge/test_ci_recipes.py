@@ -153,7 +153,7 @@ def test_the_first_recipe_as_pasted(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moved", [False, True])
-@pytest.mark.parametrize("button", ["merge", "squash"])
+@pytest.mark.parametrize("button", ["merge", "squash", "rebase"])
 def test_what_each_merge_button_makes_passes_the_first_recipe(
     button: str, moved: bool, bench: Bench, tmp_path: Path
 ) -> None:
@@ -174,6 +174,7 @@ def test_what_each_merge_button_makes_passes_the_first_recipe(
     if button == "rebase":  # the button makes new commits, also where nothing has to be rebased
         repo.git("commit", "--quiet", "--amend", "--no-edit", "--date=2026-01-02T03:04:05Z")
     repo.git("push", "--quiet", "--no-verify", "origin", "main")
+    bench.github.pulls[7] |= {"state": "closed", "merged_at": "2026-01-02T03:04:05Z", "commits": [repo.head]}
     pushed_to_main(bench, base, repo.head)
     assert repo.head not in {base, head}
     assert follow(runs(PULL_REQUESTS), bench, tmp_path) == [0]

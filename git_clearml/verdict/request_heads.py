@@ -1,0 +1,29 @@
+"""Gets what a CI job's clone lacks of the commits that squashed and rebased ones come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from git_clearml.git.objects import parents_in
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit
+from git_clearml.verdict import merges
+from git_clearml.verdict.question import RequestHeads
+
+_MOST = 4  # pull requests whose heads are fetched
+
+
+def fetch(repository: Repository, commits: Sequence[Commit], checkout: RequestHeads) -> Mapping[str, Sequence[int]]:
+    """Fetches the heads of the pull requests that brought these commits, as they say, or else as their forge knows.
+
+    The numbers that only the forge has told, by commit: a squash says its number, a rebase none.
+    """
+    contents = repository.blobs(commit.hash for commit in commits)
+    said = {name: merges.pull_requests(content) for name, content in contents.items()}
+    untold = [name for name, content in contents.items() if not said[name] and len(parents_in(content)) == 1]
+    told = {name: checkout.merged_by(name) for name in untold}
+    numbers = {number for each in (*said.values(), *told.values()) for number in each}
+    known = repository.refs([ref for number in sorted(numbers) for ref in merges.refs_of(number)])
+    wanted = [number for number in sorted(numbers) if not known.keys() & set(merges.refs_of(number))]
+    checkout.fetch_pull_requests(wanted[:_MOST])
+    return told
