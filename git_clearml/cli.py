@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import ModuleType
@@ -63,15 +66,41 @@ def _module(command: str) -> ModuleType:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit status (design 5). Raises nothing."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Runs one command line and returns its exit status (design 5). Raises nothing.
+
+    Without `arguments` it is that of this process, which ends with it.
+    """
+    if arguments is None:
+        gc.set_threshold(100_000)  # what is loaded stays: looking for garbage in it takes a tenth of the gate's time
+        return _leave(_main(sys.argv[1:]))
+    return _main(arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     open_streams()
     try:
         with signals.heeded() as hold:
-            return _run(words, hold)
+            return _run(list(arguments), hold)
     except BrokenPipeError:  # whoever read what we print has left, as `head` does
         discard(sys.stdout)
         return 128 + signal.SIGPIPE
+
+
+def _leave(status: int) -> int:
+    """Ends the process without taking its modules apart one by one, which takes a tenth of the gate's time, too.
+
+    Returns the status where something is left that Python has to see to: what cannot be written, a thread.
+    """
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        return status
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return status
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def _run(words: list[str], hold: signals.Hold) -> int:

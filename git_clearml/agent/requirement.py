@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from git_clearml.git.repository import Repository
-from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.model import Verdict
-from git_clearml.verdict.question import Question, Requirement
+if TYPE_CHECKING:
+    from git_clearml.git.repository import Repository
+    from git_clearml.verdict.evidence import Evidence
+    from git_clearml.verdict.model import Verdict
+    from git_clearml.verdict.question import Question, Requirement
 
 
 def passed_check(

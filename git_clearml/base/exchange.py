@@ -55,46 +55,61 @@ class Reply(NamedTuple):
 
 
 class Attempt:
-    """One exchange in a thread of its own. The connection is the thread's, until `run` returns a reply."""
+    """One exchange in a thread of its own. The connection is the thread's, until `run` returns a reply.
+
+    The thread may begin with the connection while the request is yet to come: `open`.
+    """
 
     def __init__(
         self, site: Site, url: SplitResult, environment: Mapping[str, str], connection: Connection | None
     ) -> None:
         self._site, self._url, self._environment = site, url, environment
         self.connection = connection
+        self._requests: queue.SimpleQueue[tuple[Request, int, float] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
+        self._started = False
         self._lock = threading.Lock()  # for the three that follow
         self._abandoned = False
         self._finished = False
+
+    def open(self, remaining: float) -> None:
+        """Starts the thread, which connects. What goes wrong is told to whoever calls `run`."""
+        self._started = True
+        threading.Thread(target=self._work, args=(remaining,), daemon=True).start()
+
+    def _work(self, remaining: float) -> None:
+        try:
+            connection = self._open(min(CONNECT_SECONDS, remaining))
+            asked = self._requests.get()
+            answer: Reply | Exception = self._exchange(connection, *asked) if asked else TimeoutError()
+        except Exception as error:  # noqa: BLE001  handed over to the thread that asked
+            answer = error
+        with self._lock:
+            self._finished = True
+            if self._abandoned or isinstance(answer, Exception):
+                self._let_go()
+        self._answers.put(answer)
 
     def run(self, request: Request, limit: int, remaining: float) -> Reply | Exception | None:
         """The reply, what went wrong, or None when it takes longer than `remaining` seconds.
 
         Without a reply the connection is closed, and a request that has not been sent will not be.
         """
-        answers: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
-
-        def work() -> None:
-            try:
-                answer: Reply | Exception = self._exchange(request, limit, remaining)
-            except Exception as error:  # noqa: BLE001  handed over to the thread that asked
-                answer = error
-            with self._lock:
-                self._finished = True
-                if self._abandoned or isinstance(answer, Exception):
-                    self._let_go()
-            answers.put(answer)
-
-        threading.Thread(target=work, daemon=True).start()
+        if not self._started:
+            self.open(remaining)
+        self._requests.put((request, limit, remaining))
         try:
-            return answers.get(timeout=remaining)
+            return self._answers.get(timeout=remaining)
         except queue.Empty:
-            self._abandon()
+            self.abandon()
             return None
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Nobody waits for it any more: the thread closes its connection."""
+        self._requests.put(None)
         with self._lock:
             self._abandoned = True
             if self._finished:
@@ -118,8 +133,7 @@ class Attempt:
                 raise TimeoutError
         return connection
 
-    def _exchange(self, request: Request, limit: int, remaining: float) -> Reply:
-        connection = self._open(min(CONNECT_SECONDS, remaining))
+    def _exchange(self, connection: Connection, request: Request, limit: int, remaining: float) -> Reply:
         if connection.http.sock is not None:
             connection.http.sock.settimeout(remaining)
         headers = {"Accept-Encoding": "identity", "User-Agent": f"git-clearml/{__version__}", **request.headers}

@@ -54,6 +54,7 @@ class HttpClient:
         self._environment = environment
         self._log, self._sleep, self._clock = log, sleep, clock
         self._connection: Connection | None = None
+        self._ahead: Attempt | None = None  # one that is connecting, and has not been asked anything
         self._budget = self._granted = budget
         self._deadline = clock() + budget
 
@@ -67,8 +68,18 @@ class HttpClient:
         self._granted = min(self._granted, at_most)
         self._deadline = min(self._deadline, self._clock() + at_most)
 
+    def open_ahead(self) -> None:
+        """Begins to connect, for a question that is sure to come. What goes wrong is told when it is asked."""
+        remaining = self._deadline - self._clock()
+        if self._connection is None and self._ahead is None and remaining > 0:
+            self._ahead = Attempt(self.site, self._url, self._environment, None)
+            self._ahead.open(remaining)
+
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
+        if self._ahead is not None:
+            self._ahead.abandon()
+            self._ahead = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -108,8 +119,8 @@ class HttpClient:
         remaining = self._deadline - started
         if remaining <= 0:
             raise self._too_slow()
-        attempt = Attempt(self.site, self._url, self._environment, self._connection)
-        self._connection = None  # it is the attempt's until its answer is here
+        attempt = self._ahead or Attempt(self.site, self._url, self._environment, self._connection)
+        self._ahead = self._connection = None  # it is the attempt's until its answer is here
         answer = attempt.run(request, limit, remaining)
         if answer is None:
             raise self._too_slow()

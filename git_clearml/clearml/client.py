@@ -57,6 +57,10 @@ class ClearML:
         """Leaves the next questions so many seconds at most of the budget that there is."""
         self._http.hurry(at_most)
 
+    def open_ahead(self) -> None:
+        """Begins to connect: a question is sure to come."""
+        self._http.open_ahead()
+
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
         self._http.close()

@@ -20,7 +20,7 @@ from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import resolve, sources
+from git_clearml.verdict import sources
 from git_clearml.verdict.cache import Cache, Circumstances
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Tip, Verdict
@@ -145,6 +145,9 @@ class PushJudge:
         open_questions = [question for question in keys if question not in verdicts]
         if not open_questions:
             return verdicts
+        source.open_ahead()
+        from git_clearml.verdict import resolve  # late: while the connection is made
+
         asked = time.time()
         to_ask = [Question(*question) for question in open_questions]
         answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), scope)

@@ -12,7 +12,6 @@ from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import hint as hints
-from git_clearml.verdict import rules
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import VerifySession
 
@@ -47,6 +46,8 @@ def undecided(
     Where every one of the policies says on-unreachable = warn, the want of a server is a note and the status 0.
     """
     away = not isinstance(error, Unfinished)
+    from git_clearml.verdict import rules  # late: of a pass they are loaded while the connection is made
+
     tolerated = away and rules.unreachable_is_tolerated(policies, error.code)
     notes = ("not verified: the server could not be reached, and on-unreachable is warn",) if tolerated else ()
     return VerifyReport(

@@ -22,6 +22,10 @@ class Evidence(Protocol):
     bounded: bool
     """Is a question about a window all that the source can answer in time? Else it answers for all times."""
 
+    def open_ahead(self) -> None:
+        """Begins to connect, where there is a network between, for a question that is sure to come."""
+        ...
+
     def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
         ...

@@ -62,6 +62,9 @@ class OfflineEvidence:
                 return (_current(session, record) if session.path else session).metrics
         return ()
 
+    def open_ahead(self) -> None:
+        """Nothing to do: there is no network."""
+
     def renew(self) -> None:
         """Nothing to do: there is no network, and so no budget."""
 

@@ -189,6 +189,10 @@ class ServerEvidence:
                 if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
                     raise
 
+    def open_ahead(self) -> None:
+        """Begins to connect, while whoever asks is not ready yet."""
+        self.api.open_ahead()
+
     def renew(self) -> None:
         """Gives the next questions a fresh budget."""
         self.api.renew()

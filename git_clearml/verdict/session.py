@@ -15,7 +15,7 @@ from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import resolve, results_commits, sources
+from git_clearml.verdict import sources
 from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Tip, Verdict
@@ -129,10 +129,14 @@ class VerifySession:
         verdicts: dict[int, Verdict] = {}
         for kind in dict.fromkeys(ruling.policy.evidence for ruling in self.rulings):
             numbers = [n for n, ruling in enumerate(self.rulings) if ruling.policy.evidence == kind]
+            source = self.source(kind)
+            source.open_ahead()
+            from git_clearml.verdict import resolve  # late: while the connection is made
+
             questions = [Question(self.commits[n].commit, self.rulings[n].policy) for n in numbers]
             answers = resolve.verify(
                 self.repository,
-                self.source(kind),
+                source,
                 questions,
                 self._requirement,
                 Scope(
@@ -222,6 +226,8 @@ def _fetch_lineage(
 
     Twice as much at each fetch, all of them within the budget. Raises CannotDecide.
     """
+    from git_clearml.verdict import results_commits  # late: for a CI job
+
     deadline, depth = None, 1
     while absent := results_commits.missing(repository, [resolved.commit for resolved in commits]):
         if context.checkout is None or depth > results_commits.MOST:

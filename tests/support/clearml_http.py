@@ -186,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        self.server.opened += 1
         self.server.connections.add(self.connection)
 
     def finish(self) -> None:
@@ -264,6 +265,7 @@ class ApiHttpServer(ThreadingHTTPServer):
     def __init__(self, port: int, backend: Backend) -> None:
         self.backend = backend
         self.connections: set[socket.socket] = set()
+        self.opened = 0
         super().__init__(("127.0.0.1", port), Handler)
 
     def server_bind(self) -> None:

@@ -134,7 +134,13 @@ class ClearMLServer:
         """The names of the calls that came in, in order."""
         return [request.call for request in list(self.requests)]
 
+    @property
+    def opened(self) -> int:
+        """How many connections were made to it since `reset_log`."""
+        return self._http.opened
+
     def reset_log(self) -> None:
+        self._http.opened = 0
         with self._backend.guard:
             self._backend.requests.clear()
 

@@ -167,7 +167,9 @@ class Gate:
         result = run(*words, cwd=cwd or self.repo.path, env={**self.server.env, **self.env, **(env or {})})
         assert_no_secrets(result.out + result.err, self.server.access_key, self.server.secret_key)
         assert "Traceback" not in result.out + result.err
-        return Result(result.status, result.out, result.err, tuple(self.server.calls()))
+        calls = tuple(self.server.calls())
+        assert calls or not self.server.opened, "a connection was made, and nothing asked"
+        return Result(result.status, result.out, result.err, calls)
 
     def verify(self, *words: str, **options: Any) -> Result:
         """`verify --format json`."""

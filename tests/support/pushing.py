@@ -179,7 +179,9 @@ class Yard:
         assert "Traceback" not in out + err, err
         after = refs_of(self.remote)
         moved = {ref: after.get(ref, "") for ref in before.keys() | after.keys() if before.get(ref) != after.get(ref)}
-        return Pushed(done.status, out, err, tuple(self.server.calls()), moved, seconds)
+        calls = tuple(self.server.calls())
+        assert calls or not self.server.opened, "a connection was made, and nothing asked"
+        return Pushed(done.status, out, err, calls, moved, seconds)
 
     def accepts(
         self, *words: str, moved: Iterable[str] | None = None, requests: int | None = 1, **options: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import re
 import socket
 import threading
 import time
@@ -244,6 +245,84 @@ def test_what_was_given_up_is_never_sent_and_its_connection_never_used(
         http.close()
         paths = [head.split(b" ")[1] for head in server.requests]
     assert paths == [*([b"/second"] if renewed_first else []), b"/third"]
+
+
+# --- ahead of the question ---------------------------------------------------------------------------------------
+
+
+def test_the_question_goes_over_what_was_opened_ahead() -> None:
+    with answering(reply(b"{}")) as server:
+        http = client(server.port)
+        for path in ("first", "second"):
+            http.open_ahead()
+            http.open_ahead()
+            http.exchange(ask(path))
+        http.close()
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        lambda: f"http://127.0.0.1:{faults.closed_port()}",
+        lambda: "http://nosuch.invalid",
+        lambda: "http://x" + "x" * 300,
+        lambda: "https://{server}",
+        lambda: "http://{server}",
+    ],
+)
+@pytest.mark.parametrize("proxy", ["", "socks5://127.0.0.1:1"])
+def test_what_goes_wrong_ahead_is_told_as_ever(site: Callable[[], str], proxy: str) -> None:
+    def told(ahead: bool) -> tuple[type[Exception], str, str]:
+        with Scripted(lambda connection: connection.sendall(b"SSH-2.0-x\r\n")) as server:
+            url = site().replace("{server}", f"127.0.0.1:{server.port}")
+            http = HttpClient(Site(url), 10, environment={"ALL_PROXY": proxy})
+            _CLIENTS.append(http)
+            if ahead:
+                http.open_ahead()
+            with pytest.raises(CannotDecide) as raised:
+                http.exchange(ask())
+            text = f"{raised.value.message} {raised.value.hint}"
+            return type(raised.value), raised.value.code, re.sub(r":\d+", "", text)
+
+    assert told(True) == told(False)
+
+
+@pytest.mark.parametrize("still_connecting", [True, False])
+def test_where_nothing_is_asked_after_all_the_connection_is_closed(
+    monkeypatch: pytest.MonkeyPatch, still_connecting: bool
+) -> None:
+    event, entered = threading.Event(), threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", resolving(event, entered))
+    before = set(threading.enumerate())
+    with answering(reply(b"{}")) as server:
+        http = client(server.port)
+        if not still_connecting:
+            event.set()
+        (thread,) = (http.open_ahead(), set(threading.enumerate()) - before)[1] - {server._thread}
+        assert entered.wait(10)
+        http.close()
+        event.set()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert server.requests == []
+
+
+def test_what_the_server_has_closed_meanwhile_is_opened_again() -> None:
+    closed = threading.Event()
+
+    def talk(connection: Any) -> None:
+        if closed.is_set() and server.receive(connection):
+            connection.sendall(reply(b"{}"))
+        connection.close()
+        closed.set()
+
+    with Scripted(talk) as server:
+        http = client(server.port)
+        http.open_ahead()
+        assert closed.wait(10)
+        assert http.exchange(ask()).body == b"{}"
+        http.close()
 
 
 # --- faults ------------------------------------------------------------------------------------------------------
