@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
@@ -11,8 +11,7 @@ from git_clearml.git.repository import Repository
 HEADS = "refs/heads/"
 
 
-@dataclass(frozen=True)
-class RemoteBranch:
+class RemoteBranch(NamedTuple):
     """A branch of a remote, without `refs/heads/`, and the commit that it was at when we asked ("": no such branch)."""
 
     remote: Remote

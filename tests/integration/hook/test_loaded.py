@@ -28,13 +28,14 @@ model
 report.__init__ report.compose report.model
 run.__init__ run.ownership run.record
 settings.__init__ settings.checks settings.code_paths settings.load settings.policy settings.protection settings.table
-verdict.__init__ verdict.accepted verdict.entry_points verdict.equivalence verdict.evidence verdict.hint verdict.model
+verdict.__init__ verdict.accepted verdict.branch_tasks verdict.entry_points verdict.equivalence verdict.evidence
+verdict.hint verdict.model verdict.question
 verdict.near_miss verdict.resolve verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server
 verdict.session verdict.sources verdict.statuses verdict.windows
 """
-VERIFY = "commands.verify forge.__init__ forge.context render.__init__ render.text render.verify"
+VERIFY = "commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text render.verify"
 HOOK = """
-commands.hook git.remote hook.__init__ hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
+commands.hook commands.hook_io git.remote git.remote_branch hook.__init__ hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
 verdict.cache
 """
 # None of these is needed by http.client, GitPython's git.cmd or argparse; what they load is not ours to choose.
