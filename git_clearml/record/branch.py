@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from git_clearml.base.ids import SIDE_REFS, is_hash
 from git_clearml.base.words import listed
@@ -60,7 +59,7 @@ def current(repository: Repository, target: RemoteBranch, *, timeout: float) -> 
     tip = remotes.at(repository, target.remote, ref, timeout=timeout)
     if tip and not repository.trees([tip]):
         _fetch(repository, target.remote, {target.branch: tip}, timeout)
-    return replace(target, tip=tip)
+    return target._replace(tip=tip)
 
 
 def _is_here(repository: Repository, branch: str, commit: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from git_clearml.base import shell
@@ -110,7 +110,7 @@ class _ResultsPush:
             refusal = self._push(target)
             newer = self._current_target() if refusal else target
             if not refusal or newer.tip == self.commit:  # pushed, even if the answer got lost
-                return self._finish(PushAction.PUSHED, self.commit, replace(target, tip=self.commit))
+                return self._finish(PushAction.PUSHED, self.commit, target._replace(tip=self.commit))
             if newer.tip == target.tip and not any(word in refusal for word in _RACES):
                 raise Unpushed(f"{target.shown} does not take the results: {refusal}", self._by_hand(), self.commit)
             self._say(f"{target.shown} moved before the results were pushed; trying again")

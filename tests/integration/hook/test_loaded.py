@@ -35,7 +35,8 @@ verdict.session verdict.sources verdict.statuses verdict.windows
 """
 VERIFY = "commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text render.verify"
 HOOK = """
-commands.hook commands.hook_io git.remote git.remote_branch hook.__init__ hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
+commands.hook commands.hook_io git.remote git.remote_branch hook.__init__
+hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
 verdict.cache
 """
 # None of these is needed by http.client, GitPython's git.cmd or argparse; what they load is not ours to choose.
