@@ -68,6 +68,7 @@ class ServerEvidence:
     def __init__(self, api: ClearML) -> None:
         self.api = api
         self.identity = f"{api.server.api} {api.server.user}"
+        self.open_ahead = api.open_ahead
 
     bounded = True
 
@@ -188,10 +189,6 @@ class ServerEvidence:
             except Refused as refusal:
                 if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
                     raise
-
-    def open_ahead(self) -> None:
-        """Begins to connect, while whoever asks is not ready yet."""
-        self.api.open_ahead()
 
     def renew(self) -> None:
         """Gives the next questions a fresh budget."""
