@@ -38,11 +38,11 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints every check. Exit status 1 when one of them failed."""
     from git_clearml.git.repository import Repository
-    from git_clearml.hook import doctor, server_doctor, server_install
+    from git_clearml.hook import around, doctor, server_doctor, server_install
 
     repository = Repository()
     diagnosis = server_doctor if server_install.is_bare(repository) else doctor
-    checks = diagnosis.examine(repository, os.environ, _BUDGET)
+    checks = [*diagnosis.examine(repository, os.environ, _BUDGET), *around.examine(repository, os.environ)]
     status = 1 if any(check.state == "failed" for check in checks) else 0
     if arguments.format == "json":
         from dataclasses import asdict

@@ -61,7 +61,7 @@ def hooks(yard: Yard) -> Path:
 def test_all_is_well(yard: Yard) -> None:
     yard.install()
     checks = examine(yard)
-    assert list(checks) == ["hook", "server"]
+    assert list(checks) == ["hook", "server", "around the hook"]
     assert {check["state"] for check in checks.values()} == {"ok"}
     assert inside("doctor", "--quiet", cwd=yard.repo.path, env={"PATH": on_path(), **yard.server.env}).out == ""
 
@@ -301,3 +301,39 @@ def test_its_hints_work_as_typed_and_are_refused_by_nobody(scene: str, yard: Yar
         assert done.status == 0, (hint, done.said)
     after = {name: check for name, check in examine(yard).items() if name.startswith("hook")}
     assert {check["state"] for check in after.values()} == {"ok"}, after
+
+
+# The ways around
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "closed"),
+    [
+        (".github/workflows/clearml.yml", "    - run: git clearml verify --comment\n", True),
+        (".github/workflows/x.yaml", "      - uses: owner/git-clearml@0123 # v1\n", True),
+        (".gitlab-ci.yml", "    - git clearml verify\n", True),
+        (".forgejo/workflows/x.yml", "- run: git-clearml verify\n", True),
+        (".github/workflows/clearml.yml", "    # - run: git clearml verify\n", False),
+        (".github/workflows/clearml.yml", "    - run: make test\n", False),
+        ("ci/README.md", "git clearml verify\n", False),
+    ],
+)
+def test_what_goes_around_the_hook_and_whether_ci_asks_again(file: str, content: str, closed: bool, yard: Yard) -> None:
+    yard.install()
+    yard.repo.git("remote", "set-url", "origin", "git@github.com:team/project.git")
+    path = yard.repo.path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    is_so(yard, "around the hook", "ok" if closed else "warning", "--no-verify", "" if closed else "docs/ci.md")
+    assert (file in examine(yard)["around the hook"]["message"]) is closed
+
+
+def test_jj_needs_its_alias(yard: Yard, tmp_path: Path) -> None:
+    yard.install()
+    assert "jj" not in examine(yard)
+    (yard.repo.path / ".jj").mkdir()
+    is_so(yard, "jj", "warning", "goes around", "--from-jj")
+    config = tmp_path / "xdg" / "jj" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[aliases]\npush = ["util", "exec", "--", "sh", "-c", "... | git clearml push --from-jj", ""]\n')
+    is_so(yard, "jj", "ok", "alias", env={"XDG_CONFIG_HOME": str(tmp_path / "xdg")})

@@ -1,0 +1,71 @@
+"""Which ways lead around the hook of this clone, and whether anything here closes them (docs/hook.md has them all)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from git_clearml.git.repository import Repository
+from git_clearml.hook.doctor import Diagnosis
+from git_clearml.hook.owner import read_head
+
+_CI = (
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    ".gitea/workflows/*.yml",
+    ".gitea/workflows/*.yaml",
+    ".forgejo/workflows/*.yml",
+    ".forgejo/workflows/*.yaml",
+    ".gitlab-ci.yml",
+    "bitbucket-pipelines.yml",
+    "azure-pipelines.yml",
+    ".circleci/config.yml",
+    "Jenkinsfile",
+)
+_VERIFIES = re.compile(rb"^[^#\n]*(?:git[ -]clearml (?:verify|comment)|uses:\s*\S*git-clearml\S*@)", re.MULTILINE)
+_ALIAS = re.compile(rb"^[^#\n]*git clearml push --from-jj", re.MULTILINE)
+_ELSEWHERE = re.compile(r"https?://|ssh://|[\w.@-]+:(?!//)")
+_WAYS = "git push --no-verify, clones without it, the web interface's buttons, pull requests of forks"
+_IN_CI = "git clearml verify in CI, as a check that has to pass (docs/ci.md), or the gate on the git server"
+_MOST = 200  # files of a pattern
+
+
+def examine(repository: Repository, environment: Mapping[str, str]) -> list[Diagnosis]:
+    """The ways around a hook, and jj where it is at work here: it runs none."""
+    if not repository.top:
+        return []
+    top = Path(repository.top)
+    return [_around(repository, top), *_jj(top, environment)]
+
+
+def _around(repository: Repository, top: Path) -> Diagnosis:
+    ways = f"{_WAYS} go around this hook"
+    jobs = [path for pattern in _CI for path in sorted(top.glob(pattern))[:_MOST]]
+    if job := next((path for path in jobs if _matches(path, _VERIFIES)), None):
+        name = job.relative_to(top)
+        return Diagnosis("around the hook", "ok", f"{ways}; {name} asks again, where a rule requires that check")
+    if any(_ELSEWHERE.match(url) for url in repository.remote_urls()):
+        return Diagnosis("around the hook", "warning", f"{ways}, and no CI job here asks again", _IN_CI)
+    return Diagnosis("around the hook", "ok", ways)
+
+
+def _jj(top: Path, environment: Mapping[str, str]) -> list[Diagnosis]:
+    """Where jj keeps its configuration: its docs/config.md."""
+    if not (top / ".jj").is_dir():
+        return []
+    home = Path(environment.get("HOME") or "/")
+    jj = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "jj"
+    files = [home / ".jjconfig.toml", top / ".jj" / "repo" / "config.toml", jj / "config.toml"]
+    files += [*jj.glob("conf.d/*.toml"), *jj.glob("repos/*/config.toml")]
+    if any(_matches(path, _ALIAS) for path in files[:_MOST]):
+        return [Diagnosis("jj", "ok", "jj runs no hooks; an alias pushes by git clearml push")]
+    message = "jj runs no hooks: jj git push goes around this one"
+    return [Diagnosis("jj", "warning", message, "an alias that pushes by git clearml push --from-jj (docs/hook.md)")]
+
+
+def _matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    try:
+        return bool(pattern.search(read_head(path)))
+    except OSError:
+        return False
