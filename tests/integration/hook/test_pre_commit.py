@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from git_clearml.hook import owner, place
 from tests.conftest import sealed_environment
@@ -49,11 +52,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 
 def snapshot(clone: Path, home: Path) -> str:
     """A commit of this working tree, as it is, and the configuration that names it."""
+    # Without what it depends on: pip takes twenty seconds for that, and `link_dependencies` none.
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     for name in subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone / name)
+    project = clone / "pyproject.toml"
+    project.write_text(re.sub(r"(?ms)^dependencies = \[.*?^\]$", "dependencies = []", project.read_text()))
     environment = {**os.environ, **sealed_environment(home)}
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "all"], ["rev-parse", "HEAD"]):
         done = subprocess.run(["git", *words], cwd=clone, env=environment, check=True, capture_output=True, text=True)
@@ -66,11 +72,27 @@ def build(place: Path, config: str) -> None:
     scratch.mkdir()
     (scratch / ".pre-commit-config.yaml").write_text(config)
     environment = {**os.environ, **sealed_environment(place), "PRE_COMMIT_HOME": str(place / "store")}
-    environment["PIP_NO_COMPILE"] = "1"  # of all that clearml brings along, the hook imports nothing
     subprocess.run(["git", "init", "--quiet"], cwd=scratch, env=environment, check=True)
     words = [str(BIN / "pre-commit"), "install", "--install-hooks", "--hook-type", "pre-push"]
     done = subprocess.run(words, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    [packages] = (place / "store").glob("repo*/py_env-*/lib/python*/site-packages")
+    link_dependencies(packages)
+
+
+def link_dependencies(packages: Path) -> None:
+    """What our distribution declares that it needs, and those need in turn, from this environment: nothing else."""
+    linked, wanted = {"git-clearml"}, metadata.requires("git-clearml") or []
+    while wanted:
+        requirement = Requirement(wanted.pop())
+        if requirement.name in linked or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        linked.add(requirement.name)
+        distribution = metadata.distribution(requirement.name)
+        wanted += distribution.requires or []
+        for top in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
 
 
 @pytest.fixture
