@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.program import process_environment
+from tests.support.program import Result, process_environment
 
 _SERVER = """
 import json, os, sys
@@ -28,7 +31,11 @@ for line in sys.stdin:
                 sys.argv[1:] = words
                 exec(request["code"])
                 status = 0
+            except SystemExit as leaving:
+                status = leaving.code
             finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(status)
         processes.append(process)
     codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
@@ -48,7 +55,7 @@ class Forked:
             text=True,
         )
 
-    def run(self, code: str, calls: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str] | None = None) -> Any:
+    def run(self, code: str, calls: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str | None] | None = None) -> Any:
         """Runs the code once for each list of arguments (`sys.argv[1:]`), all at once: a list of exit statuses."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -60,3 +67,34 @@ class Forked:
     def close(self) -> None:
         """Ends it."""
         self._server.communicate()
+
+
+_LOAD = """
+import importlib, pkgutil, git_clearml, git.cmd
+for module in pkgutil.walk_packages(git_clearml.__path__, "git_clearml."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+_MAIN = """
+from git_clearml.cli import main
+for number, name in enumerate((os.devnull, "out", "err")):
+    os.dup2(os.open(os.path.join(sys.argv[1], name) if number else name, os.O_RDWR | os.O_CREAT), number)
+sys.stdin = open(os.devnull)
+del sys.argv[1]
+sys.exit(main())
+"""
+
+
+@functools.cache
+def _loaded() -> Forked:
+    forked = Forked(_LOAD)
+    atexit.register(forked.close)
+    return forked
+
+
+def apart(*words: str, cwd: Path, env: Mapping[str, str | None] | None = None) -> Result:
+    """Like `program.outside`, a process of its own, in a tenth of the time; what `env` tells Python comes too late."""
+    with tempfile.TemporaryDirectory() as place:
+        [status] = _loaded().run(_MAIN, [[place, *words]], cwd, env)
+        out, err = (Path(place, name).read_bytes().decode() for name in ("out", "err"))
+    return Result(status, out, err)

@@ -17,7 +17,8 @@ import pytest
 from git_clearml.clearml.diff import MARKER
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
-from tests.support.program import Result, command, inside, outside, process_environment
+from tests.support.forked import apart
+from tests.support.program import Result, command, inside, process_environment
 from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK, SIGNALS
 
@@ -35,7 +36,7 @@ def repo(tmp_path: Path) -> Repo:
 
 
 def run(repo: Repo, *words: str, **options: Any) -> Result:
-    return outside("run", *words, cwd=repo.path, **options)
+    return apart("run", *words, cwd=repo.path, **options)
 
 
 def train(repo: Repo, *options: str) -> Result:
