@@ -22,7 +22,7 @@ from tests.support.program import inside
 # Few processes, since a push is made a thousand times: a directory for the call is ready and waits in `free`.
 _SHIM = """\
 #!/bin/sh
-[ "$1" = hook ] || exec '{program}' "$@"
+[ {answers} ] || exec '{program}' "$@"
 read -r call <>'{place}/free' || exit 99
 env -0 >"$call/environment"
 pwd >"$call/directory"
@@ -52,13 +52,16 @@ class AtHand:
     always = False
     """Does it answer what others than `run` start?"""
 
+    answers = '"$1" = hook'
+    """What it answers, as a condition of sh."""
+
     def __init__(self, program: Path) -> None:
         self._place = Path(tempfile.mkdtemp())
         self.path = self._place / "bin"
         self.path.mkdir()
         os.mkfifo(self._place / "calls")
         shim = self.path / "git-clearml"
-        shim.write_text(_SHIM.format(program=program, place=self._place))
+        shim.write_text(_SHIM.format(answers=self.answers, program=program, place=self._place))
         shim.chmod(0o755)
         self._calls = os.open(self._place / "calls", os.O_RDWR)  # for both: it never ends
         os.mkfifo(self._place / "free")
@@ -100,20 +103,38 @@ class AtHand:
             return Done(process.returncode, _all(out), _all(err))
 
 
+@dataclass(frozen=True)
+class Call:
+    """What the shim has written down of a call."""
+
+    words: list[str]
+    environment: dict[str, str]
+    directory: Path
+
+    @classmethod
+    def read(cls, call: Path) -> Call:
+        pairs = [os.fsdecode(pair).partition("=") for pair in (call / "environment").read_bytes().split(b"\0") if pair]
+        words = [os.fsdecode(word) for word in (call / "words").read_bytes().split(b"\0")[:-1]]
+        directory = Path(os.fsdecode((call / "directory").read_bytes().removesuffix(b"\n")))
+        return cls(words, {name: value for name, _, value in pairs}, directory)
+
+
 def answer(call: Path) -> None:
-    """Runs the program here for the call that the shim has written down."""
-    given = [os.fsdecode(pair).partition("=") for pair in (call / "environment").read_bytes().split(b"\0") if pair]
-    environment: dict[str, str | None] = dict.fromkeys(os.environ)
-    environment.update({name: value for name, _, value in given})
-    words = [os.fsdecode(word) for word in (call / "words").read_bytes().split(b"\0")[:-1]]
-    directory = Path(os.fsdecode((call / "directory").read_bytes().removesuffix(b"\n")))
-    result = inside(*words, cwd=directory, env=environment, stdin=(call / "stdin").read_bytes())
+    """Runs the program here for a call."""
+    given = Call.read(call)
+    environment = {**dict.fromkeys(os.environ), **given.environment}
+    result = inside(*given.words, cwd=given.directory, env=environment, stdin=(call / "stdin").read_bytes())
     (call / "out").write_text(result.out, encoding="utf-8")
     (call / "err").write_text(result.err, encoding="utf-8")
+    end(call, result.status)
+
+
+def end(call: Path, status: int) -> None:
+    """Tells the shim that it is over."""
     with contextlib.suppress(OSError):  # it may have been killed meanwhile
-        status = os.open(call / "status", os.O_WRONLY | os.O_NONBLOCK)
-        os.write(status, b"%d\n" % result.status)
-        os.close(status)
+        pipe = os.open(call / "status", os.O_WRONLY | os.O_NONBLOCK)
+        os.write(pipe, b"%d\n" % status)
+        os.close(pipe)
 
 
 def _all(file: object) -> bytes:

@@ -69,12 +69,7 @@ class Forked:
         self._server.communicate()
 
 
-_LOAD = """
-import importlib, pkgutil, git_clearml, git.cmd
-for module in pkgutil.walk_packages(git_clearml.__path__, "git_clearml."):
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
-"""
+_LOAD = "from tests.support.apart import load; load()"
 _MAIN = """
 from git_clearml.cli import main
 for number, name in enumerate((os.devnull, "out", "err")):

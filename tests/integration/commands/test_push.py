@@ -238,7 +238,7 @@ def test_interrupted_while_the_server_is_asked(number: int, yard: Yard) -> None:
                 os.kill(pid, number)
 
     yard.server.hook = stop
-    pushed = yard.push("push", "origin", "main", command=["git-clearml"])
+    pushed = yard.push("push", "origin", "main", command=["git-clearml"], env={"NOT_APART": "1"})
     assert (pushed.status, pushed.moved) == (128 + number, {})
     yard.accepts("origin", "main", moved=["refs/heads/main"], command=PUSH)
 
