@@ -55,7 +55,9 @@ class Forked:
             text=True,
         )
 
-    def run(self, code: str, calls: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str | None] | None = None) -> Any:
+    def run(
+        self, code: str, calls: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str | None] | None = None
+    ) -> Any:
         """Runs the code once for each list of arguments (`sys.argv[1:]`), all at once: a list of exit statuses."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None

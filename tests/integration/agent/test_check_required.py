@@ -14,6 +14,7 @@ import pytest
 from git_clearml.forge import calls
 from tests.integration.forge.test_comment import Bench as PullBench
 from tests.support.actions import Job, pull_request
+from tests.support.apart import Apart
 from tests.support.check_bench import ENDS_AT_ONCE, KEYS, Bench, bench
 from tests.support.clearml_http import CALLS
 from tests.support.github_server import GitHubServer
@@ -326,95 +327,102 @@ def test_a_branch_that_wants_none_gets_none(work: Bench) -> None:
 # --- push -------------------------------------------------------------------------------------------------------------
 
 
-def test_push_checks_and_pushes(strict: Bench) -> None:
-    strict.yard.install()
-    strict.world.again()
-    pushed = strict.yard.push("origin", "main", command=PUSH)
+@pytest.fixture
+def pushing(strict: Bench, apart: Apart) -> Bench:
+    """Here `git clearml push` is a process of its own."""
+    strict.yard.at_hand = apart
+    return strict
+
+
+def test_push_checks_and_pushes(pushing: Bench) -> None:
+    pushing.yard.install()
+    pushing.world.again()
+    pushed = pushing.yard.push("origin", "main", command=PUSH)
     assert pushed.status == 0, pushed.said
     assert set(pushed.moved) == {"refs/heads/main"}
-    assert f"runnable {strict.repo_head[:12]}: the task completed" in pushed.out
+    assert f"runnable {pushing.repo_head[:12]}: the task completed" in pushed.out
     assert pushed.calls.count("tasks.create") == 1
-    assert f"verified {strict.repo_head[:12]} (main)" in pushed.err
-    again = strict.yard.push("origin", "main:refs/heads/two", command=PUSH)
+    assert f"verified {pushing.repo_head[:12]} (main)" in pushed.err
+    again = pushing.yard.push("origin", "main:refs/heads/two", command=PUSH)
     assert (again.status, "tasks.create" in again.calls) == (0, False)
 
 
 @pytest.mark.parametrize("word", ["--dry-run", "-n", "--dry", "-fn"])
-def test_a_dry_run_of_a_push_launches_nothing(word: str, strict: Bench) -> None:
-    pushed = strict.yard.push(word, "origin", "main", command=PUSH)
-    assert (pushed.status, pushed.moved, strict.world.mine) == (1, {}, [])
+def test_a_dry_run_of_a_push_launches_nothing(word: str, pushing: Bench) -> None:
+    pushed = pushing.yard.push(word, "origin", "main", command=PUSH)
+    assert (pushed.status, pushed.moved, pushing.world.mine) == (1, {}, [])
     assert "next: git clearml push" in pushed.said
 
 
 @pytest.mark.parametrize("by", ["name", "url"])
-def test_the_agent_gets_it_from_where_it_is_pushed_to(by: str, strict: Bench, tmp_path: Path) -> None:
+def test_the_agent_gets_it_from_where_it_is_pushed_to(by: str, pushing: Bench, tmp_path: Path) -> None:
     """Not from origin, which nobody named, and which may be public."""
     private, told = bare(tmp_path / "private.git"), tmp_path / "told"
-    write_hook(strict.yard.remote.path / "hooks" / "pre-receive", recorder(told))
+    write_hook(pushing.yard.remote.path / "hooks" / "pre-receive", recorder(told))
     if by == "name":
-        strict.yard.repo.git("remote", "add", "private", str(private.path))
+        pushing.yard.repo.git("remote", "add", "private", str(private.path))
     else:
-        strict.yard.repo.git("remote", "remove", "origin")
-        strict.yard.task(repository=str(private.path))
-    pushed = strict.yard.push("private" if by == "name" else str(private.path), "main", command=PUSH)
+        pushing.yard.repo.git("remote", "remove", "origin")
+        pushing.yard.task(repository=str(private.path))
+    pushed = pushing.yard.push("private" if by == "name" else str(private.path), "main", command=PUSH)
     assert pushed.status == 0, pushed.said
-    assert strict.world.task["script"]["repository"] == f"file://{private.path}"
-    assert refs_of(private) == {"refs/heads/main": strict.repo_head}
+    assert pushing.world.task["script"]["repository"] == f"file://{private.path}"
+    assert refs_of(private) == {"refs/heads/main": pushing.repo_head}
     assert [path.name for path in tmp_path.glob("told*")] == []
 
 
-def test_what_is_committed_during_a_check_is_not_pushed(strict: Bench) -> None:
+def test_what_is_committed_during_a_check_is_not_pushed(pushing: Bench) -> None:
     """A check takes minutes, and git push would push whatever the branch is by then."""
-    checked = strict.repo_head
+    checked = pushing.repo_head
 
     def commit(*_: object) -> None:
-        if strict.repo_head == checked:
-            strict.yard.repo.commit("nobody has run this", {"main.py": "print('new')\n"})
+        if pushing.repo_head == checked:
+            pushing.yard.repo.commit("nobody has run this", {"main.py": "print('new')\n"})
 
-    strict.world.on_launch = commit
-    pushed = strict.yard.push("origin", "main", command=PUSH)
+    pushing.world.on_launch = commit
+    pushed = pushing.yard.push("origin", "main", command=PUSH)
     assert (pushed.status, pushed.moved) == (3, {})
     assert "has changed during the check, so nothing was pushed" in pushed.err
 
 
 @pytest.mark.slow
-def test_push_does_not_push_what_does_not_run(strict: Bench) -> None:
-    strict.world.story = FAILS
-    strict.world.again()
-    pushed = strict.yard.push("origin", "main", command=PUSH)
+def test_push_does_not_push_what_does_not_run(pushing: Bench) -> None:
+    pushing.world.story = FAILS
+    pushing.world.again()
+    pushed = pushing.yard.push("origin", "main", command=PUSH)
     assert (pushed.status, pushed.moved) == (1, {})
-    assert f"failed {strict.repo_head[:12]}: the task failed" in pushed.out
+    assert f"failed {pushing.repo_head[:12]}: the task failed" in pushed.out
 
 
-def test_push_checks_nothing_that_would_not_be_pushed(strict: Bench) -> None:
-    strict.yard.repo.git("branch", "good")
-    strict.yard.repo.commit("nobody has run this", {"main.py": "print('new')\n"})
-    pushed = strict.yard.push("origin", "good", "main", command=PUSH)
+def test_push_checks_nothing_that_would_not_be_pushed(pushing: Bench) -> None:
+    pushing.yard.repo.git("branch", "good")
+    pushing.yard.repo.commit("nobody has run this", {"main.py": "print('new')\n"})
+    pushed = pushing.yard.push("origin", "good", "main", command=PUSH)
     assert (pushed.status, pushed.moved, "tasks.create" in pushed.calls) == (1, {}, False)
 
 
-def test_push_checks_by_the_policy_that_judges(strict: Bench) -> None:
+def test_push_checks_by_the_policy_that_judges(pushing: Bench) -> None:
     """The remote's: a commit that names another queue for itself is checked on the one that is wanted there."""
-    strict.check()
-    strict.yard.publish("main")
-    strict.yard.repo.git("fetch", "--quiet", "origin")
-    strict.yard.install()
-    strict.world.server.add_worker("w1", ["default", "gpu"])
-    strict.yard.repo.policy(*REQUIRED, 'queue = "gpu"')
-    strict.yard.task()
-    strict.check()
-    refused = strict.yard.refuses("origin", "main", requests=2)
+    pushing.check()
+    pushing.yard.publish("main")
+    pushing.yard.repo.git("fetch", "--quiet", "origin")
+    pushing.yard.install()
+    pushing.world.server.add_worker("w1", ["default", "gpu"])
+    pushing.yard.repo.policy(*REQUIRED, 'queue = "gpu"')
+    pushing.yard.task()
+    pushing.check()
+    refused = pushing.yard.refuses("origin", "main", requests=2)
     assert "next: git clearml push" in refused.said
-    strict.world.again()
-    pushed = strict.yard.push("origin", "main", command=PUSH)
+    pushing.world.again()
+    pushed = pushing.yard.push("origin", "main", command=PUSH)
     assert (pushed.status, set(pushed.moved)) == (0, {"refs/heads/main"}), pushed.said
-    task = strict.world.task
-    assert strict.world.server.store.queues[task["execution"]["queue"]]["name"] == "default"
+    task = pushing.world.task
+    assert pushing.world.server.store.queues[task["execution"]["queue"]]["name"] == "default"
 
 
-def test_without_workers_nothing_is_pushed(strict: Bench) -> None:
-    strict.world.server.store.workers.clear()
-    pushed = strict.yard.push("origin", "main", command=PUSH)
+def test_without_workers_nothing_is_pushed(pushing: Bench) -> None:
+    pushing.world.server.store.workers.clear()
+    pushed = pushing.yard.push("origin", "main", command=PUSH)
     assert (pushed.status, pushed.moved) == (3, {})
     assert "queue 'default' has no active workers" in pushed.out
 

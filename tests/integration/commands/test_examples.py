@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support.actions import Job, repository
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import Yard, make_yard
@@ -21,21 +20,13 @@ from tests.support.robot import Robot
 from tests.support.tools import require
 
 EXAMPLE = ROOT / "docs" / "examples" / "train-on-tag.yml"
-# Polling takes no time in the program that a step calls.
-PROGRAM = """#!/bin/sh
-exec "{python}" -c "
-import sys, time
-time.sleep = lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01))
-from git_clearml.cli import main
-sys.exit(main(sys.argv[1:]))
-" "$@"
-"""
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path, apart: Apart) -> Iterator[Yard]:
     with ClearMLServer() as server:
         yard = make_yard(tmp_path, server)
+        apart.stand_in(tmp_path / "bin" / "git-clearml")
         yard.publish()
         yield yard
 
@@ -50,11 +41,7 @@ def train(yard: Yard, place: Path, number: int = 1) -> tuple[subprocess.Complete
     """The workflow's own training step, in a checkout of the tag."""
     require("bash")
     directory = place / f"job{number}"
-    tools = directory / "bin"
-    tools.mkdir(parents=True)
-    program = tools / "git-clearml"
-    program.write_text(PROGRAM.format(python=sys.executable))
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    directory.mkdir()
     checkout = directory / "checkout"
     subprocess.run(
         ["git", "clone", "--quiet", "--branch", "run-1", yard.remote.path.as_uri(), str(checkout)], check=True
@@ -65,7 +52,7 @@ def train(yard: Yard, place: Path, number: int = 1) -> tuple[subprocess.Complete
     (step,) = [one for one in workflow()["jobs"]["train"]["steps"] if one.get("name") == "Train"]
     env = {**step["env"], **yard.server.env}
     known = {name: value for name, value in {**os.environ, **job.env, **env}.items() if value is not None}
-    known |= {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    known |= {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=checkout,

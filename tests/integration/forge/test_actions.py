@@ -17,6 +17,7 @@ import yaml
 
 from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request
+from tests.support.apart import Apart
 from tests.support.clearml_common import Json
 from tests.support.clearml_server import ClearMLServer
 from tests.support.github_server import BOT, TOKEN, GitHubServer
@@ -34,15 +35,6 @@ OURS, STATS, MODELS, RUNNABLE = (
 ACTIONS = (OURS, STATS, MODELS, RUNNABLE)
 KEYS = ("CLEARML_API_HOST", "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
 ACCURACY = {"validation": {"accuracy": 0.9}}
-# Sleeping takes no time in the program that a step calls.
-PROGRAM = """#!/bin/sh
-exec "{python}" -c "
-import sys, time
-time.sleep = lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01))
-from git_clearml.cli import main
-sys.exit(main(sys.argv[1:]))
-" "$@"
-"""
 
 
 def action(name: str) -> dict[str, Any]:
@@ -66,6 +58,11 @@ def filled(text: str, inputs: Mapping[str, str], own_checkout: bool = False) -> 
     return re.sub(r"\$\{\{(.+?)\}\}", value, text)
 
 
+def program(tmp_path: Path) -> Path:
+    """Where the action has installed git-clearml."""
+    return tmp_path / "runner" / "git-clearml" / "bin" / "git-clearml"
+
+
 def start(name: str, bench: Bench, tmp_path: Path, *, cwd: Path | None = None, **given: str) -> subprocess.Popen[str]:
     """Starts the last step of an action with these inputs. Input names are written with `_` for `-`.
 
@@ -76,10 +73,6 @@ def start(name: str, bench: Bench, tmp_path: Path, *, cwd: Path | None = None, *
     inputs = {key: filled(str(one.get("default", "")), {}) for key, one in document["inputs"].items()}
     known = {key.replace("-", "_"): key for key in inputs}
     inputs |= {known[key]: value for key, value in given.items()}
-    program = tmp_path / "runner" / "git-clearml" / "bin" / "git-clearml"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    program.write_text(PROGRAM.format(python=sys.executable))
-    program.chmod(0o755)
     step = document["runs"]["steps"][-1]
     env = {key: filled(str(value), inputs, cwd is not None) for key, value in step["env"].items()}
     job = {key: value for key, value in bench.job.env.items() if value is not None}
@@ -112,7 +105,8 @@ def credentials(bench: Bench, name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def bench(gate: Gate, tmp_path: Path) -> Iterator[Bench]:
+def bench(gate: Gate, tmp_path: Path, apart: Apart) -> Iterator[Bench]:
+    apart.stand_in(program(tmp_path))
     base = gate.repo.head
     gate.repo.commit("change", {"train.py": "print('better')\n"})
     with GitHubServer() as github:
@@ -407,6 +401,17 @@ def test_inputs_of_the_check_are_text(bench: Bench, remote: Repo, tmp_path: Path
     assert "uid=" not in done.stdout + done.stderr
 
 
+# Sleeping takes no time in it.
+SIGNALLED = """#!/bin/sh
+exec "{python}" -c "
+import sys, time
+time.sleep = lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01))
+from git_clearml.cli import main
+sys.exit(main(sys.argv[1:]))
+" "$@"
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_cancelled_job_leaves_no_task(
@@ -415,6 +420,7 @@ def test_a_cancelled_job_leaves_no_task(
     """The runner signals the step's own process, which is bash, and nothing below it."""
     server = bench.gate.server
     server.add_worker("gpu:0", ["GPU Queue"])
+    program(tmp_path).write_text(SIGNALLED.format(python=sys.executable))
     process = start(RUNNABLE, bench, tmp_path, **credentials(bench, RUNNABLE), **EXAMPLE)
     end = time.monotonic() + 60
     while "tasks.enqueue" not in server.calls() and process.poll() is None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import pytest
 import yaml
 
 from git_clearml.settings import table as settings
-from tests.integration.forge.test_actions import ACTIONS, PROGRAM, action
+from tests.integration.forge.test_actions import ACTIONS, action
 from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request, repository
+from tests.support.apart import Apart
 from tests.support.github_server import BOT, TOKEN, GitHubServer
 from tests.support.program import ROOT, Gate
 from tests.support.robot import Robot
@@ -34,8 +34,9 @@ POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"
 
 
 @pytest.fixture
-def bench(gate: Gate, tmp_path: Path) -> Iterator[Bench]:
+def bench(gate: Gate, tmp_path: Path, apart: Apart) -> Iterator[Bench]:
     """Pull request 7 of HEAD, whose repository is its own remote."""
+    apart.stand_in(tmp_path / "bin" / "git-clearml")
     repo = gate.repo
     base = repo.policy(*POLICY)
     head = repo.commit("change", {"train_model.py": "print('better')\n"})
@@ -57,12 +58,8 @@ def steps(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
 def follow(commands: list[str], bench: Bench, tmp_path: Path) -> list[int]:
     """Runs the commands that call our program; their statuses."""
     require("bash")
-    program = tmp_path / "bin" / "git-clearml"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(PROGRAM.format(python=sys.executable))
-    program.chmod(0o755)
     given = {name: value for name, value in bench.job.env.items() if value is not None}
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, **bench.gate.server.env, **given, "PATH": path, "PYTHONPATH": str(ROOT)}
     statuses = []
     for command in commands:

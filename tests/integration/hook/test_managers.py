@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.hook import owner, place
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.pushing import BIN, Yard, make_yard, recorder, write_hook
 from tests.support.tools import require
@@ -40,9 +41,10 @@ def manager(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path, apart: Apart) -> Iterator[Yard]:
     with ClearMLServer() as server:
         yard = make_yard(tmp_path, server)
+        yard.at_hand = apart
         yard.env |= {"PREK_HOME": str(tmp_path / "prek"), "PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
         yard.repo.commit("hooks", {".pre-commit-config.yaml": CONFIG})
         yield yard
