@@ -51,14 +51,15 @@ def _is_theirs(error: Error) -> bool:
 
 def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Console) -> VerifyReport | None:
     """The report on the push, None where nothing in it is to be judged. `given` is the environment as it was."""
-    updates = updates_with_side_refs(_updates(arguments))
-    if not updates:
+    lines = _updates(arguments)
+    if not updates_with_side_refs(lines):
         return None
     from git_clearml.git.repository import Repository
     from git_clearml.hook.judge import PushJudge
 
     repository = Repository()
-    config = git_server.read_config(repository)
+    updates = updates_with_side_refs(received.with_targets(repository, lines))
+    config = git_server.read_config(repository, given)
     os.environ.update(git_server.with_credentials(os.environ, given, config))
     judge = PushJudge(repository, dict(os.environ), timeout=arguments.timeout, log=console.log, warn=console.warn)
     names = git_server.names(given, config)

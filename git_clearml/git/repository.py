@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
+from git_clearml.base.files import read_limited
 from git_clearml.errors import NotARepository
 from git_clearml.git import peel as peeling
 from git_clearml.git import ssh_config
@@ -110,6 +111,19 @@ class Repository(ObjectStore):
         listed = self.run("for-each-ref", "--format=%(refname) %(objectname)", *names).lines
         objects = dict(line.rsplit(" ", 1) for line in listed)
         return {name: objects[name] for name in names if name in objects}
+
+    def symbolic_target(self, ref: str) -> str:
+        """The ref that this one, a full name, is symbolic for, also where there is no such ref yet; "" for none.
+
+        A symbolic ref is a file, wherever other refs are. Another store of refs (reftable) and a symbolic link are left
+        to git, by a process.
+        """
+        place = os.path.join(self.common_dir, ref)
+        if dict(self.config()).get("extensions.refstorage", "files") != "files" or os.path.islink(place):
+            return self.run("symbolic-ref", "--quiet", ref).text
+        content = read_limited(place, 4096)
+        text = "" if isinstance(content, str) else content.decode("utf-8", "surrogateescape")
+        return text.removeprefix("ref:").strip() if text.startswith("ref:") else ""
 
     def default_branches(self, remotes: Sequence[str] = ("*",)) -> list[str]:
         """Where the default branches of these remotes (names, or patterns) were when last fetched. One git process.

@@ -22,6 +22,7 @@ ADVICE = "git config --system clearml.config-file /path/of/clearml.conf"
 GITLAB_PREFIX = "GL-HOOK-ERR: "
 """GitLab shows lines that begin so in its pages, too (docs.gitlab.com, administration/server_hooks)."""
 
+_SYSTEM = "GIT_CONFIG_SYSTEM"
 _PROGRAMS = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 _OBJECTS = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
 _ROUTES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file", "ssl_cert_dir")
@@ -29,9 +30,13 @@ NOWHERE = "/nonexistent"
 
 
 class ServerConfig(NamedTuple):
-    """What git config says here: where clearml.conf is, the repository's URLs, and the addresses of its forge."""
+    """What git config says here: where clearml.conf is, the repository's URLs, and the addresses of its forge.
+
+    `file_by_variable` is what the system's git config says once GIT_CONFIG_SYSTEM says where that is.
+    """
 
     file: str = ""
+    file_by_variable: str = ""
     repositories: tuple[str, ...] = ()
     forges: tuple[str, ...] = ()
 
@@ -54,28 +59,44 @@ def with_credentials(
 ) -> dict[str, str]:
     """The variables with the place of clearml.conf: what the system's git config says, else what the environment does.
 
-    A proxy or certificates of the environment count only where the credentials are the environment's, too: else the
-    pusher could answer in the server's place. Raises BadSetting for a path that is none.
+    A proxy or certificates of the environment count only where nothing but the environment says where clearml.conf is:
+    else the pusher could answer in the server's place. Raises BadSetting for a path that is none, and for two.
     """
-    file = config.file or environment.get(VARIABLE, "").strip()
+    named = environment.get(VARIABLE, "").strip()
+    file = config.file or config.file_by_variable or named
     if not file:
         return dict(variables)
     if not os.path.isabs(file):
         raise BadSetting(f"where clearml.conf is has to be an absolute path, not {file!r}", ADVICE)
-    routes = {} if config.file else {name: value for name, value in environment.items() if name.lower() in _ROUTES}
-    return {**variables, **routes, VARIABLE: file}
+    if not config.file and named not in ("", file):
+        raise BadSetting(f"{_SYSTEM} and {VARIABLE} each name another clearml.conf", ADVICE)
+    routes = {name: value for name, value in environment.items() if name.lower() in _ROUTES}
+    return {**variables, **(routes if file == named and not config.file else {}), VARIABLE: file}
 
 
-def read_config(repository: Repository) -> ServerConfig:
-    """What git config says of `clearml.*`, with the scope that each value is from (git-config(1), --show-scope)."""
-    result = repository.run("config", "--show-scope", "--null", "--get-regexp", r"^clearml\.")
+def read_config(repository: Repository, environment: Mapping[str, str]) -> ServerConfig:
+    """What git config says of `clearml.*`, with the scope that each value is from (git-config(1), --show-scope).
+
+    Where the system's says nothing of clearml.conf, that which GIT_CONFIG_SYSTEM names is looked at, too: a variable
+    like CLEARML_CONFIG_FILE, and believed no more. Gitaly sets it to /dev/null.
+    """
+    config = _config(repository, {})
+    system = environment.get(_SYSTEM, "")
+    if config.file or system in ("", os.devnull):
+        return config
+    named = _config(repository, {_SYSTEM: system})
+    return named._replace(file="", file_by_variable=named.file)
+
+
+def _config(repository: Repository, variables: Mapping[str, str]) -> ServerConfig:
+    result = repository.run("config", "--show-scope", "--null", "--get-regexp", r"^clearml\.", env=variables)
     out = entries(result.stdout)
     pairs = [(scope, *pair.split("\n", 1)) for scope, pair in zip(out[::2], out[1::2], strict=True) if "\n" in pair]
     files = [value for scope, key, value in pairs if key == CONFIG_FILE and scope == "system"]
     return ServerConfig(
-        files[-1].strip() if files else "",
-        tuple(value for _, key, value in pairs if key == REPOSITORY and value),
-        tuple(value for _, key, value in pairs if key == SERVER_URL and value),
+        file=files[-1].strip() if files else "",
+        repositories=tuple(value for _, key, value in pairs if key == REPOSITORY and value),
+        forges=tuple(value for _, key, value in pairs if key == SERVER_URL and value),
     )
 
 

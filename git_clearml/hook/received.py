@@ -8,11 +8,28 @@ from collections.abc import Mapping, Sequence
 from git_clearml.errors import BadSetting
 from git_clearml.git.repository import Repository
 from git_clearml.hook.gated import GatedUpdate
+from git_clearml.hook.ref_updates import RefUpdate
 from git_clearml.model import Resolved
 from git_clearml.settings import load as policies
 from git_clearml.settings.load import ResolvedPolicy
 
 OFFLINE = 'evidence = "offline" is for a clone with run records of its own; a git server has none'
+
+
+_DEPTH = 5  # of symbolic refs that name symbolic refs, as in git
+
+
+def with_targets(repository: Repository, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+    """The updates, and those that they make at another ref by way of a symbolic one: a `master` that is `main`."""
+    both = list(updates)
+    for update in updates:
+        ref = update.remote_ref
+        for _ in range(_DEPTH):
+            ref = repository.symbolic_target(ref)
+            if not ref:
+                break
+            both.append(update._replace(remote_ref=ref))
+    return both
 
 
 class UnusablePolicy(BadSetting):

@@ -20,7 +20,7 @@ _CALLS_US = re.compile(rb"^[^#\n]*git[ -]clearml hook (pre-receive|update)", re.
 
 def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
     """Every check, in the order in which a push meets them; `budget` is the ClearML server's, in seconds."""
-    config = git_server.read_config(repository)
+    config = git_server.read_config(repository, environment)
     credentials = _credentials(repository, environment, config, budget)
     return [*_hook(repository), *credentials, _names(repository, config)]
 
@@ -75,7 +75,7 @@ def _credentials(
         return [Diagnosis("server", "failed", words, git_server.ADVICE)]
     checks = server(variables, budget)
     if not config.file:
-        words = f"{git_server.VARIABLE} is set here; the hook has it only where the git server hands it on"
+        words = "a variable says here where clearml.conf is; the hook has it only where the git server hands it on"
         checks.append(
             Diagnosis("credentials", "warning", words, git_server.ADVICE.replace(_EXAMPLE, shlex.quote(file)))
         )

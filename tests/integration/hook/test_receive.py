@@ -180,6 +180,19 @@ def test_the_system_s_clearml_conf_alone(receiver: Receiver, tmp_path: Path) -> 
         receiver.accepts(env={**system, **proxy})
 
 
+def test_a_system_config_that_a_variable_names(receiver: Receiver, tmp_path: Path) -> None:
+    """It is as good as CLEARML_CONFIG_FILE, and no better."""
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[clearml]\n\tconfig-file = {receiver.conf}\n")
+    receiver.task()
+    receiver.accepts(env={"CLEARML_CONFIG_FILE": None, "GIT_CONFIG_SYSTEM": str(config)})
+    receiver.accepts(env={"GIT_CONFIG_SYSTEM": str(config)})
+    config.write_text("[clearml]\n\tconfig-file = /another/clearml.conf\n")
+    receiver.refuses(env={"GIT_CONFIG_SYSTEM": str(config)}, status=2)
+    system = with_system_config(tmp_path / "bin", "[clearml]", f"\tconfig-file = {receiver.conf}")
+    receiver.accepts(env={**system, "CLEARML_CONFIG_FILE": "/another/clearml.conf"})
+
+
 @pytest.mark.parametrize("scope", ["--local", "--global"])
 def test_no_other_git_config_names_credentials(receiver: Receiver, scope: str) -> None:
     receiver.task()
@@ -262,6 +275,23 @@ def test_refs_in_other_letters(receiver: Receiver, pattern: str, ref: str) -> No
     receiver.accepts(receiver.line(ref=ref), requests=0)
     receiver.remote.git("config", "core.ignoreCase", "true")
     receiver.refuses(receiver.line(ref=ref))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_branch_that_is_another_one(receiver: Receiver, there: bool) -> None:
+    """A symbolic ref, as after a branch has got another name: whoever pushes to it pushes to that one."""
+    receiver.repo.policy('protect = ["trunk"]')
+    receiver.accept()
+    for alias, target in (("master", "old"), ("old", "trunk")):
+        receiver.remote.git("symbolic-ref", f"refs/heads/{alias}", f"refs/heads/{target}")
+    if there:
+        receiver.accept("origin", "main:refs/heads/trunk")
+    receiver.repo.commit("two")
+    receiver.refuses(receiver.line(ref="refs/heads/master"))
+    receiver.accepts(receiver.line(ref="refs/heads/other"), requests=0)
+    (receiver.remote.path / "refs" / "heads" / "master").unlink()
+    (receiver.remote.path / "refs" / "heads" / "master").symlink_to("refs/heads/trunk")  # as old gits have made them
+    receiver.refuses(receiver.line(ref="refs/heads/master"))
 
 
 def test_ref_names_with_odd_characters(receiver: Receiver) -> None:
