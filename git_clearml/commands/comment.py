@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--pr", type=int, default=0, metavar="N", help="the pull request (default: the commit's)")
     parser.add_argument("--label", default="verify", metavar="NAME", help="tells several comments apart")
     parser.add_argument(
-        "--repository", default="", metavar="owner/name", help="on GitHub (default: the job's, or origin)"
+        "--repository", default="", metavar="owner/name", help="on its forge (default: the job's, or origin)"
     )
     parser.add_argument(
         "--mode", choices=("update", "new"), default="update", help="one comment, or one for each report"
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     report = forks.explained(job, report)
     options = replace(options, budget=timeout or comment.BUDGET)
     report = console.redact(report)
-    _print(report, sections, options, console)
+    _print(workplace, report, sections, options, console)
     result, failure = None, None
     try:
         result = comment.publish(workplace, report, sections, options)
@@ -130,13 +130,17 @@ def _judged(
         session.close()
 
 
-def _print(report: VerifyReport, sections: list[Section], options: CommentOptions, console: Console) -> None:
+def _print(
+    workplace: Workplace, report: VerifyReport, sections: list[Section], options: CommentOptions, console: Console
+) -> None:
     """The verdict on stdout, what kept us from it on stderr; with --dry-run the comment's body."""
     if options.dry_run:
         from git_clearml.clearml.secrets import known_secrets
+        from git_clearml.forge.connect import flavour_of, provider_of
         from git_clearml.render.comment import Page, comment
 
-        page = Page(report, options.label, tuple(sections), apart=options.apart)
+        flavour = flavour_of(provider_of(workplace, options.repository))
+        page = Page(report, options.label, tuple(sections), apart=options.apart, flavour=flavour)
         console.product(Safe(known_secrets(os.environ).redact_markdown(comment(page))))
         return
     from git_clearml.render import verify as view

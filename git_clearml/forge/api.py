@@ -28,7 +28,8 @@ class Unsupported(CannotDecide):
 class ChangeRequest:
     """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page.
 
-    `base` is the hash that it is to be merged with, `head_urls` are the clone URLs of the repository of the head.
+    `base` is the hash that it is to be merged with, `head_urls` are the clone URLs of the repository of the head. A
+    commit is shown at `repository_url`/commit/<hash>.
     """
 
     number: int
@@ -41,6 +42,7 @@ class ChangeRequest:
     head_branch: str = ""
     head_owner: str = ""
     head_urls: tuple[str, ...] = ()
+    repository_url: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Literal
 
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
-from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status
+from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status, Unsupported
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
-from git_clearml.forge.connect import Workplace, connect, flavour_of, takes_comments
+from git_clearml.forge.connect import Workplace, connect, flavour_of, provider_of, takes_comments
 from git_clearml.forge.find_comment import own_comments
-from git_clearml.forge.forks import NO_RIGHTS
+from git_clearml.forge.forks import no_rights
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, VerifyReport
@@ -25,7 +25,7 @@ BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
-_NO_COMMENT = "merge requests get no comment; the report is in this job's log, and the exit status is the verdict"
+_NO_COMMENT = "pull requests get no comment; the report is in this job's log, and the exit status is the verdict"
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def check(options: CommentOptions) -> None:
         raise UsageError(f"invalid label: {options.label[:80]!r}", "use letters, digits, spaces and . _ / -")
     if options.number < 0:
         raise UsageError("--pr must be the number of a pull request")
-    owner, slash, name = options.repository.partition("/")
-    if options.repository and not (slash and owner and name and "/" not in name and not {*" ?#%\\"} & {*name, *owner}):
+    owner, *names = options.repository.split("/")  # on GitLab group/sub/project
+    if options.repository and not (owner and names and all(names) and not {*" ?#%\\"} & {*options.repository}):
         raise UsageError(f"invalid repository: {options.repository[:80]!r}", "write --repository owner/name")
 
 
@@ -65,9 +65,9 @@ def publish(
     options that cannot be, and outside CI when no pull request is open; PublishFailed for everything else.
     """
     check(options)
-    job = workplace.job
-    if job is not None and not takes_comments(job):
-        return CommentResult("", "skipped", f"{job.provider.shown} {_NO_COMMENT}")
+    job, provider = workplace.job, provider_of(workplace, options.repository)
+    if not takes_comments(provider):
+        return CommentResult("", "skipped", f"{provider.shown} {_NO_COMMENT}")
     try:
         budget = min(options.budget, _DRY_BUDGET) if options.dry_run else options.budget
         forge = connect(workplace, options.repository, budget)
@@ -77,7 +77,7 @@ def publish(
         if isinstance(error, UsageError):
             raise
         if job is not None and job.is_fork:
-            return CommentResult("", "skipped", NO_RIGHTS)
+            return CommentResult("", "skipped", no_rights(provider))
         raise _failed(error) from None
     try:
         return _CommentPublisher(forge, workplace, report, sections, options).run()
@@ -110,6 +110,7 @@ class _CommentPublisher:
         options: CommentOptions,
     ) -> None:
         self._forge, self._job, self._options = forge, workplace.job, options
+        self._provider = provider_of(workplace, options.repository)
         self._by_hand = workplace.job is None and not sources.in_ci(workplace.environment)
         self._secrets = known_secrets(workplace.environment)
         self._report = self._secrets.redact(report)
@@ -125,12 +126,10 @@ class _CommentPublisher:
         request = self._change_request()
         try:
             result = self._nowhere() if request is None else self._comment(request)
-            if self._options.status:
-                self._set_status()
-            return result
+            return self._with_status(result) if self._options.status else result
         except Forbidden:
             if request is not None and (request.is_fork or (self._job is not None and self._job.is_fork)):
-                return CommentResult("", "skipped", NO_RIGHTS)
+                return CommentResult("", "skipped", no_rights(self._provider))
             raise
 
     def _change_request(self) -> ChangeRequest | None:
@@ -146,7 +145,7 @@ class _CommentPublisher:
     def _nowhere(self) -> CommentResult:
         if not self._commit:
             return CommentResult("", "skipped", "there is no commit to comment on")
-        message = f"no open pull request has the commit {self._commit[:12]}"
+        message = f"no open {self._provider.request} has the commit {self._commit[:12]}"
         if self._by_hand:
             raise UsageError(message, "push it and open one, or name one: --pr N")
         return CommentResult("", "skipped", message)
@@ -157,16 +156,16 @@ class _CommentPublisher:
             self._report,
             self._options.label,
             self._sections,
-            repository_url=request.url.rpartition("/pull/")[0],
+            repository_url=request.repository_url,
             apart=self._options.apart,
-            flavour=flavour_of(self._job),
+            flavour=flavour_of(self._provider),
         )
         author = self._forge.author()
         for _ in range(_ROUNDS):
             todo = plan(self._own(request, author, page), page, request.head)
             if self._options.dry_run:
                 url = todo.keep.url if todo.keep else request.url
-                return CommentResult(url, "skipped", f"would {todo.described(request)}")
+                return CommentResult(url, "skipped", f"would {todo.described(request, self._provider.request)}")
             try:
                 result = self._carry_out(todo, request, author, page)
             except NotFound:  # somebody deleted it meanwhile, or there is no such pull request
@@ -186,7 +185,7 @@ class _CommentPublisher:
     def _carry_out(self, todo: CommentPlan, request: ChangeRequest, author: str, page: Page) -> CommentResult | None:
         """The result, or None when another job came in between and there is a new plan to make."""
         if todo.action is Action.SKIP:
-            note = f"the comment already reports on {request.head[:12]}: the pull request has moved on"
+            note = f"the comment already reports on {request.head[:12]}: the {self._provider.request} has moved on"
             return CommentResult(todo.keep.url if todo.keep else request.url, "skipped", note)
         if todo.keep is None:
             return self._create(todo, request, page)
@@ -209,8 +208,16 @@ class _CommentPublisher:
         again = plan(others, page, request.head)
         return None if again.action is Action.SKIP else self._carry_out(again, request, created.author, page)
 
+    def _with_status(self, result: CommentResult) -> CommentResult:
+        """The result, which says so where the forge takes no status from us."""
+        try:
+            self._set_status()
+        except Unsupported as error:
+            return result._replace(note=". ".join(filter(None, (result.note, error.message))))
+        return result
+
     def _set_status(self) -> None:
-        """Puts the verdict on the commit that GitHub waits for."""
+        """Puts the verdict on the commit that the forge waits for."""
         commit = (self._job.status_commit if self._job else "") or self._commit  # no tag: a status is a commit's
         task = next((verdict.task for verdict in self._report.verdicts if verdict.task), None)
         if self._options.dry_run or not commit:

@@ -30,9 +30,9 @@ class CommentPlan:
     keep: Comment | None = None
     delete: tuple[Comment, ...] = ()
 
-    def described(self, request: ChangeRequest) -> str:
-        """The plan as a verb phrase."""
-        return f"{self.action.value} on pull request {request.number}"
+    def described(self, request: ChangeRequest, noun: str) -> str:
+        """The plan as a verb phrase; `noun` is what the forge calls the request."""
+        return f"{self.action.value} on {noun} {request.number}"
 
 
 def plan(own: Sequence[Comment], page: Page, head: str) -> CommentPlan:

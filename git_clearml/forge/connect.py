@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
@@ -15,7 +16,19 @@ from git_clearml.git.repository import Repository
 from git_clearml.render import flavour as flavours
 from git_clearml.render.flavour import Flavour
 
-TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
+GITEA_API = "/api/v1"
+_TOKENS = {
+    Provider.GITHUB: ("GITHUB_TOKEN", "GH_TOKEN"),
+    Provider.GITLAB: ("GITLAB_TOKEN",),
+    Provider.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN", "GITHUB_TOKEN"),
+}
+_HOSTS = {
+    "github.com": Provider.GITHUB,
+    "gitlab.com": Provider.GITLAB,
+    "codeberg.org": Provider.GITEA,
+    "bitbucket.org": Provider.BITBUCKET,
+}
+_SERVERS = {"GITHUB_SERVER_URL": Provider.GITHUB, "CI_SERVER_URL": Provider.GITLAB}
 _ASKING_BUDGET = 30.0  # seconds for one question that git could not answer
 _SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
 
@@ -31,9 +44,29 @@ class Workplace:
     clock: Clock | None = None
 
 
-def takes_comments(job: Job | None) -> bool:
-    """Is there a way from here to a forge? By hand, and from a service that is no forge, to GitHub."""
-    return (job.provider if job else Provider.OTHER) in _CONNECTORS
+def takes_comments(provider: Provider) -> bool:
+    """Is there a way from here to its comments?"""
+    return provider in _CONNECTORS
+
+
+def provider_of(workplace: Workplace, repository: str = "") -> Provider:
+    """Whose forge a report goes to: the job's; by hand, and from a service that is no forge, the remote's.
+
+    Of a remote the forge is known by its host, else by the variables that name a server or hold a token.
+    """
+    if workplace.job is not None and workplace.job.provider is not Provider.OTHER:
+        return workplace.job.provider
+    environment = workplace.environment
+    servers = {_host(environment.get(name, "")): provider for name, provider in _SERVERS.items()}
+    hosts = {**_HOSTS, **{host: provider for host, provider in servers.items() if host}}
+    urls = () if repository.count("/") > 1 else workplace.repository.remote_urls()
+    named = next((hosts[_host(url)] for url in urls if _host(url) in hosts), None)
+    if named is None and repository.count("/") > 1:  # no other forge has groups in groups
+        named = Provider.GITLAB
+    tokens = [provider for provider, names in _TOKENS.items() if any(map(environment.get, names))]
+    chosen = named or (tokens[0] if tokens else Provider.GITHUB)
+    at_gitea = environment.get("GITHUB_API_URL", "").rstrip("/").endswith(GITEA_API)
+    return Provider.GITEA if chosen is Provider.GITHUB and at_gitea else chosen
 
 
 def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
@@ -41,7 +74,7 @@ def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
 
     Raises NotConfigured without a token, UsageError when the repository is unknown.
     """
-    provider = workplace.job.provider if workplace.job else Provider.OTHER
+    provider = provider_of(workplace, repository)
     if provider not in _CONNECTORS:
         raise NotConfigured(f"nothing can be asked of {provider.shown} here")
     return _CONNECTORS[provider](workplace, repository, budget)
@@ -52,7 +85,8 @@ def asking(workplace: Workplace, repository: str = "", budget: float = 0.0) -> A
 
     With a budget of 0 seconds, 30 seconds for each question.
     """
-    if workplace.job is None or workplace.job.provider is Provider.OTHER or not takes_comments(workplace.job):
+    job = workplace.job
+    if job is None or job.provider is Provider.OTHER or not takes_comments(job.provider):
         return None
 
     def ask(question: Callable[[Forge], Answer]) -> Answer:
@@ -65,44 +99,92 @@ def asking(workplace: Workplace, repository: str = "", budget: float = 0.0) -> A
     return ask
 
 
-def flavour_of(job: Job | None) -> Flavour:
+def flavour_of(provider: Provider) -> Flavour:
     """How a comment is written for the forge that it goes to."""
-    return _FLAVOURS.get(job.provider if job else Provider.OTHER, flavours.GITHUB)
+    return _FLAVOURS.get(provider, flavours.GITHUB)
 
 
 def _github(workplace: Workplace, repository: str, budget: float) -> Forge:
     from git_clearml.forge.github import GitHub
 
     job, environment = workplace.job, workplace.environment
-    name = repository or (job.repository if job else "") or _of_remote(workplace)
+    server = environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
+    name = repository or (job.repository if job else "") or _of_remote(workplace, server)
     api = (job.api if job else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
-    token = next((environment[key] for key in TOKENS if environment.get(key)), "")
+    token = _token(environment, Provider.GITHUB)
     if not token:
         raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
-    secrets = known_secrets(environment)
-    return GitHub(
-        name, token, api=api, budget=budget, secrets=secrets, log=workplace.log, clock=workplace.clock or Clock()
+    return GitHub(name, token, api=api, budget=budget, **_common(workplace))
+
+
+def _gitea(workplace: Workplace, repository: str, budget: float) -> Forge:
+    from git_clearml.forge import gitea
+
+    job, environment = workplace.job, workplace.environment
+    api = (job.api if job else "") or environment.get("GITHUB_API_URL", "")
+    if not api:
+        hint = "export GITHUB_API_URL=https://gitea.example.com/api/v1, with the name of your server"
+        raise NotConfigured("the address of Gitea's API is not known (GITHUB_API_URL)", hint)
+    name = (
+        repository or (job.repository if job else "") or _of_remote(workplace, api.rstrip("/").removesuffix(GITEA_API))
     )
+    token = _token(environment, Provider.GITEA)
+    if not token:
+        raise NotConfigured("there is no token for Gitea (GITEA_TOKEN)", gitea.Gitea.dialect.credentials)
+    forge = gitea.Gitea(name, token, api=api, budget=budget, **_common(workplace))
+    if environment.get("FORGEJO_ACTIONS"):
+        forge.bot = gitea.FORGEJO_BOT
+    return forge
+
+
+def _gitlab(workplace: Workplace, repository: str, budget: float) -> Forge:
+    from git_clearml.forge import gitlab
+
+    job, environment = workplace.job, workplace.environment
+    server = environment.get("CI_SERVER_URL", "") or "https://gitlab.com"
+    name = repository or (job.repository if job else "") or _of_remote(workplace, server)
+    api = (job.api if job else "") or environment.get("CI_API_V4_URL", "") or server.rstrip("/") + gitlab.API_PATH
+    token, job_token = _token(environment, Provider.GITLAB), environment.get("CI_JOB_TOKEN", "")
+    if not token or token == job_token:
+        but = "; CI_JOB_TOKEN may read notes, and write none" if job_token else ""
+        hint = f"set GITLAB_TOKEN to {gitlab.TOKEN}"
+        raise NotConfigured(f"there is no token for GitLab that may comment (GITLAB_TOKEN){but}", hint)
+    return gitlab.GitLab(name, token, api=api, budget=budget, **_common(workplace))
+
+
+def _common(workplace: Workplace) -> dict[str, Any]:
+    secrets = known_secrets(workplace.environment)
+    return {"secrets": secrets, "log": workplace.log, "clock": workplace.clock or Clock()}
+
+
+def _token(environment: Mapping[str, str], provider: Provider) -> str:
+    return next((environment[name] for name in _TOKENS[provider] if environment.get(name)), "")
 
 
 Connector = Callable[[Workplace, str, float], Forge]
 _CONNECTORS: Mapping[Provider, Connector] = {
     Provider.GITHUB: _github,
-    Provider.OTHER: _github,  # by hand too
+    Provider.GITEA: _gitea,
+    Provider.GITLAB: _gitlab,
 }
 """Makes a forge of a workplace, a repository (owner/name or ""), and a budget in seconds."""
 
-_FLAVOURS: Mapping[Provider, Flavour] = {}
+_FLAVOURS: Mapping[Provider, Flavour] = {Provider.GITLAB: flavours.GITLAB, Provider.GITEA: flavours.GITEA}
 """Of the forges whose Markdown is not GitHub's."""
 
 
-def _of_remote(workplace: Workplace) -> str:
-    """owner/name of the first remote that is on the GitHub server in question."""
-    address = workplace.environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
-    server = repository_urls.normalise(address).strip("/")
+def _host(url: str) -> str:
+    """The host of a URL or of an address as ssh takes it, "" for neither."""
+    place = repository_urls.place_of(url) if url else None
+    return place.name.partition("/")[0] if place else ""
+
+
+def _of_remote(workplace: Workplace, server: str) -> str:
+    """The path of the first remote that is on this server: owner/name, on GitLab perhaps group/sub/project."""
+    host, _, root = repository_urls.normalise(server).strip("/").partition("/")  # a server may be below a path
     for url in workplace.repository.remote_urls():
         place = repository_urls.place_of(url)
-        name = place.path.strip("/") if place else ""
-        if place and place.name.partition("/")[0] == server and name.count("/") == 1:
+        name = place.path.strip("/").removeprefix(f"{root}/" if root else "") if place else ""
+        if _host(url) == host and "/" in name:
             return name
-    raise UsageError(f"no remote of this clone is on {server}", "name it: --repository owner/name")
+    raise UsageError(f"no remote of this clone is on {host}", "name it: --repository owner/name")

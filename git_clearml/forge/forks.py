@@ -7,10 +7,17 @@ from git_clearml.forge.job import Job, Provider
 from git_clearml.report.model import VerifyReport
 
 TWO_STAGES = "a workflow in two stages can: see Forks in docs/ci.md"
-NO_RIGHTS = (
-    "a pull request from a fork gives this job no right to write; the report is in the job summary. "
-    f"To comment, {TWO_STAGES}"
-)
+_NO_RIGHTS = {
+    Provider.GITHUB: f"the report is in the job summary. To comment, {TWO_STAGES}",
+    Provider.GITEA: "the report is in the job summary",
+    Provider.GITLAB: "the report is in this job's log. A member of the project can run the pipeline there",
+}
+
+
+def no_rights(provider: Provider) -> str:
+    """Why a fork's job did not comment, and where its report is."""
+    where = _NO_RIGHTS.get(provider, "the report is in this job's log")
+    return f"a {provider.request} from a fork gives this job no right to write; {where}"
 
 
 def explained(job: Job | None, report: VerifyReport) -> VerifyReport:
@@ -18,7 +25,7 @@ def explained(job: Job | None, report: VerifyReport) -> VerifyReport:
     if job is None or not job.is_fork or not any(each.code == NotConfigured.code for each in report.problems):
         return report
     around = f"; {TWO_STAGES}" if job.provider is Provider.GITHUB else " of this repository's CI"
-    hint = f"a pull request from a fork gets no secrets{around}"
+    hint = f"a {job.provider.request} from a fork gets no secrets{around}"
     problems = tuple(
         problem._replace(hint=hint) if problem.code == NotConfigured.code else problem for problem in report.problems
     )

@@ -18,6 +18,7 @@ from git_clearml.forge.explain import Dialect
 from git_clearml.forge.github import MOST_ITEMS, GitHub, Rights
 
 ACTIONS_BOT = "gitea-actions"
+FORGEJO_BOT = "forgejo-actions"
 _TOKEN = "an access token with the scopes write:issue and read:repository"  # noqa: S105
 
 

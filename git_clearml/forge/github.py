@@ -257,6 +257,7 @@ class GitHub:
             pull.head.ref or "",
             head_repository.full_name.partition("/")[0] if head_repository else "",
             _clone_urls(head_repository),
+            (pull.html_url or "").rpartition("/pull")[0],  # Gitea's are /pulls/
         )
 
     def _comment(self, comment: Any) -> Comment:

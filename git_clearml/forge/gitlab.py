@@ -192,6 +192,7 @@ class GitLab:
             (request.diff_refs or {}).get("start_sha") or "",
             request.target_branch,
             request.source_branch,
+            repository_url=request.web_url.rpartition("/merge_requests/")[0],
         )
 
     def _comment(self, request: Any, note: Any) -> Comment:

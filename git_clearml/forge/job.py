@@ -23,6 +23,11 @@ class Provider(str, Enum):
         """What its users call it."""
         return _SHOWN[self]
 
+    @property
+    def request(self) -> str:
+        """What they call a change that somebody wants merged."""
+        return "merge request" if self is Provider.GITLAB else "pull request"
+
 
 _SHOWN = {
     Provider.GITHUB: "GitHub",

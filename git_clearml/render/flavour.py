@@ -6,8 +6,14 @@ own: none comes through `markdown.escape`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from git_clearml.base.markdown import GUARD
+
+_CODE = re.compile(r"(?<![\\`])(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+_DOLLAR = "<span>$</span>"  # as markdown.escape writes it for GitHub
 
 
 def _html_comment(name: str, value: str) -> str:
@@ -24,7 +30,7 @@ class Flavour:
 
     `limit` is in characters. `hidden` makes a line that nobody sees of a name and a value of no more than letters,
     digits, spaces and `._/+=-`. `folds` where `<details>` works, `draws` where a Mermaid block is drawn. `adapted` is
-    the last step: it makes a page no longer than it was.
+    the last step: what it makes longer, `limit` leaves room for.
     """
 
     limit: int
@@ -41,3 +47,36 @@ class Flavour:
 
 
 GITHUB = Flavour(65_536)
+
+
+def _outside_code(page: str, change: Callable[[str], str]) -> str:
+    """The page with all of it changed that is no code."""
+    pieces, end = [], 0
+    for code in _CODE.finditer(page):
+        pieces += [change(page[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*pieces, change(page[end:])])
+
+
+def _for_gitlab(page: str) -> str:
+    """GitLab's parser makes mathematics of `$...$`, whatever tag stands there, and a later filter links any scheme.
+
+    lib/banzai/filter/markdown_engines/glfm_markdown.rb (math_dollars) and autolink_filter.rb of gitlab-org/gitlab
+    """
+    return _outside_code(page, lambda text: text.replace(_DOLLAR, "\\$").replace("\\://", f"\\:{GUARD}//"))
+
+
+_BRACKETS = {"\\(": "&#40;", "\\)": "&#41;", "\\[": "&#91;", "\\]": "&#93;"}
+
+
+def _for_gitea(page: str) -> str:
+    r"""Gitea makes mathematics of `$...$`, `\(...\)` and `\[...\]`: modules/markup/markdown/math of go-gitea/gitea."""
+
+    def change(text: str) -> str:
+        return re.sub(r"\\[()\[\]]", lambda match: _BRACKETS[match[0]], text.replace(_DOLLAR, "\\$"))
+
+    return _outside_code(page, change)
+
+
+GITLAB = Flavour(800_000, adapted=_for_gitlab)  # of 1,000,000
+GITEA = Flavour(65_536, adapted=_for_gitea)  # it has no limit of its own

@@ -431,21 +431,6 @@ def test_a_forks_workflow_run_is_found_by_its_branch(bench: Bench) -> None:
     assert "### ✅ Verified" in bench.ours()
 
 
-def test_gitlab_gets_no_comment_and_that_is_said(bench: Bench) -> None:
-    bench.gate.task()
-    job = {
-        "GITLAB_CI": "true",
-        "CI": "true",
-        "CI_COMMIT_SHA": bench.head,
-        "CI_DEFAULT_BRANCH": "main",
-        "CI_COMMIT_BRANCH": "main",
-    }
-    result = bench.gate.call("comment", env=job)
-    assert result.status == 0, result.err
-    assert "GitLab merge requests get no comment" in result.err
-    assert "verified" in result.out
-
-
 # --- forks, rights, status ---------------------------------------------------------------------------------------
 
 
