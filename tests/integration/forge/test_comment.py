@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
 from tests.support.actions import Job, pull_request
 from tests.support.clearml_common import ApiError
-from tests.support.github_server import BOT, TOKEN, Call, Fault, GitHubServer
+from tests.support.github_server import BOT, TOKEN, Fault, GitHubServer
 from tests.support.program import Gate, Result
 
 MARKER = view.marker("verify")
@@ -119,83 +117,6 @@ def test_an_undecided_verdict_is_posted(bench: Bench) -> None:
     assert "refuses connections" in bench.ours()
 
 
-def test_unchanged_writes_nothing(bench: Bench) -> None:
-    bench.gate.task(status="failed", completed="2026-01-02T03:04:05")
-    assert bench.comment().status == 0
-    bench.github.calls.clear()
-    result = bench.comment()
-    assert (result.status, bench.github.writes()) == (0, [])
-    assert "comment unchanged: https://" in result.out
-
-
-def test_the_one_on_page_3_is_found_and_a_forged_one_left_alone(bench: Bench) -> None:
-    bench.gate.task()
-    forged = bench.github.add_comment(7, "mallory", f"{MARKER}\nforged")
-    for number in range(229):
-        bench.github.add_comment(7, f"user{number % 9}" if number % 10 else None, f"comment {number}")
-    other = bench.github.add_comment(7, BOT, "<!-- git-clearml: other -->\nanother label")
-    ours = bench.github.add_comment(7, BOT, f"{MARKER}\nold")
-    for number in range(18):
-        bench.github.add_comment(7, "somebody", f"later {number}")
-    assert len(bench.github.comments) == 250
-    assert bench.comment().status == 0
-    assert "### ✅ Verified" in ours["body"]
-    assert (forged["body"], other["body"]) == (f"{MARKER}\nforged", "<!-- git-clearml: other -->\nanother label")
-    assert len(bench.github.comments) == 250
-    pages = [call.query.get("page", "1") for call in bench.github.calls if call.path.endswith("/comments")]
-    assert pages == ["1", "2", "3"]
-
-
-def test_labels_stand_side_by_side(bench: Bench) -> None:
-    bench.gate.task()
-    for label in ("GPU tests", "verify", "GPU tests"):
-        assert bench.comment("--label", label).status == 0
-    assert sorted(one["body"].splitlines()[0] for one in bench.github.comments) == [
-        "<!-- git-clearml: GPU tests -->",
-        MARKER,
-    ]
-
-
-def test_mode_new_adds_one_for_each_report_but_not_the_same_twice(bench: Bench) -> None:
-    bench.gate.task()
-    assert bench.comment().status == 0
-    for _ in range(2):
-        assert bench.comment("--mode", "new").status == 0
-    assert len(bench.github.comments) == 2
-    bench.amend()
-    assert bench.comment("--mode", "new").status == 0
-    assert len(bench.github.comments) == 3
-    assert bench.comment().status == 0  # the one that is updated is still only one
-    assert len(bench.github.comments) == 3
-
-
-def test_amending_keeps_a_history_newest_first_and_bounded(bench: Bench) -> None:
-    heads = [bench.head]
-    assert bench.comment().status == 0
-    for _ in range(13):
-        heads.append(bench.amend())
-        assert bench.comment().status == 0
-    assert bench.comment().status == 0
-    body = bench.ours()
-    rows = [line for line in body.splitlines() if line.startswith("| [`")]
-    assert [row[4:16] for row in rows] == [head[:12] for head in reversed(heads[-11:-1])]
-    assert heads[-1][:12] in body.splitlines()[2]
-
-
-def test_a_late_job_does_not_overwrite_the_newer_head(bench: Bench) -> None:
-    old = bench.head
-    bench.gate.repo.git("tag", "old")
-    new = bench.amend()
-    assert bench.comment().status == 0
-    before = bench.ours()
-    bench.job.event = pull_request(7, old, bench.base)
-    result = bench.comment()
-    assert (result.status, bench.ours()) == (0, before)
-    assert "comment skipped" in result.out
-    assert "the pull request has moved on" in result.err
-    assert new[:12] in result.err
-
-
 # --- hidden by somebody ------------------------------------------------------------------------------------------
 
 
@@ -221,77 +142,6 @@ def test_where_nobody_tells_what_is_hidden_the_comment_is_updated(bench: Bench) 
         bench.github.faults = [Fault(status, message, matching="graphql")]
         bench.amend()
         assert "comment updated" in bench.comment().out
-
-
-# --- two at once -------------------------------------------------------------------------------------------------
-
-
-def test_two_jobs_at_once_end_with_one_comment(bench: Bench) -> None:
-    """The other job's comment appears after we looked and before we wrote."""
-    bench.gate.task()
-    rival = f"{MARKER}\nthe other job's"
-
-    def sneak(call: Call) -> None:
-        if call.verb == "POST" and call.path.endswith("/issues/7/comments"):
-            bench.github.hook = lambda _: None
-            bench.github.add_comment(7, BOT, rival)
-
-    bench.github.hook = sneak
-    result = bench.comment()
-    assert result.status == 0
-    assert "### ✅ Verified" in bench.ours()
-    assert "comment updated" in result.out
-
-
-def test_eight_jobs_at_once_end_with_one_comment(bench: Bench) -> None:
-    env = {name: value for name, value in bench.job.env.items() if value is not None}
-    repository = Repository(str(bench.gate.repo.path))
-    report = VerifyReport(Outcome.REJECTED, 1, "defaults", (Verdict(bench.head, Outcome.REJECTED),))
-    start = threading.Barrier(8)
-
-    def one(_: int) -> str:
-        start.wait()
-        return comment.publish(Workplace(detect(env), repository, env), report).action
-
-    with ThreadPoolExecutor(8) as pool:
-        actions = list(pool.map(one, range(8)))
-    assert "### ❌ Rejected" in bench.ours()
-    assert set(actions) <= {"created", "updated", "unchanged"}
-
-
-def test_the_loser_of_the_race_is_taken_away(bench: Bench) -> None:
-    """The other job's comment appears right after ours."""
-    bench.gate.task()
-
-    def sneak(call: Call) -> None:
-        if call.verb == "GET" and call.path.endswith("/comments") and bench.github.comments:
-            bench.github.hook = lambda _: None
-            bench.github.add_comment(7, BOT, f"{MARKER}\nthe other job's")
-
-    bench.github.hook = sneak
-    assert bench.comment().status == 0
-    assert "### ✅ Verified" in bench.ours()
-
-
-def test_duplicates_of_the_past_are_cleaned_up(bench: Bench) -> None:
-    bench.gate.task()
-    first = bench.github.add_comment(7, BOT, f"{MARKER}\none")
-    bench.github.add_comment(7, BOT, f"{MARKER}\ntwo")
-    assert bench.comment().status == 0
-    assert bench.github.by(BOT) == [first]
-
-
-def test_one_that_is_deleted_meanwhile_is_made_again(bench: Bench) -> None:
-    bench.gate.task()
-    bench.github.add_comment(7, BOT, f"{MARKER}\nold")
-
-    def sneak(call: Call) -> None:
-        if call.verb == "PATCH":
-            bench.github.comments.clear()
-
-    bench.github.hook = sneak
-    assert bench.comment().status == 0
-    assert "### ✅ Verified" in bench.ours()
 
 
 # --- who we are, and where ---------------------------------------------------------------------------------------

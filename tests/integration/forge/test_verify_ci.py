@@ -504,8 +504,9 @@ def test_gitlab(bench: Bench) -> None:
         "CI_PROJECT_PATH": "team/project",
     }
     result = bench.gate.verify(*ALL, env=env)
-    assert (result.status, result.json["comment"]["action"], result.json["compare"]["tagged"]) == (0, "skipped", False)
-    assert any("GitLab merge requests get no comment" in note for note in result.json["notes"])
+    assert (result.status, result.json["comment"], result.json["compare"]["tagged"]) == (3, None, False)
+    assert (result.json["outcome"], result.errors) == ("verified", ["publish-failed"])
+    assert "set GITLAB_TOKEN to a project access token" in result.err
     assert (result.commit["commit"], bearers(bench)) == (bench.head, [])
 
 

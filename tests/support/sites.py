@@ -1,0 +1,81 @@
+"""A repository on a forge with a change request, and the jobs that run there: the same for GitHub, Gitea and GitLab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support import actions, gitlab_job
+from tests.support.forges import GITEA, GITLAB, Kind
+from tests.support.program import Gate, Result
+
+FORK = "stranger/project"
+
+
+@dataclass
+class Site:
+    """A gate whose repository is on a forge, with change request 7 of `head` into `base`, of branch `topic`."""
+
+    gate: Gate
+    kind: Kind
+    server: Any
+    directory: Path
+    base: str
+    head: str
+
+    @property
+    def ours(self) -> str:
+        """The body of our only comment."""
+        (only,) = self.server.by(self.kind.bot)
+        return str(only["body"])
+
+    def request(self, head: str = "", *, fork: bool = False) -> dict[str, str | None]:
+        """The variables of a job of the change request, from a fork where that is wanted."""
+        head, owner = head or self.head, FORK if fork else ""
+        if self.kind is GITLAB:
+            return {**gitlab_job.merge_request(self.server, 7, head, self.base, fork=owner)}
+        return self._actions("pull_request", actions.pull_request(7, head, self.base, fork=owner))
+
+    def push(self, ref: str, after: str, before: str) -> dict[str, str | None]:
+        """The variables of a job of a push."""
+        kind, _, name = ref.removeprefix("refs/").partition("/")
+        if self.kind is GITLAB:
+            where = {"tag": name} if kind == "tags" else {"branch": name}
+            return {**gitlab_job.push(self.server, after, before, **where)}
+        event = {"ref": ref, "before": before, "after": after, "repository": actions.repository()}
+        return self._actions("push", event)
+
+    def queued(self, merged: str, *, kind: str = "merged_result") -> dict[str, str | None]:
+        """The variables of a job of a merge queue, of GitLab's merged results or of its merge train."""
+        if self.kind is GITLAB:
+            job = gitlab_job.merge_request(self.server, 7, self.head, self.base, kind=kind, merge=merged)
+            return {**job}
+        queue = f"refs/heads/gh-readonly-queue/main/pr-7-{self.base}"
+        group = {"head_sha": merged, "head_ref": queue, "base_sha": self.base, "base_ref": "refs/heads/main"}
+        return self._actions("merge_group", {"merge_group": group, "repository": actions.repository()})
+
+    def comment(self, *words: str, env: Mapping[str, str | None] | None = None, **more: str | None) -> Result:
+        """Runs `comment`; nothing that it prints or posts holds the token."""
+        result = self.gate.call("comment", *words, env={**(env or self.request()), **more})
+        bodies = "".join(one["body"] for one in self.server.comments)
+        assert self.kind.token not in result.out + result.err + bodies
+        return result
+
+    def amend(self) -> str:
+        """A new head, as after `git commit --amend`."""
+        number = len(self.server.calls)
+        self.gate.repo.git("commit", "--amend", "--quiet", "--allow-empty", "-m", f"again {number}")
+        self.head = self.gate.repo.head
+        pull = self.server.pulls[7]
+        if self.kind is GITLAB:
+            pull["sha"] = self.head
+        else:
+            pull["head"]["sha"] = self.head
+        return self.head
+
+    def _actions(self, name: str, event: Any) -> dict[str, str | None]:
+        more = {"GITEA_ACTIONS": "true", "GITHUB_SERVER_URL": self.server.web} if self.kind is GITEA else {}
+        job = actions.Job(self.directory, name, event, api=self.server.url, token=self.kind.token, more=more)
+        return job.env
