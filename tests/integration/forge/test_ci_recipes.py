@@ -16,9 +16,12 @@ import yaml
 from git_clearml.settings import table as settings
 from tests.integration.forge.test_actions import ACTIONS, action
 from tests.integration.forge.test_comment import Bench
+from tests.support import gitea_server, gitlab_job
 from tests.support.actions import Job, pull_request, repository
 from tests.support.apart import Apart
+from tests.support.gitea_server import GiteaServer
 from tests.support.github_server import BOT, TOKEN, GitHubServer
+from tests.support.gitlab_server import GitLabServer
 from tests.support.program import ROOT, Gate
 from tests.support.robot import Robot
 from tests.support.tools import require
@@ -26,7 +29,7 @@ from tests.support.tools import require
 DOCS = ROOT / "docs"
 CI = (DOCS / "ci.md").read_text(encoding="utf-8")
 RECIPES: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)]
-PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, STRYKERS = RECIPES
+PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, GITEA, STRYKERS = RECIPES
 WORKFLOWS = (PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, STRYKERS)
 OURSELVES = "OWNER/git-clearml@COMMIT"  # a placeholder, for we know neither
 RIGHTS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
@@ -199,19 +202,50 @@ def test_forks(bench: Bench, tmp_path: Path) -> None:
     assert SECOND_STAGE[true]["workflow_run"]["workflows"] == [FIRST_STAGE["name"]]
 
 
-@pytest.mark.parametrize(("fields", "status"), [({}, 0), ({"status": "failed"}, 1)])
-def test_gitlab(fields: dict[str, Any], status: int, bench: Bench, tmp_path: Path) -> None:
+def component(**inputs: str) -> dict[str, Any]:
+    """The job of templates/verify.yml, with its inputs or their defaults filled in."""
+    text = (ROOT / "templates" / "verify.yml").read_text(encoding="utf-8")
+    spec, _, body = text.partition("\n---\n")
+    known = yaml.safe_load(spec)["spec"]["inputs"]
+    assert set(inputs) <= set(known)
+    for name, one in known.items():
+        assert f"`{name}` (`{one['default']}`)" in CI, name
+        body = body.replace(f"$[[ inputs.{name} ]]", inputs.get(name, one["default"]))
+    assert "$[[" not in body
+    job: dict[str, Any] = yaml.safe_load(body)["clearml"]
+    return job
+
+
+def test_the_component_is_the_recipe() -> None:
+    assert component() == {"stage": "test", **GITLAB["clearml"]}
+    assert component(image="x", arguments="")["image"] == "x"
+
+
+@pytest.mark.parametrize(("fields", "status", "word"), [({}, 0, "Verified"), ({"status": "failed"}, 1, "Rejected")])
+@pytest.mark.parametrize("merge", ["", "f" * 40])
+def test_gitlab(fields: dict[str, Any], status: int, word: str, merge: str, bench: Bench, tmp_path: Path) -> None:
+    """Every report that the job promises is there, and the note is on the merge request."""
     task(bench, **fields)
-    bench.job.more = {
-        "GITHUB_ACTIONS": "",
-        "GITLAB_CI": "true",
-        "CI_PIPELINE_SOURCE": "merge_request_event",
-        "CI_COMMIT_SHA": bench.head,
-        "CI_MERGE_REQUEST_IID": "3",
-        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": bench.head,
-        "CI_MERGE_REQUEST_TARGET_BRANCH_SHA": bench.base,
-    }
-    assert follow(GITLAB["clearml"]["script"], bench, tmp_path) == [status]
+    job = component()
+    with GitLabServer() as gitlab:
+        gitlab.add_pull(3, bench.head, bench.base)
+        kind = "merged_result" if merge else "detached"
+        variables = gitlab_job.merge_request(gitlab, 3, bench.head, bench.base, kind=kind, merge=merge)
+        bench.job.more = {"GITHUB_ACTIONS": "", **variables}
+        assert follow(job["script"], bench, tmp_path) == [status]
+        (note,) = gitlab.by(gitlab.user)
+        assert f" {word}: " in note["body"]
+    for name in job["artifacts"]["reports"].values():
+        assert (bench.gate.repo.path / name).exists(), name
+
+
+def test_gitea(bench: Bench, tmp_path: Path) -> None:
+    task(bench)
+    with GiteaServer() as gitea:
+        gitea.add_pull(7, bench.head, bench.base)
+        bench.job.more = {"GITEA_ACTIONS": "true", "GITHUB_API_URL": gitea.url, "GITHUB_TOKEN": gitea_server.TOKEN}
+        assert follow(runs(GITEA), bench, tmp_path) == [0]
+        assert " Verified: " in gitea.by(gitea_server.BOT)[0]["body"]
 
 
 @pytest.mark.parametrize(("end", "statuses", "word"), [("complete", [0, 0], "Verified"), ("fail", [1, 1], "Rejected")])
