@@ -85,7 +85,9 @@ def _updates(arguments: argparse.Namespace) -> Sequence[RefUpdate]:
 
 
 def _for_pushers(report: VerifyReport) -> VerifyReport:
-    """The report, whose hints about the server are not for those who push."""
+    """The report, whose hints about the server are not for those who push; nor is there any for what is accepted."""
+    if not report.status:
+        return report._replace(problems=tuple(problem._replace(hint="") for problem in report.problems))
     return report._replace(problems=tuple(_for_pusher(problem) for problem in report.problems))
 
 

@@ -46,6 +46,10 @@ def _hook(repository: Repository) -> list[Diagnosis]:
         return [Diagnosis("server hook", "failed", words, install)]
     if not hook.current:
         return [Diagnosis("server hook", "warning", f"{hook.path} is from another version of git-clearml", install)]
+    above = hook.path.parent.with_suffix("")  # Gitea's own hook, which runs those of the directory
+    if above.parent.name == "hooks" and hook.path.parent.suffix == ".d" and not os.access(above, os.X_OK):
+        words = f"{above}, which runs {hook.path}, is not executable, so git ignores both"
+        return [Diagnosis("server hook", "failed", words, f"chmod +x {shlex.quote(str(above))}")]
     words = f"{hook.path} is installed, and runs {python or 'the git-clearml that is on PATH'}"
     return [Diagnosis("server hook", "ok", words), *_order(hook)]
 

@@ -51,6 +51,16 @@ def test_what_is_installed(receiver: Receiver, tmp_path: Path) -> None:
     assert examine(receiver)[1]["server hook"] == "warning"
 
 
+def test_a_hook_that_runs_those_of_a_directory(receiver: Receiver) -> None:
+    hooks = receiver.remote.path / "hooks"
+    delegate = write_hook(hooks / "pre-receive", "#!/bin/sh\nfor hook in hooks/pre-receive.d/*; do :; done\n")
+    (hooks / "pre-receive.d").mkdir()
+    assert inside("install", "--server", cwd=receiver.remote.path).status == 0
+    assert examine(receiver)[1]["server hook"] == "ok"
+    delegate.chmod(0o644)
+    assert examine(receiver)[1]["server hook"] == "failed"
+
+
 def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
     assert examine(receiver)[1] | {"server": "ok", "credentials": "warning", "repository": "ok"} == examine(receiver)[1]
     assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["server"] == "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -406,8 +407,26 @@ def test_each_line_of_a_refusal_is_marked_for_gitlab(receiver: Receiver) -> None
     assert "GL-HOOK-ERR" not in receiver.accepts(env=gitlab).err
 
 
-def test_time_that_is_over(receiver: Receiver) -> None:
-    receiver.task()
+def test_a_server_that_is_away(receiver: Receiver) -> None:
+    receiver.accept()
+    receiver.repo.commit("two")
     host = receiver.server.env["CLEARML_API_HOST"]
     receiver.conf.write_text(receiver.conf.read_text().replace(host, f"http://127.0.0.1:{closed_port()}"))
     assert "ask whoever runs this git server" in receiver.refuses(status=3).err
+    receiver.repo.policy('on-unreachable = "warn"')
+    assert receiver.refuses(status=3).calls == ()  # that of the pushed commit says so, and nobody has accepted it
+    receiver.accept()
+    receiver.repo.commit("two")
+    passed = receiver.accepts(requests=0)
+    assert "not verified" in passed.out
+    assert "push again" not in passed.err
+
+
+def test_a_server_that_does_not_answer(receiver: Receiver) -> None:
+    receiver.task()
+    receiver.server.latency = 3.0
+    started = time.monotonic()
+    result = receiver.receive(words=("--timeout", "0.4"))
+    assert result.status == 3
+    assert time.monotonic() - started < 2.5
+    assert "ask whoever runs this git server" in result.err
