@@ -16,6 +16,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 _CLEARML_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OFFLINE_ID = re.compile(r"offline-[0-9a-f]{1,64}")
 _TASK_PAGE = re.compile(r"https?://\S*/(?:experiments|tasks)/([^/?#\s]+)\S*")
+_TASK = r'"task": *"([A-Za-z0-9_-]{1,64})"'  # compiled when used
 _SIDE_REF_LEAF = re.compile(r"([0-9a-f]{12})-[0-9a-f]{8}")
 
 
@@ -48,6 +49,11 @@ def id_in(text: str) -> str:
 def is_uuid(text: str) -> bool:
     """Is this 32 hexadecimal digits: a run's id, and that of a task by a ClearML server of its own?"""
     return is_hex(text, 32, 32)
+
+
+def tasks_in(text: str) -> list[str]:
+    """The ids that notes and clearml.lock give as a task's."""
+    return re.findall(_TASK, text)
 
 
 def is_offline_id(text: str) -> bool:

@@ -32,39 +32,52 @@ _MAPS = ("runtime", "hyperparams", "last_metrics")  # of which an old server giv
 
 
 def every(
-    api: ClearML, query: Query, fields: Sequence[str], *, limit: int = _LIMIT, unchecked: Query = _NOTHING
+    api: ClearML,
+    query: Query,
+    fields: Sequence[str],
+    *,
+    limit: int = _LIMIT,
+    unchecked: Query = _NOTHING,
+    many: bool = False,
 ) -> Iterator[Document]:
-    """These fields of every task that the query finds, and those that its filters look at.
+    """These fields of every task that the query finds, and those that its filters look at; each task once.
 
-    A scroll gives 5,000 at once, in no order; a query with an `order_by`, or to a server without scrolls, goes page by
-    page of 500. `limit` are the bytes of one answer. `unchecked` are more filters, whose fields are too large to be
-    fetched: being ignored they must not let anything pass. Raises the errors of ClearML.call, and BadAnswer.
+    A page of 500 first, and where it is full a scroll, which gives 5,000 at once, in no order: a server sorts for it.
+    `many`: there are more than a page holds, so the scroll comes first. A query with an `order_by`, or to a server
+    without scrolls, goes page by page. `limit` are the bytes of one answer. `unchecked` are more filters, whose fields
+    are too large to be fetched: being ignored they must not let anything pass. Raises the errors of ClearML.call, and
+    BadAnswer.
     """
     passes = filters.passes(query)
-    paging: dict[str, Any] = {"page": 0, "page_size": PAGE}
-    if "order_by" not in query:
-        paging = {"scroll_id": None, "size": _SCROLL, "order_by": ["-last_update"]}
-    page = 0
+    scroll: dict[str, Any] = {"scroll_id": None, "size": _SCROLL, "order_by": ["-last_update"]}
+    paging: dict[str, Any] = scroll if many and "order_by" not in query else {"page": 0, "page_size": PAGE}
+    seen = set[str]()
     while True:
         data = _ask(api, {**paging, **query, **unchecked}, [*fields, *filters.fields(query)], limit)
         documents = response.documents(data)
-        yield from filter(passes, documents)
-        scroll = data.get("scroll_id")
-        if isinstance(scroll, str) and scroll:
+        for document in documents:
+            if passes(document) and (identity := response.identity(document)) not in seen:
+                seen.add(identity)
+                yield document
+        scroll_id = data.get("scroll_id")
+        if isinstance(scroll_id, str) and scroll_id:
             if len(documents) < _SCROLL:
                 return
-            paging = {**paging, "scroll_id": scroll}
+            paging = {**scroll, "scroll_id": scroll_id}
+        elif len(documents) < PAGE:
+            return
+        elif paging == {"page": 0, "page_size": PAGE} and "order_by" not in query:
+            paging = scroll  # pages of a query without an order may overlap
         else:
-            if len(documents) < PAGE:
-                return
-            page += 1
-            paging = {"order_by": ["-last_update"], "page": page, "page_size": PAGE}
+            paging = {"order_by": ["-last_update"], "page": paging.get("page", 0) + 1, "page_size": PAGE}
 
 
-def first(api: ClearML, query: Query, fields: Sequence[str], size: int) -> list[Document]:
-    """Those of the first `size` tasks, 500 at most, that pass the query's filters, as `every` has them. One request."""
+def first(api: ClearML, query: Query, fields: Sequence[str], size: int) -> tuple[list[Document], bool]:
+    """Those of the first `size` tasks, 500 at most, that pass the query's filters, as `every` has them; and whether
+    there are no more. One request."""
     data = _ask(api, {**query, "page": 0, "page_size": size}, [*fields, *filters.fields(query)], _LIMIT)
-    return list(filter(filters.passes(query), response.documents(data)))
+    documents = response.documents(data)
+    return list(filter(filters.passes(query), documents)), len(documents) < size
 
 
 def task(api: ClearML, identity: str, fields: Sequence[str]) -> Document | None:

@@ -29,6 +29,12 @@ def metric_keys(metric: str) -> list[tuple[str, str]]:
     return [(_md5(metric[:slash]), _md5(metric[slash + 1 :])) for slash in slashes]
 
 
+def metric_path(policy: Policy) -> str:
+    """Where the policy's value of the policy's metric stands in a task, "" for no metric, or one of several slashes."""
+    keys = metric_keys(policy.best.metric)
+    return f"last_metrics.{'.'.join(keys[0])}.{_VALUES[policy.best.value]}" if len(keys) == 1 else ""
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 

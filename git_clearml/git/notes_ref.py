@@ -64,6 +64,12 @@ def files(repository: Repository, tip: str) -> list[Note]:
     return notes
 
 
+def expressions(commit: str) -> list[str]:
+    """Where the note of a commit may be, as git's revisions: git makes directories as there are more notes."""
+    parts = ([commit], [commit[:2], commit[2:]], [commit[:2], commit[2:4], commit[4:]])
+    return [f"{REF}:{'/'.join(each)}" for each in parts]
+
+
 def batches(notes: Iterable[Note]) -> Iterator[list[Note]]:
     """The notes in parts that may be in memory at once, the notes of one commit in one part."""
     batch: list[Note] = []

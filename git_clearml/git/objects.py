@@ -20,6 +20,8 @@ from git_clearml.model import Commit
 
 _NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
 _COMMITTED = rb"(?m)^committer .*> (\d{1,12}) [+-]\d+$"  # compiled when used
+_LASTING = re.compile(r"[0-9a-f]{40,64}\W")  # what follows a full hash
+_SMALL = 20_000  # bytes of an object that is kept
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
 _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--not")
@@ -31,6 +33,9 @@ class ObjectStore(Runner):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self.sizes: dict[str, int] = {}  # bytes of the objects that have been looked at, by their names
+        self.locks: dict[str, str] = {}  # the clearml.lock ("" for none) of commits that have been peeled
+        self._answers: dict[str, tuple[str, str]] = {}  # of expressions that name what is here, and always will
+        self._small: dict[str, bytes] = {}  # contents of small objects
 
     def object_types(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """(object name, type) of each expression; the type is `missing` or `ambiguous` where there is none.
@@ -77,14 +82,18 @@ class ObjectStore(Runner):
         return [(names[0], "missing")]
 
     def _batch_check(self, names: Sequence[str]) -> list[tuple[str, str]]:
-        """(object name, type) of each; the type is `missing` or `ambiguous` where there is none. One git process.
+        """(object name, type) of each; the type is `missing` or `ambiguous` where there is none. One git process at
+        most: what is found below a full hash is found there for ever.
 
         Raises CannotDecide when git does not answer for each of them.
         """
-        result = self.object_types(names)
+        new = [name for name in names if name not in self._answers]
+        result = self.object_types(new) if new else []
         if isinstance(result, GitResult):
             raise CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
-        return result
+        answers = dict(zip(new, result, strict=True))
+        self._answers |= {name: answers[name] for name in new if is_hash(answers[name][0]) and _LASTING.match(name)}
+        return [answers[name] if name in answers else self._answers[name] for name in names]
 
     def existing_files(self, places: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those (commit hash, path) that are files there. One git process for all; unknown commits have none."""
@@ -111,15 +120,16 @@ class ObjectStore(Runner):
 
     def _contents(self, names: Iterable[str]) -> dict[str, bytes | None]:
         """The content of each object, None where it is missing. One git process for all."""
-        names = [name for name in dict.fromkeys(names) if name]
-        if not names:
-            return {}
-        out = self.read("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(names))
-        contents: dict[str, bytes | None] = {}
-        for name in names:
+        contents: dict[str, bytes | None] = {name: self._small.get(name) for name in names if name}
+        new = [name for name, content in contents.items() if content is None]
+        out = self.read("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(new)) if new else b""
+        for name in new:
             header, _, rest = out.partition(b"\n")
             length = int(header) if header.isdigit() else -1
-            contents[name], out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
+            content, out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
+            contents[name] = content
+            if content is not None and len(content) <= _SMALL:
+                self._small[name] = content
         return contents
 
     def history(self, commits: Sequence[str]) -> list[Commit]:

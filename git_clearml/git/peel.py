@@ -11,6 +11,7 @@ from git_clearml.errors import UnknownRevision
 from git_clearml.git.objects import ObjectStore
 from git_clearml.git.output import GitResult
 from git_clearml.model import Commit, Resolved
+from git_clearml.settings.code_paths import LOCK
 from git_clearml.settings.load import POLICY_FILE
 
 _TRY_LOG = "git log --oneline"
@@ -47,14 +48,15 @@ def peel(objects: ObjectStore, names: Sequence[str]) -> list[Resolved | NoCommit
     if len(unique := list(dict.fromkeys(names))) < len(names):  # of a push of thousands of refs most are one commit
         peeled_by_name = dict(zip(unique, peel(objects, unique), strict=True))
         return [peeled_by_name[name] for name in names]
-    parts = ("^{commit}", "^{tree}", f"^{{commit}}:{POLICY_FILE}", "")
+    parts = ("^{commit}", "^{tree}", f"^{{commit}}:{POLICY_FILE}", f"^{{commit}}:{LOCK}", "")
     types = objects.object_types([f"{name}{part}" for name in names for part in parts])
     if isinstance(types, GitResult):
         raise UnknownRevision(f"git does not understand this revision: {types.reason}", _TRY_LOG)
     peeled: list[Resolved | NoCommit] = []
     for number, name in enumerate(names):
-        commit, tree, blob, itself = types[4 * number : 4 * number + 4]
+        commit, tree, blob, lock, itself = types[len(parts) * number : len(parts) * (number + 1)]
         if commit[1] == "commit" and is_hash(commit[0]):
+            objects.locks[commit[0]] = lock[0] if is_hash(lock[0]) else ""
             policy = blob[0] if blob[1] == "blob" else ""
             peeled.append(Resolved(name, Commit(commit[0], tree[0] if tree[1] == "tree" else ""), policy))
         elif "ambiguous" in (commit[1], itself[1]):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from git_clearml.model import Curve, Metric, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.windows import Window
+
+
+class Answer(NamedTuple):
+    """Tasks that may count; `whole` where there are no others."""
+
+    tasks: list[Task]
+    whole: bool = True
 
 
 class Evidence(Protocol):
@@ -26,8 +33,11 @@ class Evidence(Protocol):
         """Begins to connect, where there is a network between, for a question that is sure to come."""
         ...
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
-        """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out."""
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
+        """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out.
+
+        `few`: those will do for a start which the policy prefers (see rules.preference).
+        """
         ...
 
     def all(
@@ -38,7 +48,7 @@ class Evidence(Protocol):
         ...
 
     def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
-        """The tasks of these ids that there are, as `all` has them."""
+        """The tasks of these ids that may count, as `passing` has them."""
         ...
 
     def recent(self, policy: Policy, window: Window) -> list[Task]:

@@ -81,3 +81,8 @@ class Verdict(NamedTuple):
     near_misses: tuple[Finding, ...] = ()
     needs_check: bool = False
     looked_back_to: str = ""  # ISO 8601: tasks last updated before were not looked at; "" where all were
+
+    def of_more(self) -> Verdict:
+        """The verdict with what its counts do not say, where not all tasks have been looked at."""
+        note = f"the first {self.considered} tasks were looked at; there are more"
+        return self._replace(notes=(*self.notes, note)) if self.task else self

@@ -11,6 +11,7 @@ from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict.evidence import Answer
 from git_clearml.verdict.windows import Window
 
 _RECENT = 500
@@ -31,9 +32,9 @@ class OfflineEvidence:
 
     bounded = False
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
         """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
-        return self.all(commits, policy, window)
+        return Answer(self.all(commits, policy, window))
 
     def all(
         self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()

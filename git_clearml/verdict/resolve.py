@@ -6,7 +6,7 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import accepted, branch_tasks, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
-from git_clearml.verdict.evidence import Evidence, TaggableEvidence
+from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.question import ANY, Question, Requirement, Scope
 from git_clearml.verdict.run_rules import siblings_of
@@ -73,7 +73,7 @@ class Resolver:
         self._entries = EntryPoints(repository)
         self._search = Search(repository, evidence, policy, scope.since)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
-        self._answer: list[Task] = []
+        self._answer = Answer([])
         self._by_tree: list[Task] = []  # whose records name the tree of a commit
         self._candidates: dict[Commit, Candidates] = {}
 
@@ -88,15 +88,15 @@ class Resolver:
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
         asked = [commit.hash for commit in self._equivalents.with_ancestors(self._commits)]
-        verdicts = self._judge(self._commits, self._passing(asked))
+        verdicts = self._by(self._commits, lambda few: self._passing(asked, few=few))
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
             self._by_tree = self._search.of_trees(self._equivalents.with_ancestors(unverified))
             verdicts |= self._judge(unverified, self._by_tree)
             unverified = _unverified(verdicts)
-        if unverified and equals_count and (family := set(self._families(unverified))):
-            verdicts |= self._judge(unverified, self._search.passing(sorted(family)))
+        if unverified and equals_count and (family := sorted(set(self._families(unverified)))):
+            verdicts |= self._by(unverified, lambda few: self._search.passing(family, few=few))
             unverified = _unverified(verdicts)
         verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
         if unverified and self._policy.merges == "clean" and self._scope.depth:
@@ -104,16 +104,33 @@ class Resolver:
         since = self._search.first_since
         return {commit: verdict._replace(looked_back_to=since) for commit, verdict in verdicts.items()}
 
-    def _passing(self, names: Sequence[str]) -> list[Task]:
+    def _by(self, commits: Sequence[Commit], ask: Callable[[bool], Answer]) -> dict[Commit, Verdict]:
+        """The verdicts by a few tasks, which the policy prefers; by all that may count where those do not suffice."""
+        answer = ask(True)
+        verdicts = self._judge(commits, answer.tasks)
+        if not answer.whole and not all(self._is_settled(verdict) for verdict in verdicts.values()):
+            answer = ask(False)
+            verdicts = self._judge(commits, answer.tasks)
+        return verdicts if answer.whole else {commit: verdict.of_more() for commit, verdict in verdicts.items()}
+
+    def _is_settled(self, verdict: Verdict) -> bool:
+        """Would no task that was not looked at make another verdict? Not even one of the commit itself."""
+        if verdict.task is None or verdict.equivalence is Equivalence.RESULTS:
+            return False
+        return not self._policy.best.metric or rules.is_measured(verdict.task, self._policy)
+
+    def _passing(self, names: Sequence[str], *, few: bool) -> Answer:
         """The passing tasks of these commits, and in the same request of what they may be the merges of."""
         if not set(names) <= self._asked:
             self._asked = {*names}
             if self._policy.merges == "clean" and self._scope.depth:
                 sources = self._sources(self._commits)
                 self._asked |= {name for each in sources.values() for name in each.names}
-            self._answer = self._search.passing([*names, *sorted(self._asked - set(names))])
+            self._answer = self._search.passing([*names, *sorted(self._asked - set(names))], few=few)
+        elif not few and not self._answer.whole:
+            self._answer = self._search.passing(sorted(self._asked))
         others = self._asked - set(names)
-        return [task for task in self._answer if task.commit not in others]
+        return self._answer._replace(tasks=[task for task in self._answer.tasks if task.commit not in others])
 
     def _sources(self, commits: Sequence[Commit]) -> dict[Commit, Candidates]:
         """What these may be the merges of."""
@@ -156,7 +173,10 @@ class Resolver:
         verdicts, tasks = self._found(commits, names, also)
         bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
         if bare and self._scope.chosen:
-            return verdicts | self._without_chosen({commit: verdicts[commit] for commit in bare})
+            from git_clearml.verdict import chosen  # late: few ask for a task
+
+            refused = {commit: verdicts[commit] for commit in bare}
+            return verdicts | chosen.elsewhere(refused, self._scope.chosen, self._evidence, self._policy)
         became = reset_tasks.findings({name: each for name, each in sessions.items() if name in bare}, tasks)
         for commit, finding in became.items():
             others = [near for near in verdicts[commit].near_misses if near.task.id != finding.task.id]
@@ -186,27 +206,15 @@ class Resolver:
             names = names[: max(len(asked), _ONE_REQUEST)]
         return list(dict.fromkeys(names))
 
-    def _without_chosen(self, verdicts: dict[Commit, Verdict]) -> dict[Commit, Verdict]:
-        """The verdicts, with what the chosen task is where it is none of theirs: one of another commit, or no task."""
-        if all(verdict.near_misses for verdict in verdicts.values()):
-            return verdicts
-        task = self._evidence.find(self._scope.chosen, self._policy)
-        note = f"there is no task {self._scope.chosen}"
-        if task is None:
-            return {commit: verdict._replace(notes=(*verdict.notes, note)) for commit, verdict in verdicts.items()}
-        return {
-            commit: verdict if verdict.near_misses else verdict._replace(near_misses=(rules.of_another(task),))
-            for commit, verdict in verdicts.items()
-        }
-
     def _found(
         self, commits: Sequence[Commit], names: Sequence[str], also: Sequence[str] = ()
     ) -> tuple[dict[Commit, Verdict], list[Task]]:
         """The verdicts on commits by the tasks of these names, and the tasks that it took, with those of more ids."""
         verdicts: dict[Commit, Verdict] = {}
         tasks: list[Task] = []
-        for tasks, since in self._every(commits, names, also):
+        for (tasks, whole), since in self._every(commits, names, also):
             judged = self._judge(commits, tasks)
+            judged = judged if whole else {commit: verdict.of_more() for commit, verdict in judged.items()}
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
             if not _unverified(verdicts):
                 break
@@ -214,17 +222,17 @@ class Resolver:
 
     def _every(
         self, commits: Sequence[Commit], names: Sequence[str], also: Sequence[str]
-    ) -> Iterator[tuple[list[Task], str]]:
+    ) -> Iterator[tuple[Answer, str]]:
         """All tasks of these names, and since when, as Search.every has them; then those of the commits' trees, too."""
         tasks, since = self._by_tree, ""
-        for own, since in self._search.every(names, chosen=self._scope.chosen, also=also):
-            tasks = _united(self._by_tree, own)
-            yield tasks, since
+        for answer, since in self._search.every(names, chosen=self._scope.chosen, also=also):
+            tasks = _united(self._by_tree, answer.tasks)
+            yield answer._replace(tasks=tasks), since
         if self._policy.equivalence is not Equivalence.COMMIT:
             for older in self._search.of_trees_before(self._equivalents.with_ancestors(commits)):
                 if older:
                     tasks = _united(older, tasks)
-                    yield tasks, since
+                    yield Answer(tasks), since
 
     def _families(self, commits: Sequence[Commit]) -> list[str]:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""

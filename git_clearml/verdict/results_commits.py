@@ -47,7 +47,7 @@ def of(repository: Repository, commits: Sequence[Commit], policy: Policy) -> dic
     """The lineage of each of these commits that writes clearml.lock, by its hash.
 
     What a results commit may touch must be in its parent's policy and in `policy`, which judges it. One git process
-    where no commit writes clearml.lock. Raises CannotDecide when git cannot read the commits.
+    where no commit writes clearml.lock, none where none has it (see peel). Raises CannotDecide when git cannot read.
     """
     writers = _writers(repository, list(dict.fromkeys(commit.hash for commit in commits)))
     links = _links(repository, _chains(repository, writers), policy) if writers else {}
@@ -85,6 +85,7 @@ def _walk(name: str, links: dict[str, Commit | str]) -> Lineage:
 
 def _writers(repository: Repository, names: Sequence[str]) -> list[str]:
     """Those that have another clearml.lock than their (first) parent. Quick, and only good for leaving commits out."""
+    names = [name for name in names if repository.locks.get(name) != ""]
     revs = (f"{rev}:{code_paths.LOCK}" for name in names for rev in (name, f"{name}^"))
     locks = repository.names_of(revs) if names else []
     return [name for name, own, before in zip(names, locks[0::2], locks[1::2], strict=True) if own and own != before]

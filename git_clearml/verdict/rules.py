@@ -58,7 +58,7 @@ def judge(
     accepted = [finding for finding in findings if finding.accepted]
     base = Verdict(commit.hash, Outcome.REJECTED, considered=len(findings), accepted=len(accepted))
     if accepted:
-        best = max(accepted, key=lambda finding: _preference(finding, policy))
+        best = max(accepted, key=lambda finding: preference(finding, policy))
         return base._replace(outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
     near = nearest_first(findings)
     outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
@@ -243,12 +243,17 @@ def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> boo
     return error_code in ("unreachable", "timeout") and words == {"warn"}
 
 
-def _preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
+def is_measured(task: Task, policy: Policy) -> bool:
+    """Has the task a value of the policy's metric that can be compared?"""
+    value = task.value
+    return value is not None and math.isfinite(value) and not (value == 0 and _zero_is_suspect(policy))
+
+
+def preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
     """Its own tasks before those of a results commit's parent; then the best metric (none is worst), then the latest
     `completed`, then the id."""
     value = finding.task.value
-    missing = value is None or not math.isfinite(value) or (value == 0 and _zero_is_suspect(policy))
-    if not policy.best.metric or missing:
+    if not policy.best.metric or not is_measured(finding.task, policy):
         signed = float("-inf")
     else:
         signed = float(value or 0) if policy.best.direction == "max" else -float(value or 0)

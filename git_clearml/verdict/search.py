@@ -6,14 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
-from git_clearml.base.ids import is_clearml_id
 from git_clearml.errors import TimedOut
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, RunRecord, Task
+from git_clearml.model import Commit, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import windows
-from git_clearml.verdict.evidence import Evidence, TreeEvidence
+from git_clearml.verdict.evidence import Answer, Evidence, TreeEvidence
 from git_clearml.verdict.windows import Window
 
 _AT_ONCE = 0.3  # seconds for an answer of a server that has few tasks
@@ -35,9 +34,9 @@ class Search:
         """The time, in ISO 8601, before which `passing` and `recent` have nothing; "" where they have everything."""
         return windows.looked_back_to([self._first]) if self._evidence.bounded else ""
 
-    def passing(self, names: Sequence[str]) -> list[Task]:
-        """The tasks of the last days, of these commits, that may count."""
-        return self._evidence.passing(names, self._policy, self._first)
+    def passing(self, names: Sequence[str], *, few: bool = False) -> Answer:
+        """The tasks of the last days, of these commits, that may count; `few` as for Evidence.passing."""
+        return self._evidence.passing(names, self._policy, self._first, few=few)
 
     def recent(self) -> list[Task]:
         """The newest tasks of whatever commit. Asked for once."""
@@ -47,26 +46,32 @@ class Search:
 
     def every(
         self, names: Sequence[str], *, chosen: str = "", also: Sequence[str] = ()
-    ) -> Iterator[tuple[list[Task], str]]:
+    ) -> Iterator[tuple[Answer, str]]:
         """All tasks of these commits that have been looked at so far, and since when: more of them window by window.
 
-        Of old commits the tasks that this clone has recorded come first: an id costs a server next to nothing.
-        `chosen` and `also` as for Evidence.all. Raises TimedOut with what has been looked at.
+        Of old commits the tasks come first whose ids this clone knows, which cost a server next to nothing, and of a
+        short window those that may count: they suffice more often than not. `chosen` and `also` as for Evidence.all.
+        Raises TimedOut with what has been looked at.
         """
         plan, tasks = self._windows(names), dict[str, Task]()
         others: list[Task] = []  # runs that made no task
-        if len(plan) > 1 and (ids := self._recorded(names)):
+        if len(plan) > 1 and (ids := self._known_ids(names)):
             tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}
-            yield list(tasks.values()), self.first_since
-            also = ()
+            yield Answer(list(tasks.values())), self.first_since
         for number, window in enumerate(plan):
+            since = windows.looked_back_to(plan[: number + 1])
             try:
+                if windows.is_short(window, self._first, self._now):
+                    few = self._evidence.passing(names, self._policy, window, few=not self._policy.best.metric)
+                    more = {task.id: task for task in few.tasks}
+                    yield few._replace(tasks=[*(tasks | more).values(), *others]), since
                 answer = self._evidence.all(names, self._policy, window, chosen=chosen, also=also)
+                also = ()
             except TimedOut as error:
                 raise windows.unfinished(error, plan, number) from None
             tasks |= {task.id: task for task in answer if task.id}
             others += [task for task in answer if not task.id]
-            yield [*tasks.values(), *others], windows.looked_back_to(plan[: number + 1])
+            yield Answer([*tasks.values(), *others]), since
 
     def of_trees(self, commits: Sequence[Commit]) -> list[Task]:
         """Tasks whose own record names a tree of these: for whoever has not got the commit that they ran.
@@ -116,10 +121,7 @@ class Search:
             self._made |= {name: times.get(name) for name in unknown}
         return [time for name in names if (time := self._made[name])]
 
-    def _recorded(self, names: Sequence[str]) -> list[str]:
-        """The ids of the server's tasks that runs of these commits have made here."""
-        from git_clearml.run.store import RunStore  # late: what is pushed is seldom that old
+    def _known_ids(self, names: Sequence[str]) -> list[str]:
+        from git_clearml.verdict import known_ids  # late: what is pushed is seldom that old
 
-        records = RunStore(self._repository.common_dir).of_commits(names)
-        ids = [task for record in records if isinstance(record, RunRecord) for task, _ in record.tasks]
-        return [task for task in dict.fromkeys(ids) if is_clearml_id(task)]
+        return known_ids.of_commits(self._repository, names)

@@ -14,51 +14,19 @@ from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY, TREE
+from git_clearml.clearml.properties import TREE
 from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Curve, Diff, DiffKind, Metric, Task
-from git_clearml.run.record import run_of
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import statuses
+from git_clearml.verdict import server_tasks, statuses
+from git_clearml.verdict.evidence import Answer
 from git_clearml.verdict.windows import Window
 
 _RECENT = 500
 _CURVE_SECONDS = 10.0
+_FIRST = 10  # tasks of a commit that are looked at first; their run records may have 8 kB each
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
 _SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
-_FIELDS = (
-    "id",
-    "name",
-    "status",
-    "project.name",
-    "script.version_num",
-    "script.repository",
-    "script.entry_point",
-    "script.working_dir",
-    "script.branch",
-    "system_tags",
-    "started",
-    "completed",
-    "last_update",
-    "last_iteration",
-    "last_worker",
-    "runtime._exec_agent_hostname",
-    f"hyperparams.properties.{PROPERTY}",
-    f"hyperparams.properties.{CHECK}",
-    "tags",
-)
-_TAGGED_FIELDS = (
-    "id",
-    "name",
-    "status",
-    "project.name",
-    "script.version_num",
-    "system_tags",
-    "tags",
-    "completed",
-    "last_update",
-)
-_CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
 _UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
 
 
@@ -72,16 +40,19 @@ class ServerEvidence:
 
     bounded = True
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window) -> list[Task]:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
         """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.
 
         The server says which diffs are empty [8], and sends those, which costs nothing, so that they can be looked at.
-        A task without a diff, or with ClearML's own, is not among these; `all` finds it.
+        A task without a diff, or with ClearML's own, is not among these; `all` finds it. `few`: of up to 50 commits 10
+        tasks for each, those that the policy prefers. A sweep has hundreds, and a full answer about them megabytes.
         """
-        try:
-            return self._tasks_of(commits, {**_that_count(policy), **query.updated(*window)}, policy)
-        except TooLarge:  # of a server that sends diffs which are not empty; `all` asks for no more than can be held
-            return []
+        filters = [query.of_commits(pattern) for pattern in query.patterns(commits)]
+        body, wanted = {**server_tasks.that_count(policy), **query.updated(*window)}, set(commits)
+        answer = self._preferred({**body, **filters[0]}, policy, _FIRST * len(wanted)) if few and filters else None
+        if answer is None:
+            answer = Answer(self._with(filters, body, policy, many=len(wanted) > query.PAGE // 2))
+        return answer._replace(tasks=[task for task in answer.tasks if task.commit in wanted])
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """Tasks like those of `passing`, of any status, whose run recorded one of these trees: one request for 500.
@@ -89,19 +60,40 @@ class ServerEvidence:
         The property is filtered exactly [29]. A clone bears its origin's: whoever relies on it looks at the record.
         """
         wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
-        tasks: dict[str, Task] = {}
-        for start in range(0, len(wanted), query.PAGE):
-            body = {
-                **_CLEAN,
-                f"hyperparams.properties.{TREE}.value": wanted[start : start + query.PAGE],
-                **query.updated(*window),
-            }
+        parts = [wanted[start : start + query.PAGE] for start in range(0, len(wanted), query.PAGE)]
+        filters = [{f"hyperparams.properties.{TREE}.value": part} for part in parts]
+        return self._with(filters, {**server_tasks.CLEAN, **query.updated(*window)}, policy)
+
+    def _with(
+        self, filters: Sequence[query.Query], body: query.Query, policy: Policy, *, many: bool = False
+    ) -> list[Task]:
+        """The tasks that pass the body's filters, and one of these; none where the server sends more than can be held.
+
+        That is one which sends diffs that are not empty; `all` asks for no more than that.
+        """
+        tasks, fields = dict[str, Task](), server_tasks.fields(policy)
+        for each in filters:
             try:
-                found = [self._task(document, policy) for document in query.every(self.api, body, _fields(policy))]
+                for document in query.every(self.api, {**body, **each}, fields, many=many):
+                    task = self._task(document, policy)
+                    tasks[task.id] = task
             except TooLarge:
                 continue
-            tasks |= {task.id: task for task in found}
         return list(tasks.values())
+
+    def _preferred(self, body: query.Query, policy: Policy, most: int) -> Answer | None:
+        """So many of the tasks that may count, the policy's favourites; None where those cannot be told."""
+        order = server_tasks.preferred_first(policy)
+        if not order or most > query.PAGE:
+            return None
+        try:
+            documents, whole = query.first(self.api, {**body, **order}, server_tasks.fields(policy), most)
+        except TooLarge:
+            return Answer([])
+        tasks = [self._task(document, policy) for document in documents]
+        if whole or not tasks:  # a full page of what was not asked for: the server filters nothing, and `all` will do
+            return Answer(tasks)
+        return Answer(tasks, whole=False) if server_tasks.is_sorted([task.value for task in tasks], policy) else None
 
     def all(
         self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
@@ -115,7 +107,7 @@ class ServerEvidence:
         others = [identity for identity in also if is_clearml_id(identity) and identity not in ids]
         together = bool(others) and len(tasks) + len(others) <= _FEW
         wanted, diffs = ([*ids, *others], ["script.diff"]) if together else (others, [])
-        documents = query.by_ids(self.api, wanted, [*_fields(policy), *diffs], limit=64 * MEGABYTE)
+        documents = query.by_ids(self.api, wanted, [*server_tasks.fields(policy), *diffs], limit=64 * MEGABYTE)
         of_ids = [self._task(document, policy) for document in documents.values()]
         if not together:
             return [*self._with_diffs(tasks), *of_ids]
@@ -124,19 +116,18 @@ class ServerEvidence:
         return [task._replace(diff=task.diff or Diff(DiffKind.ABSENT)) for task in of_ids]
 
     def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
-        """The tasks of these ids that there are, as `all` has them. Two requests for 500 of them."""
+        """Those of the tasks of these ids that `passing` would have. One request for 500 of them."""
         known = [identity for identity in ids if is_clearml_id(identity)]
-        documents = query.by_ids(self.api, known, _fields(policy)).values()
-        tasks = [self._task(document, policy) for document in documents]
-        without = [task for task in tasks if not is_hash(task.commit)]
-        return [*self._with_diffs([task for task in tasks if is_hash(task.commit)]), *without]
+        parts = [{"id": known[start : start + query.PAGE]} for start in range(0, len(known), query.PAGE)]
+        return self._with(parts, server_tasks.that_count(policy), policy)
 
     def recent(self, policy: Policy, window: Window) -> list[Task]:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""
         body: dict[str, Any] = {"system_tags": ["-archived"], "order_by": ["-last_update"], **query.updated(*window)}
         if policy.task_name:
             body["name"] = f"^{re.escape(policy.task_name)}$"
-        return [self._task(document, policy) for document in query.first(self.api, body, _fields(policy), _RECENT)]
+        documents, _ = query.first(self.api, body, server_tasks.fields(policy), _RECENT)
+        return [self._task(document, policy) for document in documents]
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""
@@ -146,7 +137,7 @@ class ServerEvidence:
 
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id, None when the server has none. One request; its diff is not looked at."""
-        document = query.task(self.api, identity, _fields(policy))
+        document = query.task(self.api, identity, server_tasks.fields(policy))
         return self._task(document, policy) if document else None
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
@@ -170,7 +161,7 @@ class ServerEvidence:
         """
         body = {"tags": [tag], "status": list(statuses.ENDED_WELL), "system_tags": ["-archived"]}
         tasks = {}
-        for document in query.every(self.api, body, [*_TAGGED_FIELDS, *_metric_fields(policy)]):
+        for document in query.every(self.api, body, server_tasks.tagged_fields(policy)):
             task = self._task(document, policy)
             if not policy.project or (task.project + "/").startswith(policy.project + "/"):
                 tasks[task.id] = task
@@ -199,10 +190,11 @@ class ServerEvidence:
         self.api.close()
 
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
-        wanted = set(commits)
+        wanted, fields = set(commits), server_tasks.fields(policy)
         tasks: dict[str, Task] = {}
         for pattern in query.patterns(commits):
-            for document in query.every(self.api, {**body, **query.of_commits(pattern)}, _fields(policy)):
+            filters = {**body, **query.of_commits(pattern)}
+            for document in query.every(self.api, filters, fields, many=len(wanted) > query.PAGE // 2):
                 task = self._task(document, policy)
                 if task.commit in wanted:
                     tasks[task.id] = task
@@ -241,58 +233,12 @@ class ServerEvidence:
         large = {"_any_": {"fields": ["script.diff"], "pattern": pattern}} if pattern else {}
         for commits in query.patterns(sorted({task.commit for task in tasks})):
             body = {"id": [task.id for task in tasks], **query.of_commits(commits)}
-            for document in query.every(self.api, body, fields, limit=64 * MEGABYTE, unchecked=large):
+            many = len(tasks) > query.PAGE
+            for document in query.every(self.api, body, fields, limit=64 * MEGABYTE, unchecked=large, many=many):
                 script = response.part(document, "script")
                 text = response.text(script, "diff") if not content or script.get("diff") is not None else None
                 diffs[response.identity(document)] = diff.classify(text)
         return diffs
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
-        """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
-        script, project = response.part(document, "script"), response.part(document, "project")
-        runtime = response.part(document, "runtime")
-        identity, project_id = response.identity(document), response.text(project, "id")
-        tags = response.texts(document, "system_tags")
-        where = project_id if is_clearml_id(project_id) else "*"
-        iteration = document.get("last_iteration")
-        return Task(
-            id=identity,
-            source="server",
-            name=response.text(document, "name"),
-            project=response.text(project, "name"),
-            project_id=project_id,
-            status=response.text(document, "status"),
-            commit=response.text(script, "version_num"),
-            repository=response.text(script, "repository"),
-            entry_point=response.text(script, "entry_point"),
-            working_dir=response.text(script, "working_dir"),
-            branch=response.text(script, "branch"),
-            archived="archived" in tags,
-            by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
-            and "development" not in tags,
-            launched=response.launched(document, identity),
-            is_check=response.is_check(document, identity),
-            started=response.text(document, "started"),
-            completed=response.text(document, "completed"),
-            updated=response.text(document, "last_update"),
-            iteration=iteration if isinstance(iteration, int) else None,
-            diff=diff.classify(response.text(script, "diff")) if script.get("diff") is not None else None,
-            value=response.metric_value(response.part(document, "last_metrics"), policy),
-            url=f"{self.api.server.web}/projects/{where}/experiments/{identity}/output/log",
-            **run_of(document),
-        )
-
-
-def _that_count(policy: Policy) -> dict[str, Any]:
-    """The filter for unarchived tasks that ended and have an empty diff [8]."""
-    return {**_CLEAN, "status": list(statuses.counting(policy))}
-
-
-def _fields(policy: Policy) -> list[str]:
-    """What the decision needs and no more: of the metrics only the one that the policy names."""
-    launch = [f"hyperparams.properties.{LAUNCH}"] if policy.require_run_record else []
-    return [*_FIELDS, *launch, *_metric_fields(policy)]
-
-
-def _metric_fields(policy: Policy) -> list[str]:
-    return [f"last_metrics.{title}.{series}" for title, series in response.metric_keys(policy.best.metric)]
+        return server_tasks.task_of(document, policy, self.api.server.web)

@@ -19,6 +19,7 @@ _BEFORE = timedelta(days=30)
 _FIRST = timedelta(days=7)
 _GROWTH = 4
 LONGEST = timedelta(days=112)  # about 100,000 of a million tasks of three years, for which a server needs ten seconds
+_SHORT = timedelta(days=36)
 _CLEARML_IS_BORN = datetime(2019, 1, 1, tzinfo=timezone.utc)  # as Trains; a server has nothing from before
 _GIT_IS_BORN = datetime(2005, 4, 7, tzinfo=timezone.utc)
 
@@ -77,6 +78,14 @@ def earlier(window: Window, length: timedelta) -> Window | None:
 def further_back(looked_back_to: str) -> str:
     """The date from which to ask, as --since takes it, for what lies before that time (ISO 8601)."""
     return f"{datetime.fromisoformat(looked_back_to) - _BEFORE:%Y-%m-%d}"
+
+
+def is_short(window: Window, first: Window, now: datetime) -> bool:
+    """Is it so short that a server answers two questions about it in no time? Not where the first look was at all of
+    it."""
+    since, until = window.since or _CLEARML_IS_BORN, window.until or now
+    looked_at = window.until is None and first.since is not None and since >= first.since
+    return not looked_at and until - since <= _SHORT
 
 
 def looked_back_to(plan: Sequence[Window]) -> str:

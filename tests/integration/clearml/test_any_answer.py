@@ -61,7 +61,8 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
     evidence.renew()
     policy = Policy()
     for ask in (
-        lambda: evidence.passing([COMMIT], policy, Window()),
+        lambda: evidence.passing([COMMIT], policy, Window()).tasks,
+        lambda: evidence.passing([COMMIT], policy, Window(), few=True).tasks,
         lambda: evidence.all([COMMIT], policy, Window()),
         lambda: evidence.recent(policy, Window()),
         lambda: evidence.tagged("x", policy),
@@ -105,7 +106,7 @@ def test_any_value_in_a_task(server: ClearMLServer, evidence: ServerEvidence, pl
     answered(server, evidence, {"meta": {"result_code": 200}, "data": {"tasks": [task]}})
     tasks = []
     with contextlib.suppress(CannotDecide):
-        tasks = evidence.passing([COMMIT], Policy(), Window())
+        tasks = evidence.passing([COMMIT], Policy(), Window()).tasks
     for found in tasks:
         assert (found.commit, found.archived) == (COMMIT, False)
         assert found.status in ("completed", "published")

@@ -47,9 +47,18 @@ def ids(api: ClearML, **filters: object) -> list[str]:
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_scroll_gives_every_task(more: int, few: int, server: ClearMLServer, api: ClearML) -> None:
+    """Of more than a page of them; a server sorts for it, so it comes second."""
     tasks = [server.add_task() for _ in range(2 * few + more)]
     assert sorted(ids(api)) == sorted(tasks)
-    assert len(server.calls()) == 3
+    assert ["scroll_id" in request.body for request in server.requests] == [False, True, True, True]
+    assert sorted(document["id"] for document in query.every(api, {}, ["id"], many=True)) == sorted(tasks)
+    assert all("scroll_id" in request.body for request in server.requests[4:])
+
+
+def test_a_page_that_is_not_full_is_all(few: int, server: ClearMLServer, api: ClearML) -> None:
+    tasks = [server.add_task() for _ in range(few - 1)]
+    assert sorted(ids(api)) == sorted(tasks)
+    assert [set(request.body) for request in server.requests] == [{"page", "page_size", "only_fields"}]
 
 
 def test_an_order_is_kept_page_by_page(few: int, server: ClearMLServer, api: ClearML) -> None:
@@ -66,8 +75,10 @@ def test_a_server_without_scrolls_is_paged(few: int, server: ClearMLServer, api:
 
 def test_the_first_of_an_order(server: ClearMLServer, api: ClearML) -> None:
     tasks = [server.add_task(last_update=f"2026-01-0{day}T00:00:00.000000+00:00") for day in range(1, 5)]
-    assert [document["id"] for document in query.first(api, OLDEST_FIRST, ["id"], 2)] == tasks[:2]
-    assert len(server.calls()) == 1
+    documents, whole = query.first(api, OLDEST_FIRST, ["id"], 2)
+    assert ([document["id"] for document in documents], whole) == (tasks[:2], False)
+    assert query.first(api, OLDEST_FIRST, ["id"], 5)[1]
+    assert len(server.calls()) == 2
 
 
 def test_by_ids(few: int, server: ClearMLServer, api: ClearML) -> None:

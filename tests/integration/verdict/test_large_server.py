@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.model import Result
+from git_clearml.git.repository import Repository
+from git_clearml.model import RunRecord
+from git_clearml.record import lockfile, notes
+from git_clearml.run.store import RunStore
 from tests.support.clearml_cost import MILLION, cost, looked_at
 from tests.support.program import Gate
 
@@ -98,23 +103,33 @@ def test_500_commits_of_ten_years_in_one_question_each_window(gate: Gate) -> Non
     assert all(cost(body) < MILLION / 8 for body in queries(gate))
 
 
-def test_the_ids_of_the_clones_own_runs_come_first(gate: Gate) -> None:
+@pytest.mark.parametrize("place", ["run record", "note", "lock", "lock at HEAD", "lock of another"])
+def test_the_ids_that_this_clone_knows_come_first(gate: Gate, place: str) -> None:
+    """They say where to look. What the server has of them is judged like anything else."""
     name = commit(gate, 300)
     task = gate.task(commit=name, last_update=ago(100))
-    place = gate.repo.path / ".git" / "clearml" / "runs"
-    if not place.exists():  # made as a run of ours makes it
-        from git_clearml.model import RunRecord
-        from git_clearml.run.store import RunStore
-
+    gate.task(commit="a" * 40)
+    result = Result(task, "train", "Vision", "completed", "https://example.com/x", name, ago(100))
+    if place == "run record":
         record = RunRecord(
             id="0" * 32, commit=name, tree="1" * 40, command=("python",), host="h", user="u", pid=1, pid_started="1",
             started="2026-01-02T03:04:05+00:00", ended="2026-01-02T03:05:05+00:00", exit_status=0,
             tasks=((task, "completed"),),
         )  # fmt: skip
         RunStore(os.path.realpath(gate.repo.path / ".git")).write(record)
-    result = gate.verify()
-    assert (result.status, len(result.calls)) == (0, 3)
-    assert sum(looked_at(gate.server.requests)) < 20_000
+    elif place == "note":
+        for each in (name, gate.repo.git("rev-parse", "HEAD~1").strip()):
+            notes.record(Repository(str(gate.repo.path)), each, [result])
+    else:
+        ran = "b" * 40 if place == "lock of another" else name
+        gate.repo.commit("results", {"clearml.lock": lockfile.to_text(ran, [result])})
+    verified = gate.verify(name)
+    assert (verified.status, verified.commit["task"]["id"]) == (0, task)
+    assert (len(verified.calls) == 2) == (place != "lock of another")
+    if place != "lock of another":
+        assert sum(looked_at(gate.server.requests)) < 20_000
+    gate.server.tasks[task]["script"]["diff"] = DIRTY
+    assert gate.verify(name).status == 1
 
 
 @pytest.mark.parametrize("policy", ["block", "warn"])
@@ -128,7 +143,7 @@ def test_time_that_is_over_between_two_windows_is_undecided_and_says_how_far_it_
     asked = iter(range(100))
 
     def slow(call: str, body: Any) -> None:
-        if next(asked) >= 2:
+        if next(asked) >= 3:  # of the first window two questions, since it is short
             time.sleep(3)
 
     gate.server.hook = slow

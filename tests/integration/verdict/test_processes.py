@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from git_clearml.git.runner import Runner
-from tests.support.program import Gate
+from tests.support.program import Gate, inside
 from tests.support.repos import YESTERDAY
 
 MOST = 15
@@ -77,3 +80,55 @@ def test_results_commits_on_top_of_each_other(gate: Gate, gits: list[str], count
     result = gate.verify(head)
     assert (result.status, result.commit["evidence_commit"]) == ((0, ran) if count <= 100 else (1, None))
     assert len(gits) < MOST, gits
+
+
+@pytest.fixture
+def log(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a git that comes first on PATH writes down each of its starts, whoever starts it."""
+    (tmp_path / "bin").mkdir()
+    git, path = shutil.which("git"), tmp_path / "starts"
+    script = tmp_path / "bin" / "git"
+    script.write_text(f'#!/bin/sh\necho "$*" >>{path}\nexec {git} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    return path
+
+
+def starts(log: Path) -> list[str]:
+    """The command lines since the last look."""
+    lines = log.read_text().splitlines()
+    log.unlink()
+    return lines
+
+
+def test_a_pass_starts_four_gits_and_gitpython_none_of_its_own(gate: Gate, log: Path) -> None:
+    gate.task()
+    assert gate.call("verify", alone=True).status == 0
+    assert [words.split()[0] for words in starts(log)] == ["rev-parse", "cat-file", "config", "cat-file"]
+    gate.repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert gate.call("verify", alone=True).status == 0
+    assert len(starts(log)) == 5  # and one of the test's own
+
+
+@pytest.mark.parametrize("count", [1, 500])
+@pytest.mark.parametrize("policy", [(), ('equivalence = "tree"', 'merges = "clean"')])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_push_starts_few_however_many_its_refs(
+    gate: Gate, log: Path, count: int, policy: tuple[str, ...], *, known: bool
+) -> None:
+    """New refs, and ones whose old commits are not the same; verified or not."""
+    gate.repo.policy(*policy)
+    gate.repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    gate.repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    commits = different(gate, count)
+    lines = [
+        f"{commit} {commit} refs/heads/b{number} {commits[number // 2] if number % 2 else '0' * 40}\n"
+        for number, commit in enumerate(commits)
+    ]
+    for commit in commits if known else ():
+        gate.task(commit=commit)
+    log.unlink(missing_ok=True)
+    words = ("hook", "pre-push", "origin", "git@example.com:team/repo.git")
+    result = inside(*words, cwd=gate.repo.path, env=gate.server.env, stdin="".join(lines).encode())
+    assert result.status == (0 if known else 1), result.err
+    assert len(gits := starts(log)) < MOST, gits

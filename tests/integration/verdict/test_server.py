@@ -86,7 +86,7 @@ def test_tasks_of_other_commits_are_left_out(server: ClearMLServer, evidence: Se
     server.add_task(commit="b" * 40)
     server.add_task(commit="")
     ignores(server, *FILTERS)
-    assert [found.id for found in evidence.passing([COMMIT], Policy(), Window())] == [task]
+    assert [found.id for found in evidence.passing([COMMIT], Policy(), Window()).tasks] == [task]
     assert [found.id for found in evidence.all([COMMIT], Policy(), Window())] == [task]
 
 

@@ -1,0 +1,127 @@
+"""A ClearML server's documents of tasks: what is asked of it, and what it answers as a task of ours. Pure.
+
+Numbers in brackets are points of the README of tests/contract/recordings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from git_clearml.base.ids import is_clearml_id
+from git_clearml.clearml import diff, response
+from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY
+from git_clearml.model import Task
+from git_clearml.run.record import run_of
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict import statuses
+
+_FIELDS = (
+    "id",
+    "name",
+    "status",
+    "project.name",
+    "script.version_num",
+    "script.repository",
+    "script.entry_point",
+    "script.working_dir",
+    "script.branch",
+    "system_tags",
+    "started",
+    "completed",
+    "last_update",
+    "last_iteration",
+    "last_worker",
+    "runtime._exec_agent_hostname",
+    f"hyperparams.properties.{PROPERTY}",
+    f"hyperparams.properties.{CHECK}",
+    "tags",
+)
+CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
+"""The filter for unarchived tasks with an empty diff [8]."""
+
+_TAGGED_FIELDS = (
+    "id",
+    "name",
+    "status",
+    "project.name",
+    "script.version_num",
+    "system_tags",
+    "tags",
+    "completed",
+    "last_update",
+)
+
+
+def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
+    """A task of the server as ours. Raises BadAnswer for a field of the wrong type."""
+    script, project = response.part(document, "script"), response.part(document, "project")
+    runtime = response.part(document, "runtime")
+    identity, project_id = response.identity(document), response.text(project, "id")
+    tags = response.texts(document, "system_tags")
+    where = project_id if is_clearml_id(project_id) else "*"
+    iteration = document.get("last_iteration")
+    return Task(
+        id=identity,
+        source="server",
+        name=response.text(document, "name"),
+        project=response.text(project, "name"),
+        project_id=project_id,
+        status=response.text(document, "status"),
+        commit=response.text(script, "version_num"),
+        repository=response.text(script, "repository"),
+        entry_point=response.text(script, "entry_point"),
+        working_dir=response.text(script, "working_dir"),
+        branch=response.text(script, "branch"),
+        archived="archived" in tags,
+        by_agent=bool(document.get("last_worker") and runtime.get("_exec_agent_hostname"))
+        and "development" not in tags,
+        launched=response.launched(document, identity),
+        is_check=response.is_check(document, identity),
+        started=response.text(document, "started"),
+        completed=response.text(document, "completed"),
+        updated=response.text(document, "last_update"),
+        iteration=iteration if isinstance(iteration, int) else None,
+        diff=diff.classify(response.text(script, "diff")) if script.get("diff") is not None else None,
+        value=response.metric_value(response.part(document, "last_metrics"), policy),
+        url=f"{web}/projects/{where}/experiments/{identity}/output/log",
+        **run_of(document),
+    )
+
+
+def that_count(policy: Policy) -> dict[str, Any]:
+    """The filter for unarchived tasks that ended and have an empty diff [8]."""
+    return {**CLEAN, "status": list(statuses.counting(policy))}
+
+
+def preferred_first(policy: Policy) -> dict[str, list[str]]:
+    """The order that rules.preference has: the best metric, the latest `completed`, the id. {} where none says so."""
+    latest = ["-completed", "-id"]
+    if not policy.best.metric:
+        return {"order_by": latest}
+    path = response.metric_path(policy)
+    return {"order_by": ["-" * (policy.best.direction == "max") + path, *latest]} if path else {}
+
+
+def is_sorted(values: Sequence[float | None], policy: Policy) -> bool:
+    """Are these metrics the best first? A server may ignore an order [16], and then better ones may be elsewhere."""
+    sign = -1 if policy.best.direction == "max" else 1
+    numbers = [math.inf if value is None else sign * value for value in values]
+    return not policy.best.metric or all(before <= after for before, after in itertools.pairwise(numbers))
+
+
+def fields(policy: Policy) -> list[str]:
+    """What the decision needs and no more: of the metrics only the one that the policy names."""
+    launch = [f"hyperparams.properties.{LAUNCH}"] if policy.require_run_record else []
+    return [*_FIELDS, *launch, *_metric_fields(policy)]
+
+
+def tagged_fields(policy: Policy) -> list[str]:
+    """What is asked of tasks that bear a tag."""
+    return [*_TAGGED_FIELDS, *_metric_fields(policy)]
+
+
+def _metric_fields(policy: Policy) -> list[str]:
+    return [f"last_metrics.{title}.{series}" for title, series in response.metric_keys(policy.best.metric)]
