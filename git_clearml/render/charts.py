@@ -57,14 +57,12 @@ def _mermaid(chart: Chart, title: str) -> list[str]:
 
 def _caption(chart: Chart) -> str:
     """Which line is whose, by their order as well: a forge may have its own colours."""
-    name = escape(chart.metric, 80)
+    name, note = escape(chart.metric, 80), f"; {escape(chart.note, 80)}" if chart.note else ""
     if not chart.other:
-        note = f"; {escape(chart.note, 80)}" if chart.note else ""
         return f"{name} of this task{note}."
-    return (
-        f"{name}, first line ({_COLOURS[0][0]}): this task, "
-        f"second line ({_COLOURS[1][0]}): {escape(chart.other_is, 80)}."
-    )
+    first, second = (colour for colour, _ in _COLOURS)
+    other = escape(chart.other_is, 80)
+    return f"{name}, first line ({first}): this task, second line ({second}): {other}{note}."
 
 
 def _title(metric: str) -> str:

@@ -37,7 +37,9 @@ def chart(metric: str, ours: Curve | None, other: Curve | None, other_is: str) -
     if len(drawn) < _FEWEST:
         return _of_one(metric, ours, f"{other_is} has none of its iterations")
     shown, mine, theirs = zip(*drawn, strict=True)
-    return Chart(metric, shown, mine, theirs, other_is)
+    whole = _grid([ours])
+    part = (shown[0], shown[-1]) != (whole[0], whole[-1])
+    return Chart(metric, shown, mine, theirs, other_is, "drawn as far as both go" if part else "")
 
 
 def _of_one(metric: str, curve: Curve, note: str = "") -> Chart:

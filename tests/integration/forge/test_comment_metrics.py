@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.integration.forge.test_comment import Bench
 from tests.support.actions import Job, pull_request
 from tests.support.clearml_events import add_all, scalar
 from tests.support.github_server import GitHubServer
-from tests.support.program import Gate
+from tests.support.program import ROOT, Gate
 from tests.unit.render.test_comment import Reader
 
 MINE = {"loss": {"train": 0.1, "val": 0.3}, "lr": {"lr": 0.01}, ":monitor:gpu": {"gpu_0": 90.0}}
@@ -124,7 +126,8 @@ def test_trends_and_a_chart_next_to_the_best_task(curves: Bench) -> None:
         assert body.count("```mermaid\nxychart-beta\n") == 1
         lines = [line for line in body.splitlines() if line.startswith("line [")]
         assert [line.count(",") for line in lines] == [49, 49]
-        assert "validation/accuracy, first line (blue): this task, second line (orange): the best task." in body
+        lines_are = "first line (blue): this task, second line (orange): the best task; drawn as far as both go."
+        assert f"validation/accuracy, {lines_are}" in body
     before = curves.ours()
     assert "comment unchanged" in curves.comment().out
     assert curves.ours() == before
@@ -154,3 +157,29 @@ def test_a_metric_without_a_curve_is_said_in_a_line(curves: Bench) -> None:
     curves.gate.server.store.events.clear()
     assert curves.comment().status == 0
     assert "validation/accuracy has no curve: the task reported less than two values of it." in curves.ours()
+
+
+EXAMPLE = ROOT / "docs" / "examples" / "comment.md"
+
+
+def test_the_example_in_docs_is_what_the_command_posts(curves: Bench) -> None:
+    """UPDATE_SNAPSHOTS=1 writes it anew, to be looked at before it is committed."""
+    server = curves.gate.server
+    for task in list(server.tasks):
+        del server.tasks[task]
+    best = server.add_task(id="b" * 32, commit="b" * 40, tags=["Best Performance"], name="train, cosine schedule")
+    mine = curves.gate.task(id="a" * 32, name="train, larger crops")
+    for task, last, speed in ((mine, 0.93, 18), (best, 0.91, 24)):
+        rise = [last * (1 - math.exp(-step / speed)) + 0.004 * math.sin(3 * step) for step in range(100)]
+        curve(curves, task, "validation/accuracy", [round(value, 4) for value in rise])
+        curve(curves, task, "train/loss", [round(2.3 * math.exp(-step / speed) + 0.05, 4) for step in range(100)])
+        curve(curves, task, "lr/lr", [round(0.05 * (1 + math.cos(math.pi * step / 100)), 5) for step in range(100)])
+    result = curves.comment("--dry-run")
+    assert result.status == 0
+    lines = result.out.partition("\ncomment skipped")[0].splitlines()
+    body = "\n".join(line for line in lines if not line.startswith(("<!--", "<sub>"))).strip() + "\n"
+    body = re.sub(r"http://127.0.0.1:\d+/projects/\w+/", "https://app.example.com/projects/detector/", body)
+    body = body.replace(curves.gate.repo.head[:12], "1f3a9c0d2e4b")
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        EXAMPLE.write_text(body, encoding="utf-8")
+    assert body == EXAMPLE.read_text(encoding="utf-8"), "UPDATE_SNAPSHOTS=1 rewrites it"

@@ -13,6 +13,7 @@ from git_clearml.report.charts import chart
 from git_clearml.report.measures import Chart
 
 BEST = "the best task"
+PART = "drawn as far as both go"
 APART = f"{BEST} has none of its iterations"
 NAN = math.nan
 
@@ -34,8 +35,9 @@ def steps(count: int, step: float = 1.0, start: float = 0.0) -> Curve:
         (steps(3), None, "", Chart("m", (0, 1, 2), (0, 1, 2))),
         # as far as both go
         (steps(3), steps(9), BEST, Chart("m", (0, 1, 2), (0, 1, 2), (0, 1, 2), BEST)),
+        (steps(9), steps(3), BEST, Chart("m", (0, 1, 2), (0, 1, 2), (0, 1, 2), BEST, PART)),
         # values of others lie between their own
-        (steps(5, 10), steps(5, 10, 5), BEST, Chart("m", *[tuple(range(5, 45, 5))] * 3, BEST)),
+        (steps(5, 10), steps(5, 10, 5), BEST, Chart("m", *[tuple(range(5, 45, 5))] * 3, BEST, PART)),
         # where one has no number there is no point
         (steps(4), curve({0: 0, 1: NAN, 2: 2, 3: 3}), BEST, Chart("m", *[(0, 2, 3)] * 3, BEST)),
         (curve({0: 1, 1: NAN, 2: 3}), None, "", Chart("m", (0, 2), (1, 3))),
