@@ -63,6 +63,19 @@ def module_of(entry_point: str) -> str:
     return module if all(part.isidentifier() for part in module.split(".")) else ""
 
 
+def arguments_of(entry_point: str, working_dir: str, path: str) -> tuple[str, ...]:
+    """What follows in the entry point where this path (see `usual_paths`) is what it names."""
+    words, whole = _words(entry_point), entry_point.strip()
+    if words[:1] == ("-m",):
+        return () if words[1:2] and words[1].startswith(_LAUNCHERS) else words[2:]
+    ends = [match.start() for match in re.finditer(r"[ \t]+", whole)][:_BLANKS]
+    first = [(word, words[1:]) for word in words[:1]]
+    for name, rest in [*first, *((whole[:end], _words(whole[end:])) for end in ends)]:
+        if path in (_inside(working_dir, each) for each in (name, *_main_of(name)) if each):
+            return rest
+    return ()
+
+
 def module_files(entry_point: str) -> tuple[str, ...]:
     """The files that the module of a `-m` entry point may be, seen from a package root."""
     path = module_of(entry_point).replace(".", "/")

@@ -84,8 +84,9 @@ def _existing(
             continue
         commits = inside.objects.trees(commit for commit, _ in wanted.values())
         there = {place: (commits[commit], path) for place, (commit, path) in wanted.items() if commit in commits}
-        files = inside.objects.existing_files(there.values())
-        left = [place for place in there.values() if place not in files]
+        modules = [(tree, ".gitmodules") for tree in commits.values()]
+        files = inside.objects.existing_files([*there.values(), *modules])
+        left = [place for place in there.values() if place not in files and (place[0], ".gitmodules") in files]
         deeper: dict[tuple[str, str], str] = {}
         if left and depth:
             deeper = _existing(inside, pinned(inside.objects, list(commits.values())), left, depth - 1)

@@ -35,7 +35,8 @@ def of_verdicts(repository: Repository, verdicts: Sequence[Verdict], ruling: Res
     """The report of verdicts, with the one command to run next by the policy of this ruling."""
     outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
     hint = hints.next_command(repository, verdicts, ruling.policy)
-    return VerifyReport(outcome, outcome.status, ruling.origin, tuple(verdicts), hint)
+    notes = hints.remarks(verdicts, hint)
+    return VerifyReport(outcome, outcome.status, ruling.origin, tuple(verdicts), hint, notes=notes)
 
 
 def undecided(

@@ -2,51 +2,167 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
+import re
 import shlex
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from git_clearml.clearml.entry_point import module_files, module_of, usual_paths
+from git_clearml.base.secrets import redact_parameters
+from git_clearml.clearml.entry_point import arguments_of, installed, module_files, module_of, usual_paths
 from git_clearml.git.repository import Repository
-from git_clearml.model import Task
+from git_clearml.model import RunRecord, Task
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Finding, Outcome, Verdict
 
 _USUAL = ("train.py", "main.py", "src/train.py")
+_PYTHON = r"python[\d.]*(\.exe)?"
+_LONGEST = 300  # characters of arguments
+_CUT = (64, 100)  # characters that a word of a record on a server may have been cut to
+
+LEFT_OUT = "the arguments of what ran are left out of the next command: a secret is among them"
+
+
+class _Way(NamedTuple):
+    """A file that may have been run, by its path from the root, and how to run it from there: quoted for a shell."""
+
+    path: str
+    words: str
 
 
 def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Policy) -> str:
     """What makes the worst of these verdicts a pass; "" when they all are.
 
-    Nothing that a server said stands in it but paths that exist in the commit, quoted for a shell.
+    Of what a server said it has paths that exist in the commit, and arguments for them, quoted for a shell; whole
+    commands only from run records in this clone. Arguments with a secret are left out (see `remarks`).
     """
-    worst = Outcome.worst([verdict.outcome for verdict in verdicts])
-    verdict = next((verdict for verdict in verdicts if verdict.outcome is worst), None)
-    if verdict is None or worst is Outcome.VERIFIED:
+    verdict = _worst(verdicts)
+    if verdict is None:
         return ""
-    head = repository.run("rev-parse", "--verify", "--quiet", "HEAD")[1].decode("ascii", "replace").strip()
-    if worst is Outcome.PENDING:
-        return "git clearml verify --wait" + ("" if verdict.commit == head else f" {verdict.commit[:12]}")
+    is_head = verdict.rev == "HEAD" or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text == verdict.commit
+    if verdict.outcome is Outcome.PENDING:
+        return "git clearml verify --wait" + ("" if is_head else f" {verdict.commit[:12]}")
     if verdict.needs_check:
-        return "git clearml check-runnable" + ("" if verdict.commit == head else f" {verdict.commit[:12]}")
-    run = f"git clearml run -- python {_script(repository, verdict, policy)}"
-    return run if verdict.commit == head else f"git checkout {verdict.commit[:12]} && {run}"
+        return "git clearml check-runnable" + ("" if is_head else f" {verdict.commit[:12]}")
+    run = f"git clearml run -- {_command(repository, verdict, policy)}"
+    return run if is_head else f"git checkout {verdict.commit[:12]} && {run}"
 
 
-def _script(repository: Repository, verdict: Verdict, policy: Policy) -> str:
-    """What the nearest task ran, script or module, else a usual script, else a placeholder: as Python takes it."""
-    words: dict[str, str] = {}  # path -> how to run it
-    for finding in verdict.near_misses:
-        words |= {path: shown for path, shown in _ways(finding.task).items() if path not in words}
-    words |= {path: shlex.quote(path) for path in (policy.runnable.entry_point, *_USUAL) if path and path not in words}
-    files = repository.existing_files((verdict.commit, path) for path in words)
-    return next((shown for path, shown in words.items() if (verdict.commit, path) in files), "<your training script>")
+def remarks(verdicts: Sequence[Verdict], command: str) -> tuple[str, ...]:
+    """What there is to say of the next command for these verdicts."""
+    verdict = _worst(verdicts)
+    for task in [finding.task for finding in verdict.near_misses] if verdict else []:
+        for way in _ways(task, keep=False):
+            if command.endswith(way.words):
+                return (LEFT_OUT,) if _has_secrets(_arguments(task, way.path)) else ()
+    return ()
 
 
-def _ways(task: Task) -> dict[str, str]:
-    """The files that the task may have run, each with how to run it from the root: a module that is found from there,
-    or that is installed, by its name."""
+def _worst(verdicts: Sequence[Verdict]) -> Verdict | None:
+    worst = Outcome.worst([verdict.outcome for verdict in verdicts])
+    return None if worst is Outcome.VERIFIED else next(verdict for verdict in verdicts if verdict.outcome is worst)
+
+
+def _command(repository: Repository, verdict: Verdict, policy: Policy) -> str:
+    """What the nearest task ran, else what a run here did last, else a usual script, else a placeholder."""
+    tasks = [finding.task for finding in verdict.near_misses]
+    commands = _recorded_here(repository, tasks)
+    ways = [way for task in tasks for way in _ways(task, commands.get(task.id, ()))]
+    usual = [_Way(path, f"python {shlex.quote(path)}") for path in (policy.runnable.entry_point, *_USUAL) if path]
+    files = repository.existing_files((verdict.commit, way.path) for way in (*ways, *usual))
+    there = [way.words for way in ways if (verdict.commit, way.path) in files]
+    there = there or [words for finding in verdict.near_misses for words in _elsewhere(finding)]
+    there += [way.words for way in usual if (verdict.commit, way.path) in files]
+    return there[0] if there else "python <your training script>"
+
+
+def _ways(task: Task, command: Sequence[str] = (), *, keep: bool = True) -> list[_Way]:
+    """The files that the task may have run. A module that is found from the root, or that is installed, by its name.
+
+    `command` is what is known here to have been run; `keep` its arguments.
+    """
     module = module_of(task.entry_point)
     by_name = {f"{root}{file}" for file in module_files(task.entry_point) for root in ("", "src/")}
-    shown = f"-m {module.removesuffix('.__main__')}"
-    paths = usual_paths(task.entry_point, task.working_dir)
-    return {path: shown if path in by_name else shlex.quote(path) for path in paths}
+    ways = []
+    for path in usual_paths(task.entry_point, task.working_dir):
+        shown = f"-m {module.removesuffix('.__main__')}" if path in by_name else shlex.quote(path)
+        arguments = _shown(_arguments(task, path)) if keep else ""
+        ways.append(_Way(path, _as_it_was(command, task, path, shown) or f"python {shown}{arguments}"))
+    if not ways and _typeable(command) and not _has_secrets(command):  # an installed program that runs a notebook
+        ways = [_Way(posixpath.normpath(word), shlex.join(command)) for word in command[1:] if word]
+    return ways
+
+
+def _as_it_was(command: Sequence[str], task: Task, path: str, shown: str) -> str:
+    """The command with the script as it is seen from the root; "" where it is not in it."""
+    number = _place(command, task, path)
+    if not number:
+        return ""
+    before, after = list(command[: number - 1 if shown.startswith("-m ") else number]), command[number + 1 :]
+    before[0] = "python" if re.fullmatch(_PYTHON, posixpath.basename(before[0])) else before[0]
+    if not _typeable(before) or _has_secrets(before):
+        return ""
+    return f"{shlex.join(before)} {shown}{_shown(after)}"
+
+
+def _place(command: Sequence[str], task: Task, path: str) -> int:
+    """Where in a command the script stands that lies at this path, or its module; 0 for nowhere."""
+    module = module_of(task.entry_point)
+    for number, word in enumerate(command[1:], start=1):
+        below = posixpath.normpath(posixpath.join(task.working_dir or ".", word))
+        if path in (below, f"{below}/__main__.py") or (module and word == module and command[number - 1] == "-m"):
+            return number
+    return 0
+
+
+def _elsewhere(finding: Finding) -> list[str]:
+    """How to run what a task ran that the verdict has found elsewhere in the commit: in a submodule, in a package."""
+    task = finding.task
+    if finding.equivalence is None or any(reason.code == "entry-point-missing" for reason in finding.reasons):
+        return []
+    program, module = installed(task.entry_point, task.working_dir), module_of(task.entry_point)
+    if module:
+        return [f"python -m {module}{_shown(_arguments(task, ''))}"]
+    if program:
+        return [shlex.quote(program.script)] if program.script else []
+    ways = _ways(task)
+    return [way.words for way in ways if way.path.endswith((".py", ".ipynb"))] or [way.words for way in ways]
+
+
+def _recorded_here(repository: Repository, tasks: Sequence[Task]) -> dict[str, tuple[str, ...]]:
+    """The commands whose runs this clone has on record, by the ids of their tasks."""
+    from git_clearml.run.store import RunStore  # late: a refusal alone wants it
+
+    records = RunStore(repository.common_dir).of_commits({task.commit for task in tasks if task.commit})
+    known = [record for record in records if isinstance(record, RunRecord)]
+    return {task: record.command for record in known for task, _ in record.tasks}
+
+
+def _arguments(task: Task, path: str) -> tuple[str, ...]:
+    """What followed the script at this path, or the module, as far as the task tells."""
+    command = task.run.command if task.run else ()
+    whole = not any(len(word) in _CUT for word in command)
+    if whole and (number := _place(command, task, path)):
+        return tuple(command[number + 1 :])
+    return arguments_of(task.entry_point, task.working_dir, path)
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    """The arguments for a shell, after a blank; "" where they could not be typed, or have a secret."""
+    fine = arguments and _typeable(arguments) and not _has_secrets(arguments)
+    return f" {shlex.join(arguments)}" if fine else ""
+
+
+def _typeable(words: Sequence[str]) -> bool:
+    """Can they be typed as they are printed?"""
+    text = shlex.join(words)
+    return text.isprintable() and len(text) <= _LONGEST
+
+
+def _has_secrets(words: Sequence[str]) -> bool:
+    from git_clearml.clearml.secrets import known_secrets  # late: a refusal alone wants it
+
+    text = " ".join(words)
+    [(_, shown)] = redact_parameters([("", text)])
+    return bool(words) and known_secrets(os.environ).redact(shown) != text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
+from git_clearml.run.store import RunStore
 from git_clearml.verdict.entry_points import EntryPoints
 from tests.integration.verdict.test_processes import MOST, gits
 from tests.support.program import Gate
@@ -64,7 +66,7 @@ def test_the_commit_has_it(
     gate.task(entry_point=entry_point, working_dir=working_dir)
     gits.clear()
     gate.accepts()
-    assert len(gits) < MOST, gits
+    assert len(gits) < MOST, "\n".join(gits)
 
 
 LACKS: list[tuple[dict[str, str], str, str, str]] = [
@@ -103,13 +105,21 @@ def test_the_commit_lacks_it(
     gits.clear()
     [said] = gate.refuses("entry-point-missing").messages
     assert message in said
-    assert len(gits) < MOST, gits
+    assert len(gits) < MOST, "\n".join(gits)
 
 
 @pytest.mark.parametrize(
     ("files", "entry_point", "working_dir", "command"),
     [
-        (below("src"), "-m mypkg.train  --lr 3", ".", "python -m mypkg.train"),
+        (below("src"), "-m mypkg.train  --lr 3 'a b'", ".", "python -m mypkg.train --lr 3 'a b'"),
+        ({}, "train.py --lr 0.1", ".", "python train.py --lr 0.1"),
+        ({}, "train.py '$(reboot)' ; x", ".", "python train.py '$(reboot)' ';' x"),
+        ({"my folder/train it.py": ""}, "train it.py --lr 3", "my folder", "python 'my folder/train it.py' --lr 3"),
+        ({"pkg/__main__.py": ""}, "pkg --lr 3", ".", "python pkg/__main__.py --lr 3"),
+        ({}, "train.py --hub_token hf_abcdefgh", ".", "python train.py"),
+        ({}, "train.py --url https://me:word@host/x", ".", "python train.py"),
+        ({}, f"train.py {'x' * 400}", ".", "python train.py"),
+        ({}, "train.py 'a\nb'", ".", "python train.py"),
         (MOD, "-m mypkg.sub.__main__", ".", "python -m mypkg.sub"),
         (below("services"), "-m mypkg.train", "services", "python services/mypkg/train.py"),
         ({"my folder/train it.py": ""}, "my folder/train it.py", ".", "python 'my folder/train it.py'"),
@@ -118,9 +128,61 @@ def test_the_commit_lacks_it(
 def test_what_to_run_next_is_what_the_failed_task_ran(
     gate: Gate, files: dict[str, str], entry_point: str, working_dir: str, command: str
 ) -> None:
-    gate.repo.commit("layout", files)
+    gate.repo.commit("layout", {"here": "", **files})
     gate.task(entry_point=entry_point, working_dir=working_dir, status="failed")
     assert gate.verify().json["hint"] == f"git clearml run -- {command}"
+    remark = "a secret is among them" in gate.call("verify").out
+    assert remark == ("hub_token" in entry_point or "://" in entry_point)
+
+
+RAN = [
+    ("python3.11 -u train.py --lr 3", "train.py", ".", "python -u train.py --lr 3", "python train.py --lr 3"),
+    ("torchrun --nproc_per_node 2 train.py --lr 3", "-m torch.distributed.run train.py", ".",
+     "torchrun --nproc_per_node 2 train.py --lr 3", "python train.py --lr 3"),
+    ("python train.py --fast", "train.py", "sub", "python sub/train.py --fast", "python sub/train.py --fast"),
+    ("python -m pkg.fit --lr 3", "-m pkg.fit --lr 3", ".", "python -m pkg.fit --lr 3", "python -m pkg.fit --lr 3"),
+    ("python train.py --api-key abcdefgh1", "train.py", ".", "python train.py", "python train.py"),
+    ("jupyter-execute n.ipynb", "../lib/python3/site-packages/ipykernel_launcher.py", ".",
+     "jupyter-execute n.ipynb", "python train.py"),
+    ("sh -c 'reboot; train.py'", "train.py", ".", "python train.py", "python train.py"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "entry_point", "working_dir", "here", "elsewhere"), RAN)
+def test_what_a_run_record_says_was_run(
+    gate: Gate, words: str, entry_point: str, working_dir: str, here: str, elsewhere: str
+) -> None:
+    """Whole commands come from this clone's own records; of what lies on a server its script and arguments."""
+    gate.repo.commit("layout", {"sub/train.py": "", "pkg/fit.py": "", "n.ipynb": "{}"})
+    task = gate.task(entry_point=entry_point, working_dir=working_dir, status="failed")
+    made = record(gate, task, command=tuple(shlex.split(words)), exit_status=1)
+    put(gate, task, made)
+    assert gate.verify().json["hint"] == f"git clearml run -- {elsewhere}"
+    RunStore(str(gate.repo.path / ".git")).write(made)
+    assert gate.verify().json["hint"] == f"git clearml run -- {here}"
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "working_dir", "command"),
+    [
+        ("train_it.py --lr 3", "libs/lib", "python libs/lib/train_it.py --lr 3"),
+        ("libs/lib/train_it.py", ".", "python libs/lib/train_it.py"),
+        (".venv/bin/fit", ".", "fit"),
+        ("-m made.fit --lr 3", ".", "python -m made.fit --lr 3"),
+    ],
+)
+def test_what_to_run_next_lies_elsewhere_in_the_commit(
+    gate: Gate, gits: list[str], tmp_path: Path, entry_point: str, working_dir: str, command: str
+) -> None:
+    """In a submodule, or where the build configuration says; not the usual script beside it."""
+    library = make_repo(tmp_path / "library", {"train_it.py": "1"}, remote="")
+    gate.repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library.path), "libs/lib")
+    project = '[project]\nscripts = {fit = "made.fit:main"}\n[tool.setuptools]\npackage-dir = {"" = "python"}\n'
+    gate.repo.commit("all", {"pyproject.toml": project, "python/made/__init__.py": "", "python/made/fit.py": ""})
+    gate.task(entry_point=entry_point, working_dir=working_dir, status="failed")
+    gits.clear()
+    assert gate.verify().json["hint"] == f"git clearml run -- {command}"
+    assert len(gits) < MOST, "\n".join(gits)
 
 
 def test_a_build_configuration_that_nobody_can_read_says_nothing(gate: Gate) -> None:
@@ -137,7 +199,7 @@ def test_many_tasks_of_many_layouts_are_looked_up_at_once(gate: Gate, gits: list
     gate.task(entry_point=".venv/bin/mytrain", completed="2001-01-01T00:00:00.000000+00:00")
     gits.clear()
     assert gate.accepts(requests=2).commit["evidence"] == {"considered": 81, "accepted": 1}
-    assert len(gits) < MOST, gits
+    assert len(gits) < MOST, "\n".join(gits)
 
 
 OUTSIDE = [
@@ -207,7 +269,7 @@ def test_a_script_of_a_submodule(with_submodules: Gate, gits: list[str], tmp_pat
         gate.task(entry_point=entry_point, working_dir=working_dir)
     gits.clear()
     assert gate.accepts().commit["evidence"] == {"considered": 5, "accepted": 5}
-    assert len(gits) < MOST, gits
+    assert len(gits) < MOST, "\n".join(gits)
     shutil.rmtree(gate.repo.path / "lib")  # its objects lie in the superproject's git directory
     assert gate.accepts().commit["evidence"]["accepted"] == 5
     gate.env["GIT_DIR"] = str(gate.repo.path / ".git")  # as git has it for its hooks
