@@ -14,7 +14,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
 # helps: @team, #1, GH-1, :tada: and GitLab's !1 $1 &1 %name ~label *iteration: [vulnerability:1] [[_TOC_]] {+x+}. The
 # guard stands behind the match and cannot be seen. Table with sources: tests/unit/render/test_hostile_names.py.
 _REFERENCE = re.compile(
-    r"@|[#!$&](?=\d)|%(?=\S)|~(?=\S|$)|\bg[hl]-(?=\d)|:(?=[\w+-]+:)|\*(?=iteration:)"
+    r"@|[#!$&](?=\d)|%(?=\S)|~(?=\S|$)|\bg[hl]-(?=\d)|:(?=[\w+-]+(?::|$))|\*(?=iteration:)"
     r"|\[(?=[a-z_]+:|[+\-\[]|_?toc|[ x~]\])|\{(?=[+-])",
     re.IGNORECASE,
 )

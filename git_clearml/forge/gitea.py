@@ -51,6 +51,18 @@ class Gitea(GitHub):
 
         return self._calls.call(read, Operation("look for the commit's pull request", self.rights.read))
 
+    def merged_by(self, commit: str) -> list[int]:
+        """See MergingForge.merged_by. PyGithub has no object for repos/{owner}/{repo}/commits/{sha}/pull."""
+
+        def read() -> list[int]:
+            address = f"{self._repository.url}/commits/{commit}/pull"
+            _, data = self._github.requester.requestJsonAndCheck("GET", address)
+            return [data["number"]] if data["merged"] else []
+
+        with contextlib.suppress(NotFound):
+            return self._calls.call(read, Operation("look for the commit's pull request", self.rights.read))
+        return []
+
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
         """See Forge.hidden."""
         return set()

@@ -94,6 +94,17 @@ class GitLab:
             return requests[0]
         return next((request for request in requests if request.head == commit), None)
 
+    def merged_by(self, commit: str) -> list[int]:
+        """See MergingForge.merged_by."""
+
+        def read() -> list[int]:
+            listed = self._project.commits.get(commit, lazy=True).merge_requests(get_all=True, per_page=_PER_PAGE)
+            return [each["iid"] for each in listed if each["state"] == "merged"]
+
+        with contextlib.suppress(NotFound):
+            return self._calls.call(read, Operation("look for the commit's merge request", TOKEN))
+        return []
+
     def comments(self, number: int) -> list[Comment]:
         """See Forge.comments. What GitLab itself notes is none."""
 

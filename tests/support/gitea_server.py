@@ -65,6 +65,13 @@ class GiteaServer(GitHubServer):
         self._known(int(number))
         raise Answer(200, [one for one in self.comments if one["issue"] == int(number)])
 
+    def _pull_of_commit(self, _: Call, commit: str) -> Json:
+        """The one that was merged with this commit."""
+        for pull in self.pulls.values():
+            if pull.get("merged_at") and commit in pull.get("commits", ()):
+                return {**pull, "merged": True}
+        raise self._error(404, "pull request does not exist")
+
     def _refs(self, call: Call) -> Any:
         listed = [{"ref": ref, "object": {"type": "commit", "sha": sha}} for ref, sha in self.refs.items()]
         raise Answer(200, listed)
@@ -74,6 +81,7 @@ GiteaServer.routes = (
     ("GET", r"REPO/issues/(\d+)", GiteaServer._get_issue),
     ("GET", r"REPO/issues/(\d+)/comments", GiteaServer._list_all_comments),
     ("GET", r"REPO/git/refs", GiteaServer._refs),
+    ("GET", r"REPO/commits/([^/]+)/pull", GiteaServer._pull_of_commit),
     *(
         (verb, pattern, method)
         for verb, pattern, method in GitHubServer.routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from git_clearml.render import comment as view
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
 from tests.integration.forge.test_forges import FAULTS
+from tests.support.clearml_events import add_all, scalar
 from tests.support.forge_server import Call, Fault
 from tests.support.forges import GITEA, GITLAB, KINDS, Kind
 from tests.support.gitlab_server import JOB_TOKEN
@@ -195,9 +197,25 @@ def test_one_that_is_deleted_meanwhile_is_made_again(site: Site) -> None:
     assert "### ✅ Verified" in site.ours
 
 
+def test_one_that_was_written_and_not_confirmed_is_no_second_one(site: Site) -> None:
+    """A gateway gives up while the forge writes: the next try writes again, and one of the two goes."""
+    site.gate.task()
+
+    def lose(call: Call) -> None:
+        if call.verb == "POST" and call.path.endswith(("/comments", "/notes")):
+            site.server.hook = lambda _: None
+            site.server.add_comment(7, site.kind.bot, call.body["body"])
+            site.server.faults.append(Fault(502, raw=b"<html>bad gateway</html>", times=1))
+
+    site.server.hook = lose
+    assert site.comment().status == 0
+    assert "### ✅ Verified" in site.ours
+
+
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", [GITEA, GITLAB])  # GitHub: test_ci_faults.py
 def test_no_refusal_hides_the_verdict(site: Site) -> None:
     """Each at one of three places, with each of three verdicts: what could not be posted is told beside it."""
     task = site.gate.task()
@@ -313,3 +331,45 @@ def test_by_hand_on_a_gitlab_of_ones_own(site: Site) -> None:
         words = () if more else ("--repository", "group/sub/project")
         result = site.gate.call("comment", "--pr", "7", *words, env={**env, **more})
         assert (result.status, len(site.server.comments)) == (0, 1), result.err
+
+
+# --- GitLab's own ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [GITLAB])
+def test_without_python_gitlab_the_report_files_are_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gitlab", None)
+    site.gate.task()
+    result = site.gate.call("verify", "--comment", "--reports", "reports", env=site.request())
+    assert result.status == 3
+    assert f"verified {site.head[:12]}" in result.out
+    assert 'hint: pip install "git-clearml[gitlab]"' in result.err
+    assert "verified" in (site.gate.repo.path / "reports" / "clearml.env").read_text()
+
+
+@pytest.mark.parametrize("kind", [GITLAB])
+def test_a_forks_pipeline_in_the_project_itself_comments(site: Site) -> None:
+    """A member has started it there, so it has the token."""
+    site.gate.task()
+    site.server.add_pull(7, site.head, site.base, fork="stranger/project")
+    own = {"CI_PROJECT_PATH": site.kind.repository, "CI_PROJECT_ID": "42", "GITLAB_TOKEN": site.kind.token}
+    result = site.comment(env={**site.request(fork=True), **own})
+    assert (result.status, "### ✅ Verified" in site.ours) == (0, True), result.err
+
+
+@pytest.mark.parametrize("kind", [GITLAB])
+def test_a_note_takes_more_metrics_than_a_comment_on_github(site: Site) -> None:
+    task = site.gate.task()
+    add_all(site.gate.server.store, [scalar(task, f"loss {n % 500}", f"layer {n}", 0.5) for n in range(4_000)])
+    result = site.comment()
+    assert result.status == 0, result.err
+    assert 65_536 < len(site.ours) <= 1_000_000
+
+
+@pytest.mark.parametrize("kind", [GITEA])
+def test_forgejos_own_token_writes_as_its_own_account(site: Site) -> None:
+    site.gate.task()
+    site.server.viewer = "forgejo-actions"
+    for _ in range(2):
+        assert site.comment(FORGEJO_ACTIONS="true").status == 0
+    assert len(site.server.comments) == 1

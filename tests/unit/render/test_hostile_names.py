@@ -11,6 +11,14 @@ import pytest
 from cmarkgfm.cmark import Options
 
 from git_clearml.base.markdown import escape, link
+from git_clearml.model import Problem, Task
+from git_clearml.render import comment as view
+from git_clearml.render.comment import Page
+from git_clearml.render.flavour import GITEA, GITLAB, Flavour
+from git_clearml.report.measures import Row
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
+from tests.unit.render.test_comment import HEAD, OTHER, measured
 
 # What GitLab does with the text between the tags, outside of code and links, once its parser has done its work: as the
 # pattern that it looks for, and where that is written (paths of https://gitlab.com/gitlab-org/gitlab).
@@ -52,12 +60,18 @@ NAMES = [
         "/approve now",
     ),
     *("a\n/close", "a\r\n/merge", "a\u2028/close", "\t/close", "---\ntitle: x\n---", "$`a`$ and $`b`$", "@all, look"),
-    *("costs $1 and $2", "a $x$ b $y$", "`@all`", "> [!note]", "@a @b", "&#64;all", "&commat;all", "#1 #2 !3"),
+    *(
+        "costs $1 and $2",
+        "a $x$ b $y$",
+        "`@all`",
+        "> [!note]",
+        "@a @b",
+        "acc:100",
+        "&#64;all",
+        "&commat;all",
+        "#1 #2 !3",
+    ),
 ]
-
-
-def adapted(page: str) -> str:
-    return page.replace("<span>$</span>", "\\$").replace("\\://", "\\:\u200c//")
 
 
 def rendered(page: str) -> str:
@@ -94,7 +108,7 @@ def test_there_are_enough_of_them_and_they_would_be_live() -> None:
 def test_no_name_is_live(around: str) -> None:
     for name in NAMES:
         for shown in (escape(name), link(escape(name), "not a page")):
-            page = adapted(around.replace("{}", shown))
+            page = GITLAB.adapted(around.replace("{}", shown))
             assert live(page) == [], (name, page)
             assert (
                 re.sub(r"</?(p|h3|ul|li|table|thead|tbody|tr|th|td|span|strong)\b>", "", rendered(page)).count("<") == 0
@@ -105,5 +119,49 @@ def test_no_name_is_live(around: str) -> None:
 def test_no_two_names_together_are_live() -> None:
     few = ["@a", "#1", "!1", "%", "~", "$1", "&1", ":", "+", "-", "[", "]", "{", "}", "/", "*", ">", "x", "1"]
     for first, second in product(few, few):
-        page = adapted(f"a {escape(first + second)} b")
+        page = GITLAB.adapted(f"a {escape(first + second)} b")
         assert live(page) == [], (first, second)
+
+
+def page_of(name: str, flavour: Flavour) -> str:
+    """A comment that has the name wherever text of a server may stand, and one before it with it in the history."""
+    task = Task("x", "server", name, name, url="https://x/")
+    near = Finding(task, None, (Reason("dirty", name), Reason("failed", f"ran {name}")))
+    verdicts = (Verdict(HEAD, Outcome.REJECTED, near_misses=(near,), notes=(name,)), Verdict(name, Outcome.UNDECIDED))
+    told = VerifyReport(
+        Outcome.REJECTED, 1, "flags", verdicts, "git clearml doctor", (Problem("x", name, name),), (name,)
+    )
+    rows = (Row(name, name, 1.0, 1.0, 1.0, note=name), Row(f"a {name}", f"{name} b", 0.5, 0.1, 0.9, 0.4, 0.1))
+    before = told._replace(verdicts=(Verdict(OTHER, Outcome.VERIFIED, task=task),))
+    section, home = measured(*rows), "https://gitlab.com/group/project/-"
+    old = view.comment(Page(before, sections=(section,), repository_url=home, flavour=flavour))
+    return view.comment(Page(told, sections=(section,), repository_url=home, flavour=flavour), old)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_is_live_in_a_whole_comment(name: str) -> None:
+    """Nor does a line begin with a quick action: /close does something in a line of its own alone.
+
+    lib/gitlab/quick_actions/extractor.rb and lib/banzai/filter/quick_action_filter.rb of gitlab-org/gitlab
+    """
+    page = page_of(name, GITLAB)
+    assert live(page) == [], page
+    assert not re.search(r"(?m)^\s*/", page)
+    assert not re.search(r"(?<!\\)\$", re.sub(r"(?<!\\)`[^`\n]*`", "", page))
+    assert "Earlier commits" in page
+
+
+def test_gitea_makes_no_mathematics_of_a_name() -> None:
+    r"""Of $...$, \(...\) and \[...\]: modules/markup/markdown/math of go-gitea/gitea."""
+    for name in (*NAMES, "loss (train)", "a [b] (c)", "\\(x\\) \\[y\\]", "`$x$` (y)"):
+        page = page_of(name, GITEA)
+        assert not re.search(r"\\[()\[\]]|(?<!\\)\$", re.sub(r"(?<!\\)(`+)[^`].*?\1", "", page)), page
+    assert "loss &#40;train&#41;" in page_of("loss (train)", GITEA)
+
+
+def test_code_is_left_as_it_is() -> None:
+    """A command that has been copied has to work."""
+    for flavour in (GITLAB, GITEA):
+        command = r"Next: `run -- sh -c 'echo \(<span>$</span> https\://x'`" + "\n\n```mermaid\n\\(x\\)\n```\n"
+        assert flavour.adapted(command) == command
+        assert flavour.adapted(command + r"\`<span>$</span>" + command) == command + r"\`\$" + command
