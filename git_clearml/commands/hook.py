@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from git_clearml.verdict.model import Outcome
 if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
 
+_PROGRAM = "_GIT_CLEARML_PROGRAM"  # what hooks/pre-push has started us by
 BUDGET = 10.0  # seconds for whoever calls us to close stdin
 
 
@@ -68,6 +70,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     judge = PushJudge(repository, os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
     report = judge.judge(Push(remote, url, updates, by_pre_commit)).report
     _tell(repository, report, [update.local_hash for update in updates], console, by_pre_commit=by_pre_commit)
+    if (program := os.environ.get(_PROGRAM, "")) and not sys.flags.no_site:
+        from git_clearml.hook import start  # late: once for each installation
+
+        start.remember(repository.common_dir, os.environ, program)
     return report.status
 
 

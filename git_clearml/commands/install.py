@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
@@ -11,7 +12,7 @@ from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as plans
-from git_clearml.hook import interpreter, shipped, steps
+from git_clearml.hook import interpreter, shipped, start, steps
 
 if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
@@ -74,8 +75,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             pass  # its hook says itself which Python runs it
         elif arguments.command == "install":
             interpreter.remember(repository.common_dir)
+            start.remember(repository.common_dir, os.environ, shutil.which("git-clearml") or "")
         else:
             interpreter.forget(repository.common_dir)
+            start.forget(repository.common_dir)
     except OSError as error:
         message = f"the hook could not be changed: {error.strerror}: {error.filename}"
         raise UsageError(message, "check the owner and permissions of that directory") from None

@@ -84,7 +84,7 @@ def test_our_hook_without_its_bit(yard: Yard) -> None:
 
 
 def test_our_hook_of_another_day(yard: Yard) -> None:
-    write_hook(yard.hook, HOOK.read_text().replace("hook: 3", "hook: 1"))
+    write_hook(yard.hook, HOOK.read_text().replace("hook: 4", "hook: 1"))
     is_so(yard, "hook", "warning", "is from another version of git-clearml", "git clearml install")
 
 

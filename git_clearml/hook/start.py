@@ -1,0 +1,103 @@
+"""How hooks/pre-push may start us without the site packages of others, whose `.pth` files can take longer than we do.
+
+Such a start (`python -ISc`) finds nothing but the standard library and the directories that are written down here, with
+what they hang on: the program on PATH, which is nothing but a way to call us as pip or uv make it, its Python, and the
+installation.
+A start of the usual kind writes them down, so that a change costs one of those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+
+import git_clearml
+from git_clearml.base.files import private_directory, read_beginning, write_whole
+
+_MOST = 4096  # bytes of a script
+# Each line of the scripts that pip, uv and distlib make for an entry point: whatever else is in one may matter.
+_SCRIPT = re.compile(
+    r"#.*|import (?:re|sys)|from git_clearml\.cli import main|sys\.exit\(main\(\)\)|sys\.argv\[0\] = .*"
+    r"|(?:el)?if (?:__name__ == .__main__.|sys\.argv\[0\]\.endswith\(.*\)):|'''exec' .*|' '''|",
+)
+_PYTHON = ("PYTHONPATH", "PYTHONHOME")
+
+
+def remember(common_dir: str, environment: Mapping[str, str], program: str) -> None:
+    """Writes down how what `program` has started can be started alone, where it can; else nothing is left of it.
+
+    `program`: the `git-clearml` on PATH, or the Python that has installed the hook.
+    """
+    if any(environment.get(name) for name in _PYTHON):
+        return  # the hook starts Python as usual then
+    with contextlib.suppress(OSError):
+        lines = _lines(program)
+        if lines is None:
+            os.unlink(_path(common_dir))
+            return
+        private_directory(os.path.dirname(_path(common_dir)))
+        write_whole(_path(common_dir), os.fsencode("\n".join([*lines, ""])))
+
+
+def forget(common_dir: str) -> None:
+    """The hook is gone, and starts nothing."""
+    with contextlib.suppress(OSError):
+        os.unlink(_path(common_dir))
+
+
+def _path(common_dir: str) -> str:
+    return os.path.join(common_dir, "clearml", "start")
+
+
+def _lines(program: str) -> list[str] | None:
+    """What the hook reads, a line each; None where a start of that kind could be another one. Raises OSError."""
+    record, package = _record(), os.path.dirname(os.path.abspath(git_clearml.__file__))
+    if not record or sys.flags.no_site or _is_patched():
+        return None
+    if not os.path.isabs(program) or not _is_only_ours(program, sys.argv[0]):
+        return None
+    places = [place for place in dict.fromkeys([*sys.path, os.path.dirname(package)]) if _is_of_packages(place)]
+    lines = ["git-clearml-start 1", program, sys.executable, record, os.path.join(package, "__init__.py")]
+    words = [sys.implementation.cache_tag or "", *places]
+    if any("\n" in line for line in lines + words) or any(":" in word for word in words):
+        return None
+    return [*lines, ":".join(words)]
+
+
+def _is_only_ours(program: str, script: str) -> bool:
+    """Has `program` started us, and does nothing before? A wrapper, or pyenv's, may set what we depend on."""
+    if script == "-c":  # the hook's own way to call a Python
+        return program == sys.executable
+    if not os.path.isfile(script) or not os.path.samefile(program, script):
+        return False
+    lines = read_beginning(os.path.realpath(program), _MOST).decode("utf-8", "replace").split("\n")
+    return len(lines) < 30 and lines[0].startswith("#!") and all(_SCRIPT.fullmatch(line.strip()) for line in lines)
+
+
+def _is_patched() -> bool:
+    """Has a package of others put its own in the place of what we speak to servers by? Then it is wanted."""
+    import http.client
+    import ssl
+
+    wanted = {ssl.SSLContext: "ssl", http.client.HTTPSConnection: "http.client"}
+    return any(made.__module__ != module for made, module in wanted.items())
+
+
+def _is_of_packages(place: str) -> bool:
+    """Is this a directory that packages are in, and not the standard library, or where a script lies?"""
+    if not os.path.isabs(place) or not os.path.isdir(place) or place == os.path.dirname(os.path.abspath(sys.argv[0])):
+        return False
+    return not os.path.exists(os.path.join(place, "os.py")) and os.path.basename(place) != "lib-dynload"
+
+
+def _record() -> str:
+    """The file that every installation of us writes anew, "" where there is none."""
+    name = os.path.join(f"git_clearml-{git_clearml.__version__}.dist-info", "RECORD")
+    return _first(os.path.join(os.path.abspath(place), name) for place in sys.path)
+
+
+def _first(paths: Iterable[str]) -> str:
+    return next((path for path in paths if os.path.isfile(path)), "")
