@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from git_clearml.base import jsonvalue
@@ -19,13 +19,14 @@ from git_clearml.base.ids import is_offline_id
 from git_clearml.clearml import worker
 from git_clearml.clearml.conf_file import sdk_value
 from git_clearml.clearml.diff import classify
-from git_clearml.model import Metric, Session
+from git_clearml.model import Curve, Metric, Session
 from git_clearml.settings.table import MARKER
 
 TASK_BYTES = 20_000_000
 METRICS_BYTES = 64_000_000
 _LOG_BYTES = 1_000_000  # of its beginning, where the first events name the worker
 _METRICS = 2000  # series kept of a session
+_NO_ITERATION, _LARGEST = -(2**31), 2**63  # the iteration of a single value, and what none is beyond
 _UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
 
 
@@ -202,6 +203,48 @@ def _marker(document: Mapping[str, Any]) -> str:
     for key in ("hyperparams", "Environment", MARKER, "value"):
         place = place.get(key) if isinstance(place, Mapping) else None
     return place if isinstance(place, str) else ""
+
+
+def curves(path: str, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
+    """What those of a session's series that have these names came to, iteration by iteration; of equal ones the last.
+
+    {} where its folder and its zip have no metrics that can be read. Single values are no curves.
+    """
+    points: dict[tuple[str, str], dict[float, float]] = {}
+    for event in _events(_metrics_of(path)):
+        metric, variant = event.get("metric"), event.get("variant")
+        iteration, number = jsonvalue.finite(event.get("iter")), jsonvalue.finite(event.get("value"))
+        if not isinstance(metric, str) or not isinstance(variant, str) or iteration is None or number is None:
+            continue
+        if (metric, variant) in names and iteration != _NO_ITERATION and abs(iteration) < _LARGEST:
+            points.setdefault((metric, variant), {})[iteration] = number
+    return {name: Curve(tuple(sorted(series.items()))) for name, series in points.items()}
+
+
+def _metrics_of(path: str) -> bytes:
+    """The content of its metrics.jsonl, out of the folder, else out of the zip."""
+    file = os.path.join(path, "metrics.jsonl")
+    if os.path.lexists(file) and not os.path.islink(path):
+        content = read_limited(file, METRICS_BYTES)
+        return content if isinstance(content, bytes) else b""
+    try:
+        with zipfile.ZipFile(path + ".zip") as archive:
+            content = _member(archive, "metrics.jsonl", METRICS_BYTES)
+    except (*_UNREADABLE, KeyError):
+        return b""
+    return content if isinstance(content, bytes) else b""
+
+
+def _events(content: bytes) -> Iterator[Mapping[str, Any]]:
+    """The scalars of every line that can be read."""
+    for line in content.splitlines():
+        try:
+            events = jsonvalue.items(jsonvalue.parse(line), "the line")
+        except jsonvalue.Malformed:
+            continue
+        for event in events:
+            if isinstance(event, Mapping) and event.get("type") == "training_stats_scalar":
+                yield event
 
 
 def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:

@@ -13,18 +13,18 @@ from git_clearml.model import Curve
 from git_clearml.report.charts import chart
 from git_clearml.report.measures import MetricsReport, Row
 from git_clearml.report.trend import trend
-from git_clearml.verdict.evidence import CurveEvidence, Evidence
+from git_clearml.verdict.evidence import Evidence
 
 MOST_CHARTS = 3
 
 
 def with_curves(source: Evidence, report: MetricsReport, warn: Callable[[str], None]) -> MetricsReport:
     """The report with its trends and charts: one request, or none where there is nothing to draw."""
-    if report.task is None or not report.rows or not isinstance(source, CurveEvidence):
+    if report.task is None or not report.rows:
         return report
     ruled = [row for row in report.rows if row.direction][:MOST_CHARTS]
     other = report.against if ruled and report.against and report.against.id != report.task.id else None
-    tasks = [report.task.id, *([other.id] if other else [])]
+    tasks = [report.task, *([other] if other else [])]
     try:
         curves = source.curves(tasks, [_name(row) for row in report.rows])
     except CannotDecide as error:

@@ -63,6 +63,12 @@ class Evidence(Protocol):
         """Every metric that the task reported, by name."""
         ...
 
+    def curves(
+        self, tasks: Sequence[Task], names: Sequence[tuple[str, str]]
+    ) -> dict[str, dict[tuple[str, str], Curve]]:
+        """Task id -> (metric, variant) -> curve, for those of these names that there is a curve of, 500 at most."""
+        ...
+
     def renew(self) -> None:
         """Gives the next questions a fresh budget for the network."""
         ...
@@ -78,15 +84,6 @@ class TreeEvidence(Evidence, Protocol):
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these trees that may count, now or when they end; whose records they bear is not said."""
-        ...
-
-
-@runtime_checkable
-class CurveEvidence(Evidence, Protocol):
-    """A source that keeps what scalars came to as a task went on, and not only what they ended with: a server."""
-
-    def curves(self, tasks: Sequence[str], names: Sequence[tuple[str, str]]) -> dict[str, dict[tuple[str, str], Curve]]:
-        """Task id -> (metric, variant) -> curve, for those of these names that there is a curve of, 500 at most."""
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.git.repository import Repository
-from git_clearml.model import Diff, DiffKind, Metric, RunRecord, Session, Task
+from git_clearml.model import Curve, Diff, DiffKind, Metric, RunRecord, Session, Task
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
@@ -62,6 +62,17 @@ class OfflineEvidence:
             if record and session.id == task.id:
                 return (_current(session, record) if session.path else session).metrics
         return ()
+
+    def curves(
+        self, tasks: Sequence[Task], names: Sequence[tuple[str, str]]
+    ) -> dict[str, dict[tuple[str, str], Curve]]:
+        """The curves of the tasks' sessions, of those that lie on disk and are sound."""
+        found = {}
+        for task in tasks:
+            for session in task.run.sessions if task.run else ():
+                if task.run and session.id == task.id and session.path and not _current(session, task.run).damage:
+                    found[task.id] = offline_sessions.curves(session.path, {*names})
+        return found
 
     def open_ahead(self) -> None:
         """Nothing to do: there is no network."""

@@ -147,12 +147,14 @@ class ServerEvidence:
             raise BadAnswer(f"the server no longer has the task {task.id}", "was it deleted?")
         return response.metrics(document)
 
-    def curves(self, tasks: Sequence[str], names: Sequence[tuple[str, str]]) -> dict[str, dict[tuple[str, str], Curve]]:
+    def curves(
+        self, tasks: Sequence[Task], names: Sequence[tuple[str, str]]
+    ) -> dict[str, dict[tuple[str, str], Curve]]:
         """The curves of these tasks. One request, within 10 s of what is left of the budget: they are no evidence."""
         from git_clearml.clearml import curves
 
         self.api.hurry(_CURVE_SECONDS)
-        return curves.of_tasks(self.api, tasks, names)
+        return curves.of_tasks(self.api, [task.id for task in tasks], names)
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """The completed and published, unarchived tasks with this tag, in the policy's project when it names one.

@@ -269,6 +269,8 @@ def test_offline_sessions_have_metrics_and_no_best_task(gate: Gate) -> None:
     assert (result.status, result.json["task"]["source"], result.json["against"]) == (0, "offline", None)
     assert rows(result) == {"validation/accuracy": (0.75, 0.75, 0.75, None, None)}
     name = result.json["task"]["id"]
+    (line,) = [line for line in gate.call("report", env=gone).out.splitlines() if "accuracy" in line]
+    assert line.split()[-1] == "▄"  # reported once
     assert rows(report(gate, name, "--against", "HEAD", env=gone))["validation/accuracy"][3:] == (0.75, 0.0)
     words = ("compare", "--metric", "validation/accuracy", "--format", "json")
     compared = gate.call(*words, env=gone)

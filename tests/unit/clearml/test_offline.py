@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.clearml import offline as offline_sessions
-from git_clearml.model import DiffKind, Metric, Session
+from git_clearml.model import Curve, DiffKind, Metric, Session
 
 RUN = "0" * 32
 NAME = "offline-00ff"
@@ -273,3 +273,20 @@ def test_the_offline_folder_is_the_one_of_the_sdk(tmp_path: Path, monkeypatch: p
     assert find({"HOME": str(tmp_path)}) == f"{tmp_path}/there/offline"
     assert find({"HOME": str(tmp_path), "CLEARML_CACHE_DIR": "/c"}) == "/c/offline"
     assert find({"HOME": str(tmp_path), "TRAINS_CACHE_DIR": "/t"}) == "/t/offline"
+
+
+def test_curves(tmp_path: Path) -> None:
+    """Of the names asked for, in order, out of the folder or the zip; what is none is left out."""
+    events = [scalar(2, 0.5), scalar(0, 0.1), scalar(1, 0.3), scalar(1, 0.4), scalar(-(2**31), 9), scalar(10**400, 1)]
+    events += [scalar(3, float("nan")), {**scalar(4, 1.0), "metric": ["x"]}, {**scalar(5, 1.0), "iter": "5"}]
+    content = lines(*([event] for event in events)) + b"not JSON\n[1]\n"
+    name = (events[0]["metric"], events[0]["variant"])
+    folder, archive = tmp_path / "offline-aa", tmp_path / "offline-bb"
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_bytes(content)
+    with zipfile.ZipFile(f"{archive}.zip", "w") as file:
+        file.writestr("metrics.jsonl", content)
+    for path in (folder, archive):
+        assert offline_sessions.curves(str(path), {name}) == {name: Curve(((0, 0.1), (1, 0.4), (2, 0.5)))}
+        assert offline_sessions.curves(str(path), {("no", "such")}) == {}
+    assert offline_sessions.curves(str(tmp_path / "gone"), {name}) == {}
