@@ -264,3 +264,15 @@ def test_a_policy_that_wants_a_remote_check(gate: Gate) -> None:
     result = gate.verify()
     assert (result.status, result.json["outcome"], len(result.calls)) == (1, "rejected", 2)
     assert result.json["hint"] == "git clearml check-runnable"
+
+
+def test_a_project_with_a_part_that_is_too_short(gate: Gate) -> None:
+    """As a flag, as policy, and as the policy that was accepted: the call is wrong, and nothing is asked."""
+    result = gate.verify("--project", "AB/x")
+    assert (result.status, result.errors, result.calls) == (2, ["bad-setting"], ())
+    assert "'x' has less than 3 characters" in result.talk()[0]
+    gate.repo.policy('project = "AB/x"')
+    assert gate.verify().status == 2
+    gate.repo.policy('project = "ABC/xyz"')
+    assert gate.verify("--policy-from", "HEAD^").status == 2
+    assert gate.verify().status == 1

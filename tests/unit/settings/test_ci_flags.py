@@ -54,7 +54,7 @@ def test_the_policy_says_where_evidence_is_looked_for(policy: str, flag: str, co
 @pytest.mark.parametrize(
     ("flags", "loose", "strict"),
     [
-        ({"project": "A/B"}, {"project": "A/B"}, {"project": "A/C"}),
+        ({"project": "One/Two"}, {"project": "One/Two"}, {"project": "One/Three"}),
         ({"task-name": "train"}, {}, {"task_name": "evaluate"}),
         ({"equivalence": "tree"}, {"equivalence": "tree"}, {"equivalence": "commit"}),
         ({"merges": "clean"}, {"merges": "clean"}, {"merges": "strict"}),

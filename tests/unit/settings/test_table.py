@@ -222,6 +222,20 @@ def test_an_unknown_key_names_the_nearest(layer: dict[str, Any], hint: str) -> N
     assert caught.value.status == 2
 
 
+@pytest.mark.parametrize("key", ["project", "runnable.project"])
+@pytest.mark.parametrize("value", ["AB/x", "ab", "Vision/ab", "ab/Vision", "Vision/ a /x", "Vision/  ", "/"])
+def test_a_project_that_no_server_makes_any_more(key: str, value: str) -> None:
+    for layer in ({"pyproject": table(key, value)}, {"flags": {key: value}}):
+        with pytest.raises(BadSetting, match=r"characters|the name of a project") as caught:
+            merged(**layer)
+        assert caught.value.status == 2
+
+
+@pytest.mark.parametrize("value", ["", "abc", "Vision/Detector", "/Vision//Detector/", "äöü/абв"])
+def test_a_project_that_there_may_be(value: str) -> None:
+    assert merged(pyproject={"project": value})[0]["project"].value == value
+
+
 @every
 def test_one_letter_too_few_names_the_key_in_every_layer(setting: Setting) -> None:
     key = setting.key[:-1]
