@@ -261,8 +261,9 @@ def test_side_refs(receiver: Receiver, policy: str) -> None:
         return
     receiver.accept("origin", f"main~1:{side}")
     others = [side, f"refs/heads/{tree}{'0' * 12}-01234567", f"refs/heads/{tree}{head[:12]}", f"{side}/x", f"{side}0"]
-    for ref in [*others, side.replace("git-clearml", "GIT-CLEARML"), f"refs/heads/x/{tree}{head[:12]}-01234567"]:
-        receiver.refuses(receiver.line(ref=ref))
+    others += [side.replace("git-clearml", "GIT-CLEARML"), f"refs/heads/x/{tree}{head[:12]}-01234567"]
+    result = receiver.refuses(*(receiver.line(ref=ref) for ref in others))
+    assert result.out.splitlines()[0].count("refs/heads/") == len(others)
 
 
 @pytest.mark.parametrize(

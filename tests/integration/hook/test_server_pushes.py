@@ -60,9 +60,6 @@ def test_to_a_path(receiver: Receiver, tmp_path: Path) -> None:
     receiver.repo.git("tag", "loose")
     receiver.repo.git("replace", "HEAD~1", "HEAD")
     receiver.is_refused("--atomic", "origin", "main", "loose", "refs/replace/*")
-    copy = tmp_path / "copy"
-    receiver.repo.git("clone", "--quiet", "--shared", str(receiver.repo.path), str(copy))
-    receiver.is_refused(str(receiver.remote.path), "HEAD:refs/heads/new", "--force", cwd=copy)
 
 
 def test_fifty_refs_within_the_budget(receiver: Receiver) -> None:
