@@ -41,6 +41,12 @@ class _Submodule(ObjectStore):
     @contextlib.contextmanager
     def stream(self, *arguments: str, **options: Any) -> Iterator[GitStream]:
         """As for any repository."""
+        if "GIT_OBJECT_DIRECTORY" in os.environ:  # what is in quarantine on a git server is not the submodule's
+            own = {
+                "GIT_OBJECT_DIRECTORY": os.path.join(self._git_dir, "objects"),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+            }
+            options["env"] = {**(options.get("env") or {}), **own}
         # Its own setting names a working tree, which may be gone.
         with super().stream(f"--git-dir={self._git_dir}", "--work-tree=.", *arguments, **options) as stream:
             yield stream

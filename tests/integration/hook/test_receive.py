@@ -13,7 +13,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import closed_port
 from tests.support.pushing import NULL
 from tests.support.receiving import URL, Receiver, make_receiver, with_system_config
-from tests.support.repos import fast_history
+from tests.support.repos import fast_history, make_repo
 
 
 @pytest.fixture
@@ -351,6 +351,16 @@ def test_replaced_objects_are_not_looked_at(receiver: Receiver) -> None:
     receiver.refuses()
     receiver.task(accepted, project="Vision")
     receiver.refuses()
+
+
+def test_a_submodule_s_objects_are_its_own(receiver: Receiver, tmp_path: Path) -> None:
+    """Where the repository that is pushed to has the submodule, what is in quarantine does not hide it."""
+    submodule = make_repo(tmp_path / "sub", {"deep.py": "print(1)\n"})
+    receiver.repo.git("clone", "--quiet", "--bare", str(submodule.path), str(receiver.remote.path / "modules" / "sub"))
+    receiver.repo.git("update-index", "--add", "--cacheinfo", f"160000,{submodule.head},sub")
+    receiver.repo.git("commit", "--quiet", "--message", "submodule")
+    receiver.task(entry_point="sub/deep.py")
+    receiver.accepts()
 
 
 # Which repository it is
