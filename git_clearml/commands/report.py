@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from typing import Any
 
 from git_clearml.agent.requirement import passed_check
@@ -140,5 +141,6 @@ def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Con
     else:
         from git_clearml.render import metrics, text
 
-        product = metrics.report_text(report) if report.task else text.verify(verdict, colour=console.colour)
+        width = shutil.get_terminal_size((0, 0)).columns if console.out.isatty() else 0
+        product = metrics.report_text(report, width) if report.task else text.verify(verdict, colour=console.colour)
         console.product(product)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from git_clearml.base.markdown import escape
@@ -12,6 +13,7 @@ from git_clearml.render import markdown, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.trend import MOST, shortened
 
 _MARKS = {
     ComparisonOutcome.BETTER: "✅",
@@ -50,8 +52,8 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 Cell = Callable[[str, int], str]
 
 
-def report_text(report: MetricsReport) -> Safe:
-    """The task, what it is compared with, and its metrics, for a terminal."""
+def report_text(report: MetricsReport, width: int = 0) -> Safe:
+    """The task, what it is compared with, and its metrics, for a terminal of this width (0: any): trends fit in."""
     lines = []
     if report.task:
         of = f"{report.commit[:12]}, by" if report.commit else ""
@@ -60,6 +62,9 @@ def report_text(report: MetricsReport) -> Safe:
         lines += [f"against {sanitize(report.label, 80)}:", *text.task_lines(report.against, "  ")]
     if report.rows:
         lines += ["", _drawn(_metrics_table(report.rows, sanitize, report.column), TableForm.TERMINAL)]
+        if width and (excess := max(map(len, lines[-1].splitlines())) - width) > 0:
+            rows = [replace(row, trend=shortened(row.trend, max(0, MOST - excess))) for row in report.rows]
+            lines[-1] = _drawn(_metrics_table(rows, sanitize, report.column), TableForm.TERMINAL)
     lines += [f"note: {sanitize(note, 300)}" for note in _notes(report)]
     return Safe("".join(line + "\n" for line in lines))
 

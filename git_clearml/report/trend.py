@@ -9,6 +9,7 @@ MOST = 20
 """Characters of a trend."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+_FEWEST = 5  # characters that show anything
 _MIDDLE = BLOCKS[3]  # as high as half a line
 _ROUNDING = 1e-9  # of the greatest value: what is less is no difference
 
@@ -30,6 +31,13 @@ def trend(values: Sequence[float]) -> str:
     if high - low <= _ROUNDING:
         return _MIDDLE * count
     return "".join(BLOCKS[min(7, int((part - low) / (high - low) * 8 + _ROUNDING))] for part in parts)
+
+
+def shortened(shown: str, most: int) -> str:
+    """A trend in so many characters at most, its first and its last among them; "" in less than 5."""
+    if len(shown) <= most:
+        return shown
+    return "".join(shown[n * (len(shown) - 1) // (most - 1)] for n in range(most)) if most >= _FEWEST else ""
 
 
 def _median(values: Sequence[float]) -> float:

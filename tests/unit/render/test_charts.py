@@ -179,6 +179,17 @@ def test_each_row_ends_with_its_trend() -> None:
     assert "trend" not in metrics.report_markdown(without)
 
 
+@pytest.mark.parametrize(("narrower", "trend"), [(-9, 20), (0, 20), (5, 15), (15, 5), (16, 0), (40, 0)])
+def test_a_terminal_gets_as_much_of_a_trend_as_it_has_room_for(narrower: int, trend: int) -> None:
+    rows = tuple(replace(row, trend="▁▂▃▄▅▆▇█▇▆" * 2) for row in report(0).rows)
+    told = replace(report(0), rows=rows, notes=())
+    width = max(map(len, metrics.report_text(told).splitlines()[-3:])) - narrower
+    shown = metrics.report_text(told, width)
+    (line,) = [line for line in shown.splitlines() if "norm 0" in line]
+    assert (len(line) - len(line.partition("▁")[0]), "trend" in shown) == (trend, bool(trend)), line
+    assert not trend or len(line) <= width
+
+
 @needs("node", "npm")
 def test_mermaid_itself_takes_them() -> None:
     charts = [replace(CHART, metric=name, other_is=name) for name in HOSTILE]

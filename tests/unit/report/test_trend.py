@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.report.trend import BLOCKS, MOST, trend
+from git_clearml.report.trend import BLOCKS, MOST, shortened, trend
 
 NAN, INF = math.nan, math.inf
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -52,3 +52,10 @@ def test_what_never_falls_never_falls(values: list[float]) -> None:
     assert [*down] == sorted(down, reverse=True)
     if len(set(up)) > 1:
         assert (up[0], up[-1]) == (BLOCKS[0], BLOCKS[-1])
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(20, "▁▂▃▄▅▆▇█"), (8, "▁▂▃▄▅▆▇█"), (7, "▁▂▃▄▅▆█"), (5, "▁▂▄▆█"), (4, ""), (0, "")]
+)
+def test_as_long_as_there_is_room(most: int, expected: str) -> None:
+    assert shortened(BLOCKS, most) == expected
