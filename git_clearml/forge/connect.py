@@ -57,14 +57,12 @@ def provider_of(workplace: Workplace, repository: str = "") -> Provider:
     if workplace.job is not None and workplace.job.provider is not Provider.OTHER:
         return workplace.job.provider
     environment = workplace.environment
-    servers = {_host(environment.get(name, "")): provider for name, provider in _SERVERS.items()}
-    hosts = {**_HOSTS, **{host: provider for host, provider in servers.items() if host}}
-    urls = () if repository.count("/") > 1 else workplace.repository.remote_urls()
-    named = next((hosts[_host(url)] for url in urls if _host(url) in hosts), None)
-    if named is None and repository.count("/") > 1:  # no other forge has groups in groups
-        named = Provider.GITLAB
-    tokens = [provider for provider, names in _TOKENS.items() if any(map(environment.get, names))]
-    chosen = named or (tokens[0] if tokens else Provider.GITHUB)
+    hosts = _HOSTS | {_host(environment.get(name, "")): provider for name, provider in _SERVERS.items()}
+    named = [hosts[host] for host in map(_host, workplace.repository.remote_urls()) if host and host in hosts]
+    held = [provider for provider, names in _TOKENS.items() if any(map(environment.get, names))]
+    if repository.count("/") > 1:  # no other forge has groups in groups
+        return Provider.GITLAB
+    chosen = [*named, *held, Provider.GITHUB][0]
     at_gitea = environment.get("GITHUB_API_URL", "").rstrip("/").endswith(GITEA_API)
     return Provider.GITEA if chosen is Provider.GITHUB and at_gitea else chosen
 
@@ -142,7 +140,7 @@ def _gitlab(workplace: Workplace, repository: str, budget: float) -> Forge:
 
     job, environment = workplace.job, workplace.environment
     server = environment.get("CI_SERVER_URL", "") or "https://gitlab.com"
-    name = repository or (job.repository if job else "") or _of_remote(workplace, server)
+    name = repository or (job.repository if job else "") or _of_remote(workplace, server, "CI_SERVER_URL")
     api = (job.api if job else "") or environment.get("CI_API_V4_URL", "") or server.rstrip("/") + gitlab.API_PATH
     token, job_token = _token(environment, Provider.GITLAB), environment.get("CI_JOB_TOKEN", "")
     if not token or token == job_token:
@@ -179,12 +177,18 @@ def _host(url: str) -> str:
     return place.name.partition("/")[0] if place else ""
 
 
-def _of_remote(workplace: Workplace, server: str) -> str:
-    """The path of the first remote that is on this server: owner/name, on GitLab perhaps group/sub/project."""
+def _of_remote(workplace: Workplace, server: str, variable: str = "") -> str:
+    """The path of the first remote that is on this server: owner/name, on GitLab perhaps group/sub/project.
+
+    `variable` is the one that names another server, for the hint.
+    """
     host, _, root = repository_urls.normalise(server).strip("/").partition("/")  # a server may be below a path
-    for url in workplace.repository.remote_urls():
+    urls = workplace.repository.remote_urls()
+    for url in urls:
         place = repository_urls.place_of(url)
         name = place.path.strip("/").removeprefix(f"{root}/" if root else "") if place else ""
         if _host(url) == host and "/" in name:
             return name
-    raise UsageError(f"no remote of this clone is on {host}", "name it: --repository owner/name")
+    elsewhere = next((other for other in map(_host, urls) if "." in other), "")
+    hint = f"export {variable}=https://{elsewhere}" if variable and elsewhere else "name it: --repository owner/name"
+    raise UsageError(f"no remote of this clone is on {host}", hint)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from git_clearml.errors import Forbidden
+from git_clearml.errors import Forbidden, Unauthorized
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound
 from git_clearml.forge.calls import Operation
 from git_clearml.forge.explain import Dialect
@@ -37,8 +37,8 @@ class Gitea(GitHub):
     bot = ACTIONS_BOT
 
     def author(self) -> str:
-        """See Forge.author. The token of an Actions job may not ask."""
-        with contextlib.suppress(Forbidden, NotFound):
+        """See Forge.author. The token of an Actions job may not ask, and is told so in one of three ways."""
+        with contextlib.suppress(Forbidden, NotFound, Unauthorized):
             return self._login()
         return self.bot
 
