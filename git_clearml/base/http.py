@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import math
+import os
 import re
 import socket
 import ssl
@@ -19,7 +20,8 @@ from git_clearml.base.connection import CONNECT_SECONDS, Connection
 from git_clearml.base.exchange import MEGABYTE, Attempt, Reply, Request, Site
 from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unavailable, Unreachable
 
-RETRY_DELAYS = (0.2, 1.0)  # seconds before the second and the third try
+RETRY_DELAYS = (0.2, 1.0, 2.0, 4.0)  # seconds before another try, and up to half as long again
+_OF_ONE_CLOSED = 2  # tries after a connection that was closed; one that is unavailable says that it will come back
 _UNAVAILABLE = (429, 502, 503, 504)
 _NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
@@ -27,10 +29,11 @@ _NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 class _Retry(Exception):
     """A try that failed where another may succeed. `error` is what to raise when no time is left."""
 
-    def __init__(self, error: CannotDecide, after: float | None = None) -> None:
+    def __init__(self, error: CannotDecide, after: float | None = None, *, most: int = len(RETRY_DELAYS)) -> None:
         super().__init__(error.message)
         self.error = error
         self.after = after  # seconds that the server asked us to wait
+        self.most = most  # tries after the first
 
 
 class HttpClient:
@@ -93,15 +96,19 @@ class HttpClient:
         for name, value in request.headers.items():
             if _NOT_IN_A_HEADER.search(value):
                 raise BadSetting(f"a character in the {name} header for {self.site.url} cannot be sent", _LINE_BREAK)
-        delays = iter(RETRY_DELAYS if repeat else ())
+        delays = RETRY_DELAYS if repeat else ()
+        tries = 0
         while True:
             try:
                 return self._no_redirect(self._try(request, limit))
             except _Retry as retry:
                 self.close()
-                delay = next(delays, None)
-                wait = delay if delay is None or retry.after is None else max(delay, retry.after)
-                if wait is None or self._clock() + wait >= self._deadline:
+                if tries >= min(len(delays), retry.most):
+                    raise retry.error from None
+                spread = os.urandom(1)[0] / 512  # those who were refused at once do not come back at once
+                wait = max(delays[tries], retry.after or 0.0) + spread * delays[tries]
+                tries += 1
+                if self._clock() + wait >= self._deadline:
                     raise retry.error from None
                 self._log(f"{retry.error.message}; again in {wait:g} s")
                 self._sleep(wait)
@@ -161,7 +168,8 @@ class HttpClient:
         if isinstance(error, ConnectionRefusedError):
             return Unreachable(f"{url} refuses connections", "is the server up? " + site.check_address)
         if isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
-            return _Retry(Unreachable(f"{url} closed the connection", "try again; is it behind a proxy?"))
+            closed = Unreachable(f"{url} closed the connection", "try again; is it behind a proxy?")
+            return _Retry(closed, most=_OF_ONE_CLOSED)
         if isinstance(error, http.client.HTTPException):
             truncated = isinstance(error, http.client.IncompleteRead)
             what = "a truncated answer" if truncated else "something that is not HTTP"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.base.exchange import Request, Site
-from git_clearml.base.http import HttpClient, seconds_to_wait
+from git_clearml.base.http import RETRY_DELAYS, HttpClient, seconds_to_wait
 from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Unreachable
 from tests.support import faults
 from tests.support.faults import Scripted, answering, reply
@@ -160,8 +160,23 @@ def test_an_unavailable_server_is_asked_again_when_it_says(after: str, waits: li
     with answering(answer) as server:
         with pytest.raises(Unreachable, match=r"temporarily unavailable \(HTTP 503\)"):
             client(server.port, sleep=slept.append).exchange(ask())
-        assert slept == waits
+        assert all(wait <= slow < wait + 0.01 for slow, wait in zip(slept, waits, strict=True))  # and some jitter
         assert len(server.requests) == len(waits) + 1
+
+
+def test_an_unavailable_server_is_waited_for_as_long_as_the_budget_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """429 and 503: four times more within ten seconds, and not at the moment when everybody else comes back too."""
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", RETRY_DELAYS)
+    with answering(*[reply(b"", status="429 Slow down")] * 20, reply(b"{}")) as server:
+        slept: list[list[float]] = []
+        for _ in range(4):
+            slept.append([])
+            with pytest.raises(Unreachable, match="429"):
+                client(server.port, sleep=slept[-1].append).exchange(ask())
+        for each in slept:
+            assert all(delay <= wait < 1.5 * delay for wait, delay in zip(each, RETRY_DELAYS, strict=True))
+        assert len({tuple(each) for each in slept}) == 4
+        assert sum(RETRY_DELAYS) < 10
 
 
 def test_what_must_not_happen_twice_is_asked_once() -> None:
