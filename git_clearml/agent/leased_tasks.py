@@ -15,7 +15,7 @@ from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
 from git_clearml.errors import BadAnswer
 
-_FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num")
+_FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num", "last_update")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def expired(api: ClearML, *, host: str, now: float) -> list[LeasedTask]:
     whose side ref may have been left; none that is marked as done, whatever has become of it since.
     """
     tags = ["__$all", lease.TAG, "__$not", lease.DONE]
-    checks = _query(api, lease.CHECK, {"tags": tags, "order_by": ["last_update"]}, (*lease.ACTIVE, *lease.ENDED))
+    checks = reversed(_query(api, lease.CHECK, {"tags": tags}, (*lease.ACTIVE, *lease.ENDED)))
     left = [task for task in checks if not task.done and not (task.archived and task.status == "created")]
     return [task for task in left if lease.expired(task.owner, host=host, alive=lives(task.owner), now=now)]
 
@@ -78,8 +78,8 @@ def named(api: ClearML, name: str, commit: str, owner: Lease) -> str:
 def _query(
     api: ClearML, name: str, filters: Mapping[str, Any], statuses: Sequence[str] = lease.ACTIVE
 ) -> list[LeasedTask]:
-    body = {"status": list(statuses), "order_by": ["-last_update"], **filters}
-    tasks = (_leased(document, name) for document in query.every(api, body, [*_FIELDS, property_of(name)]))
+    documents = query.every(api, {"status": list(statuses), **filters}, [*_FIELDS, property_of(name)])
+    tasks = [_leased(document, name) for document in query.newest_first(documents)]
     return [task for task in tasks if task is not None and task.status in statuses]
 
 

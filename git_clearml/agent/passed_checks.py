@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,9 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
     return tasks_by_tree
 
 
-def _tagged(api: ClearML, tags: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def _tagged(api: ClearML, tags: Sequence[str]) -> list[query.Document]:
     """The tasks with any of these tags, newest first."""
-    return query.every(api, {"tags": list(tags), "order_by": ["-last_update"]}, _FIELDS)
+    return query.newest_first(query.every(api, {"tags": list(tags)}, _FIELDS))
 
 
 def _passed_tree(document: Mapping[str, Any], what: str) -> str:

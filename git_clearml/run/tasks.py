@@ -7,7 +7,7 @@ tasks.edit_hyper_params, section `properties`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -96,17 +96,13 @@ def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
         api.call("tasks.edit", {"task": task, "force": True, "hyperparams": sections})
 
 
-def _of_commit(api: ClearML, record: RunRecord) -> Iterator[Mapping[str, Any]]:
-    """Every task of the record's commit that changed since a day before the run: clocks differ."""
+def _of_commit(api: ClearML, record: RunRecord) -> list[query.Document]:
+    """Every task of the record's commit that changed since a day before the run, newest first: clocks differ."""
     if not is_hash(record.commit):
         raise BadAnswer("only full hashes are asked for")
     since = datetime.fromisoformat(record.started) - timedelta(days=1)
-    body = {
-        **query.of_commits(f"^{record.commit}$"),
-        **query.updated(since),
-        "order_by": ["-last_update", "id"],
-    }
-    return query.every(api, body, _OWN)
+    body = {**query.of_commits(f"^{record.commit}$"), **query.updated(since)}
+    return query.newest_first(query.every(api, body, _OWN))
 
 
 def _is_of_run(api: ClearML, document: query.Document, record: RunRecord, others: dict[str, bool]) -> bool:
