@@ -26,7 +26,7 @@ for _number, _action in ((signal.SIGINT, signal.default_int_handler), (signal.SI
         signal.signal(_number, _action)
 
 # `make test` draws the same examples each time: what it says depends on the code alone. `make fuzz` looks for new ones.
-settings.register_profile("suite", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("suite", max_examples=25, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 

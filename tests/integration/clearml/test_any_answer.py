@@ -75,7 +75,7 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
         assert all(isinstance(task.status, str) for task in tasks)
 
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(suppress_health_check=list(HealthCheck))
 
 
 @QUICK

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from git_clearml.errors import Error, NothingToJudge
@@ -205,7 +205,6 @@ ALL = frozenset(DECOYS)
 @example(case=Case("release", "", False, True, False, "", "", True, ALL))
 @example(case=Case("release", "", True, False, False, "", "annotated", False, ALL))
 @given(case=CASES)
-@settings(max_examples=max(50, settings.default.max_examples // 2))
 def test_no_commit_but_the_right_one(world: World, tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
     commits = world.commits
     refs = {"refs/heads/main": "main", "refs/heads/release": "release", **dict.fromkeys(case.decoys, "evil")}

@@ -51,7 +51,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("merges")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=settings.default.max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(changes, changes)
 def test_what_git_merge_makes(place: Path, ours: list[tuple[object, ...]], theirs: list[tuple[object, ...]]) -> None:
     repo = Repo(place / "repo") if (place / "repo").exists() else make_repo(place / "repo", BASE)

@@ -230,8 +230,7 @@ def test_an_unreachable_server_refuses(yard: Yard) -> None:
 # By hand
 
 
-@pytest.mark.parametrize("words", [(), ("clearml-verify", "--all-files")])
-@pytest.mark.parametrize("stage", ["manual", "pre-push"])
+@pytest.mark.parametrize(("stage", "words"), [("manual", ()), ("pre-push", ("clearml-verify", "--all-files"))])
 def test_run_by_hand_judges_head(stage: str, words: tuple[str, ...], yard: Yard) -> None:
     assert "rejected" in pre_commit(yard, "run", "--hook-stage", stage, *words, status=1).said
     yard.task()

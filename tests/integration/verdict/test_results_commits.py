@@ -16,8 +16,8 @@ from git_clearml.clearml.lease import Lease
 from git_clearml.git.repository import Repository
 from git_clearml.settings.code_paths import is_code
 from git_clearml.settings.policy import Policy, Runnable
+from git_clearml.verdict import results_commits
 from git_clearml.verdict import results_commits as lineage
-from git_clearml.verdict.results_commits import MOST
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate, inside
 from tests.support.pushing import Yard, make_yard, quick
@@ -423,18 +423,25 @@ def stacked(repo: Repo, count: int) -> None:
     repo.git("reset", "--quiet", "--hard")
 
 
-def test_the_chain_has_an_end(gate: Gate, ran: str) -> None:
-    stacked(gate.repo, MOST)
+@pytest.fixture
+def most(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many may stand on each other: fewer than in life, and more than are looked at first."""
+    monkeypatch.setattr(results_commits, "MOST", 3 * results_commits._FEW)
+    return results_commits.MOST
+
+
+def test_the_chain_has_an_end(gate: Gate, ran: str, most: int) -> None:
+    stacked(gate.repo, most)
     gate.accepts()
     gate.repo.commit("results", {"clearml.lock": "one more"})
     result = gate.refuses()
     assert result.commit["notes"] == [
-        f"not a results commit: it stands on more than {MOST} of them, and no more are checked"
+        f"not a results commit: it stands on more than {most} of them, and no more are checked"
     ]
 
 
-def test_a_whole_chain_without_evidence_is_no_end(gate: Gate) -> None:
-    stacked(gate.repo, MOST)
+def test_a_whole_chain_without_evidence_is_no_end(gate: Gate, most: int) -> None:
+    stacked(gate.repo, most)
     assert gate.refuses().commit["notes"] == []
 
 

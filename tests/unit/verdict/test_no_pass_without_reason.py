@@ -166,7 +166,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Known], Policy]:
     return draw(st.permutations(world)), policy
 
 
-@settings(max_examples=400)
+@settings(max_examples=settings.default.max_examples * 6)
 @given(worlds())
 def test_what_counts_has_a_reason_to_and_what_does_not_too(world: tuple[list[Known], Policy]) -> None:
     known, policy = world
