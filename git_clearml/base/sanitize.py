@@ -13,7 +13,7 @@ Safe = NewType("Safe", str)
 # Characters that hide, reorder or carry what nobody sees, and what UTF-8 has no bytes for. Written out, because the
 # tables of Python's unicodedata grow from version to version, and clearml.lock must not. Those of no width that words
 # and emoji need stay: U+200C and U+200D (joiners), U+FE0E and U+FE0F (text or emoji).
-HIDDEN = re.compile(
+HIDDEN = (  # compiled when used, which few texts need
     "[\x7f-\x9f"  # control characters; those below U+0020 have an escape in JSON anyway
     "\xad\u034f\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff"  # without width
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
@@ -47,7 +47,7 @@ def json_text(document: Mapping[str, Any]) -> Safe:
     """The document as JSON of several lines, in ASCII without control characters."""
     import json
 
-    return Safe(HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(document, indent=2)))
+    return Safe(re.sub(HIDDEN, lambda match: f"\\u{ord(match[0]):04x}", json.dumps(document, indent=2)))
 
 
 def joined(*parts: Safe) -> Safe:
@@ -61,7 +61,7 @@ def _indented(line: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if HIDDEN.match(character) or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn"):
+    if re.match(HIDDEN, character) or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn"):
         return "\N{REPLACEMENT CHARACTER}"
     return character
 
@@ -72,11 +72,9 @@ def _shown(character: str) -> str:
 _NO_WIDTH = (
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
 )
-_COMMAND = re.compile(
-    f"^((?:{_NO_WIDTH}[^\\S\n])*{_NO_WIDTH}:)(?={_NO_WIDTH}:)|(#{_NO_WIDTH}#)(?={_NO_WIDTH}\\[)", re.MULTILINE
-)
+_COMMAND = f"(?m)^((?:{_NO_WIDTH}[^\\S\n])*{_NO_WIDTH}:)(?={_NO_WIDTH}:)|(#{_NO_WIDTH}#)(?={_NO_WIDTH}\\[)"
 
 
 def without_commands(text: str) -> str:
     """The text with a space in what a GitHub runner would take for a workflow command."""
-    return _COMMAND.sub(lambda match: match[0] + " ", text)
+    return re.sub(_COMMAND, lambda match: match[0] + " ", text)

@@ -135,15 +135,15 @@ def _parse(content: str, path: str) -> Any:
     raise BadSetting(f"{path} is not a valid clearml.conf{where}", "fix the file, or set CLEARML_CONFIG_FILE")
 
 
-_TOKEN = re.compile(r'"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|[{}\[\]]|[^\s{}\[\]"#/]+|/|\s+')
+_PIECE = r'"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|(?:#|//)[^\n]*|[{}\[\]]|[^\s{}\[\]"#/]+|/|\s+'  # compiled when used
 _API = ("api", '"api"', "api:", "api=")
-_REFERENCE = re.compile(r'\$\{\??\s*"?(\w+)')
+_REFERENCE = r'\$\{\??\s*"?(\w+)'
 
 
 def _cut_api(content: str) -> str:
     """The top-level `api { ... }` sections alone, "" when the file is not that simple."""
     parts, start, depth, before = [], -1, 0, ""
-    for token in _TOKEN.finditer(content):
+    for token in re.finditer(_PIECE, content):
         text = token[0]
         if text.isspace() or text.startswith(("#", "//")):
             continue
@@ -168,6 +168,6 @@ def _cut_api(content: str) -> str:
         before = text
     cut = "\n".join(parts) if depth == 0 else ""
     # A reference finds what the file says anywhere, before it looks into the environment.
-    if any(content.count(name) > cut.count(name) for name in _REFERENCE.findall(cut) if name != "api"):
+    if any(content.count(name) > cut.count(name) for name in re.findall(_REFERENCE, cut) if name != "api"):
         return ""
     return cut

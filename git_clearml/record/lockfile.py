@@ -48,7 +48,7 @@ def to_text(commit: str, results: Iterable[Result]) -> str:
     tasks = [_task(result) for result in sorted(by_task.values(), key=lambda result: (result.name, result.task))]
     document = {"schema": SCHEMA, "commit": commit, "tasks": tasks}
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return HIDDEN.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
+    return re.sub(HIDDEN, lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 
 
 def from_text(content: str) -> Lock:
