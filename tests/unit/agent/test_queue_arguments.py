@@ -158,14 +158,21 @@ def command_lines(draw: st.DrawFn) -> tuple[dict[str, str], list[str]]:
             words.append(draw(st.sampled_from([f"--{name}", f"--no-{name}"])))
         else:
             words += [option, *(draw(VALUE) for _ in range(amount))]
+        if draw(st.integers(0, 3)) == 0:  # an option that the script does not have, and perhaps a word behind it
+            words += draw(st.sampled_from([["--nonsense"], ["--nonsense=3"], ["--nonsense", draw(VALUE)]]))
     return kinds, words
 
 
-@given(command_lines())
-def test_what_is_written_is_what_argparse_reads(drawn: tuple[dict[str, str], list[str]]) -> None:
+@given(command_lines(), st.booleans())
+def test_what_is_written_is_what_argparse_reads(drawn: tuple[dict[str, str], list[str]], has_positional: bool) -> None:
+    """A word behind an option that there is not is none of its value: it is the script's next argument."""
     kinds, words = drawn
     parser = argparse.ArgumentParser(allow_abbrev=False)
     source = []
+    if has_positional:
+        parser.add_argument("data")
+        source.append('parser.add_argument("data")')
+        words = ["--nonsense", "first", *words]
     for name, kind in kinds.items():
         parser.add_argument(f"-{name[0]}", f"--{name}", default=argparse.SUPPRESS, **KINDS[kind])
         keywords = ", ".join(
@@ -173,8 +180,9 @@ def test_what_is_written_is_what_argparse_reads(drawn: tuple[dict[str, str], lis
             for key, value in KINDS[kind].items()
         )
         source.append(f'parser.add_argument("-{name[0]}", "--{name}", {keywords})')
-    expected = vars(parser.parse_args(words))
+    known, extras = parser.parse_known_args(words)
+    expected = vars(known)
     result, unmatched = over(sections(), words, options_of("\n".join(source)))
-    assert unmatched == []
+    assert unmatched == extras
     written = {name: text.replace("'", "") for name, text in values(result).items()}
     assert written == {name: str(value).replace("'", "") for name, value in expected.items()}
