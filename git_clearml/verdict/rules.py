@@ -230,8 +230,24 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
             reasons.append(Reason("no-repository", "recorded no repository"))
     elif name not in facts.repositories:
         shown = without_credentials(task.repository)
-        reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}"))
+        reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}{_alike(name, facts)}"))
     return reasons
+
+
+def _alike(name: str, facts: Facts) -> str:
+    """What there is to say of this repository's path on a host that no name server has: an ssh configuration names it.
+
+    Which host is meant only that one tells.
+    """
+    host, _, path = name.lower().partition("/")
+    last = host.rpartition(".")[2]
+    is_alias = host + ":" != url.LOCAL and not (last.isdigit() or (last.isalpha() and last != host)) and ":" not in host
+    if not is_alias or all(path != own.lower().partition("/")[2] for own in facts.repositories):
+        return ""
+    return (
+        f": {host!r} is a name of somebody's ssh configuration, and which host it means is not known here; if this is "
+        "the repository, name it in the policy's repositories"
+    )
 
 
 def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> bool:

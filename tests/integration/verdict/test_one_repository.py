@@ -63,6 +63,29 @@ def test_another(gate: Gate, remote: str, recorded: str) -> None:
     gate.refuses("other-repository")
 
 
+@pytest.mark.parametrize(
+    ("recorded", "is_alike"),
+    [
+        ("git@github.com-work:acme/x.git", True),
+        ("git@gh:Acme/X.git", True),
+        ("ssh://git@elsewhere:2222/acme/x.git", True),
+        ("https://mirror.example.com/acme/x", False),
+        ("git@10.0.0.7:acme/x.git", False),
+        ("git@gh:acme/y.git", False),
+        ("/acme/x", False),
+    ],
+)
+def test_a_host_that_nobody_here_knows(gate: Gate, recorded: str, is_alike: bool) -> None:
+    """An alias of another machine's ssh configuration: the refusal says so, and what makes it this repository."""
+    gate.repo.git("remote", "set-url", "origin", "https://github.com/acme/x.git")
+    gate.task(repository=recorded)
+    [message] = gate.refuses("other-repository").messages
+    assert ("the policy's repositories" in message) == is_alike
+    gate.repo.policy(f'repositories = ["{recorded}"]')
+    gate.task(repository=recorded)
+    gate.accepts()
+
+
 def test_this_clone_itself(gate: Gate, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(gate.repo.path)
     gate.repo.git("remote", "remove", "origin")

@@ -129,6 +129,32 @@ def test_another_repository_has_another_name(url: str) -> None:
         ],
         ["https://gitlab.example.com/Acme/x", "git@gitlab.example.com:acme/x.git"],
         ["git@hf.co:acme/x", "https://huggingface.co/acme/x"],
+        # a page of Bitbucket Data Center
+        [
+            "https://git.example.com/projects/VIS/repos/detector/browse",
+            "https://git.example.com/projects/vis/repos/detector",
+            "https://git.example.com/bitbucket/projects/VIS/repos/detector/browse?at=refs%2Fheads%2Fmain",
+            "https://git.example.com/projects/VIS/repos/detector/browse/src/train.py",
+            "https://git.example.com/scm/vis/detector.git",
+            "ssh://git@git.example.com:7999/vis/detector.git",
+        ],
+        ["https://git.example.com/users/Me/repos/x/browse", "https://git.example.com/scm/~me/x.git"],
+        # AWS CodeCommit
+        [
+            "codecommit::eu-west-1://Detector",
+            "codecommit::eu-west-1://profile@Detector",
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/Detector",
+            "ssh://git-codecommit.eu-west-1.amazonaws.com/v1/repos/Detector",
+            "ssh://APKAEIBAERJR2EXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/Detector",
+            "https://git-codecommit-fips.eu-west-1.amazonaws.com/v1/repos/Detector",
+        ],
+        ["codecommit::cn-north-1://x", "https://git-codecommit.cn-north-1.amazonaws.com.cn/v1/repos/x"],
+        # GitLab below a path of a host
+        [
+            "https://code.example.com/gitlab/team/sub/x.git",
+            "git@code.example.com:team/sub/x.git",
+            "ssh://git@code.example.com:2222/team/sub/x",
+        ],
     ],
 )
 def test_other_spellings(spellings: list[str]) -> None:
@@ -149,6 +175,19 @@ def test_other_spellings(spellings: list[str]) -> None:
         ("https://git.example.com/scm/x", "https://git.example.com/x"),
         ("https://ssh.github.com.evil.example/a/x", "https://github.com/a/x"),
         ("https://evilvisualstudio.com/a/_git/x", "https://dev.azure.com/evil/a/_git/x"),
+        ("https://git.example.com/projects/VIS/repos/a/browse", "https://git.example.com/scm/vis/b.git"),
+        ("https://git.example.com/projects/A/repos/x/browse", "https://git.example.com/scm/b/x.git"),
+        ("https://git.example.com/users/me/repos/x/browse", "https://git.example.com/scm/me/x.git"),
+        ("https://git.example.com/projects/VIS/repos/x/browse", "https://git.example.org/scm/vis/x.git"),
+        ("https://git.example.com/projects/VIS/x", "https://git.example.com/scm/vis/x"),
+        ("codecommit::eu-west-1://x", "codecommit::eu-west-2://x"),
+        ("codecommit::eu-west-1://x", "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/y"),
+        ("codecommit://x", "codecommit::eu-west-1://x"),  # the region is in somebody's configuration
+        ("codecommit::eu-west-1://x", "https://git-codecommit.eu-west-1.amazonaws.com.evil.example/v1/repos/x"),
+        ("https://code.example.com/gitlab/x", "git@code.example.com:x"),
+        ("https://code.example.com/gitlab/team/x", "git@code.example.com:other/x"),
+        ("https://code.example.com/other/team/x", "git@code.example.com:team/x"),
+        ("https://gitlab.com/gitlab/team/x", "https://gitlab.com/team/x"),  # a group of that name
         ("https:///srv/x", "/srv/x"),
         ("https://[bad/srv/x", "/[bad/srv/x"),
     ],
