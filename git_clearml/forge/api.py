@@ -69,7 +69,7 @@ class Forge(Protocol):
     """One repository on one forge, with one budget of seconds for everything that is asked of it."""
 
     def author(self) -> str:
-        """The account that our comments are written by."""
+        """The account that our comments are written by; "" where the forge does not tell this token."""
 
     def change_request(self, number: int) -> ChangeRequest:
         """A change request by its number. Raises NotFound."""

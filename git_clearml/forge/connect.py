@@ -21,6 +21,7 @@ _TOKENS = {
     Provider.GITHUB: ("GITHUB_TOKEN", "GH_TOKEN"),
     Provider.GITLAB: ("GITLAB_TOKEN",),
     Provider.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN", "GITHUB_TOKEN"),
+    Provider.BITBUCKET: ("BITBUCKET_TOKEN",),
 }
 _HOSTS = {
     "github.com": Provider.GITHUB,
@@ -159,15 +160,35 @@ def _token(environment: Mapping[str, str], provider: Provider) -> str:
     return next((environment[name] for name in _TOKENS[provider] if environment.get(name)), "")
 
 
+def _bitbucket(workplace: Workplace, repository: str, budget: float) -> Forge:
+    from git_clearml.forge import bitbucket, from_clone
+    from git_clearml.forge.bitbucket_job import API
+
+    job, environment = workplace.job, workplace.environment
+    name = repository or (job.repository if job else "") or _of_remote(workplace, "https://bitbucket.org")
+    api = (job.api if job else "") or environment.get("BITBUCKET_API_URL", "") or API
+    token = _token(environment, Provider.BITBUCKET)
+    if not token:
+        raise NotConfigured("there is no token for Bitbucket (BITBUCKET_TOKEN)", f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}")
+    forge = bitbucket.Bitbucket(name, token, api=api, budget=budget, environment=environment, **_common(workplace))
+    forge.complete = lambda short: from_clone.full_hash(workplace.repository, short)
+    return forge
+
+
 Connector = Callable[[Workplace, str, float], Forge]
 _CONNECTORS: Mapping[Provider, Connector] = {
     Provider.GITHUB: _github,
     Provider.GITEA: _gitea,
     Provider.GITLAB: _gitlab,
+    Provider.BITBUCKET: _bitbucket,
 }
 """Makes a forge of a workplace, a repository (owner/name or ""), and a budget in seconds."""
 
-_FLAVOURS: Mapping[Provider, Flavour] = {Provider.GITLAB: flavours.GITLAB, Provider.GITEA: flavours.GITEA}
+_FLAVOURS: Mapping[Provider, Flavour] = {
+    Provider.GITLAB: flavours.GITLAB,
+    Provider.GITEA: flavours.GITEA,
+    Provider.BITBUCKET: flavours.BITBUCKET,
+}
 """Of the forges whose Markdown is not GitHub's."""
 
 

@@ -70,10 +70,10 @@ class Explainer:
             return self._limited(error.seconds)
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if "GithubException" in kinds:
-            return self._refused(error.status, self._message(error.data), operation)  # type: ignore[attr-defined]
+            return self.refused(error.status, error.data, operation)  # type: ignore[attr-defined]
         status = getattr(error, "response_code", None)
         if "GitlabError" in kinds and isinstance(status, int) and status >= 400:
-            return self._refused(status, self._message(error.error_message), operation)  # type: ignore[attr-defined]
+            return self.refused(status, error.error_message, operation)  # type: ignore[attr-defined]
         if "SSLError" in kinds:
             return BadAnswer(f"the certificate of {self.api} cannot be trusted", "set REQUESTS_CA_BUNDLE to your CA")
         if "Timeout" in kinds or _gave_up_reading(error):
@@ -85,8 +85,9 @@ class Explainer:
             return BadAnswer(message, self.dialect.check_api)
         raise error
 
-    def _refused(self, status: int, message: str, operation: Operation) -> CannotDecide:
-        """An answer with a status of 400 or more."""
+    def refused(self, status: int, data: Any, operation: Operation) -> CannotDecide:
+        """An answer with a status of 400 or more; `data` is what the forge says of it."""
+        message = self._message(data)
         what, rights, dialect = operation.what, operation.rights, self.dialect
         if status == 429:
             return self._limited(None)

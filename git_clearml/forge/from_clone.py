@@ -38,7 +38,7 @@ def completed(job: Job, repository: Repository) -> tuple[Job, CannotDecide | Non
         head = _head(job, repository)
     except CannotDecide as error:
         return replace(job, head="", head_ref="", base="", base_ref=""), error
-    job = replace(job, head=head, checked_out=head, head_ref="", base=_full(repository, job.base))
+    job = replace(job, head=head, checked_out=head, head_ref="", base=full_hash(repository, job.base))
     if job.base:
         return job, None
     try:
@@ -51,7 +51,7 @@ def completed(job: Job, repository: Repository) -> tuple[Job, CannotDecide | Non
 def _head(job: Job, repository: Repository) -> str:
     """The commit that the job is about; "" where there is none. Raises NotFetched."""
     if job.head:
-        head = _full(repository, job.head)
+        head = full_hash(repository, job.head)
         if not head:
             raise NotFetched(f"this clone has no commit {job.head}", FETCH_ALL)
     else:
@@ -60,8 +60,8 @@ def _head(job: Job, repository: Repository) -> str:
     return _merged(job, head, repository) if head and job.head_ref else head
 
 
-def _full(repository: Repository, name: str) -> str:
-    """The full hash; "" where the clone has no such commit, or several. No ref of that name is asked for."""
+def full_hash(repository: Repository, name: str) -> str:
+    """The full hash of a commit; "" where the clone has none that begins so, or several. No ref of that name counts."""
     if not name or is_hash(name):
         return name
     objects = repository.run("rev-parse", f"--disambiguate={name}").lines

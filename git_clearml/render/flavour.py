@@ -29,7 +29,7 @@ class Flavour:
     """The Markdown of a forge's comments.
 
     `limit` is in characters. `hidden` makes a line that nobody sees of a name and a value of no more than letters,
-    digits, spaces and `._/+=-`. `folds` where `<details>` works, `draws` where a Mermaid block is drawn. `adapted` is
+    digits, spaces and `._/+=-`. A commit's page is below `commits` of its repository's. `folds` where `<details>` works, `draws` where a Mermaid block is drawn. `adapted` is
     the last step: what it makes longer, `limit` leaves room for.
     """
 
@@ -37,6 +37,7 @@ class Flavour:
     hidden: Callable[[str, str], str] = _html_comment
     folds: bool = True
     draws: bool = True
+    commits: str = "commit"
     adapted: Callable[[str], str] = _as_it_is
 
     def hidden_value(self, line: str, name: str) -> str | None:
@@ -80,3 +81,39 @@ def _for_gitea(page: str) -> str:
 
 GITLAB = Flavour(800_000, adapted=_for_gitlab)  # of 1,000,000
 GITEA = Flavour(65_536, adapted=_for_gitea)  # it has no limit of its own
+
+
+def _definition(name: str, value: str) -> str:
+    """A link reference definition that nothing refers to: where HTML comments are shown, it is not."""
+    return f"[{name}]: #{value.replace(' ', '%20')}"
+
+
+_MOST_UNFOLDED = 25  # lines
+_FOLD = re.compile(r"<details><summary>([^\n]*)</summary>\n\n(.*?)\n*</details>", re.DOTALL)
+_HTML = re.compile(r"</?(?:sub|span)>")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _without_html(page: str) -> str:
+    """Of what would be folded the beginning; a colon without the backslash that would be seen."""
+
+    def change(text: str) -> str:
+        return _ESCAPED.sub(lambda escaped: _colon(escaped) if escaped[1] == ":" else escaped[0], _HTML.sub("", text))
+
+    return _outside_code(_FOLD.sub(_unfolded, page), change)
+
+
+def _unfolded(fold: re.Match[str]) -> str:
+    lines = fold[2].split("\n")
+    left_out = len(lines) - _MOST_UNFOLDED
+    rest = ["", f"*{left_out:,} more lines are left out here.*"] if left_out > 1 else lines[_MOST_UNFOLDED:]
+    return "\n".join([f"**{fold[1]}**", "", *lines[:_MOST_UNFOLDED], *rest, ""])
+
+
+def _colon(escaped: re.Match[str]) -> str:
+    """No text becomes an address by losing a backslash."""
+    return ":" + (GUARD if escaped.string[escaped.end() : escaped.end() + 1] in ("/", "\\") else "")
+
+
+BITBUCKET = Flavour(32_768, _definition, folds=False, draws=False, commits="commits", adapted=_without_html)
+"""It shows HTML as text, and knows link reference definitions: https://bitbucket.org/tutorials/markdowndemo"""

@@ -194,6 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _content(data: Any) -> bytes:
     if data is None:
         return b""
+    if isinstance(data, bytes):
+        return data
     return data.encode() if isinstance(data, str) else json.dumps(data).encode()
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.forge.api import Forge
+from git_clearml.forge.bitbucket import Bitbucket
 from git_clearml.forge.calls import Clock
 from git_clearml.forge.gitea import Gitea
 from git_clearml.forge.github import GitHub
 from git_clearml.forge.gitlab import GitLab
-from tests.support import gitea_server, github_server, gitlab_server
+from tests.support import bitbucket_server, gitea_server, github_server, gitlab_server
+from tests.support.bitbucket_server import BitbucketServer
 from tests.support.gitea_server import GiteaServer
 from tests.support.github_server import GitHubServer
 from tests.support.gitlab_server import GitLabServer
@@ -35,7 +37,18 @@ class Kind:
     def forge(self, server: Any, budget: float = 10.0, clock: Clock | None = None, **more: Any) -> Forge:
         """Our client of this server."""
         options = {"api": server.url, "budget": budget, "clock": clock, **more}
-        return self.client(self.repository, options.pop("token", self.token), **options)
+        made = self.client(self.repository, options.pop("token", self.token), **options)
+        _OPEN.append(made)
+        return made
+
+
+_OPEN: list[Forge] = []
+
+
+def close_clients() -> None:
+    """Closes all clients that a test has made."""
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 GITHUB = Kind(
@@ -50,4 +63,9 @@ GITLAB = Kind(
     "gitlab", GitLabServer, GitLab, gitlab_server.PROJECT, gitlab_server.TOKEN, gitlab_server.BOT,
     "GET .*/merge_requests/7$", "GET .*/notes$", "POST .*/notes$", "/projects/42/merge_requests/7/notes",
 )  # fmt: skip
-KINDS = (GITHUB, GITEA, GITLAB)
+BITBUCKET = Kind(
+    "bitbucket", BitbucketServer, Bitbucket, bitbucket_server.REPOSITORY, bitbucket_server.USER_TOKEN,
+    bitbucket_server.PERSON, "GET .*/pullrequests/7$", "GET .*/comments$", "POST .*/comments$",
+    "/repositories/team/project/pullrequests/7/comments",
+)  # fmt: skip
+KINDS = (GITHUB, GITEA, GITLAB, BITBUCKET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ from git_clearml.errors import (
 )
 from git_clearml.forge import calls
 from git_clearml.forge.api import Forge, MergingForge, NotFound, Status, Unsupported
+from git_clearml.forge.bitbucket import Bitbucket
 from git_clearml.forge.calls import Clock
 from git_clearml.forge.gitlab import GitLab
+from tests.support import bitbucket_server
 from tests.support.forge_server import Fault
-from tests.support.forges import GITEA, GITHUB, GITLAB, KINDS, Kind
+from tests.support.forges import BITBUCKET, GITEA, GITHUB, GITLAB, KINDS, Kind, close_clients
 from tests.support.gitlab_server import JOB_TOKEN, READ_TOKEN
 
 HEAD, BASE, OTHER = "a" * 40, "b" * 40, "c" * 40
@@ -36,8 +39,15 @@ HEAD, BASE, OTHER = "a" * 40, "b" * 40, "c" * 40
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kind:
     monkeypatch.setattr(calls, "TRIES", 2)
     monkeypatch.setattr(calls, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.01, 0.02))
     chosen: Kind = request.param
     return chosen
+
+
+@pytest.fixture(autouse=True)
+def clients_are_closed() -> Iterator[None]:
+    yield
+    close_clients()
 
 
 @pytest.fixture
@@ -62,7 +72,8 @@ def test_a_change_request_by_its_number(kind: Kind, server: Any, forge: Forge) -
     request = forge.change_request(7)
     assert (request.number, request.head, request.base, request.is_open) == (7, HEAD, BASE, True)
     assert (request.is_fork, request.base_branch, request.head_branch) == (False, "main", "topic")
-    assert request.url.endswith({"github": "/pull/7", "gitea": "/pulls/7", "gitlab": "/-/merge_requests/7"}[kind.name])
+    pages = {"gitea": "/pulls/7", "gitlab": "/-/merge_requests/7", "bitbucket": "/pull-requests/7"}
+    assert request.url.endswith(pages.get(kind.name, "/pull/7"))
     server.add_pull(8, OTHER, BASE, fork="stranger/project")
     assert forge.change_request(8).is_fork
     with pytest.raises(NotFound):
@@ -70,12 +81,12 @@ def test_a_change_request_by_its_number(kind: Kind, server: Any, forge: Forge) -
 
 
 def test_the_change_request_of_a_commit(kind: Kind, server: Any, forge: Forge) -> None:
-    closed = {"github": "closed", "gitea": "closed", "gitlab": "merged"}[kind.name]
+    closed = {"github": "closed", "gitea": "closed", "gitlab": "merged", "bitbucket": "DECLINED"}[kind.name]
     for number in range(100, 210):
-        server.add_pull(number, f"{number:040x}", BASE, state=closed if number % 2 else server.pulls[7]["state"])
+        server.add_pull(number, f"{number:0<40x}", BASE, state=closed if number % 2 else server.pulls[7]["state"])
     server.add_pull(8, OTHER, BASE, state=closed)
     assert forge.change_request_of(HEAD) == forge.change_request(7)
-    assert getattr(forge.change_request_of(f"{208:040x}"), "number", 0) == 208
+    assert getattr(forge.change_request_of(f"{208:0<40x}"), "number", 0) == 208
     assert forge.change_request_of(OTHER) is None
     assert forge.change_request_of("d" * 40) is None
 
@@ -94,7 +105,7 @@ def test_a_comment_from_its_beginning_to_its_end(kind: Kind, server: Any, forge:
     assert forge.author() == kind.bot
     created = forge.create_comment(7, "one")
     assert (created.author, created.body) == (kind.bot, "one")
-    assert created.url.startswith(forge.change_request(7).url + "#")
+    assert created.url.startswith(forge.change_request(7).url + ("/_/diff#" if kind is BITBUCKET else "#"))
     edited = forge.edit_comment(created, "two")
     assert (edited.id, edited.body, edited.url) == (created.id, "two", created.url)
     assert forge.comments(7) == [edited]
@@ -113,8 +124,8 @@ def test_all_comments_are_read_once_each_and_oldest_first(kind: Kind, server: An
     read = forge.comments(7)
     assert [comment.body for comment in read] == [f"comment {number}" for number in range(count)]
     asked = [call for call in server.calls if call.path.endswith(("/comments", "/notes"))]
-    pages = {"github": count // 100 + (1 if count else 2), "gitea": 1 if count else 2, "gitlab": -(-count // 100) or 1}
-    assert len(asked) == pages[kind.name]
+    pages = {"github": count // 100 + (1 if count else 2), "gitea": 1 if count else 2}
+    assert len(asked) == pages.get(kind.name, -(-count // 100) or 1)
 
 
 def test_an_endless_list_ends_with_the_budget(kind: Kind, server: Any) -> None:
@@ -228,7 +239,9 @@ def test_rate_limits_are_waited_for_within_the_budget(kind: Kind, server: Any, h
     slept: list[float] = []
     client = kind.forge(server, budget=120.0, clock=Clock(sleep=slept.append))
     assert client.change_request(7).number == 7
-    assert slept == [pytest.approx(30 if header else 60, abs=2)] or (kind is not GITLAB and header == "RateLimit-Reset")
+    soon = kind is BITBUCKET and header != "Retry-After"  # it tells no more, so that is tried first
+    wanted = 0.01 if soon else 30 if header else 60
+    assert slept == [pytest.approx(wanted, abs=2)] or (kind is not GITLAB and header == "RateLimit-Reset")
 
 
 # --- GitLab's own ------------------------------------------------------------------------------------------------
@@ -310,3 +323,104 @@ def test_gitea_knows_the_account_of_a_token_of_ones_own() -> None:
         assert GITEA.forge(server).author() == "maria"
         assert [str(call) for call in server.calls] == ["GET /api/v1/user"]
     assert GITHUB.bot != GITEA.bot
+
+
+# --- Bitbucket's own ---------------------------------------------------------------------------------------------
+
+
+def test_bitbucket_does_not_tell_a_repositorys_token_who_it_is() -> None:
+    with BITBUCKET.server() as server:
+        assert BITBUCKET.forge(server, token=bitbucket_server.TOKEN).author() == ""
+
+
+def test_what_is_no_comment_on_the_whole_is_passed_over() -> None:
+    with BITBUCKET.server() as server:
+        server.add_pull(7, HEAD, BASE)
+        for fields in ({"deleted": True}, {"pending": True}, {"inline": {"path": "train.py", "to": 3}}):
+            server.add_comment(7, BITBUCKET.bot, "x", **fields)
+        mine = server.add_comment(7, BITBUCKET.bot, "mine")
+        assert [comment.id for comment in BITBUCKET.forge(server).comments(7)] == [mine["id"]]
+
+
+@pytest.mark.parametrize(
+    ("following", "values"),
+    [
+        ("https://elsewhere.example/2.0/x", [{"id": 1}]),
+        ("{url}@elsewhere.example/2.0/x", [{"id": 1}]),
+        ("{url}.elsewhere.example/x", [{"id": 1}]),
+        ("{url}/../../x", [{"id": 1}]),
+        ("{url}/repositories/team/project/pullrequests/7/comments?page=2", []),
+        (7, [{"id": 1}]),
+        ("", {}),
+    ],
+)
+def test_bitbuckets_next_page_is_its_own(following: Any, values: Any) -> None:
+    with BITBUCKET.server() as server:
+        server.add_pull(7, HEAD, BASE)
+        address = following.format(url=server.url) if isinstance(following, str) else following
+        page = json.dumps({"values": values, "next": address}).encode()
+        server.faults.append(Fault(200, raw=page, matching=BITBUCKET.comments))
+        with pytest.raises(BadAnswer):
+            BITBUCKET.forge(server, budget=2.0).comments(7)
+        assert len(server.calls) == 1
+
+
+def test_bitbuckets_endless_list() -> None:
+    with BITBUCKET.server() as server:
+        following = f"{server.url}{BITBUCKET.listed}?page=2"
+        page = json.dumps({"values": [{"id": 1}] * 100, "next": following}).encode()
+        server.faults.append(Fault(200, raw=page, matching=BITBUCKET.comments))
+        with pytest.raises((TimedOut, BadAnswer)):
+            BITBUCKET.forge(server, budget=1.0).comments(7)
+
+
+def test_bitbuckets_hashes_are_completed_by_the_clone_or_the_api() -> None:
+    with BITBUCKET.server() as server:
+        server.add_pull(7, HEAD, BASE, fork="stranger/project")
+        clone = {HEAD[:12]: HEAD, BASE[:12]: BASE}
+        client = BITBUCKET.forge(server)
+        assert isinstance(client, Bitbucket)
+        client.complete = lambda short: clone.get(short, "")
+        assert client.change_request(7).head == HEAD
+        assert len(server.calls) == 1
+        request = BITBUCKET.forge(server).change_request(7)
+        assert (request.head, request.base, request.is_fork, request.head_owner) == (HEAD, BASE, True, "stranger")
+        assert [str(call) for call in server.calls[2:]] == [
+            f"GET /2.0/repositories/stranger/project/commit/{HEAD[:12]}",
+            f"GET /2.0/repositories/team/project/commit/{BASE[:12]}",
+        ]
+        server.pulls[7]["source"]["commit"]["hash"] = "../../user"
+        with pytest.raises(BadAnswer):
+            BITBUCKET.forge(server).change_request(7)
+
+
+def test_bitbuckets_status_has_a_short_key_of_its_own() -> None:
+    with BITBUCKET.server() as server:
+        for label in ("a" * 63, "a" * 62 + "b"):
+            BITBUCKET.forge(server).set_status(HEAD, Status("pending", f"git-clearml/{label}", "x" * 999))
+        keys = {status["key"] for status in server.statuses}
+        assert {len(key) for key in keys} == {40}
+        assert len(keys) == 2
+        assert server.statuses[0]["url"] == f"https://bitbucket.org/team/project/commits/{HEAD}"
+
+
+@pytest.mark.parametrize(
+    ("token", "expected", "hint"),
+    [
+        (bitbucket_server.READ_TOKEN, Forbidden, "give BITBUCKET_TOKEN the scope pullrequest:write"),
+        ("x", Unauthorized, "set BITBUCKET_TOKEN to an access token"),
+        ("me:x", Unauthorized, "set BITBUCKET_TOKEN to an access token"),
+    ],
+)
+def test_bitbucket_says_which_scope_is_missing(token: str, expected: type[Error], hint: str) -> None:
+    with BITBUCKET.server() as server:
+        server.add_pull(7, HEAD, BASE)
+        error = refusal(BITBUCKET.forge(server, token=token))
+        assert isinstance(error, expected)
+        assert error.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("api", ["ftp://x/2.0", "http://[/2.0", "", "https://a b/2.0"])
+def test_bitbuckets_address_that_is_none(api: str) -> None:
+    with pytest.raises(NotConfigured, match="invalid BITBUCKET_API_URL"):
+        Bitbucket("team/project", "x", api=api, budget=1.0)

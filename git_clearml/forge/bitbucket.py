@@ -1,0 +1,213 @@
+"""Bitbucket Cloud as a forge, over our own HTTP room: pull requests, their comments, build statuses, files.
+
+https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from git_clearml.base.ids import is_hash, is_hex
+from git_clearml.base.secrets import Secrets
+from git_clearml.errors import BadAnswer, Forbidden
+from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
+from git_clearml.forge.bitbucket_api import BitbucketApi, at, checked_address, needed, number, quoted, text
+from git_clearml.forge.calls import Clock, Operation
+
+_PER_PAGE = "50"  # the most for pull requests
+_COMMENTS_PER_PAGE = "100"
+_MOST_KEY = 40  # characters of a status's key
+_STATES = {"success": "SUCCESSFUL", "failure": "FAILED", "error": "FAILED", "pending": "INPROGRESS"}
+
+TOKEN = "an access token of the repository with the scope pullrequest:write"  # noqa: S105
+_WRITE = "pullrequest:write"
+_READ = "pullrequest"
+_REPOSITORY = "repository"
+_STATUS = "repository:write"  # build statuses have no scope of their own
+
+
+class Bitbucket:
+    """One repository (workspace/name) on Bitbucket Cloud: a Forge, with `budget` seconds for all that is asked of it.
+
+    `complete`, which may be set, makes a full hash of one with 12 digits, as answers have them, "" where it does not
+    know. `log` gets a line per request. Neither the token nor any other of the `secrets` stands in an error, or there.
+    """
+
+    def __init__(
+        self,
+        repository: str,
+        token: str,
+        *,
+        api: str,
+        budget: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        secrets: Secrets | None = None,
+        log: Callable[[str], None] = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._api = BitbucketApi(
+            checked_address(api),
+            token,
+            budget=budget,
+            environment=environment,
+            secrets=secrets or Secrets(),
+            log=log,
+            clock=clock or Clock(),
+        )
+        self._name = repository
+        self.complete: Callable[[str], str] = lambda _: ""
+        self._at = f"repositories/{quoted(repository)}"
+        self._numbers: dict[int, int] = {}  # of the pull request of each comment
+
+    def close(self) -> None:
+        """See Forge.close."""
+        self._api.close()
+
+    def author(self) -> str:
+        """See Forge.author. The access token of a repository may not ask: then "" (nobody knows)."""
+        with contextlib.suppress(Forbidden):
+            return needed(self._api.document("GET", "user", Operation("ask for its own user", "account")), "uuid")
+        return ""
+
+    def change_request(self, number: int) -> ChangeRequest:
+        """See Forge.change_request."""
+        operation = Operation(f"read pull request {number}", _READ)
+        return self._change_request(self._api.document("GET", f"{self._at}/pullrequests/{number}", operation))
+
+    def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
+        """See Forge.change_request_of. Only an app that somebody may have installed connects commits with their pull
+        requests: of the open ones it is that whose head it is."""
+        operation = Operation("look for the commit's pull request", _READ)
+        wanted = f' AND source.branch.name="{_in_query(branch)}"' if branch else ""
+        listed = self._api.listed(f"{self._at}/pullrequests", operation, q=f'state="OPEN"{wanted}', pagelen=_PER_PAGE)
+        heads = [pull for pull in listed if _begins(commit, text(pull, "source", "commit", "hash"))]
+        requests = map(self._change_request, heads)
+        return next((request for request in requests if request.head == commit and request.is_open), None)
+
+    def comments(self, number: int) -> list[Comment]:
+        """See Forge.comments. Those on lines of code, drafts and deleted ones are none."""
+        operation = Operation("read the comments", _READ)
+        listed = self._api.listed(self._comments_of(number), operation, pagelen=_COMMENTS_PER_PAGE)
+        shown = (each for each in listed if not (each.get("deleted") or each.get("pending") or each.get("inline")))
+        unique = {comment.id: comment for comment in (self._comment(number, each) for each in shown)}
+        return sorted(unique.values(), key=lambda comment: comment.id)
+
+    def hidden(self, comments: Sequence[Comment]) -> set[int]:
+        """See Forge.hidden. Comments cannot be hidden on Bitbucket."""
+        return set()
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        """See Forge.create_comment."""
+        operation = Operation("comment on the pull request", _WRITE)
+        created = self._api.document("POST", self._comments_of(number), operation, {"content": {"raw": body}})
+        return self._comment(number, created)
+
+    def edit_comment(self, comment: Comment, body: str) -> Comment:
+        """See Forge.edit_comment. The comment is one that this object has read or written."""
+        number, operation = self._numbers[comment.id], Operation("edit its comment", _WRITE)
+        path = f"{self._comments_of(number)}/{comment.id}"
+        return self._comment(number, self._api.document("PUT", path, operation, {"content": {"raw": body}}))
+
+    def delete_comment(self, comment: Comment) -> None:
+        """See Forge.delete_comment. The comment is one that this object has read or written."""
+        path = f"{self._comments_of(self._numbers[comment.id])}/{comment.id}"
+        with contextlib.suppress(NotFound):
+            self._api.raw("DELETE", path, Operation("delete its second comment", _WRITE))
+
+    def set_status(self, commit: str, status: Status) -> None:
+        """See Forge.set_status. A build status has to have an address and a key of 40 characters at most."""
+        key = status.context
+        if len(key) > _MOST_KEY:
+            digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+            key = f"{key[: _MOST_KEY - 9]}-{digest}"
+        fields = {
+            "key": key,
+            "name": status.context,
+            "state": _STATES[status.state],
+            "description": status.description[:255],
+            "url": status.target_url or f"https://bitbucket.org/{self._name}/commits/{commit}",
+        }
+        operation = Operation("set a build status", _STATUS)
+        self._api.document("POST", f"{self._at}/commit/{commit}/statuses/build", operation, fields)
+
+    def ref_at(self, ref: str) -> str:
+        """See Forge.ref_at. Of an annotated tag Bitbucket tells the commit."""
+        operation = Operation(f"look up {ref}", _REPOSITORY)
+        kinds = {"heads": "branches", "tags": "tags"}
+        if ref == "HEAD":
+            repository = self._api.document("GET", self._at, operation)
+            ref = f"refs/heads/{needed(repository, 'mainbranch', 'name')}"
+        kind, _, name = ref.removeprefix("refs/").partition("/")
+        if kind not in kinds or not name:
+            return ""
+        with contextlib.suppress(NotFound):
+            found = self._api.document("GET", f"{self._at}/refs/{kinds[kind]}/{quoted(name)}", operation)
+            if text(found, "name") == name:
+                return self._full(needed(found, "target", "hash"), self._name)
+        return ""
+
+    def file_at(self, commit: str, path: str) -> bytes | None:
+        """See Forge.file_at."""
+        operation = Operation(f"read {path} at {commit[:12]}", _REPOSITORY)
+        try:
+            return self._api.raw("GET", f"{self._at}/src/{commit}/{quoted(path)}", operation)
+        except NotFound:  # the file, or the commit?
+            self._api.document("GET", f"{self._at}/commit/{commit}", operation)
+            return None
+
+    def _comments_of(self, number: int) -> str:
+        return f"{self._at}/pullrequests/{number}/comments"
+
+    def _change_request(self, pull: Mapping[str, Any]) -> ChangeRequest:
+        source, target = at(pull, "source"), at(pull, "destination")
+        name, ours = text(source, "repository", "full_name"), text(target, "repository", "full_name") or self._name
+        is_fork = name.lower() != ours.lower()
+        return ChangeRequest(
+            number(pull, "id"),
+            self._full(needed(source, "commit", "hash"), name or ours),  # a fork that was deleted has no name
+            text(pull, "links", "html", "href"),
+            text(pull, "state") == "OPEN",
+            is_fork,
+            self._full(needed(target, "commit", "hash"), ours),
+            text(target, "branch", "name"),
+            text(source, "branch", "name"),
+            name.partition("/")[0],
+            (f"https://bitbucket.org/{name}.git", f"git@bitbucket.org:{name}.git") if name else (),
+            repository_url=text(pull, "links", "html", "href").rpartition("/pull-requests/")[0],
+        )
+
+    def _full(self, name: str, repository: str) -> str:
+        """The full hash of a commit: the clone knows it, or the API tells."""
+        name = name.lower()
+        if is_hash(name):
+            return name
+        if not is_hex(name, 7, 40):
+            raise BadAnswer("the API answered something that is no commit", "check BITBUCKET_API_URL")
+        full = self.complete(name)
+        if not full:
+            operation = Operation(f"read the commit {name}", _REPOSITORY)
+            commit = self._api.document("GET", f"repositories/{quoted(repository)}/commit/{name}", operation)
+            full = needed(commit, "hash").lower()
+        if not (is_hash(full) and full.startswith(name)):
+            raise BadAnswer(f"the API does not tell which commit {name} is", "check BITBUCKET_API_URL")
+        return full
+
+    def _comment(self, of: int, comment: Mapping[str, Any]) -> Comment:
+        """https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/ (pullrequest_comment)"""
+        identity = number(comment, "id")
+        self._numbers[identity] = of
+        author = text(comment, "user", "uuid")  # none for a deleted account
+        return Comment(identity, author, text(comment, "content", "raw"), text(comment, "links", "html", "href"))
+
+
+def _begins(commit: str, short: str) -> bool:
+    return bool(short) and commit.startswith(short.lower())
+
+
+def _in_query(name: str) -> str:
+    """A text in Bitbucket's query language: https://developer.atlassian.com/cloud/bitbucket/rest/intro/#filtering"""
+    return name.replace("\\", "\\\\").replace('"', '\\"')
