@@ -88,6 +88,14 @@ class Bitbucket:
         requests = map(self._change_request, heads)
         return next((request for request in requests if request.head == commit and request.is_open), None)
 
+    def merged_by(self, commit: str) -> list[int]:
+        """See MergingForge.merged_by. Bitbucket knows where its app "Pull Request Commit Links" is installed."""
+        operation = Operation("look for the pull request that brought the commit", _READ)
+        with contextlib.suppress(NotFound):
+            pulls = list(self._api.listed(f"{self._at}/commit/{commit}/pullrequests", operation, pagelen=_PER_PAGE))
+            return [number(pull, "id") for pull in pulls if text(pull, "state") == "MERGED"]
+        return []
+
     def comments(self, number: int) -> list[Comment]:
         """See Forge.comments. Those on lines of code, drafts and deleted ones are none."""
         operation = Operation("read the comments", _READ)

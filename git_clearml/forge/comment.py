@@ -5,6 +5,7 @@ The verdict never depends on any of it: what goes wrong here is said beside the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,7 @@ from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotCon
 from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status, Unsupported
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
 from git_clearml.forge.connect import Workplace, connect, flavour_of, provider_of, takes_comments
-from git_clearml.forge.find_comment import own_comments
+from git_clearml.forge.find_comment import marked, own_comments
 from git_clearml.forge.forks import no_rights
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page, Section
@@ -160,7 +161,7 @@ class _CommentPublisher:
             apart=self._options.apart,
             flavour=flavour_of(self._provider),
         )
-        author = self._forge.author()
+        author = self._forge.author() or self._editor(request, page)
         for _ in range(_ROUNDS):
             todo = plan(self._own(request, author, page), page, request.head)
             if self._options.dry_run:
@@ -175,6 +176,23 @@ class _CommentPublisher:
             if result is not None:
                 return result
         raise BadAnswer(f"the comment was deleted each of the {_ROUNDS} times it was written", "does a bot delete it?")
+
+    def _editor(self, request: ChangeRequest, page: Page) -> str:
+        """Whose marked comments the forge lets us edit, where it does not tell who we are; "" for nobody's.
+
+        A comment is tried with the body that it has: somebody may have copied our marker.
+        """
+        authors = {}
+        for comment in marked(self._forge.comments(request.number), page):
+            authors.setdefault(comment.author, comment)
+        for author, comment in authors.items():
+            unchanged = plan([comment], page, request.head).action is Action.UNCHANGED
+            if self._options.dry_run or (unchanged and len(authors) == 1):
+                return author  # there is nothing to write
+            with contextlib.suppress(Forbidden, NotFound):
+                self._forge.edit_comment(comment, comment.body)
+                return author
+        return ""
 
     def _own(self, request: ChangeRequest, author: str, page: Page) -> list[Comment]:
         """Our comments with this label, oldest first, but those that somebody has hidden: they would stay hidden."""

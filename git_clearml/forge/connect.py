@@ -169,7 +169,9 @@ def _bitbucket(workplace: Workplace, repository: str, budget: float) -> Forge:
     api = (job.api if job else "") or environment.get("BITBUCKET_API_URL", "") or API
     token = _token(environment, Provider.BITBUCKET)
     if not token:
-        raise NotConfigured("there is no token for Bitbucket (BITBUCKET_TOKEN)", f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}")
+        raise NotConfigured(
+            "there is no token for Bitbucket (BITBUCKET_TOKEN)", f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}"
+        )
     forge = bitbucket.Bitbucket(name, token, api=api, budget=budget, environment=environment, **_common(workplace))
     forge.complete = lambda short: from_clone.full_hash(workplace.repository, short)
     return forge

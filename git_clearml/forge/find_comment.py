@@ -13,8 +13,13 @@ from git_clearml.render.comment import Page, is_marked
 
 def own_comments(comments: Iterable[Comment], author: str, page: Page) -> list[Comment]:
     """Those of the comments that `author`, which is us, wrote with the page's marker; in their order."""
+    return [comment for comment in marked(comments, page) if comment.author == author]
+
+
+def marked(comments: Iterable[Comment], page: Page) -> list[Comment]:
+    """Those of the comments that somebody who has an account wrote with the page's marker; in their order."""
     return [
         comment
         for comment in comments
-        if comment.author == author and is_marked(comment.body, page.label, apart=page.apart, flavour=page.flavour)
+        if comment.author and is_marked(comment.body, page.label, apart=page.apart, flavour=page.flavour)
     ]

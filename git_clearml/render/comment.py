@@ -261,7 +261,11 @@ def _footer(page: Page) -> str:
 def _commit(page: Page, name: str) -> str:
     if not is_hash(name):
         return escape(name, 60)
-    return link(f"`{name[:12]}`", f"{page.repository_url}/{page.flavour.commits}/{name}") if page.repository_url else f"`{name[:12]}`"
+    return (
+        link(f"`{name[:12]}`", f"{page.repository_url}/{page.flavour.commits}/{name}")
+        if page.repository_url
+        else f"`{name[:12]}`"
+    )
 
 
 def _list(lines: Sequence[str], limit: int, left_out: int, mark: str = "-") -> list[str]:

@@ -29,8 +29,9 @@ class Flavour:
     """The Markdown of a forge's comments.
 
     `limit` is in characters. `hidden` makes a line that nobody sees of a name and a value of no more than letters,
-    digits, spaces and `._/+=-`. A commit's page is below `commits` of its repository's. `folds` where `<details>` works, `draws` where a Mermaid block is drawn. `adapted` is
-    the last step: what it makes longer, `limit` leaves room for.
+    digits, spaces and `._/+=-`. A commit's page is below `commits` of its repository's. `folds` where `<details>`
+    works, `draws` where a Mermaid block is drawn. `adapted` is the last step: what it makes longer, `limit` leaves room
+    for.
     """
 
     limit: int

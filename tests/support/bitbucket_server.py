@@ -40,6 +40,8 @@ class BitbucketServer(ForgeServer):
         self.repository = repository
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
+        self.gone: list[Json] = []  # comments that were deleted
+        self.read_only = False
         self.statuses: list[Json] = []
         self.reports: dict[tuple[str, str], Json] = {}
         self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
@@ -64,12 +66,12 @@ class BitbucketServer(ForgeServer):
             raise Answer(401, {"type": "error", "error": {"message": words}})
         if path == "/user" and token != USER_TOKEN:
             raise Answer(403, _scopes("account"))
-        if token == READ_TOKEN and call.verb != "GET":
+        if (self.read_only or token == READ_TOKEN) and call.verb != "GET":
             raise Answer(403, _scopes("pullrequest:write"))
 
     def answer(self, call: Call, headers: Mapping[str, str]) -> Answer:
         """See ForgeServer.answer: errors are objects here."""
-        self._user = PERSON if headers.get("Authorization", "").endswith(USER_TOKEN) else BOT
+        self._user = PERSON if headers.get("Authorization", "").endswith(USER_TOKEN) else BOT  # one token at a time
         answer = super().answer(call, headers)
         if answer.status == 404 and "error" not in (answer.data or {}):
             words = f"Repository {self.repository} not found"
@@ -100,33 +102,40 @@ class BitbucketServer(ForgeServer):
         return pull
 
     def add_comment(self, number: int, author: str | None, body: str, **fields: Any) -> Json:
-        """A comment that somebody made."""
+        """A comment that somebody made: what is kept of it, whose `body` may be changed."""
         with self.lock:
-            identity = next(self._ids)
-            address = f"/repositories/{self.repository}/pullrequests/{number}/comments/{identity}"
-            page = f"https://bitbucket.org/{self.repository}/pull-requests/{number}/_/diff#comment-{identity}"
-            comment = {
-                "type": "pullrequest_comment",
-                "id": identity,
-                "created_on": "2026-01-02T03:04:05.678901+00:00",
-                "updated_on": "2026-01-02T03:04:05.678901+00:00",
-                "content": {"type": "rendered", "raw": body, "markup": "markdown", "html": "<p>rendered</p>"},
-                "user": self._account(author) if author else None,
-                "deleted": False,
-                "pending": False,
-                "pullrequest": {"type": "pullrequest", "id": number, "title": "Better"},
-                "links": {"self": {"href": self.url + address}, "html": {"href": page}},
-                **fields,
-            }
+            comment = {"id": next(self._ids), "number": number, "author": author, "body": body, "fields": fields}
             self.comments.append(comment)
         return comment
 
     def by(self, author: str) -> list[Json]:
         """The comments of one account."""
-        return [each for each in self._there() if (each["user"] or {}).get("uuid") == author]
+        return [comment for comment in self.comments if comment["author"] == author]
 
-    def _there(self) -> list[Json]:
-        return [comment for comment in self.comments if not comment["deleted"]]
+    def _shown(self, comment: Json) -> Json:
+        """A `pullrequest_comment`; one that was deleted is still listed, without its text."""
+        number, identity = comment["number"], comment["id"]
+        address = f"/repositories/{self.repository}/pullrequests/{number}/comments/{identity}"
+        page = f"https://bitbucket.org/{self.repository}/pull-requests/{number}/_/diff#comment-{identity}"
+        deleted = comment not in self.comments
+        return {
+            "type": "pullrequest_comment",
+            "id": identity,
+            "created_on": "2026-01-02T03:04:05.678901+00:00",
+            "updated_on": "2026-01-02T03:04:05.678901+00:00",
+            "content": {
+                "type": "rendered",
+                "raw": "" if deleted else comment["body"],
+                "markup": "markdown",
+                "html": "",
+            },
+            "user": self._account(comment["author"]) if comment["author"] else None,
+            "deleted": deleted,
+            "pending": False,
+            "pullrequest": {"type": "pullrequest", "id": number, "title": "Better"},
+            "links": {"self": {"href": self.url + address}, "html": {"href": page}},
+            **comment["fields"],
+        }
 
     @staticmethod
     def _account(uuid: str) -> Json:
@@ -157,25 +166,28 @@ class BitbucketServer(ForgeServer):
 
     def _comments(self, call: Call, number: str) -> Any:
         self._pull(call, number)
-        return self._page(call, [each for each in self.comments if each["pullrequest"]["id"] == int(number)], most=100)
+        listed = [each for each in (*self.comments, *self.gone) if each["number"] == int(number)]
+        return self._page(call, [self._shown(each) for each in sorted(listed, key=lambda each: each["id"])], most=100)
 
     def _create(self, call: Call, number: str) -> Any:
         self._pull(call, number)
-        raise Answer(201, self.add_comment(int(number), self._user, self._body(call)))
+        raise Answer(201, self._shown(self.add_comment(int(number), self._user, self._body(call))))
 
     def _edit(self, call: Call, _: str, identity: str) -> Any:
         comment = self._own(identity)
-        comment["content"] = {**comment["content"], "raw": self._body(call)}
-        return comment
+        comment["body"] = self._body(call)
+        return self._shown(comment)
 
     def _delete(self, _: Call, __: str, identity: str) -> Any:
-        comment = self._own(identity)
-        comment.update(deleted=True, content={**comment["content"], "raw": "", "html": ""})
+        with self.lock:
+            comment = self._own(identity)
+            self.comments.remove(comment)
+            self.gone.append(comment)
         raise Answer(204)
 
     def _own(self, identity: str) -> Json:
-        comment: Json = self._known(next((each for each in self._there() if each["id"] == int(identity)), None))
-        if (comment["user"] or {}).get("uuid") != self._user:
+        comment: Json = self._known(next((each for each in self.comments if each["id"] == int(identity)), None))
+        if comment["author"] != self._user:
             raise Answer(403, {"type": "error", "error": {"message": "You do not have access to edit this comment."}})
         return comment
 
@@ -186,6 +198,10 @@ class BitbucketServer(ForgeServer):
             words = f"content: Ensure this value has at most {_MOST} characters (it has {len(raw)})."
             raise Answer(400, {"type": "error", "error": {"message": "Bad request", "fields": {"content": [words]}}})
         return str(raw)
+
+    def _pulls_of(self, call: Call, commit: str) -> Any:
+        wanted = [pull for pull in self.pulls.values() if commit in pull.get("commits", ())]
+        return self._page(call, [self._known(pull) for pull in wanted] or self._known(None), most=50)
 
     def _commit(self, _: Call, name: str) -> Any:
         full = [each for each in self.commits if each.startswith(name)]
@@ -256,6 +272,7 @@ class BitbucketServer(ForgeServer):
         ("POST", r"REPOSITORY/pullrequests/(\d+)/comments", _create),
         ("PUT", r"REPOSITORY/pullrequests/(\d+)/comments/(\d+)", _edit),
         ("DELETE", r"REPOSITORY/pullrequests/(\d+)/comments/(\d+)", _delete),
+        ("GET", r"REPOSITORY/commit/([0-9a-f]+)/pullrequests", _pulls_of),
         ("GET", r"REPOSITORY/commit/([0-9a-f]{7,40})", _commit),
         ("GET", r"/repositories/[\w-]+/[\w-]+/commit/([0-9a-f]{7,40})", _commit),
         ("POST", r"REPOSITORY/commit/([0-9a-f]+)/statuses/build", _status),

@@ -1,4 +1,4 @@
-"""A repository on a forge with a change request, and the jobs that run there: the same for GitHub, Gitea and GitLab."""
+"""A repository on a forge with a change request, and the jobs that run there: the same for each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from git_clearml.render import comment as view
+from git_clearml.render.flavour import BITBUCKET as BITBUCKET_FLAVOUR
+from git_clearml.render.flavour import GITHUB as GITHUB_FLAVOUR
 from tests.support import actions, gitlab_job
-from tests.support.forges import GITEA, GITLAB, Kind
+from tests.support.forges import BITBUCKET, GITEA, GITLAB, Kind
 from tests.support.program import Gate, Result
 
 FORK = "stranger/project"
@@ -25,6 +28,10 @@ class Site:
     base: str
     head: str
 
+    def marker(self, label: str = "verify") -> str:
+        """The first line of our comments here."""
+        return view.marker(label, flavour=BITBUCKET_FLAVOUR if self.kind.name == BITBUCKET.name else GITHUB_FLAVOUR)
+
     @property
     def ours(self) -> str:
         """The body of our only comment."""
@@ -36,6 +43,9 @@ class Site:
         head, owner = head or self.head, FORK if fork else ""
         if self.kind is GITLAB:
             return {**gitlab_job.merge_request(self.server, 7, head, self.base, fork=owner)}
+        if self.kind.name == BITBUCKET.name:
+            target = {"BITBUCKET_PR_DESTINATION_BRANCH": "main", "BITBUCKET_PR_DESTINATION_COMMIT": self.base[:12]}
+            return self._pipeline(BITBUCKET_COMMIT=head, BITBUCKET_BRANCH="topic", BITBUCKET_PR_ID="7", **target)
         return self._actions("pull_request", actions.pull_request(7, head, self.base, fork=owner))
 
     def push(self, ref: str, after: str, before: str) -> dict[str, str | None]:
@@ -44,6 +54,9 @@ class Site:
         if self.kind is GITLAB:
             where = {"tag": name} if kind == "tags" else {"branch": name}
             return {**gitlab_job.push(self.server, after, before, **where)}
+        if self.kind.name == BITBUCKET.name:
+            where = {"BITBUCKET_TAG": name} if kind == "tags" else {"BITBUCKET_BRANCH": name}
+            return self._pipeline(BITBUCKET_COMMIT=after, **where)
         event = {"ref": ref, "before": before, "after": after, "repository": actions.repository()}
         return self._actions("push", event)
 
@@ -71,9 +84,23 @@ class Site:
         pull = self.server.pulls[7]
         if self.kind is GITLAB:
             pull["sha"] = self.head
+        elif self.kind.name == BITBUCKET.name:
+            pull["source"]["commit"]["hash"] = self.head[:12]
         else:
             pull["head"]["sha"] = self.head
         return self.head
+
+    def _pipeline(self, **more: str) -> dict[str, str | None]:
+        """The variables of a pipeline of Bitbucket."""
+        return {
+            "CI": "true",
+            "BITBUCKET_BUILD_NUMBER": "3",
+            "BITBUCKET_REPO_FULL_NAME": self.server.repository,
+            "BITBUCKET_WORKSPACE": self.server.repository.partition("/")[0],
+            "BITBUCKET_API_URL": self.server.url,
+            "BITBUCKET_TOKEN": self.kind.token,
+            **more,
+        }
 
     def _actions(self, name: str, event: Any) -> dict[str, str | None]:
         more = {"GITEA_ACTIONS": "true", "GITHUB_SERVER_URL": self.server.web} if self.kind is GITEA else {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,21 @@ from git_clearml.forge import calls, comment
 from git_clearml.forge.connect import Workplace
 from git_clearml.forge.current_job import detect
 from git_clearml.git.repository import Repository
-from git_clearml.render import comment as view
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome, Verdict
 from tests.integration.forge.test_forges import FAULTS
+from tests.support import bitbucket_server
 from tests.support.clearml_events import add_all, scalar
 from tests.support.forge_server import Call, Fault
-from tests.support.forges import GITEA, GITLAB, KINDS, Kind
+from tests.support.forges import BITBUCKET, GITEA, GITLAB, KINDS, Kind
 from tests.support.gitlab_server import JOB_TOKEN
 from tests.support.program import Gate
 from tests.support.sites import Site
 
-MARKER = view.marker("verify")
 WEB = {"github": "https://github.com", "gitea": "https://gitea.example.com", "gitlab": "https://gitlab.com"}
+WEB["bitbucket"] = "https://bitbucket.org"
 VARIABLES = {"github": "GITHUB_TOKEN", "gitea": "GITEA_TOKEN", "gitlab": "GITLAB_TOKEN"}
+VARIABLES["bitbucket"] = "BITBUCKET_TOKEN"
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -52,9 +55,15 @@ def test_it_is_created_updated_and_left_alone(site: Site) -> None:
     site.gate.task(status="failed", completed="2026-01-02T03:04:05")
     first = site.comment()
     assert first.status == 0, first.err
-    assert f"comment created: {site.server.pulls[7].get('html_url') or site.server.pulls[7]['web_url']}#" in first.out
+    page = {
+        "github": "pull/7#",
+        "gitea": "pulls/7#",
+        "gitlab": "-/merge_requests/7#",
+        "bitbucket": "pull-requests/7/_/",
+    }
+    assert f"comment created: {WEB[site.kind.name]}/{site.kind.repository}/{page[site.kind.name]}" in first.out
     assert "### ❌ Rejected" in site.ours
-    below = "/-/commit/" if site.kind is GITLAB else "/commit/"
+    below = {"gitlab": "/-/commit/", "bitbucket": "/commits/"}.get(site.kind.name, "/commit/")
     assert f"(<{WEB[site.kind.name]}/{site.kind.repository}{below}{site.head}>)" in site.ours
     site.server.calls.clear()
     again = site.comment()
@@ -67,16 +76,16 @@ def test_it_is_created_updated_and_left_alone(site: Site) -> None:
 
 def test_ours_is_found_among_300_others_and_a_forged_one_left_alone(site: Site) -> None:
     site.gate.task()
-    forged = site.server.add_comment(7, "mallory", f"{MARKER}\nforged")
+    forged = site.server.add_comment(7, "mallory", f"{site.marker()}\nforged")
     for number in range(229):
         site.server.add_comment(7, f"user{number % 9}" if number % 10 else None, f"comment {number}")
-    other = site.server.add_comment(7, site.kind.bot, "<!-- git-clearml: other -->\nanother label")
-    ours = site.server.add_comment(7, site.kind.bot, f"{MARKER}\nold")
+    other = site.server.add_comment(7, site.kind.bot, f"{site.marker('other')}\nanother label")
+    ours = site.server.add_comment(7, site.kind.bot, f"{site.marker()}\nold")
     for _ in range(69):
         site.server.add_comment(7, "somebody", "later")
     assert site.comment().status == 0
     assert "### ✅ Verified" in ours["body"]
-    assert (forged["body"], other["body"]) == (f"{MARKER}\nforged", "<!-- git-clearml: other -->\nanother label")
+    assert (forged["body"], other["body"]) == (f"{site.marker()}\nforged", f"{site.marker('other')}\nanother label")
     assert len(site.server.comments) == 301
 
 
@@ -85,8 +94,8 @@ def test_labels_stand_side_by_side(site: Site) -> None:
     for label in ("GPU tests", "verify", "GPU tests"):
         assert site.comment("--label", label).status == 0
     assert sorted(one["body"].splitlines()[0] for one in site.server.comments) == [
-        "<!-- git-clearml: GPU tests -->",
-        MARKER,
+        site.marker("GPU tests"),
+        site.marker(),
     ]
 
 
@@ -137,7 +146,7 @@ def sneak_in(site: Site, verb: str, *, after: bool = False) -> None:
         ends = call.path.endswith(("/comments", "/notes"))
         if call.verb == verb and ends and (site.server.comments or not after):
             site.server.hook = lambda _: None
-            site.server.add_comment(7, site.kind.bot, f"{MARKER}\nthe other job's")
+            site.server.add_comment(7, site.kind.bot, f"{site.marker()}\nthe other job's")
 
     site.server.hook = sneak
 
@@ -178,15 +187,15 @@ def test_eight_jobs_at_once_end_with_one_comment(site: Site) -> None:
 
 def test_duplicates_of_the_past_are_cleaned_up(site: Site) -> None:
     site.gate.task()
-    first = site.server.add_comment(7, site.kind.bot, f"{MARKER}\none")
-    site.server.add_comment(7, site.kind.bot, f"{MARKER}\ntwo")
+    first = site.server.add_comment(7, site.kind.bot, f"{site.marker()}\none")
+    site.server.add_comment(7, site.kind.bot, f"{site.marker()}\ntwo")
     assert site.comment().status == 0
     assert site.server.by(site.kind.bot) == [first]
 
 
 def test_one_that_is_deleted_meanwhile_is_made_again(site: Site) -> None:
     site.gate.task()
-    site.server.add_comment(7, site.kind.bot, f"{MARKER}\nold")
+    site.server.add_comment(7, site.kind.bot, f"{site.marker()}\nold")
 
     def sneak(call: Call) -> None:
         if call.verb in ("PATCH", "PUT"):
@@ -245,14 +254,12 @@ def test_silence_ends_with_the_budget_and_the_verdict_is_told(site: Site) -> Non
 
 def test_without_a_token_it_is_said_which_one_can(site: Site) -> None:
     site.gate.task()
-    none = {"GITHUB_TOKEN": None, "GITLAB_TOKEN": None}
+    none = dict.fromkeys(("GITHUB_TOKEN", "GITLAB_TOKEN", "BITBUCKET_TOKEN"))
     tokens = {"GITLAB_TOKEN": JOB_TOKEN} if site.kind is GITLAB else {}
     for env in ({**site.request(), **none}, {**site.request(), **none, **tokens}):
         result = site.comment(env=env)
         assert (result.status, site.server.calls) == (3, [])
-        assert {"github": "GITHUB_TOKEN", "gitea": "GITEA_TOKEN", "gitlab": "GITLAB_TOKEN"}[
-            site.kind.name
-        ] in result.err
+        assert VARIABLES[site.kind.name] in result.err
         assert ("CI_JOB_TOKEN may read notes, and write none" in result.err) == (site.kind is GITLAB)
         assert f"verified {site.head[:12]}" in result.out
 
@@ -282,7 +289,7 @@ def test_a_dry_run_shows_the_body_and_writes_nothing(site: Site) -> None:
     site.gate.task(name="costs $1", project="x")
     result = site.comment("--dry-run", "--status")
     assert (result.status, site.server.writes()) == (0, [])
-    assert result.out.startswith(MARKER)
+    assert result.out.startswith(site.marker())
     assert f"would create a comment on {'merge' if site.kind is GITLAB else 'pull'} request 7" in result.err
     assert ("<span>$</span>" in result.out) == (site.kind.name == "github")
 
@@ -306,11 +313,11 @@ def test_no_secret_comes_out_anywhere(site: Site) -> None:
 
 @pytest.mark.parametrize("scheme", ["https://{}/{}.git", "git@{}:{}.git", "ssh://git@{}:2222/{}"])
 def test_by_hand_the_forge_is_that_of_the_remote(site: Site, scheme: str) -> None:
-    host = {"github": "github.com", "gitea": "git.example.com", "gitlab": "gitlab.com"}[site.kind.name]
-    url = scheme.format(host, site.kind.repository)
+    hosts = {"gitea": "git.example.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+    url = scheme.format(hosts.get(site.kind.name, "github.com"), site.kind.repository)
     site.gate.repo.git("remote", "set-url", "origin", url)
     site.gate.task(repository=url)
-    api = "CI_API_V4_URL" if site.kind is GITLAB else "GITHUB_API_URL"
+    api = {"gitlab": "CI_API_V4_URL", "bitbucket": "BITBUCKET_API_URL"}.get(site.kind.name, "GITHUB_API_URL")
     env: dict[str, Any] = {api: site.server.url, VARIABLES[site.kind.name]: site.kind.token}
     words = ("--repository", site.kind.repository) if site.kind is GITEA else ()  # its API is elsewhere here
     for more in (("--pr", "7"), ()):
@@ -373,3 +380,54 @@ def test_forgejos_own_token_writes_as_its_own_account(site: Site) -> None:
     for _ in range(2):
         assert site.comment(FORGEJO_ACTIONS="true").status == 0
     assert len(site.server.comments) == 1
+
+
+# --- where the forge does not tell who we are ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(site: Site) -> Site:
+    """The token is one of the repository, as a pipeline has it: it may not ask for its user."""
+    site.kind = replace(BITBUCKET, token=bitbucket_server.TOKEN, bot=bitbucket_server.BOT)
+    return site
+
+
+@pytest.mark.parametrize("kind", [BITBUCKET])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_ours_is_the_one_that_we_may_edit(unknown: Site, where: str) -> None:
+    site = unknown
+    site.gate.task(status="failed")
+    names = [f"{{mallory-{number}}}" for number in range(9)] + [None]
+    if where == "before":
+        forged = [site.server.add_comment(7, name, f"{site.marker()}\nforged") for name in names]
+    assert "comment created" in site.comment().out
+    if where == "after":
+        forged = [site.server.add_comment(7, name, site.ours) for name in names]
+    site.gate.task()
+    assert "comment updated" in site.comment().out
+    assert "comment unchanged" in site.comment().out
+    assert "### ✅ Verified" in site.ours
+    assert len(site.server.comments) == 11
+    assert all("✅" not in each["body"] for each in forged)
+
+
+@pytest.mark.parametrize("kind", [BITBUCKET])
+def test_the_second_time_nothing_is_written(unknown: Site) -> None:
+    unknown.gate.task()
+    assert "comment created" in unknown.comment().out
+    unknown.server.calls.clear()
+    assert "comment unchanged" in unknown.comment().out
+    assert unknown.server.writes() == []
+    assert "would leave the comment unchanged" in unknown.comment("--dry-run").err
+
+
+@pytest.mark.parametrize("kind", [BITBUCKET])
+def test_a_comment_on_bitbucket_has_no_html_and_fits(unknown: Site) -> None:
+    metrics = {f"title {number}": {"a:b https://x.example/": float(number)} for number in range(150)}
+    unknown.gate.task(name="<b>a</b> & :tada: @{x} #1 $x$ ~y~", metrics=metrics)
+    assert "comment created" in unknown.comment().out
+    assert len(unknown.ours) <= 32_768
+    assert not re.search(r"<(?!https?://)", unknown.ours)
+    assert "more lines are left out here" in unknown.ours
+    assert unknown.ours.splitlines()[0] == "[git-clearml]: #verify"
+    assert "://x" not in unknown.ours

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.forges import GITEA, GITHUB, GITLAB, KINDS, Kind
+from tests.support.forges import BITBUCKET, GITEA, GITHUB, GITLAB, KINDS, Kind
 from tests.support.program import ROOT, Gate
 from tests.support.sites import Site
 
 STATES = {"completed": 0, "failed": 1, "in_progress": 4, "unknown": 3}
 OUTCOMES = {0: "verified", 1: "rejected", 3: "undecided", 4: "pending"}
-NAMES = {GITHUB: "GitHub", GITEA: "Gitea, Forgejo", GITLAB: "GitLab"}
+NAMES = {GITHUB: "GitHub", GITEA: "Gitea, Forgejo", GITLAB: "GitLab", BITBUCKET: "Bitbucket"}
 ZEROS = "0" * 40
 EVENTS = {
     GITHUB: (
@@ -28,6 +28,7 @@ EVENTS = {
         "a merge request", "one from a fork", "a push of its branch", "a tag", "merged results", "a merge train",
         "the merge, on main",
     ),
+    BITBUCKET: ("a pull request", "a push of its branch", "a tag", "the merge, on main"),
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ class World(Site):
         if event == "a tag":
             return self.push("refs/tags/v1", self.head, ZEROS)
         if event == "the merge, on main":
-            self.server.pulls[7]["state"] = "merged" if self.kind is GITLAB else "closed"
+            self.server.pulls[7]["state"] = {GITLAB: "merged", BITBUCKET: "MERGED"}.get(self.kind, "closed")
             return self.push("refs/heads/main", self.merge, self.base)
         if event in ("the merge queue", "merged results", "a merge train"):
             return self.queued(self.merge, kind="merge_train" if event == "a merge train" else "merged_result")

@@ -92,7 +92,7 @@ def test_the_change_request_of_a_commit(kind: Kind, server: Any, forge: Forge) -
 
 
 def test_what_brought_a_commit_to_its_branch(kind: Kind, server: Any, forge: Forge) -> None:
-    state = "merged" if kind is GITLAB else "closed"
+    state = {GITLAB: "merged", BITBUCKET: "MERGED"}.get(kind, "closed")
     server.add_pull(8, OTHER, BASE, state=state, merged_at="2026-01-02T03:04:05Z", commits=["d" * 40])
     assert isinstance(forge, MergingForge)
     assert [forge.merged_by(commit) for commit in ("d" * 40, HEAD, "e" * 40)] == [[8], [], []]
