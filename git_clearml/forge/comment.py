@@ -182,7 +182,7 @@ class _CommentPublisher:
 
         A comment is tried with the body that it has: somebody may have copied our marker.
         """
-        authors = {}
+        authors: dict[str, Comment] = {}
         for comment in marked(self._forge.comments(request.number), page):
             authors.setdefault(comment.author, comment)
         for author, comment in authors.items():
