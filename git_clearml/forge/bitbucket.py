@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from git_clearml.base.ids import is_hash, is_hex
@@ -44,7 +44,6 @@ class Bitbucket:
         *,
         api: str,
         budget: float,
-        environment: Mapping[str, str] = MappingProxyType({}),
         secrets: Secrets | None = None,
         log: Callable[[str], None] = lambda _: None,
         clock: Clock | None = None,
@@ -53,7 +52,7 @@ class Bitbucket:
             checked_address(api),
             token,
             budget=budget,
-            environment=environment,
+            environment=os.environ,  # a proxy, a CA's file: as the other forges' libraries take them
             secrets=secrets or Secrets(),
             log=log,
             clock=clock or Clock(),

@@ -172,7 +172,7 @@ def _bitbucket(workplace: Workplace, repository: str, budget: float) -> Forge:
         raise NotConfigured(
             "there is no token for Bitbucket (BITBUCKET_TOKEN)", f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}"
         )
-    forge = bitbucket.Bitbucket(name, token, api=api, budget=budget, environment=environment, **_common(workplace))
+    forge = bitbucket.Bitbucket(name, token, api=api, budget=budget, **_common(workplace))
     forge.complete = lambda short: from_clone.full_hash(workplace.repository, short)
     return forge
 
