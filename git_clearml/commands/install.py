@@ -23,7 +23,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "install",
         help="install the pre-push hook",
-        description="Installs the pre-push hook where git looks for it. A hook that is there already runs after ours.",
+        description="Installs the pre-push hook where git looks for it, or with --server the pre-receive hook of a git "
+        "server. A hook that is there already runs after ours.",
         allow_abbrev=False,
     )
     parser.add_argument("--force", action="store_true", help="replace what is there instead of running it too")
