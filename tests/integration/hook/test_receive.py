@@ -428,9 +428,10 @@ def test_a_server_that_is_away(receiver: Receiver) -> None:
     assert receiver.refuses(status=3).calls == ()  # that of the pushed commit says so, and nobody has accepted it
     receiver.accept()
     receiver.repo.commit("two")
-    passed = receiver.accepts(requests=0)
+    passed = receiver.accepts(requests=0, env={"GL_ID": "user-1", "GL_PROTOCOL": "ssh"})
     assert "not verified" in passed.out
     assert "push again" not in passed.err
+    assert "GL-HOOK-ERR" not in passed.out + passed.err
 
 
 def test_a_server_that_does_not_answer(receiver: Receiver) -> None:
