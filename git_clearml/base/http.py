@@ -146,7 +146,8 @@ class HttpClient:
 
     def _too_slow(self) -> TimedOut:
         return TimedOut(
-            f"{self.site.url} did not answer within {self._granted:g} s", "try again, or raise --timeout SECONDS"
+            f"{self.site.url} did not answer within {round(self._granted, 2):g} s",
+            "try again, or raise --timeout SECONDS",
         )
 
     def _explained(self, error: Exception) -> Exception:
