@@ -164,6 +164,12 @@ def test_what_others_have_there_is_not_loaded(shell: str, place: Place) -> None:
     assert place.push(shell) == (1, False)
 
 
+def test_where_git_clearml_is_not_on_path(place: Place) -> None:
+    """A graphical client: then it is the Python that has installed the hook."""
+    place.path = place.path.partition(os.pathsep)[2]
+    assert place.push() == (0, False)
+
+
 def test_the_first_push_after_a_change_finds_it_out(place: Place) -> None:
     for change in (os.utime, Path.touch):
         change(place.program)
