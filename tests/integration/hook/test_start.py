@@ -108,6 +108,7 @@ class Place(SimpleNamespace):
             shell, yard.hook, stdin, path=self.path, arguments=("origin", "x"), env=more, cwd=yard.repo.path
         )
         assert done.returncode or len(yard.server.calls()) == 1, done.stderr
+        assert b"Traceback" not in done.stderr
         return done.returncode, bool(noted.read_text())
 
 
