@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml.hook.ref_updates import Push
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import Scripted, answering, closed_port, dribble, endless, full_backlog, reply, silent
 from tests.support.pushing import BIN, NULL, Pushed, Yard, make_yard, quick
@@ -163,9 +164,7 @@ def test_a_server_that_dies_after_the_first_answer(yard: Yard) -> None:
 
 
 def test_the_usual_budget_is_ten_seconds_and_a_flag_shortens_it(yard: Yard) -> None:
-    from git_clearml.hook import judge as pushes
-
-    assert pushes.BUDGET == 10.0
+    assert Push("origin", "", ()).budget == 10.0
     yard.repo.git("config", "--unset", "clearml.timeout")
     yard.hook.write_text(yard.hook.read_text().replace("hook pre-push", "hook --timeout 0.5 pre-push"))
     with at(silent()) as port:
