@@ -111,7 +111,7 @@ class _Verify(NamedTuple):
         if result is not None:
             notes = (*report.notes, result.note) if result.note else report.notes
             report = report._replace(comment=result, notes=notes)
-        report = verify_output.with_files(report, judged, self.job, self.arguments)
+        report = verify_output.with_files(report, judged, self.job, self.arguments, self.console.log)
         verify_output.show(report, self.arguments.format, self.console)
         return report.status
 

@@ -43,15 +43,25 @@ def whatever_comes(call: Callable[[], int], directory: str) -> int:
         raise
 
 
-def with_files(report: VerifyReport, judged: Judged, job: Job | None, arguments: argparse.Namespace) -> VerifyReport:
-    """Writes the files of --reports; the report, with what went wrong meanwhile."""
+def with_files(
+    report: VerifyReport,
+    judged: Judged,
+    job: Job | None,
+    arguments: argparse.Namespace,
+    log: Callable[[str], None],
+) -> VerifyReport:
+    """Writes the files of --reports, on Bitbucket a Code Insights report too; the report, with what went wrong."""
     directory = arguments.reports
     if directory is None:
         return report
     if arguments.dry_run:
         return report._replace(notes=(*report.notes, f"would write report files to {directory}"))
-    from git_clearml.forge import report_files
+    from git_clearml.forge import insights, report_files
 
+    try:
+        insights.send(job, report, judged.rows, environment=os.environ, log=log)
+    except PublishFailed as error:
+        report = compose.with_problem(report, error)
     content = report_files.Content(report, job, judged.sections, judged.rows)
     try:
         report_files.write(directory, content, os.environ)

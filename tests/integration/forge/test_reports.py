@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support.actions import Job, pull_request
-from tests.support.github_server import TOKEN, Fault, GitHubServer
+from tests.support.bitbucket_server import REPOSITORY, BitbucketServer
+from tests.support.forge_server import Fault
+from tests.support.github_server import TOKEN, GitHubServer
 from tests.support.program import Gate, Result
 
 FILES = {"junit.xml", "metrics.txt", "annotations.json", "clearml.env", "report.md", "report.json"}
@@ -133,3 +135,69 @@ def test_a_dry_run_writes_none(gate: Gate, tmp_path: Path) -> None:
     result = verify(gate, tmp_path / "reports", "--dry-run")
     assert (result.status, (tmp_path / "reports").exists()) == (0, False)
     assert any("would write" in note for note in result.json["notes"])
+
+
+# --- Code Insights -----------------------------------------------------------------------------------------------
+
+
+def pipeline(gate: Gate, server: BitbucketServer, **more: str | None) -> dict[str, str | None]:
+    """The variables of a pipeline of a pull request; nothing but the proxy is there to be asked."""
+    return {
+        "BITBUCKET_BUILD_NUMBER": "3",
+        "BITBUCKET_REPO_FULL_NAME": REPOSITORY,
+        "BITBUCKET_COMMIT": gate.repo.head,
+        "BITBUCKET_PR_ID": "7",
+        "BITBUCKET_PR_DESTINATION_COMMIT": gate.repo.git("rev-parse", "HEAD~1")[:12],
+        "BITBUCKET_PROXY_URL": server.url.removesuffix("/2.0"),
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "env", "status", "result"),
+    [
+        ({}, {}, 0, "PASSED"),
+        ({"status": "failed"}, {}, 1, "FAILED"),
+        ({"status": "queued"}, {}, 4, "PENDING"),
+        ({}, {"CLEARML_API_HOST": "http://127.0.0.1:9"}, 3, "PENDING"),
+    ],
+)
+def test_code_insights(
+    gate: Gate, tmp_path: Path, fields: dict[str, Any], env: dict[str, str | None], status: int, result: str
+) -> None:
+    gate.repo.commit("change")
+    names = {f'a {number}"<>': {"b": float(number), "c": float("nan")} for number in range(20)}
+    task = gate.task(name="<train>", metrics=names, **fields)
+    with BitbucketServer() as server:
+        for _ in range(2):
+            done = gate.verify("--reports", str(tmp_path / "reports"), env={**pipeline(gate, server), **env})
+            assert (done.status, done.errors) == (status, ["unreachable"] if env else []), done.err
+        assert {str(call) for call in server.calls} == {
+            f"PUT /2.0/repositories/{REPOSITORY}/commit/{gate.repo.head}/reports/git-clearml"
+        }
+        (report,) = server.reports.values()
+    assert report["result"] == result
+    assert len(report["data"]) == (10 if not status else 1)
+    assert task in report["link"] or (
+        status and report["link"].startswith("https://bitbucket.org/team/project/commits/")
+    )
+
+
+@pytest.mark.parametrize("fault", [Fault(401), Fault(404), Fault(502), Fault(0), Fault(200, raw=b"<html>")])
+def test_a_proxy_that_refuses_hides_no_verdict(
+    gate: Gate, tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("git_clearml.base.http.RETRY_DELAYS", (0.01, 0.02))
+    gate.repo.commit("change")
+    gate.task(status="failed")
+    with BitbucketServer() as server:
+        server.faults.append(fault)
+        env = pipeline(gate, server)
+        rejected = gate.verify("--reports", str(tmp_path / "reports"), env=env)
+        assert (rejected.status, rejected.json["outcome"], rejected.errors) == (1, "rejected", ["publish-failed"])
+        gate.task()
+        verified = gate.verify("--reports", str(tmp_path / "reports"), env=env)
+        assert (verified.status, verified.json["outcome"], verified.errors) == (3, "verified", ["publish-failed"])
+        assert json.loads(content(tmp_path / "reports")["report.json"]) == verified.json
+        without = gate.verify("--reports", str(tmp_path / "reports"), env={**env, "BITBUCKET_PROXY_URL": ""})
+        assert (without.status, without.errors) == (0, [])
