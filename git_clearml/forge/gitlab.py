@@ -6,6 +6,7 @@ https://docs.gitlab.com/api/rest/ . Its objects are lazy here: nothing is asked 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
@@ -21,6 +22,7 @@ API_PATH = "/api/v4"
 TOKEN = "a project access token with the scope api and the role Reporter"  # noqa: S105
 _MOST_ITEMS = 50_000  # of a list: GitLab gives no more by pages (https://docs.gitlab.com/api/rest/#pagination)
 _PER_PAGE = 100
+_REF = re.compile(r"refs/(?:heads/(?P<branch>.+)|tags/(?P<tag>.+)|merge-requests/(?P<iid>[0-9]{1,9})/head)")
 NO_STATUS = (
     "no commit status was set: on GitLab one from outside can make a merge request mergeable whose pipeline fails; "
     "the job itself is the check"
@@ -163,14 +165,12 @@ class GitLab:
             if ref == "HEAD":
                 project = self._gitlab.projects.get(self._project.encoded_id)
                 return _text(self._project.branches.get(project.default_branch).commit["id"], "commit")
-            kind, _, name = ref.removeprefix("refs/").partition("/")
-            if kind == "heads":
-                return _text(self._project.branches.get(name).commit["id"], "commit")
-            if kind == "tags":
-                return _text(self._project.tags.get(name).target, "target")
-            if kind == "merge-requests" and name.endswith("/head"):
-                return _text(self._project.mergerequests.get(int(name.removesuffix("/head"))).sha, "sha")
-            return ""
+            named = _REF.fullmatch(ref)
+            if named and named["branch"]:
+                return _text(self._project.branches.get(named["branch"]).commit["id"], "commit")
+            if named and named["tag"]:
+                return _text(self._project.tags.get(named["tag"]).target, "target")
+            return _text(self._project.mergerequests.get(int(named["iid"])).sha, "sha") if named else ""
 
         with contextlib.suppress(NotFound):
             return self._calls.call(read, Operation(f"look up {ref}", TOKEN))

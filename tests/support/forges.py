@@ -28,6 +28,7 @@ class Kind:
     client: Callable[..., Forge]
     repository: str
     token: str
+    variable: str  # that holds the token
     bot: str
     read: str  # requests for the change request, as `VERB /path`
     comments: str
@@ -52,20 +53,20 @@ def close_clients() -> None:
 
 
 GITHUB = Kind(
-    "github", GitHubServer, GitHub, github_server.REPOSITORY, github_server.TOKEN, github_server.BOT,
+    "github", GitHubServer, GitHub, github_server.REPOSITORY, github_server.TOKEN, "GITHUB_TOKEN", github_server.BOT,
     "GET .*/pulls/7$", "GET .*/comments$", "POST .*/comments$", "/repos/team/project/issues/7/comments",
 )  # fmt: skip
 GITEA = Kind(
-    "gitea", GiteaServer, Gitea, github_server.REPOSITORY, gitea_server.TOKEN, gitea_server.BOT,
+    "gitea", GiteaServer, Gitea, github_server.REPOSITORY, gitea_server.TOKEN, "GITEA_TOKEN", gitea_server.BOT,
     "GET .*/pulls/7$", "GET .*/comments$", "POST .*/comments$", "/repos/team/project/issues/7/comments",
 )  # fmt: skip
 GITLAB = Kind(
-    "gitlab", GitLabServer, GitLab, gitlab_server.PROJECT, gitlab_server.TOKEN, gitlab_server.BOT,
+    "gitlab", GitLabServer, GitLab, gitlab_server.PROJECT, gitlab_server.TOKEN, "GITLAB_TOKEN", gitlab_server.BOT,
     "GET .*/merge_requests/7$", "GET .*/notes$", "POST .*/notes$", "/projects/42/merge_requests/7/notes",
 )  # fmt: skip
 BITBUCKET = Kind(
     "bitbucket", BitbucketServer, Bitbucket, bitbucket_server.REPOSITORY, bitbucket_server.USER_TOKEN,
-    bitbucket_server.PERSON, "GET .*/pullrequests/7$", "GET .*/comments$", "POST .*/comments$",
+    "BITBUCKET_TOKEN", bitbucket_server.PERSON, "GET .*/pullrequests/7$", "GET .*/comments$", "POST .*/comments$",
     "/repositories/team/project/pullrequests/7/comments",
 )  # fmt: skip
 KINDS = (GITHUB, GITEA, GITLAB, BITBUCKET)

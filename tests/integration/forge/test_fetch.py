@@ -17,7 +17,8 @@ from git_clearml.forge.job import Provider
 from git_clearml.forge.remote_refs import NotFetched
 from git_clearml.git.repository import Repository
 from tests.support.actions import Job, pull_request
-from tests.support.github_server import BOT, TOKEN, GitHubServer
+from tests.support.forges import KINDS, Kind
+from tests.support.github_server import BOT, GitHubServer
 from tests.support.program import Gate
 from tests.support.repos import Repo, make_repo
 
@@ -169,12 +170,13 @@ def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
     assert checkout.accepted(opened(places), replace(pushed, base_ref="")) is None
 
 
-def test_a_ref_that_git_may_not_ask_for_is_asked_from_the_forge(places: Places, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_ref_that_git_may_not_ask_for_is_asked_from_the_forge(places: Places, tmp_path: Path, kind: Kind) -> None:
     places.clone.git("remote", "set-url", "origin", f"file://{tmp_path}/nothing.git")
-    with GitHubServer() as github:
-        github.refs["refs/heads/main"] = places.base
-        job = CIJob(Provider.GITHUB, "push", repository="team/project", api=github.url)
-        ask = asking(Workplace(job, opened(places), {"GITHUB_TOKEN": TOKEN}))
+    with kind.server() as server:
+        server.refs["refs/heads/main"] = places.base
+        job = CIJob(Provider(kind.name), "push", repository=kind.repository, api=server.url)
+        ask = asking(Workplace(job, opened(places), {kind.variable: kind.token}))
         assert remote_refs.at(opened(places), "refs/heads/main", ask) == places.base
         assert remote_refs.at(opened(places), "HEAD", ask) == places.base
         for absent in ("refs/heads/mai", "refs/tags/main", "heads/main"):
@@ -182,17 +184,19 @@ def test_a_ref_that_git_may_not_ask_for_is_asked_from_the_forge(places: Places, 
                 remote_refs.at(opened(places), absent, ask)
 
 
-def test_the_policy_may_come_from_elsewhere(places: Places) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_policy_may_come_from_elsewhere(places: Places, kind: Kind) -> None:
     places.allow(False)
     repository = opened(places)
-    with GitHubServer() as github:
-        job = replace(places.context, api=github.url)
-        ask = asking(Workplace(job, repository, {"GITHUB_TOKEN": TOKEN}))
-        github.files[places.base, "pyproject.toml"] = b"[tool.git-clearml]\nproject = 'P'\n"
+    with kind.server() as server:
+        where = {"provider": Provider(kind.name), "repository": kind.repository, "api": server.url}
+        job = replace(places.context, **where)
+        ask = asking(Workplace(job, repository, {kind.variable: kind.token}))
+        server.files[places.base, "pyproject.toml"] = b"[tool.git-clearml]\nproject = 'P'\n"
         base = checkout.accepted(repository, job, ask=ask)
         assert base is not None
         assert repository.blobs([base.policy_blob])[base.policy_blob].endswith(b"'P'\n")
-        github.files = {(places.base, "x"): b""}
+        server.files = {(places.base, "x"): b""}
         without = checkout.accepted(repository, job, ask=ask)
         assert without is not None
         assert without.policy_blob == ""

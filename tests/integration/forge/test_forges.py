@@ -144,6 +144,7 @@ def test_refs_and_files(server: Any, forge: Forge) -> None:
     server.refs |= {"refs/heads/main": BASE, "refs/heads/feature/x": OTHER, "refs/tags/v1": HEAD}
     assert [forge.ref_at(ref) for ref in ("HEAD", "refs/heads/main", "refs/heads/feature/x")] == [BASE, BASE, OTHER]
     assert [forge.ref_at(ref) for ref in ("refs/tags/v1", "refs/heads/v1", "refs/heads/mai")] == [HEAD, "", ""]
+    assert [forge.ref_at(ref) for ref in ("heads/main", "refs/heads/", "x")] == ["", "", ""]
     server.files[HEAD, "pyproject.toml"] = b"\xff\0x"
     assert forge.file_at(HEAD, "pyproject.toml") == b"\xff\0x"
     assert forge.file_at(HEAD, "other.toml") is None
