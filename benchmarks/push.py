@@ -1,32 +1,26 @@
-"""What the pre-push hook adds to `git push`, next to no hook at all, a hook that does nothing, and pre-commit.
+"""What the pre-push hook adds to `git push`, next to no hook at all, hooks that do nothing, and other programs' hooks.
 
 Every case is a real `git push` of one new branch (or a deletion, or nothing) to a bare repository on this disk, as a
 fresh process; the cases take turns, and the medians are compared with the same push where there is no hook. The floor
-is benchmarks/verify.py's: start Python, `git rev-parse`, one HTTP request.
+is benchmarks/verify.py's: start Python, `git rev-parse`, one HTTP request. pre-commit, prek and git-lfs are measured
+where they are installed, and said where they are not.
 
-    python benchmarks/push.py [--rounds 15]
+    python benchmarks/push.py [--rounds 9]
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from measuring import FACTS, FLOOR, ROOT, Case, ClearMLServer, environments, git, head, make_repository, measure, timed
 
-from verify import FLOOR, environments, git, head, make_repository
-
-from tests.support.clearml_server import ClearMLServer
-
-ROOT = Path(__file__).resolve().parent.parent
 BRANCH = "refs/heads/b"
 PUSH = ("git", "push", "--quiet", "origin", f"HEAD:{BRANCH}")
 DELETE = ("git", "push", "--quiet", "origin", f":{BRANCH}")
@@ -35,40 +29,24 @@ NO_OP = """\
 repos:
 - repo: local
   hooks:
-  - {id: nothing, name: nothing, entry: 'true', language: system, always_run: true}
+  - {id: nothing, name: nothing, entry: 'true', language: system, always_run: true, pass_filenames: false}
 """
-
-
-@dataclass
-class Case:
-    """One kind of push: from which clone, over which remote refs, and what was measured of it."""
-
-    name: str
-    clone: Path
-    command: tuple[str, ...] = PUSH
-    there: bool = False  # does the remote have the branch before the push
-    status: int = 0
-    remembers: bool = False
-    environment: dict[str, str] = field(default_factory=dict)
-    base: str = "no hook"  # the case that it is compared with
-    bar: str = ""
-    seconds: list[float] = field(default_factory=list)
-    requests: int = 0
 
 
 def main() -> None:
     """Sets up, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     scratch = Path(tempfile.mkdtemp())
     try:
         with ClearMLServer() as server:
             environment = make_environment(server, scratch)
             cases = make_cases(server, scratch, environment)
-            measure(server, cases, environment, rounds)
+            measure(server, cases, rounds)
             show(cases)
             print(f"\n{rounds} rounds, medians; 'over' is the difference to the same push without a hook")
+            print("gits are those that are started beside the ones of that push")
     finally:
         shutil.rmtree(scratch)
 
@@ -78,7 +56,7 @@ def make_environment(server: ClearMLServer, scratch: Path) -> dict[str, str]:
     (scratch / "home").mkdir()
     environment, _ = environments(server, scratch / "home")
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    return {**environment, "PATH": path, "GIT_CONFIG_NOSYSTEM": "1"}
+    return {**environment, "PATH": path}
 
 
 def make_cases(server: ClearMLServer, scratch: Path, environment: dict[str, str]) -> list[Case]:
@@ -87,37 +65,64 @@ def make_cases(server: ClearMLServer, scratch: Path, environment: dict[str, str]
     write_hook(no_op, "#!/bin/sh\ncat >/dev/null\n")
     for clone in (ours, refused):
         write_hook(clone, (ROOT / "hooks" / "pre-push").read_text())
-    server.add_task(commit=head(ours), diff="", repository=str(ours.parent / "remote.git"), entry_point="train.py")
-    skip = {"GIT_CLEARML_SKIP": "1"}
-    cases = [
-        Case("floor", plain, (sys.executable, "-c", FLOOR), base=""),
-        Case("no hook", plain, base=""),
-        Case("a hook that does nothing", no_op),
-        Case("ours, verified", ours, bar="less than pre-commit, does nothing"),
-        Case("ours, remembered", ours, remembers=True, bar="no request, no Python: under 25 ms"),
-        Case("ours, refused", refused, status=1),
-        Case("ours, skipped", ours, environment=skip, bar=UP_TO_DATE),
-        Case("up to date, no hook", plain, there=True, base=""),
-        Case("up to date, does nothing", no_op, there=True, base="up to date, no hook"),
-        Case("up to date, ours", ours, there=True, base="up to date, no hook", bar=UP_TO_DATE),
-        Case("deletion, no hook", plain, DELETE, there=True, base=""),
-        Case("deletion, does nothing", no_op, DELETE, there=True, base="deletion, no hook"),
-        Case("deletion, ours", ours, DELETE, there=True, base="deletion, no hook", bar=UP_TO_DATE),
+    server.add_task(commit=head(ours), diff="", **{**FACTS, "repository": str(ours.parent / "remote.git")})
+    skip = {**environment, "GIT_CLEARML_SKIP": "1"}
+
+    def push(name: str, clone: Path, *, floor: str = "no hook", bar: str = "", status: int = 0) -> Case:
+        return Case(name, PUSH, environment, clone, status, floor=floor, prepare=prepared(clone), bar=bar)
+
+    def other(name: str, clone: Path, floor: str = "", bar: str = "") -> Case:
+        """Nothing to push, or a deletion: the remote has the branch before."""
+        command = DELETE if name.startswith("deletion") else PUSH
+        return Case(name, command, environment, clone, floor=floor, prepare=prepared(clone, there=True), bar=bar)
+
+    remembered = push("ours, remembered", ours, bar="no request, no Python: under 25 ms")
+
+    def remember() -> None:
+        prepared(ours)()
+        timed(remembered)  # so that there is something to remember
+        prepared(ours, forget=False)()
+
+    remembered.prepare = remember
+    skipped = push("ours, skipped", ours, bar=UP_TO_DATE)
+    skipped.environment = skip
+    return [
+        Case("floor", (sys.executable, "-c", FLOOR), environment, plain, floor=""),
+        push("no hook", plain, floor=""),
+        push("an sh hook, does nothing", no_op),
+        push("ours, verified", ours, bar="less than pre-commit, does nothing"),
+        remembered,
+        push("ours, refused", refused, status=1),
+        skipped,
+        other("up to date, no hook", plain),
+        other("up to date, does nothing", no_op, "up to date, no hook"),
+        other("up to date, ours", ours, "up to date, no hook", UP_TO_DATE),
+        other("deletion, no hook", plain),
+        other("deletion, does nothing", no_op, "deletion, no hook"),
+        other("deletion, ours", ours, "deletion, no hook", UP_TO_DATE),
+        *(push(name, clone) for name, clone in others(scratch, environment)),
     ]
-    return cases + with_pre_commit(scratch, environment)
 
 
-def with_pre_commit(scratch: Path, environment: dict[str, str]) -> list[Case]:
-    """pre-commit running a hook that does nothing, where pre-commit is installed."""
-    if shutil.which("pre-commit", path=environment["PATH"]) is None:
-        return []
-    clone = make_clone(scratch / "pre-commit")
-    (clone / ".pre-commit-config.yaml").write_text(NO_OP)
-    git(clone, "add", ".")
-    git(clone, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "hooks")
-    words = ["pre-commit", "install", "--hook-type", "pre-push"]
-    subprocess.run(words, cwd=clone, env=environment, check=True, capture_output=True)
-    return [Case("pre-commit, does nothing", clone)]
+def others(scratch: Path, environment: dict[str, str]) -> list[tuple[str, Path]]:
+    """Clones with the hooks of other programs: pre-commit and prek running one that does nothing, and git-lfs's own."""
+    clones = []
+    for program in ("pre-commit", "prek", "git-lfs"):
+        if shutil.which(program, path=environment["PATH"]) is None:
+            print(f"{program} is not installed: left out")
+            continue
+        clone = make_clone(scratch / program)
+        if program == "git-lfs":
+            git(clone, "config", "lfs.locksverify", "false")
+            words = ["git", "lfs", "install", "--local"]
+        else:
+            (clone / ".pre-commit-config.yaml").write_text(NO_OP)
+            git(clone, "add", ".")
+            git(clone, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "hooks")
+            words = [program, "install", "--hook-type", "pre-push"]
+        subprocess.run(words, cwd=clone, env=environment, check=True, capture_output=True)
+        clones.append((f"{program}'s own" if program == "git-lfs" else f"{program}, does nothing", clone))
+    return clones
 
 
 def make_clone(place: Path) -> Path:
@@ -136,59 +141,31 @@ def write_hook(clone: Path, text: str) -> None:
     hook.chmod(0o755)
 
 
-def prepare(case: Case) -> None:
-    """Puts remote and clone into the state that the push is to start from."""
-    if not case.remembers:
-        shutil.rmtree(case.clone / ".git" / "clearml", ignore_errors=True)
-    remote = case.clone.parent / "remote.git"
-    words = ["update-ref", BRANCH, head(case.clone)] if case.there else ["update-ref", "-d", BRANCH]
-    git(remote, *words)
-    git(case.clone, "update-ref", "-d", f"refs/remotes/origin/{BRANCH.rpartition('/')[2]}")
+def prepared(clone: Path, *, there: bool = False, forget: bool = True) -> functools.partial[None]:
+    """What puts remote and clone into the state that a push is to start from; `there`: the remote has the branch."""
 
+    def prepare() -> None:
+        if forget:
+            shutil.rmtree(clone / ".git" / "clearml", ignore_errors=True)
+        words = ["update-ref", BRANCH, head(clone)] if there else ["update-ref", "-d", BRANCH]
+        git(clone.parent / "remote.git", *words)
+        git(clone, "update-ref", "-d", f"refs/remotes/origin/{BRANCH.rpartition('/')[2]}")
 
-def measure(server: ClearMLServer, cases: list[Case], environment: dict[str, str], rounds: int) -> None:
-    """Runs the cases in turns. The first round only warms up."""
-    for number in range(rounds + 1):
-        for case in cases:
-            prepare(case)
-            if case.remembers:
-                timed(case, environment)  # so that there is something to remember
-                prepare(case)
-            server.reset_log()
-            seconds = timed(case, environment)
-            case.requests = len(server.requests)
-            if number:
-                case.seconds.append(seconds)
-
-
-def timed(case: Case, environment: dict[str, str]) -> float:
-    """Seconds of one run. Exits when it did not end as it should."""
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        done = subprocess.run(
-            case.command,
-            cwd=case.clone,
-            env={**environment, **case.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            check=False,
-        )
-        seconds = time.perf_counter() - started
-        if done.returncode != case.status:
-            output.seek(0)
-            sys.exit(f"{case.name}: exit status {done.returncode}\n{output.read().decode(errors='replace')}")
-    return seconds
+    return functools.partial(prepare)
 
 
 def show(cases: list[Case]) -> None:
     """The table: milliseconds, what is added to the same push without a hook, and that in floors."""
-    medians = {case.name: statistics.median(case.seconds) for case in cases}
-    print(f"{'case':26} {'ms':>7} {'over, ms':>9} {'over, x floor':>14} {'requests':>9}  bar")
+    medians = {case.name: case.median for case in cases}
+    gits = {case.name: case.processes for case in cases}
+    print(f"{'case':26} {'ms':>7} {'over, ms':>9} {'over, x floor':>14}", end=" ")
+    print(f"{'requests':>8} {'bytes':>6} {'looked at':>9} {'gits':>5} {'MB':>4}  bar")
     for case in cases:
-        over = medians[case.name] - medians[case.base] if case.base else None
+        over = case.median - medians[case.floor] if case.floor else None
         added = f"{1000 * over:9.1f} {over / medians['floor']:14.2f}" if over is not None else f"{'':9} {'':14}"
-        print(f"{case.name:26} {1000 * medians[case.name]:7.1f} {added} {case.requests:9}  {case.bar}".rstrip())
+        more = case.processes - gits.get(case.floor, 0)
+        load = f"{case.requests:8} {case.sent:6} {case.looked_at:9} {more:5} {case.megabytes:4.0f}"
+        print(f"{case.name:26} {1000 * case.median:7.1f} {added} {load}  {case.bar}".rstrip())
 
 
 if __name__ == "__main__":
