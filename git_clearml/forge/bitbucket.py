@@ -149,7 +149,7 @@ class Bitbucket:
             repository = self._api.document("GET", self._at, operation)
             ref = f"refs/heads/{needed(repository, 'mainbranch', 'name')}"
         kind, _, name = ref.removeprefix("refs/").partition("/")
-        if kind not in kinds or not name:
+        if kind not in kinds or not name or not ref.startswith("refs/"):
             return ""
         with contextlib.suppress(NotFound):
             found = self._api.document("GET", f"{self._at}/refs/{kinds[kind]}/{quoted(name)}", operation)

@@ -192,6 +192,7 @@ def test_the_policy_may_come_from_elsewhere(places: Places, kind: Kind) -> None:
         where = {"provider": Provider(kind.name), "repository": kind.repository, "api": server.url}
         job = replace(places.context, **where)
         ask = asking(Workplace(job, repository, {kind.variable: kind.token}))
+        server.commits.add(places.base)
         server.files[places.base, "pyproject.toml"] = b"[tool.git-clearml]\nproject = 'P'\n"
         base = checkout.accepted(repository, job, ask=ask)
         assert base is not None
