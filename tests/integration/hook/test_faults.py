@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.hook.ref_updates import Push
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import Scripted, answering, closed_port, dribble, endless, full_backlog, reply, silent
 from tests.support.pushing import BIN, NULL, Pushed, Yard, make_yard, quick
@@ -176,6 +177,13 @@ def test_the_usual_budget_is_ten_seconds_and_a_flag_shortens_it(yard: Yard) -> N
 # What it is handed
 
 
+@pytest.fixture
+def called(yard: Yard, apart: Apart) -> Yard:
+    """Its hook is called as git calls it, without a push."""
+    yard.at_hand = apart
+    return yard
+
+
 def handed(yard: Yard, lines: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
     """The installed hook with these lines, as git calls it, and with time enough on a busy machine."""
     yard.repo.git("config", "clearml.timeout", "60")
@@ -200,22 +208,22 @@ def test_a_hundred_thousand_lines(yard: Yard) -> None:
 @pytest.mark.parametrize(
     "name", [b"\xff\xfe", b"a\xe2\x80\xa8b", b"x\xc2\x85y", b'it\'s"q"', b"$(exit)", b"-n", b"%s\\n"]
 )
-def test_names_of_refs_with_odd_bytes(name: bytes, yard: Yard) -> None:
-    line = b"HEAD^{/%s  x} %s refs/heads/%s %s\n" % (name, yard.repo.head.encode(), name, NULL.encode())
-    refused = handed(yard, line)
+def test_names_of_refs_with_odd_bytes(name: bytes, called: Yard) -> None:
+    line = b"HEAD^{/%s  x} %s refs/heads/%s %s\n" % (name, called.repo.head.encode(), name, NULL.encode())
+    refused = handed(called, line)
     assert refused.returncode == 1
     assert refused.stderr.count(b"rejected") == 1
-    yard.task()
-    assert handed(yard, line).returncode == 0
-    assert handed(yard, line).returncode == 0
+    called.task()
+    assert handed(called, line).returncode == 0
+    assert handed(called, line).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["-q", "--timeout", "--", "-"])
-def test_a_remote_named_like_a_flag(name: str, yard: Yard) -> None:
-    line = b"main %s refs/heads/main %s\n" % (yard.repo.head.encode(), NULL.encode())
-    assert handed(yard, line, name, str(yard.remote.path)).returncode == 1
-    yard.task()
-    assert handed(yard, line, name, str(yard.remote.path)).returncode == 0
+def test_a_remote_named_like_a_flag(name: str, called: Yard) -> None:
+    line = b"main %s refs/heads/main %s\n" % (called.repo.head.encode(), NULL.encode())
+    assert handed(called, line, name, str(called.remote.path)).returncode == 1
+    called.task()
+    assert handed(called, line, name, str(called.remote.path)).returncode == 0
 
 
 def test_stdin_that_nobody_closes(yard: Yard) -> None:

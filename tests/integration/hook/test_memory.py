@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
 from tests.support.pushing import Yard, descendants, line, make_yard, quick, without_privileges
@@ -220,7 +221,8 @@ def test_a_worktree_asks_for_itself(verified: Yard, tmp_path: Path) -> None:
     again(verified, 0)
 
 
-def test_two_hooks_at_once(yard: Yard) -> None:
+def test_two_hooks_at_once(yard: Yard, apart: Apart) -> None:
+    yard.at_hand = apart
     yard.task()
     yard.server.latency = 0.2  # so that both have asked before one has written
     words = ["git-clearml", "hook", "pre-push", "origin", str(yard.remote.path)]
