@@ -26,8 +26,8 @@ _CI = (
 _VERIFIES = re.compile(rb"^[^#\n]*(?:git[ -]clearml (?:verify|comment)|uses:\s*\S*git-clearml\S*@)", re.MULTILINE)
 _ALIAS = re.compile(rb"^[^#\n]*git clearml push --from-jj", re.MULTILINE)
 _ELSEWHERE = re.compile(r"https?://|ssh://|[\w.@-]+:(?!//)")
-_WAYS = "git push --no-verify, clones without it, the web interface's buttons, pull requests of forks"
-_IN_CI = "git clearml verify in CI, as a check that has to pass (docs/ci.md), or the gate on the git server"
+_WAYS = "clones without it, git push --no-verify, the web interface's buttons, pull requests of forks"
+_IN_CI = "let CI ask again: git clearml verify as a check that has to pass (docs/ci.md), or the gate on the git server"
 _MOST = 200  # files of a pattern
 
 

@@ -35,6 +35,9 @@ PROSE = {
     "more",
     "says",
 }
+NAMES = {"git-clearml history"}
+"""What begins like a command and is the name of something in a comment."""
+
 WORD = "x"
 """Stands for what a hint fills in."""
 
@@ -53,6 +56,8 @@ def hints() -> Iterator[tuple[str, str]]:
                 texts = node.values
             for each in texts:
                 text = _text(each)
+                if text in NAMES:
+                    continue
                 if text.partition(" ")[0] in PROGRAMS and " " in text and text.partition(":")[0] != "git clearml":
                     yield f"{where}:{each.lineno}", text
 

@@ -16,7 +16,7 @@ from typing import Any
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.console import Console
 from git_clearml.clearml.config import LOGIN_HINT
-from git_clearml.commands import verify
+from git_clearml.commands import verify_output
 from git_clearml.errors import Error, Forbidden, NotConfigured, PolicyUnknown, TimedOut, Unauthorized, Unreachable
 from git_clearml.model import Commit, Task
 from git_clearml.report import compose
@@ -207,7 +207,7 @@ GROUPS = {"VERIFIED": verified, "PENDING": pending, "REJECTED": rejected, "UNDEC
 def shown(case: Case) -> str:
     """What a terminal would show, stderr and stdout, and the exit status."""
     screen = io.StringIO()
-    verify._show(case.report, "text", Console({}, out=screen, err=screen))
+    verify_output.show(case.report, "text", Console({}, out=screen, err=screen))
     return f"--- {case.title} [exit status {case.report.status}]\n{screen.getvalue()}"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting, PublishFailed, UsageError
-from git_clearml.model import Metric, Task
+from git_clearml.model import Curve, Metric, Task
 from git_clearml.report import best_tag, compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
@@ -223,6 +223,13 @@ class Shelf:
 
     def metrics(self, one: Task) -> tuple[Metric, ...]:
         return ()
+
+    def curves(
+        self, tasks: Sequence[Task], names: Sequence[tuple[str, str]]
+    ) -> dict[str, dict[tuple[str, str], Curve]]:
+        raise NotImplementedError
+
+    def open_ahead(self) -> None: ...
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         self.move_tag(ids, (), tag)
