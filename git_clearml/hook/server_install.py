@@ -1,7 +1,8 @@
 """Plans how the git server's hook gets where Gitaly, Gitea or Forgejo, or git itself looks for it, and away again.
 
 Gitaly (GitLab) runs `custom_hooks/pre-receive.d/*` of a repository (docs.gitlab.com, administration/server_hooks).
-Gitea and Forgejo write a `hooks/pre-receive` that runs `hooks/pre-receive.d/*`. Of a plain bare repository it is
+Gitea and Forgejo write a `hooks/pre-receive` that runs `hooks/pre-receive.d/*`; where that directory is without such a
+hook, as before they have written theirs again, ours is in both places. Of a plain bare repository it is
 `hooks/pre-receive`, and a hook that is there already is kept and runs after ours.
 """
 
@@ -31,7 +32,7 @@ PREVIOUS = f"{HOOK}.pre-clearml"
 REPLACED = f"{HOOK}.replaced-by-clearml"
 _OURS = "git-clearml"  # beside the hooks of others in a directory of hooks
 _GITALY = ("@hashed", "@cluster", "@groups", "@snippets", "@pools")  # folders of GitLab's storages
-_RUNS_DIRECTORY = re.compile(rb"(hookname[\"'}]*|pre-receive)[\"']*\.d\b")
+_RUNS_DIRECTORY = re.compile(rb"^[^#\n]*\.d\b", re.MULTILINE)
 
 
 def is_bare(repository: Repository) -> bool:
@@ -51,14 +52,26 @@ def checked(repository: Repository) -> Repository:
 
 
 def hook_file(repository: Repository) -> HookFile:
-    """What lies where our hook belongs. Of ours `current` says whether it is this version's, whichever Python runs it,
-    and `executable` whether all may run it."""
-    return _read(_place(repository))
+    """What lies where our hook is run from. Of ours `current` says whether it is this version's, whichever Python runs
+    it, and `executable` whether all may run it."""
+    return _read(_places(repository)[-1])
 
 
 def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     """How our hook gets there. Raises UsageError where it must not, or could not without loss."""
-    hook = hook_file(repository)
+    return _all([_plan_install(repository, _read(place), force) for place in _places(repository)])
+
+
+def plan_uninstall(repository: Repository) -> InstallPlan:
+    """How our hook goes, and what it displaced comes back. Strangers' hooks are not touched."""
+    return _all([_plan_uninstall(_read(place)) for place in _places(repository)])
+
+
+def _all(plans: list[InstallPlan]) -> InstallPlan:
+    return InstallPlan(tuple(step for plan in plans for step in plan.steps), "; ".join(plan.says for plan in plans))
+
+
+def _plan_install(repository: Repository, hook: HookFile, force: bool) -> InstallPlan:
     write = Write(hook.path, content())
     if hook.owner is Owner.OURS:
         return _plan_renewal(hook, write, force)
@@ -80,9 +93,7 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     return InstallPlan((Keep(hook.path, previous.path), write), says)
 
 
-def plan_uninstall(repository: Repository) -> InstallPlan:
-    """How our hook goes, and what it displaced comes back. Strangers' hooks are not touched."""
-    hook = hook_file(repository)
+def _plan_uninstall(hook: HookFile) -> InstallPlan:
     if hook.owner is not Owner.OURS:
         return InstallPlan((), f"git-clearml's hook is not installed as {hook.path}")
     for kept in (hook.path.with_name(PREVIOUS), numbered(hook.path.with_name(REPLACED))[-1]):
@@ -127,11 +138,14 @@ def _command(verb: str, place: Repository | Path, *flags: str) -> str:
     return shlex.join(["git", "clearml", verb, *flags, "--server", str(directory)])
 
 
-def _place(repository: Repository) -> Path:
-    """Where whoever serves this repository looks. Raises UsageError where that is shared with other repositories."""
+def _places(repository: Repository) -> list[Path]:
+    """Where whoever serves this repository looks, the one that is run now last.
+
+    Raises UsageError where that is shared with other repositories.
+    """
     top = Path(repository.common_dir)
     if (top / "custom_hooks").is_dir() or set(_GITALY) & set(top.parts):
-        return top / "custom_hooks" / f"{HOOK}.d" / _OURS
+        return [top / "custom_hooks" / f"{HOOK}.d" / _OURS]
     directory = hooks_directory(repository)
     shared = shared_hooks_path(repository)
     if shared or (directory == top / "hooks" and directory.is_symlink()):
@@ -140,9 +154,11 @@ def _place(repository: Repository) -> Path:
             "pushes; with hooks of its own, install again",
             f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}",
         )
-    if (directory / f"{HOOK}.d").is_dir() and _RUNS_DIRECTORY.search(_head(directory / HOOK)):
-        return directory / f"{HOOK}.d" / _OURS
-    return directory / HOOK
+    beside = [directory / f"{HOOK}.d" / _OURS] if (directory / f"{HOOK}.d").is_dir() else []
+    hook = read_hook(directory / HOOK)
+    if beside and hook.owner is not Owner.OURS and _RUNS_DIRECTORY.search(_head(hook.path)):
+        return beside
+    return [*beside, directory / HOOK]
 
 
 def _read(path: Path) -> HookFile:

@@ -27,6 +27,9 @@ done
 """
 
 
+RUN_PARTS = b'#!/bin/sh\nfor hook in "$0".d/*; do "$hook" || exit; done\n'
+
+
 @pytest.fixture
 def remote(tmp_path: Path) -> Repo:
     return bare(tmp_path / "project.git")
@@ -50,8 +53,12 @@ def uninstall(remote: Repo, *words: str) -> Result:
     ("before", "place"),
     [
         ({}, "hooks/pre-receive"),
-        ({"hooks/pre-receive.d/mine": STRANGER}, "hooks/pre-receive"),  # which nothing runs
+        (
+            {"hooks/pre-receive.d/mine": STRANGER},
+            "hooks/pre-receive.d/git-clearml hooks/pre-receive",
+        ),  # which nothing runs
         ({"hooks/pre-receive": GITEA, "hooks/pre-receive.d/gitea": STRANGER}, "hooks/pre-receive.d/git-clearml"),
+        ({"hooks/pre-receive": RUN_PARTS, "hooks/pre-receive.d/x": STRANGER}, "hooks/pre-receive.d/git-clearml"),
         ({"custom_hooks/update": STRANGER}, "custom_hooks/pre-receive.d/git-clearml"),
         ({"custom_hooks/pre-receive.d/mine": STRANGER}, "custom_hooks/pre-receive.d/git-clearml"),
     ],
@@ -60,16 +67,17 @@ def test_where_it_is_looked_for(remote: Repo, before: dict[str, bytes], place: s
     for name, content in before.items():
         write_hook(remote.path / name, content)
     as_it_was, mask = listing(remote.path), os.umask(0o077)
+    hooks = [remote.path / name for name in place.split()]
     try:
-        assert f"would write {remote.path / place}" in install(remote, "--dry-run").out
+        assert install(remote, "--dry-run").out.splitlines() == [f"would write {hook}" for hook in hooks]
         assert listing(remote.path) == as_it_was
         install(remote)
     finally:
         os.umask(mask)
-    hook = remote.path / place
-    assert listing(remote.path) == {**as_it_was, str(hook): OURS}
-    assert stat.S_IMODE(hook.stat().st_mode) == 0o755  # whoever runs git has to be able to
-    assert stat.S_IMODE(hook.parent.stat().st_mode) & 0o055 == 0o055
+    assert listing(remote.path) == {**as_it_was, **{str(hook): OURS for hook in hooks}}
+    for hook in hooks:
+        assert stat.S_IMODE(hook.stat().st_mode) == 0o755  # whoever runs git has to be able to
+        assert stat.S_IMODE(hook.parent.stat().st_mode) & 0o055 == 0o055
     assert "already installed" in install(remote).err
     uninstall(remote)
     assert listing(remote.path) == as_it_was
