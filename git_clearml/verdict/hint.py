@@ -19,6 +19,7 @@ from git_clearml.verdict.model import Finding, Outcome, Verdict
 _USUAL = ("train.py", "main.py", "src/train.py")
 _PYTHON = r"python[\d.]*(\.exe)?"
 _LONGEST = 300  # characters of arguments
+_RECENT = 5  # runs whose commands are looked at
 _CUT = (64, 100)  # characters that a word of a record on a server may have been cut to
 
 LEFT_OUT = "the arguments of what ran are left out of the next command: a secret is among them"
@@ -65,7 +66,7 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict | None:
 
 
 def _command(repository: Repository, verdict: Verdict, policy: Policy) -> str:
-    """What the nearest task ran, else what a run here did last, else a usual script, else a placeholder."""
+    """What the nearest task ran, else a usual script, else what a run here did last, else a placeholder."""
     tasks = [finding.task for finding in verdict.near_misses]
     commands = _recorded_here(repository, tasks)
     ways = [way for task in tasks for way in _ways(task, commands.get(task.id, ()))]
@@ -74,7 +75,7 @@ def _command(repository: Repository, verdict: Verdict, policy: Policy) -> str:
     there = [way.words for way in ways if (verdict.commit, way.path) in files]
     there = there or [words for finding in verdict.near_misses for words in _elsewhere(finding)]
     there += [way.words for way in usual if (verdict.commit, way.path) in files]
-    return there[0] if there else "python <your training script>"
+    return there[0] if there else _last_run(repository, verdict.commit) or "python <your training script>"
 
 
 def _ways(task: Task, command: Sequence[str] = (), *, keep: bool = True) -> list[_Way]:
@@ -137,6 +138,17 @@ def _recorded_here(repository: Repository, tasks: Sequence[Task]) -> dict[str, t
     records = RunStore(repository.common_dir).of_commits({task.commit for task in tasks if task.commit})
     known = [record for record in records if isinstance(record, RunRecord)]
     return {task: record.command for record in known for task, _ in record.tasks}
+
+
+def _last_run(repository: Repository, commit: str) -> str:
+    """What was run here last, with a file that the commit has too; "" for nothing."""
+    from git_clearml.run.store import RunStore  # late: a refusal alone wants it
+
+    known = [record for record in RunStore(repository.common_dir).recent(_RECENT) if isinstance(record, RunRecord)]
+    commands = [each.command for each in known if _typeable(each.command) and not _has_secrets(each.command)]
+    ways = [_Way(posixpath.normpath(word), shlex.join(each)) for each in commands for word in each[1:] if word]
+    files = repository.existing_files((commit, way.path) for way in ways)
+    return next((way.words for way in ways if (commit, way.path) in files), "")
 
 
 def _arguments(task: Task, path: str) -> tuple[str, ...]:

@@ -106,16 +106,8 @@ def _same_code(
         tips = facts.tips.get(task.id, frozenset())
         where = f"which is at {min(tips)[:12]}" if tips else "which is not in this clone"
         return [Reason("no-commit", f"will run what the branch {task.branch!r} is at when it starts, {where}")]
-    if not task.commit and task.status in ("created", "queued"):
-        return [Reason("no-commit", "has not run yet, and does not say which commit it will run")]
     if not task.commit:
-        return [
-            Reason(
-                "no-commit",
-                "recorded no commit: ClearML lost it in a short run; set sdk.development.vcs_repo_detect_async: "
-                "false in clearml.conf, or use git clearml run",
-            )
-        ]
+        return [_another(task)]
     if accepts_equivalence(policy, equivalence):
         return []
     if equivalence is Equivalence.TREE:
@@ -125,11 +117,17 @@ def _same_code(
 
 
 def _another(task: Task) -> Reason:
-    return Reason("other-commit", f"ran another commit, {task.commit[:12] or 'none'}")
+    if task.commit:
+        return Reason("other-commit", f"ran another commit, {task.commit[:12]}")
+    if task.status in ("created", "queued"):
+        return Reason("no-commit", "has not run yet, and does not say which commit it will run")
+    lost = "recorded no commit: ClearML lost it in a short run"
+    remedy = "set sdk.development.vcs_repo_detect_async: false in clearml.conf, or use git clearml run"
+    return Reason("no-commit", f"{lost}; {remedy}")
 
 
 def of_another(task: Task) -> Finding:
-    """That this task is one of another commit, whatever else speaks against it: its diff has not been looked at."""
+    """That this task is one of another commit, or of none, whatever else there is: its diff has not been looked at."""
     return Finding(task, None, (_another(task),), ())
 
 

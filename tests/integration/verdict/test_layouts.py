@@ -162,6 +162,15 @@ def test_what_a_run_record_says_was_run(
     assert gate.verify().json["hint"] == f"git clearml run -- {here}"
 
 
+def test_what_was_run_here_last_where_nothing_else_tells(gate: Gate) -> None:
+    gate.repo.git("mv", "train.py", "fit.py")
+    gate.repo.commit("renamed", {"fit.py": "1"})
+    assert gate.verify().json["hint"] == "git clearml run -- python <your training script>"
+    RunStore(str(gate.repo.path / ".git")).write(record(gate, "f" * 32, command=("python", "fit.py", "--lr", "3")))
+    gate.repo.commit("next", {"fit.py": "2"})
+    assert gate.verify().json["hint"] == "git clearml run -- python fit.py --lr 3"
+
+
 @pytest.mark.parametrize(
     ("entry_point", "working_dir", "command"),
     [

@@ -400,6 +400,11 @@ def test_a_task_that_lost_its_commit_is_a_near_miss(gate: Gate) -> None:
     assert [miss["task"]["name"] for miss in result.commit["near_misses"]] == ["lost"]
 
 
+def test_a_chosen_task_that_recorded_no_commit(gate: Gate) -> None:
+    lost = gate.task(commit=None)
+    assert "ClearML lost it" in gate.refuses("no-commit", words=("--task", lost)).messages[0]
+
+
 def for_branch(gate: Gate, branch: str = "main", status: str = "queued", **fields: Any) -> str:
     """A task as `clearml-task --branch` makes it: its agent will say which commit it has run."""
     return gate.task(commit=None, diff=None, status=status, script__branch=branch, **fields)
