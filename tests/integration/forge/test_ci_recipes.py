@@ -16,9 +16,10 @@ import yaml
 from git_clearml.settings import table as settings
 from tests.integration.forge.test_actions import ACTIONS, action
 from tests.integration.forge.test_comment import Bench
-from tests.support import gitea_server, gitlab_job
+from tests.support import bitbucket_server, gitea_server, gitlab_job
 from tests.support.actions import Job, pull_request, repository
 from tests.support.apart import Apart
+from tests.support.bitbucket_server import BitbucketServer
 from tests.support.gitea_server import GiteaServer
 from tests.support.github_server import BOT, TOKEN, GitHubServer
 from tests.support.gitlab_server import GitLabServer
@@ -29,7 +30,8 @@ from tests.support.tools import require
 DOCS = ROOT / "docs"
 CI = (DOCS / "ci.md").read_text(encoding="utf-8")
 RECIPES: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)]
-PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, GITEA, STRYKERS = RECIPES
+PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, GITEA, BITBUCKET, AZURE, CIRCLE, STRYKERS = RECIPES
+(JENKINS,) = re.findall(r"```groovy\n(.*?)```", CI, re.DOTALL)
 WORKFLOWS = (PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, STRYKERS)
 OURSELVES = "OWNER/git-clearml@COMMIT"  # a placeholder, for we know neither
 RIGHTS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
@@ -246,6 +248,78 @@ def test_gitea(bench: Bench, tmp_path: Path) -> None:
         bench.job.more = {"GITEA_ACTIONS": "true", "GITHUB_API_URL": gitea.url, "GITHUB_TOKEN": gitea_server.TOKEN}
         assert follow(runs(GITEA), bench, tmp_path) == [0]
         assert " Verified: " in gitea.by(gitea_server.BOT)[0]["body"]
+
+
+@pytest.mark.parametrize(("fields", "status", "word"), [({}, 0, "Verified"), ({"status": "failed"}, 1, "Rejected")])
+def test_bitbucket(fields: dict[str, Any], status: int, word: str, bench: Bench, tmp_path: Path) -> None:
+    """A Code Insights report without a token, and with one the comment; the same step on main."""
+    task(bench, **fields)
+    (wanted,) = BITBUCKET["pipelines"]["pull-requests"]["**"]
+    assert [wanted] == BITBUCKET["pipelines"]["branches"]["main"]
+    with BitbucketServer() as bitbucket:
+        bitbucket.add_pull(7, bench.head, bench.base)
+        bench.job.more = {
+            "GITHUB_ACTIONS": "",
+            "BITBUCKET_BUILD_NUMBER": "3",
+            "BITBUCKET_REPO_FULL_NAME": bitbucket.repository,
+            "BITBUCKET_COMMIT": bench.head,
+            "BITBUCKET_BRANCH": "topic",
+            "BITBUCKET_PR_ID": "7",
+            "BITBUCKET_PR_DESTINATION_BRANCH": "main",
+            "BITBUCKET_PR_DESTINATION_COMMIT": bench.base[:12],
+            "BITBUCKET_API_URL": bitbucket.url,
+            "BITBUCKET_TOKEN": bitbucket_server.TOKEN,
+            "BITBUCKET_PROXY_URL": "",
+        }
+        assert follow(wanted["step"]["script"], bench, tmp_path) == [status]
+        (comment,) = bitbucket.by(bitbucket_server.BOT)
+        assert f" {word}: " in comment["body"]
+        del bench.job.more["BITBUCKET_API_URL"]
+        bench.job.more |= {"BITBUCKET_PROXY_URL": bitbucket.url.removesuffix("/2.0"), "BITBUCKET_TOKEN": ""}
+        commands = [command.replace(" --comment", "") for command in wanted["step"]["script"]]
+        assert follow(commands, bench, tmp_path) == [status]
+        (report,) = bitbucket.reports.values()
+        assert report["result"] == ("FAILED" if status else "PASSED")
+    assert (bench.gate.repo.path / "test-reports" / "junit.xml").exists()
+
+
+SERVICES: dict[str, tuple[list[str], str, dict[str, str]]] = {
+    # name: (commands, the file that is shown, variables: HEAD and BASE are filled in)
+    "Jenkins": (
+        re.findall(r"sh '([^']*)'", JENKINS),
+        re.findall(r"junit '([^']*)'", JENKINS)[0],
+        {"JENKINS_URL": "https://ci/", "CHANGE_ID": "7", "CHANGE_TARGET": "main", "CHANGE_BRANCH": "topic"},
+    ),
+    "Azure": (
+        [step["script"] for step in AZURE["steps"] if "script" in step],
+        AZURE["steps"][-1]["inputs"]["testResultsFiles"],
+        {
+            "TF_BUILD": "True", "BUILD_REASON": "PullRequest", "BUILD_SOURCEVERSION": "f" * 40,
+            "SYSTEM_PULLREQUEST_PULLREQUESTID": "7", "SYSTEM_PULLREQUEST_SOURCECOMMITID": "HEAD",
+            "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main",
+        },
+    ),
+    "CircleCI": (
+        [step["run"] for step in CIRCLE["jobs"]["verify"]["steps"] if "run" in step],
+        f"{CIRCLE['jobs']['verify']['steps'][-1]['store_test_results']['path']}/junit.xml",
+        {"CIRCLECI": "true", "CIRCLE_SHA1": "HEAD", "CIRCLE_BRANCH": "topic"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "status"), [({}, 0), ({"status": "failed"}, 1)])
+@pytest.mark.parametrize("name", SERVICES)
+def test_other_services(name: str, fields: dict[str, Any], status: int, bench: Bench, tmp_path: Path) -> None:
+    """The head is judged, by the policy of what is accepted, and what the service shows is there."""
+    task(bench, **fields)
+    bench.gate.repo.git("--git-dir", str(tmp_path / "remote.git"), "update-ref", "refs/heads/main", bench.base)
+    commands, shown, variables = SERVICES[name]
+    filled = {key: bench.head if value == "HEAD" else value for key, value in variables.items()}
+    bench.job.more = {"GITHUB_ACTIONS": "", "GITHUB_TOKEN": "", **filled}
+    assert follow(commands, bench, tmp_path) == [status]
+    assert (bench.gate.repo.path / shown).exists()
+    report = json.loads((bench.gate.repo.path / shown).with_name("report.json").read_text())
+    assert (report["policy"]["from"], report["commits"][0]["commit"]) == (bench.base, bench.head)
 
 
 @pytest.mark.parametrize(("end", "statuses", "word"), [("complete", [0, 0], "Verified"), ("fail", [1, 1], "Rejected")])
