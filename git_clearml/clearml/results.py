@@ -49,18 +49,18 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
 
 
 def of_commits(
-    api: ClearML, commits: Sequence[str], since: datetime, *, metrics: Sequence[str] = ()
+    api: ClearML, commits: Sequence[str], since: datetime, until: datetime | None = None, *, metrics: Sequence[str] = ()
 ) -> dict[str, list[Result]]:
     """What the tasks of these commits (full hashes) came to, without parameters and artifacts; the latest last.
 
-    One query for up to 500 commits, for tasks that were updated since then. Commits without a task are left out,
-    archived tasks too. `metrics` are the TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
+    One query for up to 500 commits, for tasks that were last updated in that time. Commits without a task are left
+    out, archived tasks too. `metrics` are the TITLE/SERIES to fetch, none for all. Raises the errors of ClearML.call.
     """
     fields = [f"last_metrics.{title}.{series}" for metric in metrics for title, series in response.metric_keys(metric)]
     wanted = set(commits)
     results: dict[str, Result] = {}
     for pattern in query.patterns(commits):
-        body = {**query.of_commits(pattern), "system_tags": ["-archived"], **query.updated(since)}
+        body = {**query.of_commits(pattern), "system_tags": ["-archived"], **query.updated(since, until)}
         for document in query.every(api, body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
             result = _result(api, document, [])
             if result.commit in wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ from git_clearml.verdict import windows
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
+    from git_clearml.clearml.model import Result
 
 _ONE_QUERY = 500  # commits
+_AT_ONCE = 0.3  # seconds
 
 
 class TaskSource:
@@ -74,13 +77,24 @@ class TaskSource:
         try:
             self._api = self._api or connect(os.environ, self._timeout, log=self._log)
             self._api.renew()
-            since = windows.start(self._repository.times(commits).values(), datetime.now(timezone.utc))
-            results = task_results.of_commits(self._api, commits, since, metrics=self._metrics)
+            now = datetime.now(timezone.utc)
+            results: dict[str, list[Result]] = {}
+            start = windows.start(self._repository.times(commits).values(), now)
+            window: windows.Window | None = windows.Window(max(start, now - windows.LONGEST))
+            length = windows.LONGEST
+            while window and window.since:
+                began = time.monotonic()
+                part = task_results.of_commits(self._api, commits, window.since, window.until, metrics=self._metrics)
+                results = {name: [*part.get(name, []), *results.get(name, [])] for name in {**part, **results}}
+                # A server that answers at once has few tasks: one with a million needs ten seconds for a long window.
+                length = length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
+                window = windows.earlier(window, length) if window.since > start else None
         except CannotDecide as error:
             self.error = error
             self._tell(error)
             return {}
-        return {commit: tuple(map(note_lines.recorded_task, reversed(tasks))) for commit, tasks in results.items()}
+        latest = {name: sorted(tasks, key=lambda task: (task.completed, task.task)) for name, tasks in results.items()}
+        return {commit: tuple(map(note_lines.recorded_task, reversed(tasks))) for commit, tasks in latest.items()}
 
 
 def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:

@@ -8,7 +8,7 @@ import pty
 import shutil
 import subprocess
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from git_clearml.git import log as history
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
+from tests.support.clearml_cost import MILLION, cost
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, inside, process_environment
 from tests.support.program import Result as Ended
 from tests.support.pushing import on_path, write_hook
-from tests.support.repos import Repo, fast_history, make_repo
+from tests.support.repos import YESTERDAY, Repo, fast_history, make_repo
 from tests.support.tools import needs
 
 MEASURED = {"validation": {"accuracy": 0.9, "loss": 0.25}, "train": {"loss": 0.5}, ":monitor:gpu": {"gpu_0": 97.0}}
@@ -517,3 +518,18 @@ def test_on_a_terminal(gate: Gate) -> None:
     assert lines[0].endswith("…")
     assert lines[1] == "    completed  train 1  m/accuracy 0.9  (recorded)"
     assert "…" not in gate.call("log").out
+
+
+def test_tasks_of_years_are_asked_for_in_windows(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No question of a large server is one about more than a tenth of its tasks; a small one is asked a few times."""
+    gate.repo.write({"train.py": "print('old')\n"})
+    date = f"@{YESTERDAY - 900 * 86_400} +0000"
+    gate.repo.git("commit", "--quiet", "--all", "--message", "old", env={"GIT_COMMITTER_DATE": date})
+    for days in (899, 500, 300, 0):
+        gate.task(last_update=(datetime.now(timezone.utc) - timedelta(days=days)).isoformat())
+    for at_once, most in ((0.3, 5), (0.0, 10)):
+        monkeypatch.setattr("git_clearml.record.log._AT_ONCE", at_once)
+        result = log(gate, "--fetch", "-n", "1")
+        assert len(result.json["commits"][0]["tasks"]) == 4
+        assert len(result.calls) <= most
+    assert all(cost(request.body) < MILLION / 8 for request in gate.server.requests)
