@@ -64,7 +64,7 @@ class ForgeServer:
 
     routes: tuple[Route, ...] = ()
     per_page = "per_page"
-    most_per_page = 100
+    most_per_page, usually = 100, 30
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
@@ -124,7 +124,7 @@ class ForgeServer:
 
     def paged(self, call: Call, listed: list[Any]) -> Answer:
         """One page of a list, with a Link header."""
-        size = min(self.most_per_page, int(call.query.get(self.per_page, 30)))
+        size = min(self.most_per_page, int(call.query.get(self.per_page, self.usually)))
         page = int(call.query.get("page", 1))
         last = max(1, -(-len(listed) // size))
         links = []
@@ -196,7 +196,14 @@ def _content(data: Any) -> bytes:
         return b""
     if isinstance(data, bytes):
         return data
-    return data.encode() if isinstance(data, str) else json.dumps(data).encode()
+    return data.encode() if isinstance(data, str) else json.dumps(_shown(data)).encode()
+
+
+def _shown(data: Any) -> Any:
+    """Without what a server keeps for itself: keys that begin with an underscore."""
+    if isinstance(data, dict):
+        return {key: _shown(value) for key, value in data.items() if not str(key).startswith("_")}
+    return [_shown(value) for value in data] if isinstance(data, list) else data
 
 
 class _Http(ThreadingHTTPServer):

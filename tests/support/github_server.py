@@ -73,7 +73,7 @@ class GitHubServer(ForgeServer):
             comment = {
                 "id": identity,
                 "node_id": f"IC_kwDOtest{identity}",
-                "issue": number,
+                "_issue": number,
                 "user": {"login": author} if author else None,
                 "body": body,
                 "url": f"{self.url}/repos/{self.repository}/issues/comments/{identity}",
@@ -134,7 +134,7 @@ class GitHubServer(ForgeServer):
 
     def _list_comments(self, call: Call, number: str) -> Any:
         self._known(int(number))
-        return self._page(call, [one for one in self.comments if one["issue"] == int(number)])
+        return self._page(call, [one for one in self.comments if one["_issue"] == int(number)])
 
     def _create_comment(self, call: Call, number: str) -> Json:
         self._known(int(number))

@@ -29,6 +29,8 @@ _READABLE_BY_A_JOB = r"PROJECT/(merge_requests|repository/(commits|branches|tags
 class GitLabServer(ForgeServer):
     """One project for a `with` block. `user` is whose the token is, `role` its role in the project (20: Reporter)."""
 
+    usually = 20  # items of a page
+
     def __init__(self, project: str = PROJECT, web: str = "https://gitlab.com") -> None:
         super().__init__("/api/v4")
         self.project, self.number, self.web = project, 42, web
@@ -118,7 +120,7 @@ class GitLabServer(ForgeServer):
     def paged(self, call: Call, listed: list[Any]) -> Answer:
         """See ForgeServer.paged. GitLab adds its own headers."""
         answer = super().paged(call, listed)
-        size, page = min(100, int(call.query.get("per_page", 20))), int(call.query.get("page", 1))
+        size, page = min(100, int(call.query.get("per_page", self.usually))), int(call.query.get("page", 1))
         last = max(1, -(-len(listed) // size))
         answer.headers |= {"X-Page": str(page), "X-Per-Page": str(size), "X-Prev-Page": str(page - 1 or "")}
         answer.headers |= {"X-Next-Page": str(page + 1) if page < last else ""}
@@ -213,7 +215,7 @@ class GitLabServer(ForgeServer):
             for note in self.comments:
                 if (note["noteable_iid"], note["id"]) == (int(number), int(identity)):
                     return note
-        raise Answer(404, {"message": "404 Note Not Found"})
+        raise Answer(404, {"message": "404 Not found"})
 
     def _body(self, call: Call) -> str:
         """As GitLab stores it: without white space at the end."""
@@ -221,7 +223,8 @@ class GitLabServer(ForgeServer):
         if not body:
             raise Answer(400, {"error": "body is missing"})
         if len(body) > _MOST:
-            raise Answer(400, {"message": {"note": [f"is too long (maximum is {_MOST} characters)"]}})
+            words = f'{{:note=>["is too long (maximum is {_MOST} characters)"]}}'
+            raise Answer(400, {"message": f"400 Bad request - Note {words}"})
         return str(body).rstrip()
 
 

@@ -227,7 +227,7 @@ def test_a_push_finds_the_pull_request_of_its_commit(bench: Bench) -> None:
     older = bench.github.add_pull(5, "a" * 40, bench.base, commits=[bench.head])
     closed = bench.github.add_pull(6, bench.head, bench.base, state="closed")
     assert bench.comment().status == 0
-    assert [one["issue"] for one in bench.github.comments] == [7], (older, closed)
+    assert [one["_issue"] for one in bench.github.comments] == [7], (older, closed)
 
 
 def test_a_merge_queue_tells_the_pull_request_and_sets_the_status_on_the_merge(bench: Bench) -> None:
