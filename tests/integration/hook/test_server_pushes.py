@@ -106,12 +106,14 @@ def test_what_cannot_be_run_refuses(tmp_path: Path, shell: str) -> None:
     empty, broken = write_hook(tmp_path / "empty", ""), write_hook(tmp_path / "broken", "#!/nonexistent\n")
     bare_python = write_hook(tmp_path / "python", '#!/bin/sh\nexec python3 -S "$@"\n')
     stdin = f"{NULL} {'1' * 40} refs/heads/main\n".encode()
-    for python in ("", str(tmp_path / "gone"), str(empty), str(broken), str(bare_python)):
+    good = write_hook(tmp_path / "good", "#!/bin/sh\nexit 0\n")
+    for python in ("", str(tmp_path / "gone"), str(empty), str(broken), str(bare_python), str(good)):
         hook = write_hook(tmp_path / "hooks" / "pre-receive", shipped.with_python(shipped.text("pre-receive"), python))
         previous = write_hook(tmp_path / "hooks" / "pre-receive.pre-clearml", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
         path = str(tools) if not python else os.environ["PATH"]
         for env in ({}, {"GL_ID": "user-1", "GL_PROTOCOL": "http"}):
-            done = run_hook(shell, hook, stdin, path=path, arguments=(), env=env)
+            lines_of_push = b"" if python == str(good) else stdin
+            done = run_hook(shell, hook, lines_of_push, path=path, arguments=(), env=env)
             assert done.returncode == 3, (python, done.stderr)
             lines = [
                 line
@@ -121,6 +123,8 @@ def test_what_cannot_be_run_refuses(tmp_path: Path, shell: str) -> None:
             prefix = "GL-HOOK-ERR: " if env else ""
             assert lines[-1].startswith(f"{prefix}hint: ask whoever runs this git server: "), (python, done.stderr)
         assert previous.exists()
+    (tools / "cat").unlink()
+    assert run_hook(shell, hook, stdin, path=str(tools), arguments=()).returncode == 3
     assert not (tmp_path / "ran").exists()
 
 
