@@ -109,6 +109,13 @@ def test_without_git_clearml_the_push_is_refused_with_the_repair(shell: str, pla
         assert run_hook(shell, hook, stdin, path=str(place / "bin"), env=env).returncode == 0
 
 
+def test_without_cat_nothing_is_known_of_the_push(shell: str, place: Path) -> None:
+    write_hook(place / "bin" / "git-clearml", "#!/bin/sh\nexit 0\n")
+    done = run_hook(shell, place / "hooks" / "pre-push", line(), path=str(place / "bin"))
+    assert done.returncode == 3
+    assert b"hint: " in done.stderr
+
+
 @pytest.mark.parametrize("where", ["hooks", "a 'b\" $c *"])
 def test_whoever_removes_it_as_told_keeps_the_hook_that_was_there(shell: str, where: str, place: Path) -> None:
     (place / "bin" / "cat").symlink_to(shutil.which("cat") or "")
