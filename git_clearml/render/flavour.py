@@ -92,6 +92,7 @@ def _definition(name: str, value: str) -> str:
 _MOST_UNFOLDED = 25  # lines
 _FOLD = re.compile(r"<details><summary>([^\n]*)</summary>\n\n(.*?)\n*</details>", re.DOTALL)
 _HTML = re.compile(r"</?(?:sub|span)>")
+_JIRA = re.compile(r"(?<=[A-Za-z0-9_])\\-(?=\d)")  # ABC-123, which a connected Jira makes a link of
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -99,7 +100,8 @@ def _without_html(page: str) -> str:
     """Of what would be folded the beginning; a colon without the backslash that would be seen."""
 
     def change(text: str) -> str:
-        return _ESCAPED.sub(lambda escaped: _colon(escaped) if escaped[1] == ":" else escaped[0], _HTML.sub("", text))
+        text = _JIRA.sub(f"-{GUARD}", _HTML.sub("", text))
+        return _ESCAPED.sub(lambda escaped: _colon(escaped) if escaped[1] == ":" else escaped[0], text)
 
     return _outside_code(_FOLD.sub(_unfolded, page), change)
 

@@ -16,7 +16,7 @@ from git_clearml.base.markdown import escape
 from git_clearml.model import Problem, Task
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page
-from git_clearml.render.flavour import GITEA, GITLAB, Flavour
+from git_clearml.render.flavour import BITBUCKET, GITEA, GITLAB, Flavour
 from git_clearml.report.measures import Row
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
@@ -178,3 +178,50 @@ def test_code_is_left_as_it_is() -> None:
         command = r"Next: `run -- sh -c 'echo \(<span>$</span> https\://x'`" + "\n\n```mermaid\n\\(x\\)\n```\n"
         assert flavour.adapted(command) == command
         assert flavour.adapted(command + r"\`<span>$</span>" + command) == command + r"\`\$" + command
+
+
+# What Bitbucket makes of text in a comment, beside Markdown itself: https://bitbucket.org/tutorials/markdowndemo and
+# https://support.atlassian.com/bitbucket-cloud/docs/ (mention people, link to issues and pull requests, Jira keys).
+LIVE_ON_BITBUCKET = {
+    "mention": r"@[A-Za-z0-9_{]",
+    "issue or pull request": r"#\d",
+    "emoji": r":[\w+-]+:",
+    "address": r"[a-z][a-z0-9+.-]+:/?/?/[^\s>]+",
+    "Jira issue": r"\b[A-Z][A-Z0-9_]+-\d",
+}
+BITBUCKET_NAMES = [*NAMES, "ABC-123", "@{11111111-2222} x", "pull request #7", "x https://evil.example/a?b=c", "[TOC]"]
+
+
+def bitbucket_texts(page: str) -> list[str]:
+    """The text of a page, but that of code and of our own links."""
+    shown = re.sub(r"<(code|a)\b.*?</\1>", "\0", rendered(page), flags=re.DOTALL)
+    return [html.unescape(text) for text in re.split(r"<[^>]*>|\0", shown)]
+
+
+def test_what_is_live_on_bitbucket_would_be_found() -> None:
+    page = "\n\n".join(BITBUCKET_NAMES)
+    assert {
+        kind
+        for kind, pattern in LIVE_ON_BITBUCKET.items()
+        for text in bitbucket_texts(page)
+        if re.search(pattern, text)
+    } >= {*LIVE_ON_BITBUCKET} - {"address"}  # GitHub's parser makes a link of that one
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_no_name_is_live_on_bitbucket(turn: int) -> None:
+    """Where HTML is text: none of ours is left, and the two lines that nobody is to see are definitions."""
+    page = page_of(BITBUCKET_NAMES[turn::5], BITBUCKET)
+    for kind, pattern in LIVE_ON_BITBUCKET.items():
+        assert [text for text in bitbucket_texts(page) if re.search(pattern, text)] == [], kind
+    assert not re.search(r"<(?!https?://[^\s<>]+>)", page)
+    marker, history, rest = page.split("\n", 2)
+    assert marker == "[git-clearml]: #verify"
+    assert re.fullmatch(r"\[git-clearml history\]: #[A-Za-z0-9+/=]+", history)
+    assert "git-clearml history" not in rest
+    assert len(rendered(f"{marker}\n{history}\n").strip()) == 0
+
+
+def test_a_page_for_bitbucket_is_never_longer() -> None:
+    for names in (["ABC-1 " * 40] * 200, ["a:/b " * 40] * 200, ["$x$:" * 40] * 200):
+        assert len(page_of(names, BITBUCKET)) <= BITBUCKET.limit
