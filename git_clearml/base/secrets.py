@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -138,6 +138,15 @@ def redact_parameters(parameters: Iterable[tuple[str, str]]) -> tuple[tuple[str,
     return tuple((name, _redacted_parameter(name, value)) for name, value in parameters)
 
 
+def redact_words(words: Sequence[str]) -> tuple[str, ...]:
+    """A command line, without the values of options that are called like a secret, and what else is secret in it."""
+    shown = []
+    for before, word in zip(("", *words), words, strict=False):
+        is_value = before.startswith("-") and "=" not in before and bool(word) and not word.startswith("-")
+        shown.append(REDACTED if is_value and is_secret_parameter(before, word) else _redacted_parameter("", word))
+    return tuple(shown)
+
+
 def _redacted_parameter(name: str, value: str) -> str:
     if value and is_secret_parameter(name, value):
         return REDACTED
@@ -183,6 +192,8 @@ def without_credentials(url: str) -> str:
         return _USER.sub("//", url.strip())  # `ext::https://user:password@host`
     try:
         parts = urlsplit(url.strip())
+        if not parts.netloc:  # `scheme://?user:password@host`
+            return _USER.sub("//", url.strip())
         host = parts.netloc.rpartition("@")[2]
         user = "git@" if parts.scheme == "ssh" and parts.username == "git" else ""
         return urlunsplit(parts._replace(netloc=user + host))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.base.secrets import redact_words
 from git_clearml.base.words import listed
 from git_clearml.commands import run_flags
 from git_clearml.errors import Error, NotARepository, PublishFailed, UsageError
@@ -134,7 +135,8 @@ def _refuse(plan: RunPlan, console: Console) -> int:
     count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
     message = f"not run: {count} differ{'' if len(names) > 1 else 's'} from commit {plan.commit.hash[:7]}: "
     commit = "git add --all && git commit" if plan.facts.untracked else "git commit --all"
-    hint = f"{commit}, or: git clearml run --allow-dirty -- {shlex.join(plan.command)}"
+    again = f", or: git clearml run --allow-dirty -- {shlex.join(plan.command)}"
+    hint = commit + (again if redact_words(plan.command) == plan.command else "")  # it has to work as typed
     if any(not is_untracked_code(path, plan.policy) for path in plan.facts.untracked):
         hint = f"outputs belong in .gitignore, or in untracked-ok of the policy; else {hint}"
     console.fail(Error(message + listed(names, _SHOWN), hint))
@@ -145,7 +147,7 @@ def _show(plan: RunPlan, console: Console) -> int:
     """The plan: the variables that the command would get, and the command."""
     shown = {name: value if len(value) <= 200 else value[:197] + "..." for name, value in sorted(plan.added.items())}
     lines = [f"{name}={shlex.quote(value)}" for name, value in shown.items()]
-    console.product(Safe("\n".join(sanitize(line) for line in [*lines, shlex.join(plan.command)])))
+    console.product(Safe("\n".join(sanitize(line) for line in [*lines, shlex.join(redact_words(plan.command))])))
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash, is_uuid
 from git_clearml.base.jsonvalue import Malformed
+from git_clearml.base.secrets import redact_words
 from git_clearml.clearml import response
 from git_clearml.clearml.properties import PROPERTY
 from git_clearml.model import Diff, DiffKind, Metric, OtherTasks, RecordedTask, RunRecord, Session
@@ -71,6 +72,7 @@ def to_property(record: RunRecord) -> str:
     document = to_json(record)
     for name in ("sessions", "submodules", "offline_dir"):
         del document[name]
+    document["command"] = list(redact_words(record.command))
     for name in ("dirty", "untracked", "edited", "wrote", "notes", "ignored"):
         document[name] = None if document[name] is None else list(document[name])[:_SHOWN]
     for limit in (2000, 400, 100, 40):

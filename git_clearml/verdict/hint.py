@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_clearml.base.secrets import redact_parameters
+from git_clearml.base.secrets import REDACTED, redact_words
 from git_clearml.clearml.entry_point import arguments_of, installed, module_files, module_of, usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord, Task
@@ -175,6 +175,5 @@ def _typeable(words: Sequence[str]) -> bool:
 def _has_secrets(words: Sequence[str]) -> bool:
     from git_clearml.clearml.secrets import known_secrets  # late: a refusal alone wants it
 
-    text = " ".join(words)
-    [(_, shown)] = redact_parameters([("", text)])
-    return bool(words) and known_secrets(os.environ).redact(shown) != text
+    shown = redact_words(words)
+    return any(REDACTED in word for word in words) or known_secrets(os.environ).redact(shown) != tuple(words)

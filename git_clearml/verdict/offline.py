@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from git_clearml.base.secrets import redact_words
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.git.repository import Repository
 from git_clearml.model import Curve, Diff, DiffKind, Metric, RunRecord, Session, Task
@@ -96,7 +97,7 @@ def of_record(record: RunRecord | Damaged, policy: Policy) -> list[Task]:
     plain = Task(
         "",
         "offline",
-        name=shlex.join(record.command),
+        name=shlex.join(redact_words(record.command)),
         status=_status(record),
         commit=record.commit,
         completed=record.ended,

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.base.secrets import Secrets, is_secret_parameter, redact_parameters, without_credentials, without_users
+from git_clearml.base.secrets import (
+    Secrets,
+    is_secret_parameter,
+    redact_parameters,
+    redact_words,
+    without_credentials,
+    without_users,
+)
 
 HASH = "0123456789abcdef" * 2 + "01234567"
 CONF = """
@@ -234,3 +241,21 @@ def test_clearmls_own_credentials_are_secret_whatever_they_look_like() -> None:
         assert Secrets.of_environment({name: HASH[:32]}).redact(HASH[:32]) == "[secret]"
     for name in ("secret_key", "access_key", "git_pass", "token"):
         assert Secrets.of_configuration(f"{name}: {HASH[:32]}").redact(HASH[:32]) == "[secret]"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("train.py --hub_token hf_x --lr 3", "train.py --hub_token [secret] --lr 3"),
+        ("train.py --hub_token=hf_x", "train.py --hub_token=[secret]"),
+        ("train.py hub_token=hf_x model.password=y", "train.py hub_token=[secret] model.password=[secret]"),
+        ("train.py --url https://me:word@host/x", "train.py --url https://host/x"),
+        ("train.py --max_tokens 512 --token 3", "train.py --max_tokens 512 --token 3"),
+        ("train.py --secret --lr 3", "train.py --secret --lr 3"),
+        ("--api-key abcdefgh", "--api-key [secret]"),
+        ("token secret password", "token secret password"),
+        ("", ""),
+    ],
+)
+def test_a_command_line(words: str, shown: str) -> None:
+    assert " ".join(redact_words(words.split())) == shown
