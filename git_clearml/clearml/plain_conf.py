@@ -1,9 +1,9 @@
 """Reads a clearml.conf that is plain, as clearml-init writes it: importing pyhocon takes longer than asking a server.
 
-Plain are comments, `key: value`, `key = value`, `key { ... }`, lists, and scalars that are one quoted or unquoted word,
-each on a line of its own or between commas. What else HOCON has (references, includes, `+=`, escapes, words joined to
-one value, durations, values on the next line, a key said twice) is not plain, nor is anything that pyhocon has a
-peculiar opinion about: it reads those. The tests hold the two to the same answer.
+Plain are comments, `key: value`, `key = value`, `key { ... }`, lists, and scalars that are one quoted word or unquoted
+ones, each on a line of its own or between commas. What else HOCON has (references, includes, `+=`, escapes, quoted
+words joined to others, durations, values on the next line, a key said twice) is not plain, nor is anything that pyhocon
+has a peculiar opinion about: it reads those. The tests hold the two to the same answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 _BETWEEN = re.compile(r"(?:[ \t\n,]|(?:#|//)[^\n]*)*")
 _KEY = re.compile(r'(?:"([A-Za-z0-9_-]+)"|([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*))[ \t]*([:=]?)[ \t]*')
-_SCALAR = re.compile(r'"([^"\\\n\t]*)"|((?!//)[A-Za-z0-9_~/-][A-Za-z0-9_.:/%~-]*)')
+_WORD = r"(?!//)[A-Za-z0-9_~/-][A-Za-z0-9_.:/%~-]*"
+_SCALAR = re.compile(rf'"([^"\\\n\t]*)"|({_WORD}(?: +{_WORD})*)')
 _END = re.compile(r"[ \t]*(?=[\n,}\]#]|//|\Z)")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _OWN_MEANING = ("include", "true", "false", "null")  # at the beginning of a word; of some ends it is another one
@@ -105,7 +106,18 @@ class _Reader:
         return quoted if quoted is not None else _meaning(word)
 
 
-def _meaning(word: str) -> str | int | float | bool:
+def _meaning(text: str) -> str | int | float | bool:
+    """What unquoted words mean; several are a text, of which only the last may be a number."""
+    *words, last = text.split()
+    if any(not isinstance(_of_word(word), str) for word in words):
+        raise _NotPlain
+    value = _of_word(last)
+    if words and str(value) != last:  # pyhocon would write it in its own way
+        raise _NotPlain
+    return text if words else value
+
+
+def _of_word(word: str) -> str | int | float | bool:
     if word[0] in "-0123456789":
         number = _NUMBER.fullmatch(word)
         if number is None:

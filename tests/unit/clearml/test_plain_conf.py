@@ -38,15 +38,16 @@ PLAIN = [
     '"api" {"credentials" {"access_key":"","secret_key"="\u2028"},}',
     "a: 1 # b\n// c\nb: -2.50 // d\nc: 007\n,\nd: True, e: no, f: 5\t\n",
     "a {\n b { c: x }\n}\na { b { d: y } }\na.b.e: z\n",
-    "d = ~/x, e: /y\na: [] , b: [1, x\n# c\n {d: 1} # e\n]\n",
+    "d = ~/x, e: /y z, f: b  c 3 # d\na: [] , b: [1, x\n# c\n {d: 1} # e\n]\n",
 ]
 NOT_PLAIN = [
-    "api { host: ${HOST} }", 'include "other.conf"', "a: include", "a += 1", "a: b c", 'a: "b" "c"', 'a: b"c"',
-    "a {} b {}", "a {} {}", "a:\n b", "a\n{}", "a:", "a", '"a.b": 1', '"""a""": 1', 'a: """b"""', r'a: "\n"',
-    'a: "\t"', "a b: 1", "a: 5s", "a: 10 d", "a: 1e5", "a: 1.", "a: .5", "a: +1", "a: 10.0.0.1", "a: null",
-    "a: nullable", "a: trueish", "a: @b", "a: 1\r\nb: 2", "\ufeffa: 1", "a: \u00a0b", "{ a: 1 }", "[a]", "a { b: 1",
-    "a: 1 }", "a: 1\na: 2", "a: 1\na {}", "a {}\na: 1", "a: []\na: []", "a.b: 1\na: 2", 'a: [""]', "a: [[1]]",
-    "a [1]", "a..b: 1", ".a: 1", "a: 1 ", "a: " + "1" * 30, "a { " * 40 + "}" * 40,
+    "api { host: ${HOST} }", 'include "other.conf"', "a: include", "a += 1", "a: b true", "a: 1 b", "a: b 007",
+    "a: b 1.50", "a: 5 seconds", 'a: "b" "c"', 'a: b"c"', "a {} b {}", "a {} {}", "a:\n b", "a\n{}", "a:", "a",
+    '"a.b": 1', '"""a""": 1', 'a: """b"""', r'a: "\n"', 'a: "\t"', "a b: 1", "a: 5s", "a: 10 d", "a: 1e5", "a: 1.",
+    "a: .5", "a: +1", "a: 10.0.0.1", "a: null", "a: nullable", "a: trueish", "a: @b", "a: 1\r\nb: 2", "\ufeffa: 1",
+    "a: \u00a0b", "{ a: 1 }", "[a]", "a { b: 1", "a: 1 }", "a: 1\na: 2", "a: 1\na {}", "a {}\na: 1", "a: []\na: []",
+    "a.b: 1\na: 2", 'a: [""]', "a: [[1]]", "a [1]", "a..b: 1", ".a: 1", "a: 1 ", "a: " + "1" * 30,
+    "a { " * 40 + "}" * 40,
 ]  # fmt: skip
 
 
@@ -93,8 +94,8 @@ PIECES = [
 LINES = [
     "a: 1\n", "b {\n", "}\n", 'c = "x"\n', "api {\n", "  host: https://h:80\n", "x: [1, 2]\n", "x: [\n", "]\n",
     "# c\n", 'credentials {"access_key": "A", "secret_key": "B"}\n', 'api.credentials.access_key: "K"\n', "a.c: 2\n",
-    "y: {}\n", "a.d { e: f }\n", '{ url: "file://*" } # c\n', "sdk { }\n", "k: v # c\n", "l: v // c\n", ", ",
-    "z: [] , w: 2\n", "q: [ {a: 1}, {b: 2} ]\n",
+    "y: {}\n", "a.d { e: f }\n", '{ url: "file://*" } # c\n', "sdk { }\n", "k: v # c\n", "m: v 3\n", "n: b c d\n",
+    "l: v // c\n", ", ", "z: [] , w: 2\n", "q: [ {a: 1}, {b: 2} ]\n",
 ]  # fmt: skip
 changes = st.tuples(st.integers(0, 200), st.sampled_from(PIECES))
 
