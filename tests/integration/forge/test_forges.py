@@ -218,6 +218,19 @@ def refusal(client: Forge) -> CannotDecide:
     raise AssertionError("nothing kept it")
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_the_token_goes_to_no_other_server(kind: Kind, server: Any, status: int) -> None:
+    with kind.server() as elsewhere:
+        asked: list[str] = []
+        elsewhere.hook = lambda call: asked.append(str(call))
+        address = {kind.read: "/", kind.comments: kind.listed, kind.write: kind.listed}
+        for where, path in address.items():
+            location = f"{elsewhere.url}{path}".replace("127.0.0.1", "localhost")
+            server.faults[:] = [Fault(status, headers={"Location": location}, matching=where)]
+            assert isinstance(refusal(kind.forge(server, budget=5.0)), CannotDecide)
+        assert asked == []
+
+
 def test_silence_ends_with_the_budget(kind: Kind, server: Any) -> None:
     server.faults.append(Fault(-1))
     client = kind.forge(server, budget=0.3)
