@@ -195,7 +195,9 @@ def without_credentials(url: str) -> str:
         if not parts.netloc:  # `scheme://?user:password@host`
             return _USER.sub("//", url.strip())
         host = parts.netloc.rpartition("@")[2]
+        if not host:  # `a://?user:password@host`
+            return _USER.sub("//", url.strip())
         user = "git@" if parts.scheme == "ssh" and parts.username == "git" else ""
-        return urlunsplit(parts._replace(netloc=user + host))
+        return re.sub(_USER_IN_TEXT, "//", urlunsplit(parts._replace(netloc=user + host)))
     except ValueError:
         return _USER.sub("//", url.strip())
