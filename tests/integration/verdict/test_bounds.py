@@ -192,3 +192,31 @@ def told(verdict: Verdict, *, recent: bool) -> tuple[Any, ...]:
     """What a verdict comes to. Which of several tasks of an old commit is named hangs on which window had one first."""
     named = [verdict.task and verdict.task.id, *(finding.task.id for finding in verdict.near_misses)]
     return verdict.commit, verdict.outcome, bool(verdict.near_misses), named if recent else None
+
+
+@pytest.mark.parametrize("then", ["completed", "in_progress", "failed"])
+@pytest.mark.parametrize("now", ["completed", "failed", "in_progress", "deleted"])
+def test_the_other_tasks_of_a_run_need_not_be_looked_at_to_be_missed(
+    gate: Gate,
+    sources: tuple[ServerEvidence, Unbounded],
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
+    now: str,
+) -> None:
+    """All must have ended well: what one of them was when the run ended, and is now, though few are looked at first."""
+    monkeypatch.setattr("git_clearml.verdict.server._FIRST", 2)
+    commit = gate.repo.head
+    ended = (datetime.now(timezone.utc) - timedelta(minutes=5)).isoformat()
+    status = "completed" if now == "deleted" else now
+    other = gate.task(status=status, completed=ended)  # the one that is looked at last
+    tasks = [gate.task() for _ in range(4)]
+    for task in tasks:
+        others = [(each, "completed") for each in tasks if each != task]
+        gate.server.tasks[task]["hyperparams"] = record_of(task, commit, [(other, then), *others])
+    if now == "deleted":
+        del gate.server.store.tasks[other]
+    repository = Repository(str(gate.repo.path))
+    questions = [Question(resolved.commit, Policy()) for resolved in repository.resolve(["HEAD"])]
+    (bounded,), (model,) = (resolve.verify(repository, source, questions, tasks_only) for source in sources)
+    assert told(bounded, recent=True) == told(model, recent=True)
+    assert (bounded.outcome.value == "verified") == ("completed" in (then, now))  # without a record it counts itself
