@@ -33,10 +33,11 @@ class Evidence(Protocol):
         """Begins to connect, where there is a network between, for a question that is sure to come."""
         ...
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
         """The tasks of these commits (full hashes) that may count; those that certainly do not may be left out.
 
-        `few`: those will do for a start which the policy prefers (see rules.preference).
+        `few`: a few tasks will do for a start, for so many of the commits: those that the policy prefers (see
+        rules.preference). 0 is for all.
         """
         ...
 

@@ -33,7 +33,7 @@ class OfflineEvidence:
 
     bounded = False
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
         """Every task of these commits: here, the ones that fail cost no more than the ones that pass."""
         return Answer(self.all(commits, policy, window))
 

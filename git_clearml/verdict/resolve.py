@@ -104,22 +104,23 @@ class Resolver:
         since = self._search.first_since
         return {commit: verdict._replace(looked_back_to=since) for commit, verdict in verdicts.items()}
 
-    def _by(self, commits: Sequence[Commit], ask: Callable[[bool], Answer]) -> dict[Commit, Verdict]:
+    def _by(self, commits: Sequence[Commit], ask: Callable[[int], Answer]) -> dict[Commit, Verdict]:
         """The verdicts by a few tasks, which the policy prefers; by all that may count where those do not suffice."""
-        answer = ask(True)
+        answer = ask(len(commits))
         verdicts = self._judge(commits, answer.tasks)
         if not answer.whole and not all(self._is_settled(verdict) for verdict in verdicts.values()):
-            answer = ask(False)
+            answer = ask(0)
             verdicts = self._judge(commits, answer.tasks)
         return verdicts if answer.whole else {commit: verdict.of_more() for commit, verdict in verdicts.items()}
 
     def _is_settled(self, verdict: Verdict) -> bool:
         """Would no task that was not looked at make another verdict? Not even one of the commit itself."""
-        if verdict.task is None or verdict.equivalence is Equivalence.RESULTS:
+        own = verdict.equivalence is Equivalence.RESULTS and self._search.passing([verdict.commit], few=1).tasks
+        if verdict.task is None or own:
             return False
         return not self._policy.best.metric or rules.is_measured(verdict.task, self._policy)
 
-    def _passing(self, names: Sequence[str], *, few: bool) -> Answer:
+    def _passing(self, names: Sequence[str], *, few: int) -> Answer:
         """The passing tasks of these commits, and in the same request of what they may be the merges of."""
         if not set(names) <= self._asked:
             self._asked = {*names}
@@ -261,17 +262,8 @@ class Resolver:
             own = by_commit.get(commit.hash, []) + by_commit.get("", [])
             equal = [task for name in others if name != commit.hash and sense(name) for task in by_commit[name]]
             verdict = rules.judge(commit, own + equal, self._policy, facts, equivalent=sense, chosen=self._scope.chosen)
-            verdicts[commit] = self._with_lineage(commit, verdict)
+            verdicts[commit] = self._equivalents.lineage(commit).noted(verdict)
         return verdicts
-
-    def _with_lineage(self, commit: Commit, verdict: Verdict) -> Verdict:
-        """The verdict with what there is to say of a commit that writes clearml.lock."""
-        lineage = self._equivalents.lineage(commit)
-        if verdict.equivalence is Equivalence.RESULTS:
-            return verdict._replace(notes=(*verdict.notes, lineage.note(verdict)))
-        if verdict.outcome is Outcome.REJECTED and lineage.why:
-            return verdict._replace(notes=(*verdict.notes, f"not a results commit: {lineage.why}"))
-        return verdict
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         """What this repository is called; only a server's tasks are compared with it."""

@@ -13,9 +13,9 @@ from git_clearml.git.changes import Change
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import code_paths
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.settings.table import MOST_BYTES, merge, policy_of, pyproject_table
-from git_clearml.verdict.model import Verdict
+from git_clearml.verdict.model import Outcome, Verdict
 
 MOST = 100  # results commits, one on top of the other
 _FEW = 3  # that usually suffices
@@ -31,7 +31,15 @@ class Lineage(NamedTuple):
     ancestors: tuple[Commit, ...] = ()
     why: str = ""
 
-    def note(self, verdict: Verdict) -> str:
+    def noted(self, verdict: Verdict) -> Verdict:
+        """The verdict on the commit, with what there is to say of one that writes clearml.lock."""
+        if verdict.equivalence is Equivalence.RESULTS:
+            return verdict._replace(notes=(*verdict.notes, self._note(verdict)))
+        if verdict.outcome is Outcome.REJECTED and self.why:
+            return verdict._replace(notes=(*verdict.notes, f"not a results commit: {self.why}"))
+        return verdict
+
+    def _note(self, verdict: Verdict) -> str:
         """What a reader of a verdict that rests on the ancestors has to know."""
         ran = verdict.task.commit if verdict.task else ""
         hashes = [ancestor.hash for ancestor in self.ancestors]

@@ -34,7 +34,7 @@ class Search:
         """The time, in ISO 8601, before which `passing` and `recent` have nothing; "" where they have everything."""
         return windows.looked_back_to([self._first]) if self._evidence.bounded else ""
 
-    def passing(self, names: Sequence[str], *, few: bool = False) -> Answer:
+    def passing(self, names: Sequence[str], *, few: int = 0) -> Answer:
         """The tasks of the last days, of these commits, that may count; `few` as for Evidence.passing."""
         return self._evidence.passing(names, self._policy, self._first, few=few)
 
@@ -62,7 +62,7 @@ class Search:
             since = windows.looked_back_to(plan[: number + 1])
             try:
                 if windows.is_short(window, self._first, self._now):
-                    few = self._evidence.passing(names, self._policy, window, few=not self._policy.best.metric)
+                    few = self._evidence.passing(names, self._policy, window, few=0 if self._policy.best.metric else 1)
                     more = {task.id: task for task in few.tasks}
                     yield few._replace(tasks=[*(tasks | more).values(), *others]), since
                 answer = self._evidence.all(names, self._policy, window, chosen=chosen, also=also)

@@ -40,16 +40,16 @@ class ServerEvidence:
 
     bounded = True
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
         """Tasks of these commits that ended, with an empty diff: one request for up to 500 commits.
 
         The server says which diffs are empty [8], and sends those, which costs nothing, so that they can be looked at.
-        A task without a diff, or with ClearML's own, is not among these; `all` finds it. `few`: of up to 50 commits 10
-        tasks for each, those that the policy prefers. A sweep has hundreds, and a full answer about them megabytes.
+        A task without a diff, or with ClearML's own, is not among these; `all` finds it. `few`: for up to so many
+        of 50 commits 10 tasks, those that the policy prefers. A sweep has hundreds, and an answer about all megabytes.
         """
         filters = [query.of_commits(pattern) for pattern in query.patterns(commits)]
         body, wanted = {**server_tasks.that_count(policy), **query.updated(*window)}, set(commits)
-        answer = self._preferred({**body, **filters[0]}, policy, _FIRST * len(wanted)) if few and filters else None
+        answer = self._preferred({**body, **filters[0]}, policy, _FIRST * few) if few and len(filters) == 1 else None
         if answer is None:
             answer = Answer(self._with(filters, body, policy, many=len(wanted) > query.PAGE // 2))
         return answer._replace(tasks=[task for task in answer.tasks if task.commit in wanted])

@@ -62,7 +62,7 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
     policy = Policy()
     for ask in (
         lambda: evidence.passing([COMMIT], policy, Window()).tasks,
-        lambda: evidence.passing([COMMIT], policy, Window(), few=True).tasks,
+        lambda: evidence.passing([COMMIT], policy, Window(), few=1).tasks,
         lambda: evidence.all([COMMIT], policy, Window()),
         lambda: evidence.recent(policy, Window()),
         lambda: evidence.tagged("x", policy),

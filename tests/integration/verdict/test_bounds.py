@@ -43,7 +43,7 @@ class Unbounded(ServerEvidence):
 
     bounded = False
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: bool = False) -> Answer:
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
         return super().passing(commits, policy, ALWAYS)
 
     def all(
@@ -220,3 +220,18 @@ def test_the_other_tasks_of_a_run_need_not_be_looked_at_to_be_missed(
     (bounded,), (model,) = (resolve.verify(repository, source, questions, tasks_only) for source in sources)
     assert told(bounded, recent=True) == told(model, recent=True)
     assert (bounded.outcome.value == "verified") == ("completed" in (then, now))  # without a record it counts itself
+
+
+def test_results_commits_on_top_of_a_sweep_are_small_answers_too(gate: Gate) -> None:
+    """Each task of a sweep adds one. A task of a results commit itself comes before all of them."""
+    tasks = sweep(gate, 200)
+    for number in range(60):
+        gate.repo.write({"clearml.lock": f"{number}\n"})
+        gate.repo.git("add", "clearml.lock")
+        gate.repo.git("commit", "--quiet", "--message", "results")
+    result = gate.accepts(requests=2)
+    assert (result.commit["task"]["id"], result.commit["equivalence"]) == (tasks[-1], "results")
+    assert sent(gate) < 64_000
+    own = gate.task(completed="2001-01-01T00:00:00.000000+00:00")
+    result = gate.verify()
+    assert (result.commit["task"]["id"], result.commit["equivalence"]) == (own, "commit")

@@ -93,8 +93,7 @@ def verified() -> Iterator[Case]:
         "a results commit on another one": ["b" * 40, OTHER_HASH],
         "a results commit whose parent has run as another commit": ["b" * 40],
     }.items():
-        note = Lineage(tuple(Commit(name, TREE) for name in ancestors)).note(results)
-        yield Case(title, report_of(results._replace(notes=(*results.notes, note))))
+        yield Case(title, report_of(Lineage(tuple(Commit(name, TREE) for name in ancestors)).noted(results)))
     yield Case("judged by flags", report_of(verdict_on(ran()), policy_from="flags"))
     yield Case("cached", report_of(Verdict(HASH, Outcome.VERIFIED, notes=("cached",))))
 
