@@ -62,4 +62,5 @@ def _check(ruling: ResolvedPolicy, commit: str) -> None:
 
 
 def _from_the_server(ruling: ResolvedPolicy) -> ResolvedPolicy:
-    return ruling._replace(policy=ruling.policy._replace(evidence="server"))
+    """Without what has been decided by now: policies that differ in nothing else are one question."""
+    return ruling._replace(policy=ruling.policy._replace(evidence="server", protect=()))

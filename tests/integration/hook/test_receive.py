@@ -117,6 +117,17 @@ def test_fifty_refs_and_one_question(receiver: Receiver) -> None:
     assert commits[0][:12] in receiver.refuses(*lines).out
 
 
+def test_branches_whose_policies_protect_other_refs_are_one_question(receiver: Receiver) -> None:
+    for number, policy in enumerate(('protect = ["**"]', 'protect = ["b*"]', 'evidence = "server"')):
+        receiver.repo.policy(policy)
+        receiver.accept("origin", f"main:refs/heads/b{number}")
+    receiver.repo.commit("all")
+    lines = [receiver.line(ref=f"refs/heads/b{number}") for number in range(3)]
+    receiver.refuses(*lines)
+    receiver.task()
+    receiver.accepts(*lines)
+
+
 # What the pusher has no say in
 
 
