@@ -2,7 +2,8 @@
 
 Secrets are the values of variables, settings and parameters that are called like one, and what a URL has of them: its
 user, and parts of its query. What looks like a hash or a task id is none, whatever variable holds it, nor what the job
-itself calls a ref or a commit: without those nothing could be found again. ClearML's own credentials always are.
+itself calls a ref or a commit: without those nothing could be found again. ClearML's own credentials always are, and so
+is Gitea's token, which looks like a hash.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from git_clearml.base.ids import is_hash, is_hex, is_offline_id, is_uuid
 REDACTED = "[secret]"
 _VARIABLES = r"KEY|SECRET|TOKEN|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|_PASS$"
 _NO_SECRETS = r"(^|_)(REF|SHA|BRANCH|TAG|COMMIT)(_|$)"  # variables of CI jobs that tell what is judged
+_HEX_TOKENS = ("GITEA_TOKEN", "FORGEJO_TOKEN")  # 40 hex digits, and nothing else than a token
 # Compiled when they are used (and kept by `re`): the gate imports this, and seldom needs them.
 _PARAMETER = r"(?i)token|passw(?:or)?d|secret|api[_-]?key"
 # `hub_token=x`, `"api_key": "x"`, `--password x` inside of a value: overrides, a configuration, a command line.
@@ -77,6 +79,7 @@ class Secrets:
         ]
         apart = {value for value in values if is_hex(value, 1, 63)}
         secrets = cls((value for value in values if value not in apart), apart=apart)
+        secrets |= cls(value for name in _HEX_TOKENS if (value := environment.get(name, "")) not in told)
         for former in ("CLEARML", "TRAINS"):
             pair = (environment.get(f"{former}_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
             secrets |= cls.of_credentials(*pair)

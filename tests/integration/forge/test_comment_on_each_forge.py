@@ -295,8 +295,8 @@ def test_a_dry_run_shows_the_body_and_writes_nothing(site: Site) -> None:
 
 def test_no_secret_comes_out_anywhere(site: Site) -> None:
     planted = {"DEPLOY_PASSWORD": "pa$$word#1:tada:<b>@team!1", "S3_SECRET": "x~y!12%{a}[[toc]]&1 $x$"}
-    tokens = () if site.kind is GITEA else (site.kind.token,)  # Gitea's look like hashes, which are never struck out
-    for secret in (*planted.values(), *tokens):
+    planted[site.kind.variable] = site.kind.token
+    for secret in planted.values():
         site.gate.task(name=f"train {secret} end", status="failed", project=f"p {secret}")
     result = site.comment("--verbose", **planted)
     assert result.status == 0, result.err

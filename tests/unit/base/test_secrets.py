@@ -73,6 +73,12 @@ def test_hashes_refs_and_task_ids_are_never_taken_out(public: str) -> None:
     assert Secrets.of_configuration(f"key: {public}").redact(public) == public
 
 
+def test_giteas_token_looks_like_a_hash_and_is_none() -> None:
+    secrets = Secrets.of_environment({"GITEA_TOKEN": HASH, "FORGEJO_TOKEN": "", "GITHUB_SHA": HASH[::-1]})
+    assert secrets.redact(f"{HASH} {HASH[::-1]}") == f"[secret] {HASH[::-1]}"
+    assert Secrets.of_environment({"GITEA_TOKEN": HASH, "GITHUB_SHA": HASH}).redact(HASH) == HASH
+
+
 def test_named_tuples_keep_their_kind() -> None:
     task = Named("hub tok-123_456", (Inner("a", (("b", "tok-123_456"),)),))
     assert Secrets.of_environment({"MY_TOKEN": "tok-123_456"}).redact(task) == Named(
