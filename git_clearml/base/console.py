@@ -17,6 +17,8 @@ from git_clearml.base.secrets import Secrets, Value
 from git_clearml.errors import Error, PublishFailed
 
 _TOLD = ("errors", "hint", "notes")  # of a JSON document: sentences, of whoever made them
+_OBEYING = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
+"""Variables of jobs whose runners obey what stands in the output of any step."""
 _EVERY = 60.0  # seconds after which a plain line is repeated, so that a CI job is seen to live
 
 
@@ -65,7 +67,7 @@ class Console:
         self.progress_wanted = self.err.isatty() and not quiet and environment.get("TERM") != "dumb"
         self.prefix = ""  # of each line that says why something is refused: a git server may want one
         self._progress = ""
-        self._in_actions = environment.get("GITHUB_ACTIONS") == "true"
+        self._is_obeyed = any(environment.get(name) for name in _OBEYING)
         for stream in (self.out, self.err):
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure:  # a name that the terminal's encoding lacks must not end in a traceback
@@ -96,7 +98,7 @@ class Console:
         """Writes what the command is for. Raises PublishFailed where that cannot be written."""
         self._clear()
         try:
-            shown = without_commands(text) if self._in_actions else text
+            shown = without_commands(text) if self._is_obeyed else text
             if self.prefix:
                 shown = Safe(
                     "".join(f"{self.prefix}{line}\n" for line in shown.removesuffix("\n").split("\n") if shown)
@@ -154,7 +156,7 @@ class Console:
     def _talk(self, line: str, prefix: str = "") -> None:
         self._clear()
         shown = sanitize(self.redact(line))
-        self._write(prefix + (without_commands(shown) if self._in_actions else shown) + "\n")
+        self._write(prefix + (without_commands(shown) if self._is_obeyed else shown) + "\n")
 
     def _clear(self) -> None:
         if self._progress:

@@ -68,13 +68,17 @@ def _shown(character: str) -> str:
 
 # A GitHub runner obeys `::command::` at the start of a line and `##[command]` anywhere in it, in what any step prints
 # (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs). It compares as a culture does, so
-# that characters without width do not count.
+# that characters without width do not count. Azure's agent obeys `##vso[command]` and `##[command]`
+# (https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands), TeamCity's `##teamcity[message]`
+# (https://www.jetbrains.com/help/teamcity/service-messages.html), both anywhere in a line.
 _NO_WIDTH = (
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]*"
 )
-_COMMAND = f"(?m)^((?:{_NO_WIDTH}[^\\S\n])*{_NO_WIDTH}:)(?={_NO_WIDTH}:)|(#{_NO_WIDTH}#)(?={_NO_WIDTH}\\[)"
+_COMMAND = (
+    f"(?mi)^((?:{_NO_WIDTH}[^\\S\n])*{_NO_WIDTH}:)(?={_NO_WIDTH}:)|(#{_NO_WIDTH}#)(?={_NO_WIDTH}(?:vso|teamcity)?\\[)"
+)
 
 
 def without_commands(text: str) -> str:
-    """The text with a space in what a GitHub runner would take for a workflow command."""
+    """The text with a space in what a runner of GitHub, Azure or TeamCity would take for a command."""
     return re.sub(_COMMAND, lambda match: match[0] + " ", text)

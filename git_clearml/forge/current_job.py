@@ -33,7 +33,12 @@ def detect(environment: Mapping[str, str]) -> Job | None:
 
 def _read(environment: Mapping[str, str]) -> Job:
     if _is_gitea(environment):
-        return replace(github_job.read(environment), provider=Provider.GITEA)
+        job = github_job.read(environment)
+        server = environment.get("GITHUB_SERVER_URL", "").rstrip("/")
+        api = environment.get("GITHUB_API_URL", "") or (server + _GITEA_API if server else "")
+        # never GitHub's: a token would go there, and a task of a repository of this name there would count
+        urls = tuple(url for url in job.head_urls if server or not url.startswith("https://github.com/"))
+        return replace(job, provider=Provider.GITEA, server=server, api=api, head_urls=urls)
     if environment.get("GITHUB_ACTIONS") == "true":
         return github_job.read(environment)
     if environment.get("GITLAB_CI") == "true":

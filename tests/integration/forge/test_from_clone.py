@@ -160,6 +160,16 @@ def test_the_default_branch_as_last_fetched_needs_no_network(world: World, tmp_p
     assert accepted.commit.hash == world.commits["before"]
 
 
+@pytest.mark.parametrize("service", ["TF_BUILD", "TEAMCITY_VERSION"])
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_no_name_is_a_command_to_the_runner(gate: Gate, service: str, form: str) -> None:
+    gate.repo.default_branch(gate.repo.head)
+    gate.task(name="##vso[task.setvariable variable=a]b ##teamcity[x] ##[error]c", status="failed")
+    result = gate.call("verify", "--format", form, env={service: "1"})
+    assert (result.status, "task" in result.out) == (1, True), result.err
+    assert not [bad for bad in ("##vso[", "##teamcity[", "##[") if bad in result.out + result.err]
+
+
 @pytest.mark.parametrize("service", ["BITBUCKET_BUILD_NUMBER", "TF_BUILD", "JENKINS_URL", "CIRCLECI", "TRAVIS", "CI"])
 def test_missing_credentials_are_status_3_everywhere(gate: Gate, service: str) -> None:
     gate.repo.default_branch(gate.repo.head)

@@ -411,6 +411,15 @@ def test_nor_the_old_form_within_a_line(text: str) -> None:
     assert "##[" not in without_commands(text).replace("\u200d", "").replace("\u00ad", "")
 
 
+@pytest.mark.parametrize(
+    "text", ["a ##vso[task.setvariable variable=x]y", "##VSO[x]", "#\u200d#teamcity[buildStatus status='SUCCESS']"]
+)
+def test_nor_one_of_azure_or_teamcity(text: str) -> None:
+    shown = without_commands(text).replace("\u200d", "").lower()
+    assert "##vso[" not in shown
+    assert "##teamcity[" not in shown
+
+
 def test_other_text_is_left_alone() -> None:
     for text in ("https://a::b", "a::b", "## [x]", "# heading\n\n\n" * 5, ": a", "#[derive]"):
         assert without_commands(text) == text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +124,17 @@ def test_gitea(more: dict[str, str]) -> None:
     """Its variables and events are GitHub's."""
     with pytest.raises(Error, match="GITHUB_EVENT_PATH"):
         detect({"GITHUB_ACTIONS": "true", **more})
+
+
+@pytest.mark.parametrize("server", ["https://git.example.com/", ""])
+def test_giteas_token_goes_to_no_github(server: str, tmp_path: Path) -> None:
+    event = {"ref": MAIN, "before": BASE, "after": HEAD, "repository": {"full_name": "team/project"}}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    more = {"GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_SERVER_URL": server}
+    job = job_of({"GITEA_ACTIONS": "true", **more})
+    assert (job.provider, job.head, job.base) == (Provider.GITEA, HEAD, BASE)
+    assert job.api == ("https://git.example.com/api/v1" if server else "")
+    assert "github.com" not in job.api + job.server + "".join(job.head_urls)
 
 
 @pytest.mark.parametrize(
