@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_clearml.base.secrets import REDACTED, redact_words
-from git_clearml.clearml.entry_point import arguments_of, installed, module_files, module_of, usual_paths
+from git_clearml.clearml.entry_point import arguments_of, inside, installed, module_files, module_of, usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord, Task
 from git_clearml.settings.policy import Policy
@@ -91,8 +91,13 @@ def _ways(task: Task, command: Sequence[str] = (), *, keep: bool = True) -> list
         arguments = _shown(_arguments(task, path)) if keep else ""
         ways.append(_Way(path, _as_it_was(command, task, path, shown) or f"python {shown}{arguments}"))
     if not ways and _typeable(command) and not _has_secrets(command):  # an installed program that runs a notebook
-        ways = [_Way(posixpath.normpath(word), shlex.join(command)) for word in command[1:] if word]
+        ways = _ways_of(command)
     return ways
+
+
+def _ways_of(command: Sequence[str]) -> list[_Way]:
+    """What of a command may be a file of the repository, with the whole of it to run that."""
+    return [_Way(path, shlex.join(command)) for word in command[1:] if (path := inside(".", word))]
 
 
 def _as_it_was(command: Sequence[str], task: Task, path: str, shown: str) -> str:
@@ -146,7 +151,7 @@ def _last_run(repository: Repository, commit: str) -> str:
 
     known = [record for record in RunStore(repository.common_dir).recent(_RECENT) if isinstance(record, RunRecord)]
     commands = [each.command for each in known if _typeable(each.command) and not _has_secrets(each.command)]
-    ways = [_Way(posixpath.normpath(word), shlex.join(each)) for each in commands for word in each[1:] if word]
+    ways = [way for each in commands for way in _ways_of(each)]
     files = repository.existing_files((commit, way.path) for way in ways)
     return next((way.words for way in ways if (commit, way.path) in files), "")
 

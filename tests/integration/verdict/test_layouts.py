@@ -145,6 +145,7 @@ RAN = [
     ("jupyter-execute n.ipynb", "../lib/python3/site-packages/ipykernel_launcher.py", ".",
      "jupyter-execute n.ipynb", "python train.py"),
     ("sh -c 'reboot; train.py'", "train.py", ".", "python train.py", "python train.py"),
+    ("python ../x.py /etc/x '' . 'a\nb' \udcff", "../x.py", ".", "python train.py", "python train.py"),
 ]  # fmt: skip
 
 
@@ -167,6 +168,8 @@ def test_what_was_run_here_last_where_nothing_else_tells(gate: Gate) -> None:
     gate.repo.commit("renamed", {"fit.py": "1"})
     assert gate.verify().json["hint"] == "git clearml run -- python <your training script>"
     RunStore(str(gate.repo.path / ".git")).write(record(gate, "f" * 32, command=("python", "fit.py", "--lr", "3")))
+    outside = record(gate, "e" * 32, command=("python", "../fit.py", "/fit.py", "..", ""))
+    RunStore(str(gate.repo.path / ".git")).write(outside._replace(id="1" * 32))
     gate.repo.commit("next", {"fit.py": "2"})
     assert gate.verify().json["hint"] == "git clearml run -- python fit.py --lr 3"
 
