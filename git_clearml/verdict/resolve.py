@@ -88,7 +88,8 @@ class Resolver:
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
         asked = [commit.hash for commit in self._equivalents.with_ancestors(self._commits)]
-        verdicts = self._by(self._commits, lambda few: self._passing(asked, few=few))
+        by_id = self._scope.chosen and self._evidence.bounded  # an id costs a server nothing, whenever the task ran
+        verdicts = self._by(self._commits, lambda few: self._chosen() if by_id else self._passing(asked, few=few))
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
@@ -119,6 +120,9 @@ class Resolver:
         if verdict.task is None or own:
             return False
         return not self._policy.best.metric or rules.is_measured(verdict.task, self._policy)
+
+    def _chosen(self) -> Answer:
+        return Answer(self._evidence.of_ids([self._scope.chosen], self._policy))
 
     def _passing(self, names: Sequence[str], *, few: int) -> Answer:
         """The passing tasks of these commits, and in the same request of what they may be the merges of."""
