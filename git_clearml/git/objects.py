@@ -18,7 +18,9 @@ from git_clearml.git.output import PROMISED, GitResult, entries, lines, stdin_li
 from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
-_NO_PATH = re.compile(r"[\n\0]|\r\Z")  # what a line of cat-file's stdin cannot hold: no such file, then
+# What a line of cat-file's stdin cannot hold, and paths for which git ends: they lead out of the repository, or would
+# be taken from the current directory. No commit has a file of such a name.
+_NO_PATH = re.compile(r"[\n\0]|\r\Z|\A/|\A\.\.?(?:/|\Z)")
 _COMMITTED = rb"(?m)^committer .*> (\d{1,12}) [+-]\d+$"  # compiled when used
 _LASTING = re.compile(r"[0-9a-f]{40,64}\W")  # what follows a full hash
 _SMALL = 20_000  # bytes of an object that is kept

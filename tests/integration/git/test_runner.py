@@ -235,6 +235,16 @@ def test_an_unknown_commit_starts_no_fetch(partial: Partial, monkeypatch: pytest
     assert partial.fetches == 0
 
 
+def test_paths_that_no_commit_has(tmp_path: Path) -> None:
+    """Some of them end git, and others it would take from the current directory."""
+    repo = make_repo(tmp_path / "repo", {"train.py": "", "src/a.py": ""})
+    paths = ["../train.py", "./../train.py", "./src/../../x", "..", ".", "/train.py", "src/../train.py", "a\nb", ""]
+    within = Repository(str(repo.path / "src"))
+    assert within.existing_files([(repo.head, path) for path in [*paths, "./a.py", "train.py"]]) == {
+        (repo.head, "train.py")
+    }
+
+
 @pytest.mark.parametrize("variable", ["1", "0"])
 def test_files_that_were_not_fetched_are_there(
     partial: Partial, monkeypatch: pytest.MonkeyPatch, variable: str
