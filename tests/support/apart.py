@@ -5,6 +5,7 @@ Each is a process of its own, as it would be, but it is forked and not started, 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -112,4 +113,5 @@ def _become(call: Path, longest: list[float]) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        atexit._run_exitfuncs()  # what coverage has seen
         end(call, status)
