@@ -39,8 +39,9 @@ def parsed(shown: VerifyReport, **more: Any) -> ElementTree.Element:
     """The JUnit XML, checked against the rules of Jenkins' and GitLab's readers."""
     root = ElementTree.fromstring(junit.xml({**json_view.verify(shown), **more}).encode("utf-8"))
     assert (root.tag, {child.tag for child in root}) == ("testsuites", {"testsuite"})
-    names = set()
+    assert {*root.attrib} <= {"name", "time", "tests", "failures", "disabled", "errors"}
     for suite in root:
+        assert {*suite.attrib} == {"name", "time", "tests", "failures", "errors", "skipped"}
         assert suite.get("name")
         assert suite.get("time") == "0"
         assert suite.get("tests") == str(len(suite))
@@ -51,9 +52,9 @@ def parsed(shown: VerifyReport, **more: Any) -> ElementTree.Element:
             assert all(case.attrib.values())
             assert len(case) <= 1
             assert {child.tag for child in case} <= {"failure", "error", "skipped"}
-            names.add((case.get("classname"), case.get("name"), suite.get("name") if case[:] else ""))
+            assert all({*child.attrib} <= {"type", "message"} for child in case)
     for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        assert root.get(attribute) == str(len(list(root.iter(tag))))
+        assert root.get(attribute, str(len(list(root.iter(tag))))) == str(len(list(root.iter(tag))))
         assert sum(int(suite.get(attribute, "")) for suite in root) == len(list(root.iter(tag)))
     return root
 
