@@ -148,7 +148,11 @@ def _gitlab(workplace: Workplace, repository: str, budget: float) -> Forge:
         but = "; CI_JOB_TOKEN may read notes, and write none" if job_token else ""
         hint = f"set GITLAB_TOKEN to {gitlab.TOKEN}"
         raise NotConfigured(f"there is no token for GitLab that may comment (GITLAB_TOKEN){but}", hint)
-    return gitlab.GitLab(name, token, api=api, budget=budget, **_common(workplace))
+    forge = gitlab.GitLab(name, token, api=api, budget=budget, **_common(workplace))
+    bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI_SERVER_TLS_CA_FILE")  # the last is the runner's own
+    if authorities := next((environment[bundle] for bundle in bundles if environment.get(bundle)), ""):
+        forge.trust(authorities)
+    return forge
 
 
 def _common(workplace: Workplace) -> dict[str, Any]:

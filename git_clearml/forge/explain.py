@@ -83,6 +83,8 @@ class Explainer:
         if kinds & _MALFORMED:
             message = f"{self.api} answered with something that is not {self.dialect.own}"
             return BadAnswer(message, self.dialect.check_api)
+        if isinstance(error, OSError):  # requests looks for the certificates itself
+            return BadAnswer(f"the certificates for {self.api} cannot be read", "check REQUESTS_CA_BUNDLE")
         raise error
 
     def refused(self, status: int, data: Any, operation: Operation) -> CannotDecide:

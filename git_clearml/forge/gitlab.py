@@ -63,6 +63,10 @@ class GitLab:
         self._requests: dict[int, Any] = {}  # python-gitlab's objects, by the ids of ours
         self._notes: dict[int, Any] = {}
 
+    def trust(self, authorities: str) -> None:
+        """Trusts the certificates in this file, instead of the usual ones."""
+        self._gitlab.ssl_verify = authorities
+
     def close(self) -> None:
         """See Forge.close."""
         self._gitlab.session.close()

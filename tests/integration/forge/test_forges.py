@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,6 +230,15 @@ def test_the_token_goes_to_no_other_server(kind: Kind, server: Any, status: int)
             server.faults[:] = [Fault(status, headers={"Location": location}, matching=where)]
             assert isinstance(refusal(kind.forge(server, budget=5.0)), CannotDecide)
         assert asked == []
+
+
+def test_certificates_that_are_not_there_are_told(
+    kind: Kind, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, that of Bitbucket, has the system's alone."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    error = refusal(kind.forge(server, api=server.url.replace("http:", "https:"), budget=5.0))
+    assert "REQUESTS_CA_BUNDLE" in error.hint or kind.name == "bitbucket"
 
 
 def test_silence_ends_with_the_budget(kind: Kind, server: Any) -> None:

@@ -82,6 +82,15 @@ def test_the_project_of_a_remote(urls: str, server: str, address: str) -> None:
     forge.close()
 
 
+def test_gitlabs_own_authority_is_trusted_where_the_runner_tells_it() -> None:
+    """https://docs.gitlab.com/runner/configuration/tls-self-signed/"""
+    own = {"GITLAB_TOKEN": "y", "CI_SERVER_TLS_CA_FILE": "/builds/ca.pem"}
+    for more, expected in (({}, "/builds/ca.pem"), ({"REQUESTS_CA_BUNDLE": "/etc/ca.pem"}, "/etc/ca.pem")):
+        forge = cast(Any, connect(workplace("https://gitlab.com/a/b", own | more), "", 1.0))
+        assert forge._gitlab.ssl_verify == expected
+        forge.close()
+
+
 @pytest.mark.parametrize(
     ("urls", "environment", "kind", "hint"),
     [
