@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-HASH_SIZES = (40, 64)  # hexadecimal digits of SHA-1 and SHA-256
 SIDE_REFS = "refs/heads/git-clearml/"
 """Where this tool itself pushes commits that an agent has to fetch."""
 

@@ -15,6 +15,13 @@ from tests.support.repos import make_repo
 
 
 @pytest.fixture
+def server() -> Iterator[ClearMLServer]:
+    """Without tasks."""
+    with ClearMLServer() as running:
+        yield running
+
+
+@pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
     """A clone with one commit (`train.py`), and a server without tasks."""
     with ClearMLServer() as server:

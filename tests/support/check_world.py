@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from git_clearml.agent.check import CheckOrder, RunnableCheck
@@ -448,10 +447,6 @@ def owned(server: ClearMLServer, whose: Lease, *, names_itself: bool = True, **f
     named = Lease(**{**vars(whose), "task": task}) if names_itself else whose
     server.tasks[task]["hyperparams"] = {"properties": {lease.CHECK: lease.to_property(named, lease.CHECK)}}
     return task
-
-
-def repository_at(path: Path) -> Repository:
-    return Repository(str(path))
 
 
 def order(repository: Repository, rev: str = "HEAD", **changes: Any) -> CheckOrder:

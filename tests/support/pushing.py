@@ -312,3 +312,16 @@ def descendants(pid: int) -> list[tuple[int, str]]:
                 words = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found.append((child, words))
     return found
+
+
+def gone(pid: int) -> bool:
+    """Has the process ended, or does it within a while?"""
+    for _ in range(6000):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False

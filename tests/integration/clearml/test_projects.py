@@ -15,12 +15,6 @@ from tests.support.clearml_server import ClearMLServer
 
 
 @pytest.fixture
-def server() -> Iterator[ClearMLServer]:
-    with ClearMLServer() as running:
-        yield running
-
-
-@pytest.fixture
 def api(server: ClearMLServer) -> Iterator[ClearML]:
     keys = Server(server.url, server.url, server.access_key, server.secret_key)
     with contextlib.closing(ClearML(keys, 30, environment={})) as client:

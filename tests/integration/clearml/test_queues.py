@@ -17,12 +17,6 @@ NOBODY = "0" * 32
 
 
 @pytest.fixture
-def server() -> Iterator[ClearMLServer]:
-    with ClearMLServer() as running:
-        yield running
-
-
-@pytest.fixture
 def api(server: ClearMLServer) -> Iterator[ClearML]:
     known = clearml_conf.read_server(server.env)
     assert known

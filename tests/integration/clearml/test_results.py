@@ -26,12 +26,6 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 SINCE = datetime(2019, 1, 2, tzinfo=timezone.utc)
 
 
-@pytest.fixture
-def server() -> Iterator[ClearMLServer]:
-    with ClearMLServer() as running:
-        yield running
-
-
 @contextlib.contextmanager
 def api_of(server: ClearMLServer) -> Iterator[ClearML]:
     keys = Server(server.url, "https://app.example.com", server.access_key, server.secret_key)

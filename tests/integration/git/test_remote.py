@@ -7,7 +7,6 @@ import os
 import pty
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from tests.support.git_http import GitServer
-from tests.support.pushing import bare, write_hook
+from tests.support.pushing import bare, gone, write_hook
 from tests.support.repos import Repo, make_repo
 
 SECRET = "https://me:s3cret@example.com/team/project.git"
@@ -420,19 +419,6 @@ def test_a_worktree_that_is_gone(repo: Repo, far: Repo, tmp_path: Path) -> None:
     shutil.rmtree(worktree.path)
     with pytest.raises(Unreachable, match=r"git cannot be started in .*worktree"):
         remotes.has(repository, Remote("", remote.url), repo.head, timeout=60)
-
-
-def gone(pid: int) -> bool:
-    """Has the process ended, or does it within a while?"""
-    for _ in range(6000):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_task_names_the_host_and_not_an_alias_of_this_machine(

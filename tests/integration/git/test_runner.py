@@ -19,6 +19,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.git.runner import _NO_FETCH, Runner
 from git_clearml.model import Resolved
 from tests.support.program import Gate, inside
+from tests.support.pushing import gone
 from tests.support.repos import Repo, make_repo
 
 UNKNOWN = "1" * 40
@@ -33,19 +34,6 @@ def repo(tmp_path: Path) -> Repo:
 
 def runner(repo: Repo) -> Runner:
     return Repository(str(repo.path))
-
-
-def gone(pid: int) -> bool:
-    """Has the process ended, or does it within five seconds?"""
-    for _ in range(500):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
 
 
 # The deadline ---------------------------------------------------------------------------------------------------------

@@ -40,12 +40,6 @@ RECORD = RunRecord(
 
 
 @pytest.fixture
-def server() -> Iterator[ClearMLServer]:
-    with ClearMLServer() as running:
-        yield running
-
-
-@pytest.fixture
 def api(server: ClearMLServer) -> Iterator[ClearML]:
     known = config.read_server(server.env)
     assert known
