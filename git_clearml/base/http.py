@@ -71,12 +71,19 @@ class HttpClient:
         self._granted = min(self._granted, at_most)
         self._deadline = min(self._deadline, self._clock() + at_most)
 
-    def open_ahead(self) -> None:
-        """Begins to connect, for a question that is sure to come. What goes wrong is told when it is asked."""
+    def open_ahead(self, *headers: str) -> None:
+        """Begins to connect, for a question that is sure to come and has these values of headers. What goes wrong is
+        told when it is asked."""
         remaining = self._deadline - self._clock()
+        if any(_NOT_IN_A_HEADER.search(value) for value in headers):
+            return  # it will not be sent
         if self._connection is None and self._ahead is None and remaining > 0:
             self._ahead = Attempt(self.site, self._url, self._environment, None)
             self._ahead.open(remaining)
+
+    def take_over(self, other: HttpClient) -> None:
+        """Goes on with the connection that another client of the same site has begun to make."""
+        self._ahead, other._ahead = other._ahead, None
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""

@@ -59,7 +59,12 @@ class ClearML:
 
     def open_ahead(self) -> None:
         """Begins to connect: a question is sure to come."""
-        self._http.open_ahead()
+        self._http.open_ahead(self._authorization)
+
+    def take_over(self, other: ClearML) -> None:
+        """Goes on with the connection that another client has begun to make, if it is to the same server."""
+        if other.server == self.server:
+            self._http.take_over(other._http)
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""

@@ -19,6 +19,7 @@ from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
+from git_clearml.verdict import ahead
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import Context, VerifyRequest, VerifySession, prepare
 
@@ -78,9 +79,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _verified(arguments: argparse.Namespace, console: Console) -> int:
-    repository = Repository()
-    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
-    return _Verify(repository, context, job, arguments, console).run()
+    client = None
+    if not (arguments.revs or arguments.task or arguments.since or arguments.policy_from):  # which may be wrong ones
+        client = ahead.begin(_flags(arguments), os.environ)
+    try:
+        repository = Repository()
+        context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+        return _Verify(repository, context._replace(ahead=client), job, arguments, console).run()
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
 
 
 class _Verify(NamedTuple):
@@ -130,7 +142,7 @@ class _Verify(NamedTuple):
     def _judged(self) -> Judged:
         """The report with all that needs the ClearML server, and what stands below it."""
         arguments = self.arguments
-        flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
+        flags = _flags(arguments)
         task, since = id_in(arguments.task or ""), _since(arguments.since)
         request = VerifyRequest(tuple(arguments.revs), flags, task, arguments.policy_from, since)
         try:

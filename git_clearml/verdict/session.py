@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import PolicyUnknown, TimedOut
@@ -20,6 +20,9 @@ from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Tip, Verdict
 from git_clearml.verdict.question import Question, RequestHeads, Requirement, Scope
+
+if TYPE_CHECKING:
+    from git_clearml.clearml.client import ClearML
 
 BUDGET = 30.0  # seconds for all network calls of one asking
 
@@ -77,6 +80,7 @@ class Context(NamedTuple):
     checkout: Checkout | None = None
     log: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
+    ahead: ClearML | None = None  # a client that connects already
 
 
 class VerifySession:
@@ -108,7 +112,12 @@ class VerifySession:
         if kind not in self._sources:
             budget = self.rulings[0].personal.timeout or BUDGET
             self._sources[kind] = sources.choose(
-                kind, self.repository, budget=budget, environment=self._context.environment, log=self._context.log
+                kind,
+                self.repository,
+                budget=budget,
+                environment=self._context.environment,
+                log=self._context.log,
+                ahead=self._context.ahead,
             )
         return self._sources[kind]
 

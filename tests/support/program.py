@@ -168,7 +168,8 @@ class Gate:
         assert_no_secrets(result.out + result.err, self.server.access_key, self.server.secret_key)
         assert "Traceback" not in result.out + result.err
         calls = tuple(self.server.calls())
-        assert calls or not self.server.opened, "a connection was made, and nothing asked"
+        # With status 3 it may have been an https one that came to nothing.
+        assert calls or not self.server.opened or result.status == 3, "a connection was made, and nothing asked"
         return Result(result.status, result.out, result.err, calls)
 
     def verify(self, *words: str, **options: Any) -> Result:

@@ -31,9 +31,12 @@ settings.__init__ settings.checks settings.code_paths settings.load settings.pol
 verdict.__init__ verdict.accepted verdict.branch_tasks verdict.entry_points verdict.equivalence verdict.evidence
 verdict.hint verdict.model verdict.question
 verdict.near_miss verdict.resolve verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server
-verdict.session verdict.sources verdict.statuses verdict.windows
+verdict.server_tasks verdict.session verdict.sources verdict.statuses verdict.windows
 """
-VERIFY = "commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text render.verify"
+VERIFY = """
+commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text render.verify
+verdict.ahead
+"""
 HOOK = """
 commands.hook commands.hook_io git.remote git.remote_branch hook.__init__
 hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
