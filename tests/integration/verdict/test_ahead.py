@@ -29,9 +29,9 @@ def _back_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_pass_takes_one_connection_and_one_request(gate: Gate) -> None:
     gate.task()
-    assert begins(gate)
     gate.accepts()
     assert gate.server.opened == 1
+    assert begins(gate)
     (gate.repo.path / "deep" / "er").mkdir(parents=True)
     assert begins(gate, gate.repo.path / "deep" / "er")
 
