@@ -52,8 +52,9 @@ def _asks(directory: Path, flags: Mapping[str, Any], environment: Mapping[str, s
     if top is None or not _has_head(top / ".git"):
         return False
     home = environment.get("HOME") or "/nowhere"
-    own = [environment.get("GIT_CONFIG_GLOBAL") or f"{home}/.gitconfig", f"{home}/.config/git/config"]
-    if any(b"[clearml" in _content(Path(path)).lower() for path in (top / ".git" / "config", *own)):
+    own = (environment.get("GIT_CONFIG_GLOBAL") or f"{home}/.gitconfig", f"{home}/.config/git/config")
+    configs = (top / ".git" / "config", *map(Path, own))
+    if any(b"[clearml" in _content(path).lower() for path in configs):
         return False  # a setting of ours may be a wrong one
     policy_file = top / "pyproject.toml"
     pyproject = settings.pyproject_table(_content(policy_file), str(policy_file)) if policy_file.exists() else {}
