@@ -35,6 +35,7 @@ class ObjectStore(Runner):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self.sizes: dict[str, int] = {}  # bytes of the objects that have been looked at, by their names
+        self.head = ""  # the commit of HEAD, once it has been peeled
         self.locks: dict[str, str] = {}  # the clearml.lock ("" for none) of commits that have been peeled
         self._answers: dict[str, tuple[str, str]] = {}  # of expressions that name what is here, and always will
         self._small: dict[str, bytes] = {}  # contents of small objects

@@ -56,6 +56,7 @@ def peel(objects: ObjectStore, names: Sequence[str]) -> list[Resolved | NoCommit
     for number, name in enumerate(names):
         commit, tree, blob, lock, itself = types[len(parts) * number : len(parts) * (number + 1)]
         if commit[1] == "commit" and is_hash(commit[0]):
+            objects.head = commit[0] if name == "HEAD" else objects.head
             objects.locks[commit[0]] = lock[0] if is_hash(lock[0]) else ""
             policy = blob[0] if blob[1] == "blob" else ""
             peeled.append(Resolved(name, Commit(commit[0], tree[0] if tree[1] == "tree" else ""), policy))

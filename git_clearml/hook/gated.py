@@ -45,7 +45,7 @@ def gated_updates(
     maybe_new = push.by_pre_commit or any(update.creates for update in push.updates)
     fetched = default_branch.fetched(repository, push) if maybe_new else ""
     names = [name for update in push.updates for name in (update.local_hash, _old(update))]
-    *peeled, known = repository.peel([*names, fetched or names[0]])
+    *peeled, known, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
 
     def ask() -> list[Resolved]:
         return default_branch.asked(repository, push, budget_of(repository, push, flags, environment))

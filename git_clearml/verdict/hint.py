@@ -41,7 +41,8 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     verdict = _worst(verdicts)
     if verdict is None:
         return ""
-    is_head = verdict.rev == "HEAD" or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text == verdict.commit
+    head = repository.head or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text
+    is_head = verdict.rev == "HEAD" or head == verdict.commit
     if verdict.outcome is Outcome.PENDING:
         return "git clearml verify --wait" + ("" if is_head else f" {verdict.commit[:12]}")
     if verdict.needs_check:
