@@ -35,7 +35,11 @@ _MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # bytes; a container often has but 6
 if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
-_FOREIGN = ("CLEARML_", "TRAINS_", "GIT_", "GITHUB_", "PRE_COMMIT", "GIT_CLEARML_", "XDG_")
+_FOREIGN = (
+    "CLEARML_", "TRAINS_", "GIT_", "GITHUB_", "PRE_COMMIT", "GIT_CLEARML_", "XDG_",
+    "GITLAB_", "CI_", "GITEA_", "FORGEJO_", "BITBUCKET_", "CODEBUILD_", "CIRCLE", "TRAVIS", "TEAMCITY_", "CHANGE_",
+)  # fmt: skip
+_JOBS = {"CI", "NO_COLOR", "TF_BUILD", "JENKINS_URL", "COMMIT_ID", "GH_TOKEN"}
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 _BUNDLES = {"requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file"}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -65,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # `python` is this interpreter on every machine: many have but a `python3`, or a slow shim of that name.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in ("CI", "NO_COLOR", "GITLAB_CI"):
+        if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in _JOBS:
             del os.environ[name]
 
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from git_clearml.base.ids import is_hash, is_hex
 from git_clearml.errors import Error
-from git_clearml.forge import forks
+from git_clearml.forge import forks, other_job
 from git_clearml.forge.current_job import detect
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict import sources
 from git_clearml.verdict.model import Outcome
+from tests.support.program import ROOT
 
 HEAD, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
 MAIN, TOPIC = "refs/heads/main", "refs/heads/topic"
@@ -153,6 +154,13 @@ def test_a_fork_without_secrets_is_told_of_stages_where_there_are_any() -> None:
     }
     assert ["two stages" in hints[provider] for provider in Provider] == [True, *[False] * (len(Provider) - 1)]
     assert all("gets no secrets" in hint for hint in hints.values())
+
+
+def test_the_hook_and_the_table_know_the_same_services() -> None:
+    """hooks/pre-push decides without Python that nothing is remembered in a job."""
+    hook = (ROOT / "hooks" / "pre-push").read_text()
+    assert [name for name in sources._CI if f"${{{name}-}}" not in hook] == []
+    assert [each.known_by for each in other_job._SERVICES if each.known_by not in sources._CI] == []
 
 
 NAMES = sorted({name for environment, _ in JOBS for name in environment})
