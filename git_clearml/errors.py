@@ -40,6 +40,12 @@ class UnknownRevision(Error):
     code, status = "unknown-revision", 2
 
 
+class NoTask(Error):
+    """No task has run the commit whose task is wanted: an answer, and the status is that of a rejection."""
+
+    code, status = "no-task", 1
+
+
 class NotARepository(Error):
     """There is no git repository here, or git refuses to work with it."""
 

@@ -45,6 +45,11 @@ def id_in(text: str) -> str:
     return page[1] if page else text
 
 
+def is_short_id(text: str) -> bool:
+    """Are these the first digits of a task's id, enough of them to look it up by: 8 to 31?"""
+    return is_hex(text, 8, 31)
+
+
 def is_uuid(text: str) -> bool:
     """Is this 32 hexadecimal digits: a run's id, and that of a task by a ClearML server of its own?"""
     return is_hex(text, 32, 32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from git_clearml.model import Diff, DiffKind
 
@@ -34,6 +35,22 @@ _NOT_EXTRACTED = "# Repository modified, but no git diff"
 _SHOWN_FILES = 3
 
 
+class ChangedFile(NamedTuple):
+    """A file that a diff changes: lines added and deleted, and, where it says more, what kind of change it is:
+    `binary`, `mode`, `renamed` or `submodule`."""
+
+    path: str
+    added: int
+    deleted: int
+    kind: str = ""
+
+    @property
+    def change(self) -> str:
+        """`+added -deleted`, or the kind of a change without lines."""
+        counted = self.added or self.deleted or not self.kind
+        return f"+{self.added} -{self.deleted}" if counted else self.kind
+
+
 def classify(text: str | None) -> Diff:
     """What `script.diff` says: `None` is an absent field, "" and white space are a clean tree."""
     if text is None:
@@ -55,22 +72,22 @@ def _summary(text: str) -> str:
         return "a diff too large for ClearML to store"
     if text.startswith(_NOT_EXTRACTED):
         return "changes that ClearML could not extract"
-    files = _count(text)
-    if not files:
+    changed = files(text)
+    if not changed:
         return "no diff but a whole script, as if there were no repository"
-    shown = [f"{path} ({count})" for path, count in list(files.items())[:_SHOWN_FILES]]
-    rest = len(files) - len(shown)
+    shown = [f"{file.path} ({file.change})" for file in changed[:_SHOWN_FILES]]
+    rest = len(changed) - len(shown)
     more = f" and {rest} more file{'s' if rest > 1 else ''}" if rest else ""
     return ", ".join(shown) + more
 
 
-def _count(text: str) -> dict[str, str]:
-    """Path -> `+added -removed`, `binary`, `mode`, `renamed` or `submodule`, in the order of the diff."""
+def files(text: str) -> tuple[ChangedFile, ...]:
+    """What a recorded diff changes, in its order; () for what is no diff."""
     counts: dict[str, list[int]] = {}
     words: dict[str, str] = {}
     path = ""
     in_hunk = False
-    for line in text.split("\n"):
+    for line in re.sub(_ANSI, "", text).split("\n"):
         if header := re.match(_FILE, line):
             path, in_hunk = _path(header), False
             counts.setdefault(path, [0, 0])
@@ -92,10 +109,7 @@ def _count(text: str) -> dict[str, str]:
             words.setdefault(path, "mode")
         elif in_hunk and line[:1] in "+-" and line:
             counts[path][line[0] == "-"] += 1
-    return {
-        path: f"+{added} -{removed}" if added or removed else words.get(path, "+0 -0")
-        for path, (added, removed) in counts.items()
-    }
+    return tuple(ChangedFile(path, *count, words.get(path, "")) for path, count in counts.items())
 
 
 def _path(header: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ write there and a killed process leaves halves, so everything that is wrong with
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 import zlib
@@ -106,6 +107,21 @@ def value_of(metrics: Iterable[Metric], name: str, which: str) -> float | None:
         if f"{metric.metric}/{metric.variant}" == name:
             return {"last": metric.last, "min": metric.min, "max": metric.max}.get(which)
     return None
+
+
+def document(path: str) -> Mapping[str, Any]:
+    """The task of a session, of its folder or else its zip, as ClearML exported it; {} where it cannot be read."""
+    file = os.path.join(path, "task.json")
+    content: bytes | str = b""
+    if os.path.lexists(file) and not os.path.islink(path):
+        content = read_limited(file, TASK_BYTES)
+    else:
+        with contextlib.suppress(*_UNREADABLE, KeyError), zipfile.ZipFile(path + ".zip") as archive:
+            content = _member(archive, "task.json", TASK_BYTES)
+    try:
+        return jsonvalue.parse_object(content) if isinstance(content, bytes) else {}
+    except jsonvalue.Malformed:
+        return {}
 
 
 def _from_folder(path: str) -> Session:

@@ -84,10 +84,6 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
     project = response.part(document, "project")
     identity, project_id = response.identity(document), response.text(project, "id")
     where = project_id if is_clearml_id(project_id) else "*"
-    outputs = [_artifact(entry) for entry in _objects(response.part(document, "execution"), "artifacts")]
-    artifacts = [artifact for artifact in outputs if artifact] + [
-        Artifact(name, "model", _shown(uri)) for name, uri in models
-    ]
     result = Result(
         task=identity,
         name=response.text(document, "name"),
@@ -96,27 +92,42 @@ def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[st
         url=f"{api.server.web}/projects/{where}/experiments/{identity}/output/log",
         commit=response.text(response.part(document, "script"), "version_num"),
         completed=response.text(document, "completed"),
-        parameters=redact_parameters(_parameters(response.part(document, "hyperparams"))),
+        parameters=parameters(document),
         metrics=response.metrics(document),
-        artifacts=tuple(sorted(artifacts, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri))),
+        artifacts=artifacts(document, models),
     )
     return replace(api.server.secrets.redact(result), task=result.task, commit=result.commit)
 
 
-def _parameters(sections: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Section/name and value of every hyperparameter, by name; neither the environment's nor our own.
+def parameters(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Section/name and value of every hyperparameter, by name; neither the environment's nor our own, nor secrets.
 
     The names stand in the entries: those of the map are escaped where they have a dot.
     """
-    parameters = {}
+    sections, values = response.part(document, "hyperparams"), dict[str, str]()
     for section in sections:
         for key, entry in response.part(sections, section).items():
             ours = section == "properties" and key.startswith(OURS)
             if section == _PRIVATE or ours or not isinstance(entry, dict):
                 continue
             names = response.text(entry, "section") or section, response.text(entry, "name") or key
-            parameters["/".join(names)] = response.text(entry, "value")
-    return tuple(sorted(parameters.items()))
+            values["/".join(names)] = response.text(entry, "value")
+    return redact_parameters(sorted(values.items()))
+
+
+def artifacts(document: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> tuple[Artifact, ...]:
+    """What a task made, its output models, pairs of name and URI, among it."""
+    outputs = [_artifact(entry) for entry in _objects(response.part(document, "execution"), "artifacts")]
+    made = [artifact for artifact in outputs if artifact]
+    made += [Artifact(name, "model", _shown(uri)) for name, uri in models]
+    return tuple(sorted(made, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri)))
+
+
+def models(api: ClearML, document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and URI of a task's output models; one request where it has any."""
+    references = [_reference(item) for item in _models(document)]
+    uris = _uris(api, [model for _, model in references]) if references else {}
+    return [(name, uris.get(model, "")) for name, model in references]
 
 
 def _artifact(entry: Mapping[str, Any]) -> Artifact | None:

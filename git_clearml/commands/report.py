@@ -9,14 +9,14 @@ from typing import Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.ids import id_in, is_hash
+from git_clearml.base.ids import id_in
 from git_clearml.commands import options
-from git_clearml.errors import CannotDecide, Error, UnknownRevision
+from git_clearml.errors import CannotDecide, Error
 from git_clearml.forge import context as ci_context
-from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import report as reports
+from git_clearml.report import subject
 from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import MetricsReport
 from git_clearml.report.model import VerifyReport
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the verdict, fetches the metrics, prints. Returns the exit status."""
     repository = Repository()
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = subject(repository, arguments.subject, job)
+    revs, identity = subject.parse(repository, arguments.subject, in_job=job is not None)
     arguments.against = id_in(arguments.against)
     reports.check_against(repository, arguments.against)
     request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
@@ -88,36 +88,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return report.status
 
 
-def subject(repository: Repository, name: str, job: Job | None) -> tuple[tuple[str, ...], str]:
-    """The commit to report on, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
-    commit; in CI a full hash may have to be fetched first, which the session does. An address is of a task's page."""
-    name, address = id_in(name), name
-    if name != address:
-        return (), name
-    if not name or (job is not None and is_hash(name)):
-        return (name,) if name else (), ""
-    try:
-        repository.resolve([name])
-    except UnknownRevision:
-        if not reports.is_task_id(name):
-            raise
-        return (), name
-    return (name,), ""
-
-
 def _report(
     repository: Repository,
     source: Evidence,
-    subject: Verdict | str,
+    judged: Verdict | str,
     ruling: ResolvedPolicy,
     arguments: argparse.Namespace,
 ) -> MetricsReport:
     """The report on a verdict's task, or on the task of an id."""
     selection = Selection(tuple(arguments.metric), arguments.all)
     rules, against = ruling.policy, arguments.against
-    if isinstance(subject, Verdict):
-        return reports.of_verdict(repository, source, subject, rules, against=against, selection=selection)
-    task = reports.find_task(source, subject, rules)
+    if isinstance(judged, Verdict):
+        return reports.of_verdict(repository, source, judged, rules, against=against, selection=selection)
+    task = reports.find_task(source, judged, rules)
     return reports.of_task(repository, source, task, rules, against=against, selection=selection)
 
 

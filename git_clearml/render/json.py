@@ -91,14 +91,15 @@ def report(shown: MetricsReport) -> dict[str, Any]:
         "commit": shown.commit or None,
         "task": task_object(shown.task) if shown.task else None,
         "against": task_object(shown.against) if shown.against else None,
-        "metrics": [_row(row) for row in shown.rows],
+        "metrics": [row_object(row) for row in shown.rows],
         "hidden": shown.hidden,
         "notes": list(shown.notes),
         "errors": _errors(shown.problems),
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def row_object(row: Row) -> dict[str, Any]:
+    """A metric in the shape of design 11."""
     return {
         "metric": row.metric,
         "variant": row.variant,

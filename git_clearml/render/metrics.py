@@ -69,6 +69,11 @@ def report_text(report: MetricsReport, width: int = 0) -> Safe:
     return Safe("".join(line + "\n" for line in lines))
 
 
+def metrics_text(rows: Sequence[Row]) -> Safe:
+    """The rows alone, as a table for a terminal."""
+    return Safe(_drawn(_metrics_table(rows, sanitize, "best"), TableForm.TERMINAL))
+
+
 def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False) -> Safe:
     """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from git_clearml.base.ids import is_offline_id, is_uuid
+from git_clearml.base.ids import is_offline_id, is_short_id, is_uuid
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
@@ -22,8 +22,8 @@ BEST = "best"
 
 
 def is_task_id(text: str) -> bool:
-    """Could this be the id of a task? A commit's hash, shortened to 32 digits, looks the same: ask git first."""
-    return is_uuid(text) or is_offline_id(text)
+    """Could this be a task's id, or its first 8 digits or more? A shortened hash looks the same: ask git first."""
+    return is_uuid(text) or is_short_id(text) or is_offline_id(text)
 
 
 def check_against(repository: Repository, against: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from git_clearml.base.words import listed
+from git_clearml.errors import UsageError
 from git_clearml.model import Curve, Metric, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.windows import Window
@@ -57,7 +59,7 @@ class Evidence(Protocol):
         ...
 
     def find(self, identity: str, policy: Policy) -> Task | None:
-        """The task of this id, None when there is none."""
+        """The task of this id, or of these first digits of one, None when there is none. See `the_only`."""
         ...
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:
@@ -77,6 +79,16 @@ class Evidence(Protocol):
     def close(self) -> None:
         """Lets go of the connection."""
         ...
+
+
+def the_only(tasks: Sequence[Task], digits: str) -> Task | None:
+    """The task whose id begins with these digits. Raises UsageError where several do."""
+    if len(tasks) > 1:
+        ids = listed([task.id for task in tasks])
+        raise UsageError(
+            f"several tasks begin with {digits}: {ids}", "give the whole id: it is on the task's page, INFO"
+        )
+    return tasks[0] if tasks else None
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from git_clearml.base.ids import is_short_id
 from git_clearml.base.secrets import redact_words
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.git.repository import Repository
@@ -12,7 +13,7 @@ from git_clearml.model import Curve, Diff, DiffKind, Metric, RunRecord, Session,
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.evidence import Answer
+from git_clearml.verdict.evidence import Answer, the_only
 from git_clearml.verdict.windows import Window
 
 _RECENT = 500
@@ -54,6 +55,8 @@ class OfflineEvidence:
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id among those of `recent`, None when it is not one of them."""
         tasks = self.recent(policy, Window())
+        if is_short_id(identity.removeprefix("offline-")):
+            return the_only([task for task in tasks if task.id.startswith(identity)], identity)
         return next((task for task in tasks if identity and task.id == identity), None)
 
     def metrics(self, task: Task) -> tuple[Metric, ...]:

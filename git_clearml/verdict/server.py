@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id, is_hash
+from git_clearml.base.ids import is_clearml_id, is_hash, is_short_id
 from git_clearml.clearml import diff, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import TREE
@@ -19,14 +20,15 @@ from git_clearml.errors import BadAnswer, Refused, TooLarge
 from git_clearml.model import Curve, Diff, DiffKind, Metric, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import server_tasks, statuses
-from git_clearml.verdict.evidence import Answer
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.evidence import Answer, the_only
+from git_clearml.verdict.windows import LONGEST, Window
 
 _RECENT = 500
 _CURVE_SECONDS = 10.0
 _FIRST = 10  # tasks of a commit that are looked at first; their run records may have 8 kB each
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
 _SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
+_NAMESAKES = 5  # tasks whose ids begin alike that are named
 _UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
 
 
@@ -136,7 +138,16 @@ class ServerEvidence:
         self.api.call("tasks.update_tags", {"ids": list(ids), "add_tags": [tag]})
 
     def find(self, identity: str, policy: Policy) -> Task | None:
-        """The task of this id, None when the server has none. One request; its diff is not looked at."""
+        """The task of this id, None when the server has none. One request; its diff is not looked at.
+
+        An id may be cut to its first digits where the task was last updated within 112 days. Raises UsageError where
+        several tasks begin with them.
+        """
+        if is_short_id(identity):
+            body = {"_all_": {"fields": ["id"], "pattern": f"^{identity}"}}
+            body |= query.updated(datetime.now(timezone.utc) - LONGEST)
+            documents, _ = query.first(self.api, body, server_tasks.fields(policy), _NAMESAKES)
+            return the_only([self._task(document, policy) for document in documents], identity)
         document = query.task(self.api, identity, server_tasks.fields(policy))
         return self._task(document, policy) if document else None
 

@@ -1,4 +1,4 @@
-"""Every outcome of `report`, `compare`, `log` and `open`, in one file for each: what a tired user gets to read."""
+"""Every outcome of `report`, `compare`, `log`, `open`, `show`, in one file for each: what a tired user gets to read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ TAG = "Best Performance"
 BEST_POLICY = ("[tool.git-clearml.best]", 'metric = "loss/train"', 'direction = "min"')
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 DIFF = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
+BINARY = "diff --git a/w.bin b/w.bin\nindex 1..2 100644\nBinary files a/w.bin and b/w.bin differ\n"
+ARGUMENTS = {"lr": "0.001", "epochs": "3", "api_key": "not-to-be-seen"}
 FORBIDDEN = b'{"meta": {"result_code": 403, "result_msg": "no"}, "data": {}}'
 
 pytestmark = pytest.mark.usefixtures("commits_of_one_day")
@@ -34,6 +36,10 @@ class Says:
 
     def __call__(self, title: str, *words: str, env: Mapping[str, str | None] | None = None) -> None:
         self.transcript.add(title, (self._command, *words), self._gate.call(self._command, *words, env=env))
+
+
+def parameter(section: str, name: str, value: str) -> dict[str, str]:
+    return {"section": section, "name": name, "value": value}
 
 
 def unreachable() -> dict[str, str]:
@@ -167,4 +173,37 @@ def test_open(gate: Gate) -> None:
     says("without a server, by the id of a task on record", "2" * 32, env=gone)
     says("an unknown revision", "nosuch")
     says("an unknown task", "f" * 32)
+    says.transcript.compare()
+
+
+def test_show(gate: Gate) -> None:
+    says = Says(gate, "show")
+    says("no task has run the commit")
+    gate.repo.commit("Learn slower", {"requirements.txt": "numpy==1.24.0\ntorch>=2\n"})
+    gate.task(
+        started="2026-01-02T03:04:05",
+        completed="2026-01-02T04:16:05",
+        last_worker="gpu-box:0",
+        script__requirements={"pip": "# Python 3.11\n\nnumpy == 1.26.4\ntorch == 2.1\nrich == 13.0\n"},
+        hyperparams={"Args": {name: parameter("Args", name, value) for name, value in ARGUMENTS.items()}},
+        models__output=[{"name": "checkpoint", "model": "c" * 32}],
+        execution__artifacts=[
+            {"key": "data", "type": "custom", "mode": "output", "uri": "s3://b/d", "hash": "ab" * 32}
+        ],
+        metrics={**loss(0.3), "lr": {"lr": 3e-05}, ":monitor:gpu": {"gpu_0": 97.5}},
+    )
+    says("the task of HEAD")
+    says("as JSON", "--format", "json")
+    at = {"started": "2026-01-02T03:04:05", "completed": None}
+    task = gate.task(
+        diff=DIFF + BINARY, commit="b" * 40, status="failed", name="\x1b[31mtrain\u202e", id="89715b8b" * 4, **at
+    )
+    says("uncommitted changes on top of a commit that is not here, by the first digits of its id", task[:10])
+    says("a whole script instead of a diff", gate.task(diff="import clearml\n", commit=None, entry_point=None, **at))
+    gate.repo.commit("another")
+    gate.task(status="in_progress", started=None, completed=None)
+    says("the nearest task")
+    says("an unknown task", "f" * 32)
+    says("an unknown revision", "nosuch")
+    says("the server does not answer", env=unreachable())
     says.transcript.compare()

@@ -1,0 +1,192 @@
+"""A task and what is on record of it, as text and as JSON. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.base.words import moment
+from git_clearml.clearml.model import Artifact
+from git_clearml.git.whereabouts import Whereabouts
+from git_clearml.render import json as json_view
+from git_clearml.render import metrics, text
+from git_clearml.report.history import History, Package
+
+_BRANCHES, _PACKAGES, _LONG = 5, 20, 500
+_SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def history_text(shown: History) -> Safe:
+    """What ran, with what, and what came out, for a terminal."""
+    task = shown.task
+    lines = [*text.task_lines(task, ""), ""]
+    lines += _facts(
+        ("status", [_status(shown)]),
+        ("commit", _commit(shown.commit)),
+        ("changes", _changes(shown)),
+        ("command", _command(shown)),
+        ("where", _where(shown)),
+        ("packages", _packages(shown)),
+    )
+    for title, rows in (("parameters", shown.parameters), *_made(shown.artifacts)):
+        if rows:
+            cells = [[sanitize(name, 60), *(sanitize(value, 300) for value in values)] for name, *values in rows]
+            lines += ["", f"{title}:", *_indented(cells)]
+    if shown.rows:
+        lines += ["", metrics.metrics_text(shown.rows)]
+    else:
+        lines += ["", "no metrics were reported"]
+    if shown.hidden:
+        lines.append(f"{shown.hidden:,} :monitor: metrics are hidden: git clearml report --all {task.id}")
+    return Safe("".join(f"{line.rstrip()}\n" if not line.endswith("\n") else line for line in lines))
+
+
+def _facts(*facts: tuple[str, list[str]]) -> list[str]:
+    lines = []
+    for name, values in facts:
+        for number, value in enumerate(values):
+            lines.append(f"{'' if number else name:<10}{value}")
+    return lines
+
+
+def _status(shown: History) -> str:
+    task = shown.task
+    parts: list[str] = [sanitize(task.status or "unknown", 20)]
+    begun, ended = moment(task.started), moment(task.completed)
+    parts += [f"started {begun:%Y-%m-%d %H:%M} UTC"] if begun else []
+    parts += [f"completed {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
+    if begun and ended and (seconds := int((ended - begun).total_seconds())) >= 0:
+        parts.append(f"took {_span(seconds)}")
+    return ", ".join(parts)
+
+
+def _span(seconds: int) -> str:
+    for number, (size, unit) in enumerate(_SPANS[:-1]):
+        if seconds >= size:
+            smaller, name = _SPANS[number + 1]
+            rest = seconds % size // smaller
+            return f"{seconds // size} {unit}" + (f" {rest} {name}" if rest else "")
+    return f"{seconds} s"
+
+
+def _commit(commit: Whereabouts) -> list[str]:
+    name = sanitize(commit.hash, 64)
+    if not name:
+        return ["none on record"]
+    if not commit.here:
+        return [f"{name[:12]}, which is not in this clone"]
+    made = moment(commit.date)
+    when = f", {made:%Y-%m-%d}" if made else ""
+    branches = [sanitize(branch, 60) for branch in commit.branches[:_BRANCHES]]
+    more = f" and {len(commit.branches) - _BRANCHES} more" if len(commit.branches) > _BRANCHES else ""
+    place = f"in {', '.join(branches)}{more}" if branches else "in no branch"
+    who = f"{sanitize(commit.author, 60)}{when}"
+    return [f"{name[:12]} {sanitize(commit.subject, 100)}", f"by {who}, {place}"]
+
+
+def _changes(shown: History) -> list[str]:
+    if shown.unreadable:
+        return [sanitize(shown.unreadable, 200)]
+    if shown.uncommitted is None:
+        return ["unknown: no diff is on record"]
+    if not shown.uncommitted:
+        return ["none: it ran the commit as it is"]
+    many = "1 file" if len(shown.uncommitted) == 1 else f"{len(shown.uncommitted):,} files"
+    files = [f"  {sanitize(file.path, 200)}  {file.change}" for file in shown.uncommitted]
+    return [f"uncommitted, in {many}:", *files]
+
+
+def _command(shown: History) -> list[str]:
+    if not shown.command.words:
+        return ["no entry point on record"]
+    lines: list[str] = [sanitize(shlex.join(shown.command.words), _LONG)]
+    if shown.task.working_dir not in ("", "."):
+        lines.append(f"in {sanitize(shown.task.working_dir, 200)}")
+    if not shown.command.recorded and shown.command.arguments:
+        lines.append("(arguments as its parameters have them)")
+    return lines
+
+
+def _where(shown: History) -> list[str]:
+    queue = f"queue {sanitize(shown.queue, 60)}" if shown.queue else ""
+    places = [part for part in (sanitize(shown.host, 100), queue) if part]
+    return [", ".join(places)] if places else []
+
+
+def _packages(shown: History) -> list[str]:
+    if not shown.recorded_packages:
+        return ["none on record"]
+    file, count = sanitize(shown.requirements, 100), f"{shown.recorded_packages:,}"
+    if not file:
+        return [f"{count} on record; the commit has no requirements file to compare with"]
+    if not shown.packages:
+        return [f"{count} on record, none at odds with {file}"]
+    lines = [f"{len(shown.packages):,} of {count} at odds with {file}:"]
+    lines += [f"  {_package(package, file)}" for package in shown.packages[:_PACKAGES]]
+    rest = len(shown.packages) - _PACKAGES
+    return lines + ([f"  and {rest:,} more"] if rest > 0 else [])
+
+
+def _package(package: Package, file: str) -> str:
+    wanted = f"not in {file}" if package.wanted is None else f"{file} has {sanitize(package.wanted, 60)}"
+    return f"{sanitize(package.name, 60)} {sanitize(package.ran, 100)}".rstrip() + f" ({wanted})"
+
+
+def _made(artifacts: Iterable[Artifact]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    made = [(each.kind, (each.name, each.uri, each.hash[:12])) for each in artifacts]
+    return [(f"{kind}s", [row for each, row in made if each == kind]) for kind in ("model", "artifact")]
+
+
+def _indented(cells: Sequence[Sequence[str]]) -> list[str]:
+    width = max(len(row[0]) for row in cells)
+    return [f"  {row[0]:<{width}}  {'  '.join(row[1:])}" for row in cells]
+
+
+def history_json(shown: History) -> dict[str, Any]:
+    """`show --format json`. Text of a server stands in it as it came."""
+    task, commit = shown.task, shown.commit
+    return {
+        "schema": 1,
+        "command": "show",
+        "exit_code": 0,
+        "task": {
+            **json_view.task_object(task),
+            "started": task.started or None,
+            "completed": task.completed or None,
+            "entry_point": task.entry_point,
+            "working_dir": task.working_dir,
+            "arguments": list(shown.command.arguments),
+            "queue": shown.queue or None,
+            "host": shown.host or None,
+        },
+        "commit": {
+            "hash": commit.hash,
+            "subject": commit.subject or None,
+            "author": commit.author or None,
+            "here": commit.here,
+            "branches": list(commit.branches),
+        },
+        "uncommitted": None
+        if shown.uncommitted is None
+        else {
+            "files": [
+                {"path": file.path, "added": file.added, "deleted": file.deleted, "kind": file.kind or None}
+                for file in shown.uncommitted
+            ],
+            "note": shown.unreadable or None,
+        },
+        "packages": [
+            {"name": package.name, "ran": package.ran, "wanted": package.wanted} for package in shown.packages
+        ],
+        "parameters": [{"name": name, "value": value} for name, value in shown.parameters],
+        "metrics": [json_view.row_object(row) for row in shown.rows],
+        "models": [_made_object(each) for each in shown.artifacts if each.kind == "model"],
+        "artifacts": [_made_object(each) for each in shown.artifacts if each.kind == "artifact"],
+        "errors": [],
+    }
+
+
+def _made_object(made: Artifact) -> dict[str, Any]:
+    return {"name": made.name, "uri": made.uri or None, "hash": made.hash or None}
