@@ -109,7 +109,7 @@ def files(text: str) -> tuple[ChangedFile, ...]:
             words.setdefault(path, "mode")
         elif in_hunk and line[:1] in "+-" and line:
             counts[path][line[0] == "-"] += 1
-    return tuple(ChangedFile(path, *count, words.get(path, "")) for path, count in counts.items())
+    return tuple(ChangedFile(path, count[0], count[1], words.get(path, "")) for path, count in counts.items())
 
 
 def _path(header: re.Match[str]) -> str:
