@@ -170,7 +170,7 @@ def test_a_forks_pull_request_has_no_secrets(name: str, bench: Bench, tmp_path: 
     inputs = dict.fromkeys(credentials(bench, name), "")
     if name == MODELS:
         asked = ("CLEARML_PROJECT", "CLEARML_TASK_NAME", "CLEARML_SCALAR_TITLE", "CLEARML_SCALAR_SERIES")
-        inputs |= dict.fromkeys(asked, "x")
+        inputs |= dict.fromkeys(asked, "name")
     if name == RUNNABLE:
         inputs["EXECUTION_ENTRYPOINT"] = "train.py"
     done = run(name, bench, tmp_path, **inputs)
