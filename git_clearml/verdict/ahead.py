@@ -24,6 +24,7 @@ _BUDGET = 30.0  # seconds; whoever asks has a budget of its own
 _ELSEWHERE = (
     "GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY", "GIT_CEILING_DIRECTORIES",
     "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_CONFIG_SYSTEM",
+    "GIT_TEST_ASSUME_DIFFERENT_OWNER",
 )  # fmt: skip
 _MOST = 1_000_000  # bytes of a file of git's
 
@@ -32,7 +33,7 @@ def begin(flags: Mapping[str, Any], environment: Mapping[str, str]) -> ClearML |
     """A client that connects, for whoever asks about HEAD with these flags to take over, or to close; None where it is
     not as good as certain that the server will be asked."""
     if sources.in_ci(environment) or any(environment.get(name) for name in _ELSEWHERE):
-        return None  # another policy decides, or another repository
+        return None  # another policy decides, another repository, or nobody's
     try:
         server = read_server(environment) if _asks(Path.cwd(), flags, environment) else None
     except (Error, OSError):
@@ -49,7 +50,7 @@ def begin(flags: Mapping[str, Any], environment: Mapping[str, str]) -> ClearML |
 def _asks(directory: Path, flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
     """Is there a commit at HEAD, and does the policy beside it want the server? Raises OSError and BadSetting."""
     top = next((place for place in (directory, *directory.parents) if os.path.lexists(place / ".git")), None)
-    if top is None or not _has_head(top / ".git"):
+    if top is None or top.stat().st_uid != os.geteuid() or not _has_head(top / ".git"):
         return False
     home = environment.get("HOME") or "/nowhere"
     own = (environment.get("GIT_CONFIG_GLOBAL") or f"{home}/.gitconfig", f"{home}/.config/git/config")
@@ -57,7 +58,10 @@ def _asks(directory: Path, flags: Mapping[str, Any], environment: Mapping[str, s
     if any(b"[clearml" in _content(path).lower() for path in configs):
         return False  # a setting of ours may be a wrong one
     policy_file = top / "pyproject.toml"
-    pyproject = settings.pyproject_table(_content(policy_file), str(policy_file)) if policy_file.exists() else {}
+    content = read_limited(policy_file, settings.MOST_BYTES) if policy_file.exists() else b""
+    if isinstance(content, str):
+        return False
+    pyproject = settings.pyproject_table(content, str(policy_file))
     values, _ = settings.merge(flags=flags, environment=environment, git_config=(), pyproject=pyproject)
     return settings.policy_of(values).evidence != "offline"
 

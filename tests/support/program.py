@@ -167,10 +167,7 @@ class Gate:
         result = run(*words, cwd=cwd or self.repo.path, env={**self.server.env, **self.env, **(env or {})})
         assert_no_secrets(result.out + result.err, self.server.access_key, self.server.secret_key)
         assert "Traceback" not in result.out + result.err
-        calls = tuple(self.server.calls())
-        # With status 3 it may have been an https one that came to nothing.
-        assert calls or not self.server.opened or result.status == 3, "a connection was made, and nothing asked"
-        return Result(result.status, result.out, result.err, calls)
+        return Result(result.status, result.out, result.err, tuple(self.server.calls()))
 
     def verify(self, *words: str, **options: Any) -> Result:
         """`verify --format json`."""

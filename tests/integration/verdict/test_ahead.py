@@ -43,6 +43,7 @@ OTHERS: dict[str, Callable[[Gate], bool]] = {
     "another repository": lambda gate: begins(gate, GIT_DIR="/elsewhere/.git"),
     "a setting for one call": lambda gate: begins(gate, GIT_CONFIG_COUNT="1"),
     "an unknown variable of ours": lambda gate: begins(gate, GIT_CLEARML_NOSUCH="1"),
+    "somebody else's": lambda gate: begins(gate, GIT_TEST_ASSUME_DIFFERENT_OWNER="1"),
     "no server": lambda gate: begins(gate, CLEARML_API_HOST="", CLEARML_API_ACCESS_KEY="", CLEARML_API_SECRET_KEY=""),
     "half of the credentials": lambda gate: begins(gate, CLEARML_API_SECRET_KEY=""),
 }
@@ -61,6 +62,7 @@ CHANGES: dict[str, Callable[[Gate], object]] = {
     "offline by policy": policy('evidence = "offline"'),
     "a policy that cannot be read": policy("evidence = "),
     "an unknown key": policy("nosuch = 1"),
+    "a policy that is too large": policy("#" * 1_000_000),
     "a setting of ours": lambda gate: gate.repo.git("config", "clearml.nosuch", "1"),
     "a branch without a commit": lambda gate: gate.repo.git("symbolic-ref", "HEAD", "refs/heads/nosuch"),
     "a branch that is packed": lambda gate: gate.repo.git("pack-refs", "--all"),
