@@ -35,20 +35,20 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
-    if verdict.outcome is Outcome.REJECTED and verdict.looked_back_to:
-        lines.append(f"  {_not_looked_at(verdict)}")
+    bounded = verdict.outcome is Outcome.REJECTED and bool(verdict.looked_back_to)
+    if bounded:
+        lines.append(f"  tasks last updated before {sanitize(verdict.looked_back_to[:10], 10)} were not looked at")
     for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
         lines += _near_miss(finding)
     if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
         lines.append(f"  and {rest} more")
-    return lines
+    return [*lines, f"  to look further back: {_further_back(verdict)}"] if bounded else lines
 
 
-def _not_looked_at(verdict: Verdict) -> str:
-    """Which tasks a refusal knows nothing of, and the command that looks at more of them."""
+def _further_back(verdict: Verdict) -> str:
+    """The command that looks at more of the tasks that a refusal knows nothing of."""
     commit = "" if verdict.rev == "HEAD" else f" {verdict.commit[:12]}"
-    further = f"git clearml verify --since {windows.further_back(verdict.looked_back_to)}{commit}"
-    return f"tasks last updated before {verdict.looked_back_to[:10]} were not looked at: {further}"
+    return f"git clearml verify --since {windows.further_back(verdict.looked_back_to)}{commit}"
 
 
 def _because(verdict: Verdict) -> str:
