@@ -22,6 +22,7 @@ from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK, SDK, SDK_FAILS, SDK_FOLDS, SDK_REMOTE
 
 PYTHON = sys.executable
+pytestmark = pytest.mark.timeout(600)  # a dozen SDKs at once, on a machine that may be busy
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _run(files: dict[str, str], *words: str, within: str = ".", edit: dict[str, 
         repo = make_repo(base / "repo", files)
         repo.write(edit or {})
         flags = ["--allow-dirty"] if edit else []
-        return Ran(repo, env, outside("run", *flags, *words, cwd=repo.path / within, env=dict(env), timeout=120))
+        return Ran(repo, env, outside("run", *flags, *words, cwd=repo.path / within, env=dict(env), timeout=500))
 
     return start
 
