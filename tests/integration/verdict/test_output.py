@@ -43,7 +43,7 @@ def test_evil_names_print_harmlessly(gate: Gate, name: str, passes: bool) -> Non
     assert result.status == (0 if passes else 1)
     assert not FORBIDDEN.search(result.out + result.err)
     assert all(len(line) <= 330 for line in result.out.splitlines())
-    assert len(result.out.splitlines()) == (3 if passes else 6)
+    assert len(result.out.splitlines()) == (3 if passes else 7)
     markdown = gate.call("verify", "--format", "markdown").out
     assert not FORBIDDEN.search(markdown)
     assert not re.search(r"<script|@octocat|^\| a|\n::error|!\[x\]\(", markdown)
