@@ -19,7 +19,8 @@ EMPTY = {
 }
 """The tree without files by the length of its hash; git knows it without having it."""
 
-_WORDS = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+_DIFF = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+_WORDS = ("-c", "core.fsmonitor=false", *_DIFF)  # diff-tree looks at the index, and would ask about it
 _PAIR = r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n"  # compiled when used
 
 

@@ -11,8 +11,15 @@ from git_clearml.errors import CannotDecide
 from git_clearml.git.output import GitResult
 from git_clearml.git.runner import DAMAGED, Runner
 
-# Settings under which git would write beside the index, or ask somebody else what is in the working tree.
-_SETTINGS = ("core.fsmonitor=false", "core.untrackedCache=false", "core.splitIndex=false", "index.sparse=false")
+# Settings under which git would write beside the index, ask somebody else what is in the working tree, or tell a hook
+# (post-index-change) of an index that is not the user's.
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.splitIndex=false",
+    "index.sparse=false",
+)
 
 
 class TemporaryIndex:

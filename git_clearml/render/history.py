@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from git_clearml.base.ids import is_hash
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.base.words import moment
 from git_clearml.clearml.model import Artifact
@@ -40,6 +41,8 @@ def history_text(shown: History) -> Safe:
         lines += ["", "no metrics were reported"]
     if shown.hidden:
         lines.append(f"{shown.hidden:,} :monitor: metrics are hidden: git clearml report --all {task.id}")
+    if is_hash(shown.commit.hash):
+        lines.append(f"the code: git clearml checkout {sanitize(task.id, 100)}")
     return Safe("".join(f"{line.rstrip()}\n" if not line.endswith("\n") else line for line in lines))
 
 

@@ -1,4 +1,4 @@
-"""Every outcome of `report`, `compare`, `log`, `open`, `show`, in one file for each: what a tired user gets to read."""
+"""Every outcome of `report`, `compare`, `log`, `open`, `show`, `checkout`, a file for each: what users get to read."""
 
 from __future__ import annotations
 
@@ -206,4 +206,29 @@ def test_show(gate: Gate) -> None:
     says("an unknown task", "f" * 32)
     says("an unknown revision", "nosuch")
     says("the server does not answer", env=unreachable())
+    says.transcript.compare()
+
+
+def test_checkout(gate: Gate) -> None:
+    says = Says(gate, "checkout")
+    at = {"started": "2026-01-02T03:04:05", "completed": None}
+    says("no task has run the commit", "HEAD")
+    arguments = {"Args": {name: parameter("Args", name, value) for name, value in ARGUMENTS.items()}}
+    task = gate.task(diff=DIFF.replace("-a", "-print('training')"), hyperparams=arguments, **at)
+    says("what would be done", "--dry-run", task, "old")
+    says("a worktree", task, "old")
+    says("a directory that exists", task, "old")
+    says("as JSON, on a branch", "--format", "json", "--branch", "again", task, "again")
+    says("a branch that exists", "--branch", "again", task, "once-more")
+    says("as it was committed", gate.task(**at), "plain")
+    stale = gate.task(diff=DIFF, **at)
+    says("a diff that would not apply", "--dry-run", stale, "stale")
+    says("a diff that does not apply", stale, "stale")
+    says("no diff on record", gate.task(diff=None, **at), "unknown")
+    says("a binary file, of which nothing but its name was recorded", gate.task(diff=BINARY, **at), "binary")
+    says("no commit on record", gate.task(commit=None, diff="import os\n"), "none")
+    away = gate.task(commit="b" * 40)
+    says("a commit that would be fetched", "--dry-run", away, "away")
+    says("an unknown task", "f" * 32)
+    says("the server does not answer", task, "new", env=unreachable())
     says.transcript.compare()

@@ -1,0 +1,236 @@
+"""`git clearml checkout`: a worktree with exactly what a task ran."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from dataclasses import dataclass, replace
+from typing import Any
+
+from git_clearml.agent.requirement import passed_check
+from git_clearml.base.console import Console
+from git_clearml.base.ids import is_hash
+from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.commands import options
+from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.forge import context as ci_context
+from git_clearml.forge import fetch
+from git_clearml.git import new_worktree, recorded_diff
+from git_clearml.git.changes import SUBMODULE
+from git_clearml.git.recorded_diff import Applied
+from git_clearml.git.repository import Repository
+from git_clearml.model import Task
+from git_clearml.report import command_line, history
+from git_clearml.report import subject as subjects
+from git_clearml.report.command_line import CommandLine
+from git_clearml.verdict import session as judgement
+
+_DIGITS = 8  # of a task's id in the name of its directory
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a worktree is to be made of. `diff` is the recorded one, None where none is on record.
+
+    `applied` is None while the commit is not here.
+    """
+
+    task: Task
+    directory: str
+    branch: str
+    diff: str | None
+    command: CommandLine
+    applied: Applied | None = None
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "checkout",
+        help="a worktree with exactly what a task ran",
+        description="Makes a worktree at the commit of a task, with its recorded diff applied and left uncommitted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("subject", metavar="<task>", help="a task, or a revision that it has run")
+    parser.add_argument(
+        "directory", nargs="?", default="", metavar="<dir>", help="default: beside the working tree, by the task's id"
+    )
+    parser.add_argument("--branch", default="", metavar="NAME", help="on a new branch instead of a detached HEAD")
+    options.add_dry_run(parser, "only say what would be done")
+    options.add_timeout(parser)
+    options.add_format(parser, "text", "json")
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before there was a worktree."""
+    from git_clearml.render import json as json_view
+
+    return json_view.failed("checkout", error)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Plans, makes the worktree, prints the command that ran. Returns the exit status."""
+    repository = Repository()
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = subjects.parse(repository, arguments.subject, in_job=job is not None)
+    request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
+    session = judgement.prepare(repository, request, context, passed_check)
+    try:
+        task, note = subjects.find_task(session, identity)
+        details = history.details_of(session.source(session.rulings[0].policy.evidence), task)
+    finally:
+        session.close()
+    if not is_hash(task.commit):
+        raise UsageError(f"the task {task.id} has no commit on record", f"git clearml show {task.id}")
+    directory = _directory(repository, arguments.directory, task)
+    line = command_line.of_task(task, details.parameters)
+    plan = _Plan(task, directory, arguments.branch, details.diff, line)
+    if note:
+        console.say(f"git clearml: {note[:300]}")
+    if not arguments.dry_run:
+        _fetch(repository, task.commit, arguments.timeout)
+    plan = _looked_at(repository, plan)
+    problem = plan.applied.problem if plan.applied else ""
+    beside = _make(repository, plan) if not arguments.dry_run else ""
+    _talk(plan, beside, console, dry_run=arguments.dry_run)
+    status = 1 if problem else 0
+    if arguments.format == "json":
+        console.document(_document(plan, status, console))
+    else:
+        console.product(_text(plan, console, dry_run=arguments.dry_run))
+    return status
+
+
+def _directory(repository: Repository, named: str, task: Task) -> str:
+    """Where the worktree will be. Raises UsageError where something is there already."""
+    if named:
+        directory = os.path.join(os.getcwd(), named)
+    else:
+        main = repository.common_dir.removesuffix("/.git")
+        directory = f"{main.removesuffix('.git')}-{task.id.removeprefix('offline-')[:_DIGITS]}"
+    parent, name = os.path.split(os.path.normpath(directory))
+    directory = os.path.join(os.path.realpath(parent), name)
+    if os.path.lexists(directory):
+        raise UsageError(f"{directory} exists already", "name another directory")
+    return directory
+
+
+def _fetch(repository: Repository, commit: str, timeout: float | None) -> None:
+    try:
+        fetch.ensure(repository, [commit], timeout=timeout or judgement.BUDGET)
+    except CannotDecide as error:
+        error.hint = "git fetch --all"
+        raise
+
+
+def _looked_at(repository: Repository, plan: _Plan) -> _Plan:
+    """The plan with what the diff gives, where the commit is here."""
+    if not repository.trees([plan.task.commit]):
+        return plan
+    return replace(plan, applied=recorded_diff.apply(repository, plan.task.commit, plan.diff or ""))
+
+
+def _make(repository: Repository, plan: _Plan) -> str:
+    """Makes the worktree; where the diff does not apply it lies beside it, in the file whose name is returned."""
+    commit, applied = plan.task.commit, plan.applied
+    new_worktree.add(repository, plan.directory, commit, plan.branch)
+    if applied is None or not applied.problem:
+        if applied and applied.changes:
+            new_worktree.fill(repository, plan.directory, commit, applied.tree, applied.changes)
+        return ""
+    return _write_beside(plan.directory, (plan.diff or "").encode("utf-8", "surrogateescape"))
+
+
+def _write_beside(directory: str, content: bytes) -> str:
+    """Writes `<directory>.diff`, or the first such name that is free."""
+    number = 0
+    while True:
+        path = f"{directory}.{number}.diff" if number else f"{directory}.diff"
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise CannotDecide(f"{path} cannot be written: {error.strerror}", "is the disk full?") from None
+        else:
+            return path
+
+
+def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
+    """What a reader should know besides."""
+    applied = plan.applied
+    if applied is None:
+        console.say(f"git clearml: {plan.task.commit[:12]} is not in this clone: it would be fetched")
+    elif applied.problem:
+        what = f"the recorded diff does not apply to {plan.task.commit[:12]}: {applied.problem}"
+        reject = f"git -C {shlex.quote(plan.directory)} apply --reject {shlex.quote(beside)}"
+        hint = reject if beside else f"git clearml show {plan.task.id}"
+        console.fail(Error(what, hint))
+    if plan.diff is None:
+        console.warn("no diff is on record: what was uncommitted, if anything, is not there")
+    if applied and any(change.submodule for change in applied.changes) and not dry_run:
+        paths = [change.path for change in applied.changes if change.after == SUBMODULE]
+        console.say(f"git clearml: submodules are not checked out, {', '.join(paths[:3])} was moved")
+    run = plan.task.run
+    if run and run.untracked:
+        console.warn(f"it ran with untracked files, which nobody has recorded: {', '.join(run.untracked[:3])}")
+
+
+def _text(plan: _Plan, console: Console, *, dry_run: bool) -> Safe:
+    """Where the worktree is, and the command that ran, ready to be pasted into a shell."""
+    applied = plan.applied
+    count = len(applied.changes) if applied else 0
+    changes = f" and uncommitted changes in {count} file{'s' if count > 1 else ''}" if count else ""
+    branch = f", on the new branch {sanitize(plan.branch, 100)}" if plan.branch else ""
+    made = (
+        f"{'would make ' if dry_run else ''}{sanitize(plan.directory)}: commit {plan.task.commit[:12]}{changes}{branch}"
+    )
+    lines = [made]
+    if plan.command.words:
+        folder = _working_dir(plan)
+        words = console.redact(plan.command.words)
+        lines.append(f"cd {_quoted(folder)} && {' '.join(map(_quoted, words))}")
+    return Safe("".join(f"{line}\n" for line in lines))
+
+
+def _working_dir(plan: _Plan) -> str:
+    """The directory that the command ran in; that of the worktree for one that is not inside of it."""
+    path = os.path.normpath(os.path.join(plan.directory, plan.task.working_dir or "."))
+    inside = path == plan.directory or path.startswith(plan.directory + os.sep)
+    return path if inside and "\0" not in path else plan.directory
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell; what cannot be seen, or must not be printed, as bash, zsh and ksh write it."""
+    if word.isprintable() and sanitize(word) == word:
+        return shlex.quote(word)
+    letters = (
+        letter if letter.isascii() and letter.isprintable() and letter not in "'\\" else _escaped(letter)
+        for letter in word
+    )
+    return f"$'{''.join(letters)}'"
+
+
+def _escaped(letter: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogatepass"))
+
+
+def _document(plan: _Plan, status: int, console: Console) -> dict[str, Any]:
+    from git_clearml.render import json as json_view
+
+    applied = plan.applied
+    return {
+        "schema": 1,
+        "command": "checkout",
+        "exit_code": status,
+        "directory": plan.directory,
+        "commit": plan.task.commit,
+        "task": json_view.task_object(console.redact(plan.task)),
+        "applied": applied is not None and not applied.problem,
+        "command_line": list(console.redact(plan.command.words)),
+        "problem": (applied.problem or None) if applied else None,
+        "errors": [],
+    }

@@ -1,0 +1,89 @@
+"""Makes a linked worktree at a commit, with a tree's files in it and left uncommitted.
+
+No hook of the user's is run. Filters are, for what the commit has, as in any checkout of it (git-lfs); for what a
+recorded diff changes none is: whoever wrote that chose the files, and in .gitattributes the filters too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git.changes import ABSENT, SUBMODULE, Change
+from git_clearml.git.output import entries
+from git_clearml.git.repository import Repository
+
+_QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "submodule.recurse=false", "core.sparseCheckout=false")
+_SAFE = ("core.protectHFS=true", "core.protectNTFS=true")
+_DRIVER = ("smudge", "clean", "process", "required")
+_EMPTY, _FALSE = "GIT_CLEARML_EMPTY", "GIT_CLEARML_FALSE"  # variables that stand for values of settings
+
+
+def add(repository: Repository, directory: str, commit: str, branch: str = "") -> None:
+    """`git worktree add` at a commit (a full hash), detached or on a new branch.
+
+    Raises UsageError with git's words where it refuses.
+    """
+    what = ("-b", branch) if branch else ("--detach",)
+    words = [*_options((*_QUIET, *_SAFE)), "worktree", "add", "--quiet", *what, "--", directory, commit]
+    result = repository.run(*words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)  # of a partial clone
+    if result.status:
+        raise UsageError(f"git worktree add failed: {result.reason}", "git worktree list")
+
+
+def fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
+    """Makes the files of a new worktree at the commit those of the tree, which differs from it by these changes.
+
+    They are left uncommitted: new files as `git add -N` has them, moved submodules in the index. Raises CannotDecide.
+    """
+    worktree = _Worktree(repository, directory)
+    worktree.git("read-tree", "-m", "-u", commit, tree)
+    worktree.git("read-tree", commit)
+    moved = [change for change in changes if change.submodule]
+    if moved:  # a mode of 0 takes it out of the index
+        lines = [f"{change.after} {change.name}\t{change.path}" for change in moved if change.after == SUBMODULE]
+        lines += [f"0 {change.name}\t{change.path}" for change in moved if change.after != SUBMODULE]
+        worktree.git("update-index", "-z", "--index-info", stdin=_listed(lines))
+    new = [change.path for change in changes if change.before == ABSENT and not change.submodule]
+    new += [change.path for change in moved if change.after not in (SUBMODULE, ABSENT)]
+    if new:
+        words = ("add", "--intent-to-add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+        worktree.git("--literal-pathspecs", *words, stdin=_listed(new))
+
+
+class _Worktree:
+    """Runs git in a linked worktree, without its hooks and filters."""
+
+    def __init__(self, repository: Repository, directory: str) -> None:
+        self._repository, self._directory = repository, directory
+        self._environment = {
+            "GIT_DIR": os.path.join(directory, ".git"),
+            "GIT_WORK_TREE": directory,
+            _EMPTY: "",
+            _FALSE: "false",
+        }
+        self._filters: list[str] = []
+        for entry in entries(self.git("config", "--list", "-z")):  # of this worktree: settings may hang on its place
+            key = entry.partition("\n")[0]
+            section, _, name = key.rpartition(".")
+            if section.startswith("filter.") and name in _DRIVER:
+                self._filters.append(f"--config-env={key}={_FALSE if name == 'required' else _EMPTY}")
+
+    def git(self, *words: str, stdin: bytes | None = None) -> bytes:
+        """stdout of git. Raises CannotDecide."""
+        options = [*_options((*_QUIET, *_SAFE)), *dict.fromkeys(self._filters)]
+        result = self._repository.run(
+            "-C", self._directory, *options, *words, stdin=stdin, env=self._environment, remote=True
+        )
+        if result.status:
+            raise CannotDecide(f"git cannot fill {self._directory}: {result.reason}", "git worktree list")
+        return result.stdout
+
+
+def _options(settings: Sequence[str]) -> list[str]:
+    return [word for setting in settings for word in ("-c", setting)]
+
+
+def _listed(texts: Sequence[str]) -> bytes:
+    return "".join(text + "\0" for text in texts).encode("utf-8", "surrogateescape")

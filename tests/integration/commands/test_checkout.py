@@ -1,0 +1,146 @@
+"""`git clearml checkout`: a worktree with what a task ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.git.test_recorded_diff import new_file
+from tests.support.program import Gate, Result
+from tests.support.scripts import QUICK
+
+EDIT = """diff --git a/train.py b/train.py
+--- a/train.py
++++ b/train.py
+@@ -1 +1 @@
+-print('training')
++print('better')
+"""
+STALE = EDIT.replace("'training'", "'something else'")
+
+
+def checkout(gate: Gate, *words: str, **options: Any) -> Result:
+    """`checkout --format json`; its status is that of the JSON."""
+    result = gate.call("checkout", "--format", "json", *words, **options)
+    assert (result.json["exit_code"], result.json["schema"]) == (result.status, 1)
+    assert result.json["command"] == "checkout"
+    return result
+
+
+def test_the_code_of_a_task_and_its_command(gate: Gate, tmp_path: Path) -> None:
+    task = gate.task(diff=EDIT + new_file("sub/new.py"), working_dir="sub", entry_point="-m pkg.mod")
+    place = tmp_path / "old run"
+    document = checkout(gate, task, str(place)).json
+    assert document["directory"] == str(place)
+    assert (document["commit"], document["task"]["id"]) == (gate.repo.head, task)
+    assert (document["applied"], document["command_line"]) == (True, ["python", "-m", "pkg.mod"])
+    assert (place / "train.py").read_text() == "print('better')\n"
+    assert (place / "sub" / "new.py").read_text() == "x\n"
+    git = ["git", "-C", str(place)]
+    assert subprocess.check_output([*git, "status", "--porcelain"]).decode() == " A sub/new.py\n M train.py\n"
+    assert subprocess.run([*git, "symbolic-ref", "-q", "HEAD"], check=False).returncode == 1
+    again = checkout(gate, task, str(place))
+    assert (again.status, again.errors) == (2, ["usage"])
+
+
+def test_the_printed_command_runs_as_it_is(gate: Gate, tmp_path: Path) -> None:
+    script = "import json, os, sys\nprint(json.dumps([os.getcwd(), sys.argv[1:]]))\n"
+    gate.repo.commit("script", {"my src/train.py": script})
+    values = [
+        "a b",
+        "$(touch evil)",
+        "it's",
+        "\u00fc",
+        "two\nlines\x1b[31m",
+        "tab\there",
+        "zero\u200bwidth",
+        "`x`; rm \\",
+    ]
+    parameters = {f"p{n}": {"section": "Args", "name": f"p{n}", "value": value} for n, value in enumerate(values)}
+    task = gate.task(hyperparams={"Args": parameters}, working_dir="my src")
+    result = gate.call("checkout", task[:8], str(tmp_path / "w"))
+    line = result.out.splitlines()[-1]
+    assert line.isprintable()
+    out = subprocess.check_output(["bash", "-c", line.replace("python ", "python3 ", 1)], cwd=tmp_path).decode()
+    assert json.loads(out) == [str(tmp_path / "w" / "my src"), [f"--p{n}={value}" for n, value in enumerate(values)]]
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_diff_that_does_not_apply_lies_beside_a_clean_worktree(gate: Gate, tmp_path: Path) -> None:
+    task = gate.task(diff=STALE)
+    (tmp_path / "w.diff").write_text("mine")
+    result = checkout(gate, task, str(tmp_path / "w"))
+    assert (result.status, result.json["applied"]) == (1, False)
+    assert (tmp_path / "w" / "train.py").read_text() == "print('training')\n"
+    assert ((tmp_path / "w.diff").read_text(), (tmp_path / "w.1.diff").read_text()) == ("mine", STALE)
+    assert str(tmp_path / "w.1.diff") in result.err
+    assert subprocess.check_output(["git", "-C", str(tmp_path / "w"), "status", "--porcelain"]) == b""
+
+
+def test_a_dry_run_writes_nothing(gate: Gate, tmp_path: Path) -> None:
+    before = sorted(path for path in gate.repo.path.rglob("*") if "objects" not in path.parts)
+    for diff, status in ((EDIT, 0), (STALE, 1)):
+        task = gate.task(diff=diff)
+        assert gate.call("checkout", "--dry-run", task, str(tmp_path / "w")).status == status
+    assert gate.call("checkout", "--dry-run", gate.task(commit="b" * 40), str(tmp_path / "w")).status == 0
+    assert sorted(path for path in gate.repo.path.rglob("*") if "objects" not in path.parts) == before
+    assert not list(tmp_path.glob("w*"))
+
+
+def test_a_branch_and_the_directory_that_it_takes_by_itself(gate: Gate) -> None:
+    task = gate.task()
+    document = checkout(gate, "--branch", "again", "HEAD").json
+    assert document["directory"] == f"{gate.repo.path}-{task[:8]}"
+    assert gate.repo.git("rev-parse", "again") == gate.repo.head
+    taken = gate.call("checkout", "--branch", "again", task, "elsewhere")
+    assert taken.status == 2
+    assert not (gate.repo.path / "elsewhere").exists()
+    assert gate.call("checkout", "--branch=--orphan", task, "elsewhere").status == 2
+
+
+def test_a_commit_that_is_not_here_is_fetched(gate: Gate, tmp_path: Path) -> None:
+    other = gate.repo.clone(tmp_path / "other")
+    other.commit("elsewhere", {"new.py": "x\n"})
+    gate.repo.git("remote", "set-url", "origin", str(other.path))
+    task = gate.task(commit=other.head, diff=EDIT)
+    assert checkout(gate, task, str(tmp_path / "w")).json["applied"]
+    assert (tmp_path / "w" / "new.py").read_text() == "x\n"
+    unknown = checkout(gate, gate.task(commit="b" * 40), str(tmp_path / "v"))
+    assert (unknown.status, unknown.errors) == (3, ["unknown-revision"])
+    assert not (tmp_path / "v").exists()
+
+
+@pytest.mark.parametrize(("fields", "status"), [({"commit": None, "diff": "import os\n"}, 2), ({"diff": None}, 0)])
+def test_a_task_of_which_less_is_on_record(gate: Gate, tmp_path: Path, fields: dict[str, Any], status: int) -> None:
+    result = checkout(gate, gate.task(**fields), str(tmp_path / "w"))
+    assert result.status == status
+    assert (tmp_path / "w").exists() == (status == 0)
+    assert (status == 2) or "no diff is on record" in result.err
+
+
+def test_what_a_real_run_left_behind(gate: Gate, tmp_path: Path) -> None:
+    """Offline, by the SDK and by `git clearml run`, which looks for itself and hands the SDK its own diff."""
+    env = {**dict.fromkeys(gate.server.env), "CLEARML_CACHE_DIR": str(tmp_path)}
+    gate.repo.commit("script", {"train.py": QUICK, "b.txt": "one\r\ntwo", "gone.py": "x\n", "n\u00e9w.py": "x"})
+    (gate.repo.path / "w.bin").write_bytes(b"\0")
+    gate.repo.commit("binary")
+    (gate.repo.path / "w.bin").write_bytes(bytes(range(256)))
+    (gate.repo.path / "b.txt").write_bytes(b"one\r\n2")
+    (gate.repo.path / "gone.py").unlink()
+    (gate.repo.path / "n\u00e9w.py").write_text("y")
+    os.chmod(gate.repo.path / "train.py", 0o755)
+    run = ("run", "--allow-dirty", "--", "python", "train.py", "--api-key", "hushhush")
+    gate.call(*run, env=env, alone=True)
+    result = gate.call("checkout", "HEAD", str(tmp_path / "w"), env=env)
+    assert (result.status, "hushhush" in result.out) == (0, False), result.err
+    for name in ("b.txt", "w.bin", "n\u00e9w.py", "train.py"):
+        ran, made = gate.repo.path / name, tmp_path / "w" / name
+        assert (made.read_bytes(), made.stat().st_mode & 0o100) == (ran.read_bytes(), ran.stat().st_mode & 0o100)
+    assert not (tmp_path / "w" / "gone.py").exists()
+    assert shlex.join(["python", "train.py", "--api-key", "[secret]"]) in result.out
