@@ -22,6 +22,7 @@ REDACTED = "[secret]"
 _VARIABLES = r"KEY|SECRET|TOKEN|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|_PASS$"
 _NO_SECRETS = r"(^|_)(REF|SHA|BRANCH|TAG|COMMIT)(_|$)"  # variables of CI jobs that tell what is judged
 _HEX_TOKENS = ("GITEA_TOKEN", "FORGEJO_TOKEN")  # 40 hex digits, and nothing else than a token
+_OF_GITEA_JOBS = ("GITHUB_TOKEN", "GH_TOKEN")  # the same in a job of Gitea's or Forgejo's, GitHub's look otherwise
 # Compiled when they are used (and kept by `re`): the gate imports this, and seldom needs them.
 _PARAMETER = r"(?i)token|passw(?:or)?d|secret|api[_-]?key"
 # `hub_token=x`, `"api_key": "x"`, `--password x` inside of a value: overrides, a configuration, a command line.
@@ -79,7 +80,8 @@ class Secrets:
         ]
         apart = {value for value in values if is_hex(value, 1, 63)}
         secrets = cls((value for value in values if value not in apart), apart=apart)
-        secrets |= cls(value for name in _HEX_TOKENS if (value := environment.get(name, "")) not in told)
+        hex_tokens = (*_HEX_TOKENS, *(_OF_GITEA_JOBS if _at_gitea(environment) else ()))
+        secrets |= cls(value for name in hex_tokens if (value := environment.get(name, "")) not in told)
         for former in ("CLEARML", "TRAINS"):
             pair = (environment.get(f"{former}_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
             secrets |= cls.of_credentials(*pair)
@@ -134,6 +136,11 @@ class Secrets:
                 **{field.name: self._redacted(getattr(value, field.name)) for field in fields(value) if field.init},
             )
         return value
+
+
+def _at_gitea(environment: Mapping[str, str]) -> bool:
+    named = (environment.get("GITEA_ACTIONS"), environment.get("FORGEJO_ACTIONS"))
+    return "true" in named or environment.get("GITHUB_API_URL", "").rstrip("/").endswith("/api/v1")
 
 
 def redact_parameters(parameters: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -71,14 +71,14 @@ def failed(error: Error) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, tags, compares, posts, prints. Returns the worst of their statuses."""
-    if arguments.add_tag is not None and not arguments.add_tag.strip():
-        raise UsageError("--add-tag must not be empty")
     if arguments.reports is not None and not arguments.dry_run:
         return verify_output.whatever_comes(lambda: _verified(arguments, console), arguments.reports)
     return _verified(arguments, console)
 
 
 def _verified(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.add_tag is not None and not arguments.add_tag.strip():
+        raise UsageError("--add-tag must not be empty")
     client = None
     if not (arguments.revs or arguments.task or arguments.since or arguments.policy_from):  # which may be wrong ones
         client = ahead.begin(_flags(arguments), os.environ)

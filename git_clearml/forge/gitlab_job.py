@@ -47,9 +47,12 @@ def _merge_request(variables: Variables, common: Job) -> Job:
 
 
 def _branch(variables: Variables, common: Job) -> Job:
-    """The accepted side is what the branch was before; for a new branch, the default branch."""
-    default, is_push = common.default_branch, common.event == "push"
-    before = variables.commit("CI_COMMIT_BEFORE_SHA") if is_push else ""
+    """The accepted side is what the branch was before; for a new branch, the default branch.
+
+    A child pipeline of a push (`parent_pipeline`) is told it too; by hand, on a schedule and for a tag it is zeros.
+    """
+    default, before = common.default_branch, variables.commit("CI_COMMIT_BEFORE_SHA")
+    is_push = common.event == "push" or bool(before)
     on_default = bool(default) and common.head_branch == default
     return replace(
         common,

@@ -59,6 +59,7 @@ OUTCOMES: dict[str, tuple[dict[str, Any], dict[str, str | None], tuple[str, ...]
     "no server": (PLAIN, {"CLEARML_API_HOST": "http://127.0.0.1:9"}, (), 3, "undecided", ("0", "1", "4")),
     "no credentials": (PLAIN, {"CLEARML_API_SECRET_KEY": None}, (), 3, "undecided", ("0", "1", "4")),
     "a usage error": (PLAIN, {}, ("no-such-rev",), 2, "undecided", ("0", "1", "0")),
+    "an empty tag": (PLAIN, {}, ("--add-tag", " "), 2, "undecided", ("0", "1", "0")),
     "a bad job": (PLAIN, {"GITHUB_ACTIONS": "true"}, (), 3, "undecided", ("0", "1", "0")),
     "a bad COMMIT_ID": (PLAIN, {"CI": "1", "COMMIT_ID": "x"}, (), 2, "undecided", ("0", "1", "0")),
 }

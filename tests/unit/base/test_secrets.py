@@ -79,6 +79,15 @@ def test_giteas_token_looks_like_a_hash_and_is_none() -> None:
     assert Secrets.of_environment({"GITEA_TOKEN": HASH, "GITHUB_SHA": HASH}).redact(HASH) == HASH
 
 
+@pytest.mark.parametrize(
+    "job",
+    [{"GITEA_ACTIONS": "true"}, {"FORGEJO_ACTIONS": "true"}, {"GITHUB_API_URL": "https://git.example.com/api/v1"}],
+)
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GH_TOKEN"])
+def test_the_token_of_a_job_of_giteas_is_one_of_those(job: dict[str, str], name: str) -> None:
+    assert Secrets.of_environment({**job, name: HASH}).redact(HASH) == "[secret]"
+
+
 def test_named_tuples_keep_their_kind() -> None:
     task = Named("hub tok-123_456", (Inner("a", (("b", "tok-123_456"),)),))
     assert Secrets.of_environment({"MY_TOKEN": "tok-123_456"}).redact(task) == Named(

@@ -344,9 +344,11 @@ def test_a_gitlab_job_that_does_not_tell_the_default_branch(source: str) -> None
     assert (found.head, found.base, found.base_ref) == (HEAD, "", "HEAD")
 
 
+@pytest.mark.parametrize("source", ["push", "parent_pipeline"])
 @pytest.mark.parametrize(("branch", "to_base"), [("main", True), ("topic", False)])
-def test_a_gitlab_push(branch: str, to_base: bool) -> None:
-    push = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": branch, "CI_COMMIT_BEFORE_SHA": BASE}
+def test_a_gitlab_push(branch: str, to_base: bool, source: str) -> None:
+    """A child pipeline of a push judges by what was there before, too, and never by the policy that was pushed."""
+    push = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch, "CI_COMMIT_BEFORE_SHA": BASE}
     found = detect({**GITLAB, **push})
     assert found is not None
     assert (found.head, found.base, found.is_push_to_base) == (HEAD, BASE, to_base)
