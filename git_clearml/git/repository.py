@@ -125,6 +125,21 @@ class Repository(ObjectStore):
         text = "" if isinstance(content, str) else content.decode("utf-8", "surrogateescape")
         return text.removeprefix("ref:").strip() if text.startswith("ref:") else ""
 
+    def symbolic_branches(self) -> dict[str, str]:
+        """The branches that are symbolic for others, by full names; also for one that is not there yet, but in another
+        store of refs than files: there git tells, by a process."""
+        if dict(self.config()).get("extensions.refstorage", "files") != "files":
+            listed = self.run("for-each-ref", "--format=%(refname) %(symref)", "refs/heads/").lines
+            return {name: target for name, _, target in (line.partition(" ") for line in listed) if target}
+        symbolic = {}
+        for directory, _, names in os.walk(os.path.join(self.common_dir, "refs", "heads")):  # never packed
+            for name in names:
+                place = os.path.join(directory, name)
+                ref = os.path.relpath(place, self.common_dir)
+                if target := os.readlink(place) if os.path.islink(place) else self.symbolic_target(ref):
+                    symbolic[ref] = target
+        return symbolic
+
     def default_branches(self, remotes: Sequence[str] = ("*",)) -> list[str]:
         """Where the default branches of these remotes (names, or patterns) were when last fetched. One git process.
 

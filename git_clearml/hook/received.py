@@ -20,15 +20,19 @@ _DEPTH = 5  # of symbolic refs that name symbolic refs, as in git
 
 
 def with_targets(repository: Repository, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
-    """The updates, and those that they make at another ref by way of a symbolic one: a `master` that is `main`."""
-    both = list(updates)
+    """The updates, and those that they make at other refs by way of symbolic ones: of a `master` that is `main`, where
+    `main` is and where `master` is then."""
+    both, symbolic = list(updates), repository.symbolic_branches() if updates else {}
     for update in updates:
-        ref = update.remote_ref
+        refs = [update.remote_ref]
         for _ in range(_DEPTH):
-            ref = repository.symbolic_target(ref)
-            if not ref:
+            target = repository.symbolic_target(refs[-1])
+            if not target:
                 break
-            both.append(update._replace(remote_ref=ref))
+            refs.append(target)
+        for _ in range(_DEPTH):
+            refs += [ref for ref, target in symbolic.items() if target in refs and ref not in refs]
+        both += [update._replace(remote_ref=ref) for ref in refs[1:]]
     return both
 
 

@@ -307,6 +307,22 @@ def test_a_branch_that_is_another_one(receiver: Receiver, there: bool) -> None:
     receiver.refuses(receiver.line(ref="refs/heads/master"))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_branch_that_others_are(receiver: Receiver, there: bool) -> None:
+    """The other way round: the policy protects the name that a branch had, which is symbolic for it now."""
+    receiver.repo.policy('protect = ["master"]')
+    receiver.accept("origin", "main", *(["main:refs/heads/trunk"] if there else []))
+    receiver.remote.git("symbolic-ref", "refs/heads/team/old", "refs/heads/trunk")
+    receiver.remote.git("symbolic-ref", "refs/heads/master", "refs/heads/team/old")
+    receiver.repo.commit("two")
+    trunk = receiver.line(ref="refs/heads/trunk")
+    assert "refs/heads/master" in receiver.refuses(trunk).out
+    receiver.accepts(receiver.line(ref="refs/heads/other"), requests=0)
+    (receiver.remote.path / "refs" / "heads" / "master").unlink()
+    (receiver.remote.path / "refs" / "heads" / "master").symlink_to("refs/heads/trunk")
+    receiver.refuses(trunk)
+
+
 def test_ref_names_with_odd_characters(receiver: Receiver) -> None:
     refs = [
         "refs/heads/ä ö".replace(" ", "\u00a0"),
