@@ -113,6 +113,16 @@ class _Verify(NamedTuple):
             if self.job is not None:
                 self._tell_job(compose.undecided(error, self._heads()), (), None)
             raise
+        try:
+            report = self._published(report, judged)
+        except Exception:  # a bug in what others get to see hides no verdict
+            verify_output.show(report, self.arguments.format, self.console)
+            raise
+        verify_output.show(report, self.arguments.format, self.console)
+        return report.status
+
+    def _published(self, report: VerifyReport, judged: Judged) -> VerifyReport:
+        """Puts the report wherever it has to go; the report, with what became of that."""
         result = None
         if self.arguments.comment:
             try:
@@ -123,9 +133,7 @@ class _Verify(NamedTuple):
         if result is not None:
             notes = (*report.notes, result.note) if result.note else report.notes
             report = report._replace(comment=result, notes=notes)
-        report = verify_output.with_files(report, judged, self.job, self.arguments, self.console.log)
-        verify_output.show(report, self.arguments.format, self.console)
-        return report.status
+        return verify_output.with_files(report, judged, self.job, self.arguments, self.console.log)
 
     def _explained(self, report: VerifyReport) -> VerifyReport:
         if self.job is None or not self.job.is_fork:

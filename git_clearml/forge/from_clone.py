@@ -15,6 +15,7 @@ from git_clearml.errors import CannotDecide, PolicyUnknown
 from git_clearml.forge import fetch, remote_refs
 from git_clearml.forge.job import Job, Provider, branch_of, branch_ref
 from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NotFetched
+from git_clearml.git import merge_trees
 from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
@@ -71,9 +72,10 @@ def full_hash(repository: Repository, name: str) -> str:
 
 
 def _merged(job: Job, commit: str, repository: Repository) -> str:
-    """The pull request's head where the service checks out a merge of it that nobody has pushed; else the commit.
+    """The pull request's head where the service checks out a merge of it that it has made itself; else the commit.
 
-    Only what the remote itself says is the head is taken for it: a merge that somebody has pushed is judged as it is.
+    That is what git makes of what the remote itself says is the head, and of a commit of the target: anything else
+    could have been pushed, and the branch put back since. Raises NotFetched where git cannot tell.
     """
     if not isinstance(repository.peel([commit])[0], Resolved):
         return commit
@@ -82,9 +84,19 @@ def _merged(job: Job, commit: str, repository: Repository) -> str:
         return commit
     try:
         head = remote_refs.at(repository, job.head_ref, None)
+        if head not in parents:
+            return commit
+        target = remote_refs.at(repository, job.base_ref, None)
+        fetch.ensure(repository, [target])
     except CannotDecide:
         return commit
-    return head if head in parents else commit
+    merge = merge_trees.merges(repository, [(parents[0], parents[1])])[parents[0], parents[1]]
+    if not merge.tree:
+        message = f"{commit[:12]} merges {head[:12]}, and whether the service has made it is not known: {merge.why}"
+        raise NotFetched(message, "check out the pull request's head itself, not a merge of it")
+    other = parents[1 - parents.index(head)]
+    is_its_own = repository.trees([commit])[commit] == merge.tree and remotes.contains(repository, [target], other)
+    return head if is_its_own else commit
 
 
 def _with_base(job: Job, repository: Repository) -> Job:

@@ -49,9 +49,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     repo.git("checkout", "--quiet", "-b", "topic", commits["before"])
     for name in ("earlier", "topic"):
         commits[name] = repo.commit(name, {"more.py": f"{name}\n"})
-    for name, order in (("merge", ("topic", "main")), ("pushed merge", ("topic", "main"))):
-        words = [word for parent in order for word in ("-p", commits[parent])]
-        commits[name] = repo.git("commit-tree", f"{commits['topic']}^{{tree}}", *words, "-m", name)
+    clean = repo.git("merge-tree", "--write-tree", commits["topic"], commits["main"])
+    for name, tree, other in (
+        ("merge", clean, "main"),
+        ("pushed merge", clean, "main"),
+        ("hiding merge", f"{commits['topic']}^{{tree}}", "main"),
+        ("merge of another", f"{commits['topic']}^{{tree}}", "earlier"),
+    ):
+        words = ("-p", commits["topic"], "-p", commits[other])
+        commits[name] = repo.git("commit-tree", tree, *words, "-m", name)
         repo.git("branch", name.replace(" ", "-"), commits[name])
     repo.git("checkout", "--quiet", "main")
     remote = Repo(place / "remote.git")
@@ -95,6 +101,12 @@ CASES: dict[str, tuple[str, str, dict[str, str], str, str]] = {
     "a fork's merge": ("full", "merge", {**JENKINS, "CHANGE_BRANCH": "main", "CHANGE_FORK": "x"}, "topic", "main"),
     "a merge that was pushed": ("full", "pushed merge", {**JENKINS, "CHANGE_BRANCH": "pushed-merge"}, "pushed merge",
                                 "main"),
+    # somebody has pushed it, and then put the branch back onto what was verified
+    "a merge that hides something": ("full", "hiding merge", {**JENKINS, "CHANGE_BRANCH": "topic"}, "hiding merge",
+                                     "main"),
+    "a merge of what main does not have": ("full", "merge of another", {**JENKINS, "CHANGE_BRANCH": "topic"},
+                                           "merge of another", "main"),
+    "a merge that nobody can check": ("shallow", "merge", {**JENKINS, "CHANGE_BRANCH": "topic"}, "3", "3"),
     "a merge of which nobody tells": ("alone", "merge", {**JENKINS, "CHANGE_BRANCH": "topic"}, "merge", "main"),
     "a fork's, named like ours": ("full", "merge", {**JENKINS, "CHANGE_BRANCH": "earlier", "CHANGE_FORK": "x"}, "topic",
                                   "main"),

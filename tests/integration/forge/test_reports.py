@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from git_clearml.forge import report_files
 from tests.support.actions import Job, pull_request
 from tests.support.bitbucket_server import REPOSITORY, BitbucketServer
 from tests.support.forge_server import Fault
@@ -100,6 +101,23 @@ def test_a_bug_or_a_kill_leaves_no_pass(gate: Gate, tmp_path: Path, monkeypatch:
     written = content(tmp_path / "reports")
     assert counts(written["junit.xml"]) == ("0", "1", "0")
     assert json.loads(written["report.json"])["outcome"] == "undecided"
+
+
+def test_a_bug_in_a_file_hides_no_verdict(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves no file that is green: what was written before there was a verdict stays."""
+    gate.task(status="failed")
+    place = tmp_path / "reports"
+    begun = report_files.begin
+
+    def begins(*words: Any) -> None:
+        begun(*words)
+        monkeypatch.setattr("git_clearml.render.openmetrics.text", lambda _: 1 / 0)
+
+    monkeypatch.setattr("git_clearml.forge.report_files.begin", begins)
+    result = verify(gate, place)
+    assert (result.status, result.json["outcome"]) == (70, "rejected")
+    assert "this is a bug of git-clearml" in result.err
+    assert counts(content(place)["junit.xml"])[1] == "1"
 
 
 def test_the_forge_is_away(gate: Gate, tmp_path: Path) -> None:
