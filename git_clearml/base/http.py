@@ -22,7 +22,7 @@ from git_clearml.errors import BadAnswer, BadSetting, CannotDecide, TimedOut, Un
 
 RETRY_DELAYS = (0.2, 1.0, 2.0, 4.0)  # seconds before another try, and up to half as long again
 _OF_ONE_CLOSED = 2  # tries after a connection that was closed; one that is unavailable says that it will come back
-_UNAVAILABLE = (429, 502, 503, 504)
+_UNAVAILABLE = (408, 429, 502, 503, 504)  # 408: it has waited too long for the question
 _NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 

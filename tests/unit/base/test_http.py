@@ -323,12 +323,16 @@ def test_where_nothing_is_asked_after_all_the_connection_is_closed(
         assert server.requests == []
 
 
-def test_what_the_server_has_closed_meanwhile_is_opened_again() -> None:
+@pytest.mark.parametrize("goodbye", [b"", reply(b"", status="408 Request Time-out", headers=("Connection: close",))])
+def test_what_the_server_has_closed_meanwhile_is_opened_again(goodbye: bytes) -> None:
+    """Some proxies say so in an answer to what nobody has asked yet."""
     closed = threading.Event()
 
     def talk(connection: Any) -> None:
         if closed.is_set() and server.receive(connection):
             connection.sendall(reply(b"{}"))
+        else:
+            connection.sendall(goodbye)
         connection.close()
         closed.set()
 
