@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_clearml.base import files
-from git_clearml.base.sanitize import json_text
+from git_clearml.base.sanitize import json_text, sanitize
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import PublishFailed
 from git_clearml.forge import job_report
@@ -51,21 +52,22 @@ def write(directory: str, content: Content, environment: Mapping[str, str]) -> N
             files.write_whole(os.path.join(directory, name), text.encode("utf-8", "replace"), mode=0o644)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "not a path"
-        raise PublishFailed(f"the report files cannot be written: {reason}", "see --reports") from None
+        message = f"the report files cannot be written to {shlex.quote(sanitize(directory, 200))}: {reason}"
+        raise PublishFailed(message, "name a directory that this job may write to: --reports clearml-report") from None
 
 
 def _texts(content: Content, environment: Mapping[str, str]) -> dict[str, str]:
-    """Each file's name and text, without secrets."""
+    """Each file's name and text, without secrets; junit.xml last: it is green only where all could be written."""
     secrets, job = known_secrets(environment), content.job
     report, rows = secrets.redact(content.report), secrets.redact(tuple(content.rows))  # before any text is cut
     document = json_view.verify(report)
     comment = report.comment._replace(note="") if report.comment else None  # the report says it among its notes
     page = Page(report, sections=tuple(content.sections), repository_url=job_report.home(job) if job else "")
     return {
-        "junit.xml": junit.xml(document),
         "metrics.txt": openmetrics.text(rows),
         "annotations.json": json_text(links.external(document)) + "\n",
         "clearml.env": dotenv.text(job_report.outputs_of(report, job.head if job else "")),
         "report.md": secrets.redact_markdown(view.summary(page, job_report.remarks(comment))),
         "report.json": json_text(document) + "\n",
+        "junit.xml": junit.xml(document),
     }

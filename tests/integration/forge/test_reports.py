@@ -146,7 +146,17 @@ def test_a_directory_that_cannot_be(gate: Gate, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = verify(gate, tmp_path / "file" / "reports")
     assert (result.status, result.errors) == (3, ["publish-failed"])
+    assert str(tmp_path / "file" / "reports") in result.talk()[0]
     assert gate.call("verify", "--reports", "").status == 2
+
+
+def test_a_file_that_cannot_be_written_leaves_no_green_one(gate: Gate, tmp_path: Path) -> None:
+    gate.task()
+    (tmp_path / "clearml.env").mkdir()
+    result = verify(gate, tmp_path)
+    assert (result.status, result.errors) == (3, ["publish-failed"])
+    junit = tmp_path / "junit.xml"
+    assert not junit.exists() or counts(junit.read_text()) == ("0", "1", "0")
 
 
 def test_a_dry_run_writes_none(gate: Gate, tmp_path: Path) -> None:
