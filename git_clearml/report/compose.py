@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from git_clearml.report.measures import Comparison
 
 
+_NAMED = 20  # commits in a hint
+
+
 def verify_report(session: VerifySession) -> VerifyReport:
     """Asks once. What keeps us from deciding becomes part of the report; a usage error goes up."""
     try:
@@ -46,7 +49,10 @@ def undecided(
 
     Where every one of the policies says on-unreachable = warn, the want of a server is a note and the status 0.
     """
-    away = not isinstance(error, Unfinished)
+    verdicts, away = tuple(dict.fromkeys(verdicts)), not isinstance(error, Unfinished)
+    if not away:
+        names = [verdict.commit[:12] for verdict in verdicts[:_NAMED] if verdict.rev != "HEAD"]
+        error = Unfinished(error.message, " ".join([error.hint, *dict.fromkeys(names)]))
     from git_clearml.verdict import rules  # late: of a pass they are loaded while the connection is made
 
     tolerated = away and rules.unreachable_is_tolerated(policies, error.code)
@@ -55,7 +61,7 @@ def undecided(
         Outcome.UNDECIDED,
         0 if tolerated else error.status,
         origin,
-        tuple(dict.fromkeys(verdicts)),
+        verdicts,
         error.hint,
         (Problem.of(error),),
         notes,

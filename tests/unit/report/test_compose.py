@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from git_clearml.agent.model import Check, CheckOutcome
-from git_clearml.errors import BadSetting, Error, Unauthorized, Unreachable
+from git_clearml.errors import BadSetting, Error, Unauthorized, Unfinished, Unreachable
 from git_clearml.report import compose
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.report.model import VerifyReport
@@ -69,3 +69,14 @@ def test_a_problem_after_the_verdict(before: int, after: int) -> None:
     changed = compose.with_problem(report(before), AWAY)
     assert (changed.status, changed.hint) == (after, "start it")
     assert [problem.code for problem in changed.problems] == ["unreachable"]
+
+
+def test_how_to_look_further_names_what_is_not_at_head() -> None:
+    """A push may be of any branch."""
+    error = Unfinished("over", "git clearml verify --since 2026-01-01 --timeout 300")
+    pushed = [Verdict(digit * 40, Outcome.UNDECIDED, refs=(f"refs/heads/{digit}",)) for digit in "aba"]
+    report = compose.undecided(error, pushed)
+    assert report.hint == report.problems[0].hint == f"{error.hint} {'a' * 12} {'b' * 12}"
+    assert compose.undecided(error, [pushed[0]._replace(rev="HEAD")]).hint == error.hint
+    many = [Verdict(f"{number:040x}", Outcome.UNDECIDED) for number in range(500)]
+    assert len(compose.undecided(error, many).hint) < 500
