@@ -8,23 +8,17 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import Any
 
-from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.ids import is_hash
 from git_clearml.base.sanitize import Safe, sanitize
-from git_clearml.commands import options
+from git_clearml.commands import options, recorded
 from git_clearml.errors import CannotDecide, Error, UsageError
-from git_clearml.forge import context as ci_context
-from git_clearml.forge import fetch
 from git_clearml.git import new_worktree, recorded_diff
 from git_clearml.git.changes import SUBMODULE
 from git_clearml.git.recorded_diff import Applied
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
-from git_clearml.report import command_line, history
-from git_clearml.report import subject as subjects
+from git_clearml.report import command_line
 from git_clearml.report.command_line import CommandLine
-from git_clearml.verdict import session as judgement
 
 _DIGITS = 8  # of a task's id in the name of its directory
 
@@ -73,24 +67,12 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Plans, makes the worktree, prints the command that ran. Returns the exit status."""
     repository = Repository()
-    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = subjects.parse(repository, arguments.subject, in_job=job is not None)
-    request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
-    session = judgement.prepare(repository, request, context, passed_check)
-    try:
-        task, note = subjects.find_task(session, identity)
-        details = history.details_of(session.source(session.rulings[0].policy.evidence), task)
-    finally:
-        session.close()
-    if not is_hash(task.commit):
-        raise UsageError(f"the task {task.id} has no commit on record", f"git clearml show {task.id}")
+    task, details, _ = recorded.look_up(repository, arguments.subject, arguments.timeout, console)
     directory = _directory(repository, arguments.directory, task)
     line = command_line.of_task(task, details.parameters)
     plan = _Plan(task, directory, arguments.branch, details.diff, line)
-    if note:
-        console.say(f"git clearml: {note[:300]}")
     if not arguments.dry_run:
-        _fetch(repository, task.commit, arguments.timeout)
+        recorded.fetch_commit(repository, task.commit, arguments.timeout)
     plan = _looked_at(repository, plan)
     problem = plan.applied.problem if plan.applied else ""
     beside = _make(repository, plan) if not arguments.dry_run else ""
@@ -115,14 +97,6 @@ def _directory(repository: Repository, named: str, task: Task) -> str:
     if os.path.lexists(directory):
         raise UsageError(f"{directory} exists already", "name another directory")
     return directory
-
-
-def _fetch(repository: Repository, commit: str, timeout: float | None) -> None:
-    try:
-        fetch.ensure(repository, [commit], timeout=timeout or judgement.BUDGET)
-    except CannotDecide as error:
-        error.hint = "git fetch --all"
-        raise
 
 
 def _looked_at(repository: Repository, plan: _Plan) -> _Plan:

@@ -194,7 +194,9 @@ def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:
     for row in rows:
         cells = [cell(row.metric, 60), cell(row.variant, 60), *map(number, (row.last, row.min, row.max))]
         cells += (
-            [number(row.best), number(row.delta, signed=True), _direction(row.delta, row.direction)] if compared else []
+            [number(row.best), number(row.delta, signed=True), direction_of(row.delta, row.direction)]
+            if compared
+            else []
         )
         table.append(cells + [cell(row.note, 60)] * noted + [row.trend] * drawn)
     return headers, table
@@ -203,12 +205,12 @@ def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:
 def _comparison_table(comparison: Comparison, cell: Cell) -> Table:
     headers = ["metric", "value", "current", "best", "delta", "", "tolerance"]
     values = [number(comparison.current_value), number(comparison.best_value), number(comparison.delta, signed=True)]
-    trend = _direction(comparison.delta, comparison.direction)
+    trend = direction_of(comparison.delta, comparison.direction)
     value = f"{comparison.which}, {comparison.direction} is better"
     return headers, [[cell(comparison.metric, 60), value, *values, trend, cell(comparison.tolerance, 20)]]
 
 
-def _direction(delta: float | None, direction: str) -> str:
+def direction_of(delta: float | None, direction: str) -> str:
     """Which way it went, and whether that is better where the policy says which way is."""
     if delta is None:
         return ""

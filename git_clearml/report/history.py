@@ -72,14 +72,12 @@ def details_of(source: Evidence, task: Task) -> Details:
         raise CannotDecide(f"all that is known here of the task {task.id} is that it ran", "git clearml open")
     if session.damage or not (document := offline.document(session.path)):
         raise BadAnswer(f"the offline session {task.id} cannot be read", f"see {session.path}")
-    return task_details.of_document(document)
+    return replace(task_details.of_document(document), metrics=source.metrics(task))
 
 
 def of_task(repository: Repository, source: Evidence, task: Task, policy: Policy) -> History:
     """The history of a task. Raises CannotDecide where it cannot be had."""
     details = details_of(source, task)
-    if not isinstance(source, ServerEvidence):
-        details = replace(details, metrics=source.metrics(task))
     rows, hidden, _ = make_rows(details.metrics, None, policy.best, Selection())
     files = None if details.diff is None else diff.files(details.diff)
     kind = diff.classify(details.diff)

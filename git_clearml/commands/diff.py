@@ -1,0 +1,177 @@
+"""`git clearml diff`: the code, parameters, packages and metrics of two tasks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import HIDDEN, Safe
+from git_clearml.clearml.details import Details
+from git_clearml.commands import options, recorded
+from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.git import recorded_diff
+from git_clearml.git.output import entries, reason
+from git_clearml.git.repository import Repository
+from git_clearml.model import Task
+from git_clearml.report import difference
+from git_clearml.report.difference import CodeFile, Difference
+from git_clearml.settings.policy import Policy
+
+_WORKING_TREE = "."
+_PARTS = ("code", "parameters", "packages", "metrics")
+_UNSAFE = f"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)|{HIDDEN}"
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A task, its details, the policy that names its best metric, and the tree that it ran."""
+
+    task: Task
+    details: Details
+    policy: Policy
+    tree: str = ""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "diff",
+        help="code, parameters, packages and metrics of two tasks",
+        description="Compares two tasks, or a task with the working tree: the code as git shows it, then tables.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("a", metavar="<a>", help="a task, or a revision that it has run")
+    parser.add_argument("b", nargs="?", default=_WORKING_TREE, metavar="<b>", help="another, or . (default: .)")
+    for part in _PARTS:
+        parser.add_argument(f"--{part}", action="store_true", help=f"only {part}, and what else is named")
+    parser.add_argument("--stat", action="store_true", help="of the code a diffstat")
+    parser.add_argument("--exit-code", action="store_true", help="exit status 1 when anything asked for differs")
+    options.add_timeout(parser)
+    options.add_format(parser, "text", "json")
+    parser.set_defaults(paths=[])
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before anything was compared."""
+    from git_clearml.render import json as json_view
+
+    return json_view.failed("diff", error)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Looks both sides up, compares, prints. Returns the exit status."""
+    from git_clearml.render import difference as view
+
+    repository = Repository()
+    if arguments.a == _WORKING_TREE:
+        raise UsageError("the working tree is the second side", f"git clearml diff <task> {_WORKING_TREE}")
+    if arguments.b == _WORKING_TREE and not repository.top:
+        raise UsageError("there is no working tree here to compare with", "name two tasks")
+    wanted = [part for part in _PARTS if getattr(arguments, part)] or list(_PARTS)
+    if arguments.b == _WORKING_TREE and "code" not in wanted:
+        raise UsageError("nothing but its code is known of the working tree", "name two tasks, or leave out the flags")
+    a = _side(repository, arguments.a, arguments.timeout, console)
+    b = None
+    if arguments.b != _WORKING_TREE:
+        b = _side(repository, arguments.b, arguments.timeout, console)
+    shown = _tables(a, b, wanted)
+    trees: list[str] = []
+    if "code" in wanted:
+        a, b, notes = _with_trees(repository, a, b, arguments.timeout)
+        trees = [a.tree, *([b.tree] if b else [])]
+        shown = replace(shown, files=_files(repository, trees, arguments.paths), notes=notes)
+    shown = console.redact(shown)
+    status = 1 if arguments.exit_code and shown.differs else 0
+    for note in shown.notes:
+        console.warn(note)
+    if arguments.format == "json":
+        console.document(view.difference_json(shown, status))
+        return status
+    console.product(view.heading(shown))
+    if shown.files:
+        _show(repository, trees, arguments, console)
+    elif shown.files is not None:
+        console.product(Safe("code: no file differs\n"))
+    console.product(view.tables(shown))
+    return status
+
+
+def _side(repository: Repository, name: str, timeout: float | None, console: Console) -> _Side:
+    return _Side(*recorded.look_up(repository, name, timeout, console))
+
+
+def _with_trees(
+    repository: Repository, a: _Side, b: _Side | None, timeout: float | None
+) -> tuple[_Side, _Side | None, tuple[str, ...]]:
+    """Both sides with their trees. Where a recorded diff does not apply, both have their commits', and it is said."""
+    sides, notes = [side for side in (a, b) if side], list[str]()
+    applied = []
+    for side in sides:
+        recorded.fetch_commit(repository, side.task.commit, timeout)
+        applied.append(recorded_diff.apply(repository, side.task.commit, side.details.diff or ""))
+        if side.details.diff is None:
+            notes.append(f"no diff is on record of {side.task.id}: its commit is compared")
+    failures = [(side, each.problem) for side, each in zip(sides, applied, strict=True) if each.problem]
+    for side, problem in failures:
+        what = "the commits are compared" if b else "its commit is compared"
+        notes.append(f"the recorded diff of {side.task.id} does not apply ({problem}): {what}")
+    trees = repository.trees([side.task.commit for side in sides])
+    made = [
+        replace(side, tree=trees[side.task.commit] if failures else each.tree)
+        for side, each in zip(sides, applied, strict=True)
+    ]
+    return made[0], made[1] if b else None, tuple(notes)
+
+
+def _tables(a: _Side, b: _Side | None, wanted: Sequence[str]) -> Difference:
+    """What differs besides the code; of a working tree nothing is known but that."""
+    shown = Difference(a.task, b.task if b else None)
+    if b is None:
+        return shown
+    if "parameters" in wanted:
+        rows, same = difference.pairs(dict(a.details.parameters), dict(b.details.parameters))
+        shown = replace(shown, parameters=rows, same_parameters=same)
+    if "packages" in wanted:
+        rows, same = difference.pairs(dict(a.details.packages), dict(b.details.packages))
+        shown = replace(shown, packages=rows, same_packages=same)
+    if "metrics" in wanted:
+        metrics, same = difference.metric_pairs(a.details.metrics, b.details.metrics, b.policy.best)
+        shown = replace(shown, metrics=metrics, same_metrics=same)
+    return shown
+
+
+def _files(repository: Repository, trees: Sequence[str], paths: Sequence[str]) -> tuple[CodeFile, ...]:
+    """The files that differ between two trees, or between one and the working tree."""
+    words = ("diff", "--numstat", "-z", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
+    result = repository.run(*words, *trees, "--", *paths)
+    if result.status:
+        raise UsageError(f"git diff failed: {result.reason}", "git diff --stat -- <path>...")
+    files = []
+    for entry in entries(result.stdout):
+        added, deleted, path = entry.split("\t", 2)
+        files.append(CodeFile(path, *(int(count) if count.isdigit() else None for count in (added, deleted))))
+    return tuple(files)
+
+
+def _show(repository: Repository, trees: Sequence[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Lets git show the code: at a terminal by its own pager and colours."""
+    stat = ["--stat"] if arguments.stat else []
+    words = ["diff", *stat, *trees, "--", *arguments.paths]
+    if console.out.isatty():
+        from git_clearml.run.child import Signals
+
+        with Signals() as signals:
+            signals.run(["git", *words], dict(os.environ))
+        return
+    with repository.stream(*words) as stream:
+        content = b"".join(stream)
+    if stream.status:
+        raise CannotDecide(f"git diff failed: {reason(stream.stderr, stream.status)}", "git fsck")
+    text = console.redact(content.decode("utf-8", "replace"))
+    console.product(Safe(re.sub(_UNSAFE, "\N{REPLACEMENT CHARACTER}", text)))

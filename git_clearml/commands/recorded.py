@@ -1,0 +1,59 @@
+"""A task that a command is given, with what is on record of it, and its commit."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from git_clearml.agent.requirement import passed_check
+from git_clearml.base.console import Console
+from git_clearml.base.ids import is_hash
+from git_clearml.clearml.details import Details
+from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.forge import context as ci_context
+from git_clearml.forge import fetch
+from git_clearml.git.repository import Repository
+from git_clearml.model import Task
+from git_clearml.report import history
+from git_clearml.report import subject as subjects
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict import session as judgement
+
+
+class Recorded(NamedTuple):
+    """A task, what is on record of it, and the policy of the revision that was named, or of HEAD."""
+
+    task: Task
+    details: Details
+    policy: Policy
+
+
+def look_up(repository: Repository, name: str, timeout: float | None, console: Console) -> Recorded:
+    """The task that `name` means, whose commit is a full hash, and what is on record of it.
+
+    Raises UsageError for a task without a commit, NoTask, and the errors of the source.
+    """
+    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
+    revs, identity = subjects.parse(repository, name, in_job=job is not None)
+    request = judgement.VerifyRequest(revs, {"timeout": timeout})
+    session = judgement.prepare(repository, request, context, passed_check)
+    try:
+        task, note = subjects.find_task(session, identity)
+        policy = session.rulings[0].policy
+        details = history.details_of(session.source(policy.evidence), task)
+    finally:
+        session.close()
+    if not is_hash(task.commit):
+        raise UsageError(f"the task {task.id} has no commit on record", f"git clearml show {task.id}")
+    if note:
+        console.say(f"git clearml: {console.redact(note)[:300]}")
+    return Recorded(task, details, policy)
+
+
+def fetch_commit(repository: Repository, commit: str, timeout: float | None) -> None:
+    """Fetches the commit where it is missing. Raises CannotDecide where the remote does not have it."""
+    try:
+        fetch.ensure(repository, [commit], timeout=timeout or judgement.BUDGET)
+    except CannotDecide as error:
+        error.hint = "git fetch --all"
+        raise
