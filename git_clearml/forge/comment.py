@@ -26,7 +26,7 @@ BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
-_NO_COMMENT = "pull requests get no comment; the report is in this job's log, and the exit status is the verdict"
+_NO_COMMENT = "no remote of this clone is on a forge that takes comments; the report is in this job's log"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def publish(
     check(options)
     job, provider = workplace.job, provider_of(workplace, options.repository)
     if not takes_comments(provider):
-        return CommentResult("", "skipped", f"{provider.shown} {_NO_COMMENT}")
+        return CommentResult("", "skipped", _NO_COMMENT)
     try:
         budget = min(options.budget, _DRY_BUDGET) if options.dry_run else options.budget
         forge = connect(workplace, options.repository, budget)

@@ -33,6 +33,8 @@ _SERVERS = {"GITHUB_SERVER_URL": Provider.GITHUB, "CI_SERVER_URL": Provider.GITL
 _ASKING_BUDGET = 30.0  # seconds for one question that git could not answer
 _SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
 
+_EXPORT_TOKEN = "export GITHUB_TOKEN=$(gh auth token), or another token that may comment"  # noqa: S105
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -53,7 +55,8 @@ def takes_comments(provider: Provider) -> bool:
 def provider_of(workplace: Workplace, repository: str = "") -> Provider:
     """Whose forge a report goes to: the job's; by hand, and from a service that is no forge, the remote's.
 
-    Of a remote the forge is known by its host, else by the variables that name a server or hold a token.
+    Of a remote the forge is known by its host, else by the variables that name a server or hold a token. In a job of
+    such a service that knows of none there is nowhere to go; by hand it is GitHub.
     """
     if workplace.job is not None and workplace.job.provider is not Provider.OTHER:
         return workplace.job.provider
@@ -63,7 +66,8 @@ def provider_of(workplace: Workplace, repository: str = "") -> Provider:
     held = [provider for provider, names in _TOKENS.items() if any(map(environment.get, names))]
     if repository.count("/") > 1:  # no other forge has groups in groups
         return Provider.GITLAB
-    chosen = [*named, *held, Provider.GITHUB][0]
+    default = Provider.OTHER if workplace.job is not None and not repository else Provider.GITHUB
+    chosen = [*named, *held, default][0]
     at_gitea = environment.get("GITHUB_API_URL", "").rstrip("/").endswith(GITEA_API)
     return Provider.GITEA if chosen is Provider.GITHUB and at_gitea else chosen
 
@@ -112,7 +116,8 @@ def _github(workplace: Workplace, repository: str, budget: float) -> Forge:
     api = (job.api if job else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
     token = _token(environment, Provider.GITHUB)
     if not token:
-        raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", _SET_TOKEN)
+        hint = _SET_TOKEN if job is not None and job.provider is Provider.GITHUB else _EXPORT_TOKEN
+        raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", hint)
     return GitHub(name, token, api=api, budget=budget, **_common(workplace))
 
 

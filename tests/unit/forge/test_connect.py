@@ -10,8 +10,11 @@ import pytest
 
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.forge.calls import Calls
+from git_clearml.forge.comment import publish
 from git_clearml.forge.connect import Workplace, connect, provider_of
 from git_clearml.forge.job import Job, Provider
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Outcome
 
 GITHUB, GITEA, GITLAB = Provider.GITHUB, Provider.GITEA, Provider.GITLAB
 TOKENS = {"GITHUB_TOKEN": "x", "GITLAB_TOKEN": "y", "GITEA_TOKEN": "z"}
@@ -64,6 +67,22 @@ def test_the_forge_by_hand(urls: str, environment: Mapping[str, str], repository
 def test_a_job_knows_its_forge(provider: Provider) -> None:
     assert provider_of(workplace("https://gitlab.com/a/b", TOKENS, Job(provider, "push")), "a/b/c") is provider
     assert provider_of(workplace("https://gitlab.com/a/b", TOKENS, Job(Provider.OTHER, ""))) is GITLAB
+
+
+@pytest.mark.parametrize("urls", ["https://dev.azure.com/a/p/_git/r", "/srv/x.git", "https://git.example.com/a/b", ""])
+def test_a_job_of_a_service_that_is_no_forge_has_nowhere_to_comment(urls: str) -> None:
+    job = Job(Provider.OTHER, "pull_request", head="a" * 40)
+    elsewhere = workplace(urls, {}, job)
+    result = publish(elsewhere, VerifyReport(Outcome.VERIFIED, 0, "defaults"))
+    assert (result.url, result.action) == ("", "skipped")
+    assert provider_of(elsewhere, "a/b") is GITHUB
+
+
+@pytest.mark.parametrize("job", [None, Job(Provider.OTHER, ""), Job(GITHUB, "push")])
+def test_the_hint_for_a_token_works_where_it_is_read(job: Job | None) -> None:
+    with pytest.raises(NotConfigured) as raised:
+        connect(workplace("https://github.com/a/b", {}, job), "", 1.0)
+    assert ("give the step env" in raised.value.hint) is (job is not None and job.provider is GITHUB)
 
 
 @pytest.mark.parametrize(
