@@ -822,7 +822,8 @@ def test_a_command_is_ended_with_us(desk: Desk, tmp_path: Path) -> None:
 def test_a_network_that_is_gone_after_the_run(desk: Desk) -> None:
     target = results_branch.find(desk.repository, desk.repo.head, timeout=10)
     desk.repo.git("remote", "set-url", "origin", str(desk.repo.path / "gone"))
-    planned = desk.plan(target=replace(target, remote=replace(target.remote, url=str(desk.repo.path / "gone"))))
+    gone = target.remote._replace(url=str(desk.repo.path / "gone"))
+    planned = desk.plan(target=target._replace(remote=gone))
     with pytest.raises(Unpushed, match="origin does not tell what it has") as caught:
         desk.execute(planned)
     assert desk.tasks(caught.value.commit) == {"a" * 32}
