@@ -1,14 +1,24 @@
-"""What the task is that a user has chosen, where it is none of the commits that it was chosen for."""
+"""The task that a user has chosen: which it is, and what it is where it is none of the commits it was chosen for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from git_clearml.base.ids import is_short_id
 from git_clearml.model import Commit
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import rules
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
+
+
+def whole_id(chosen: str, evidence: Evidence, policy: Policy) -> str:
+    """The id of the task whose first digits were given; any other text as it is. One request where it is short.
+
+    Raises UsageError where several tasks begin with them, and the errors of the evidence source.
+    """
+    task = evidence.find(chosen, policy) if is_short_id(chosen.removeprefix("offline-")) else None
+    return task.id if task else chosen
 
 
 def elsewhere(

@@ -50,6 +50,10 @@ def verify(
     Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
     """
     answers: dict[Question, Verdict] = {}
+    if scope.chosen and questions:
+        from git_clearml.verdict import chosen  # late: few ask for a task
+
+        scope = scope._replace(chosen=chosen.whole_id(scope.chosen, evidence, questions[0].policy))
     for policy in dict.fromkeys(question.policy for question in questions):
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == policy))
         resolver = Resolver(repository, evidence, policy, commits, scope)

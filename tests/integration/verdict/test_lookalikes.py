@@ -555,6 +555,10 @@ def test_task_chooses_one(gate: Gate) -> None:
     assert (unknown["near_misses"], unknown["notes"]) == ([], [f"there is no task {WITHOUT}"])
     page = f"{gate.server.url}/projects/*/experiments/{chosen}/output/log"
     assert gate.accepts("--task", page).commit["task"]["id"] == chosen
+    assert gate.accepts("--task", chosen[:8], requests=2).commit["task"]["id"] == chosen
+    assert gate.call("verify", "--task", "0" * 8).status == 1
+    gate.task(id=f"{chosen[:8]}{'0' * 24}")
+    assert gate.call("verify", "--task", chosen[:8]).status == 2
     other = gate.task(commit="b" * 40, diff=DIRTY, status="failed")
     elsewhere = gate.refuses("other-commit", words=["--task", other])
     assert elsewhere.messages == [f"ran another commit, {'b' * 12}"]
