@@ -143,6 +143,8 @@ def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
         reject = f"git -C {shlex.quote(plan.directory)} apply --reject {shlex.quote(beside)}"
         hint = reject if beside else f"git clearml show {plan.task.id}"
         console.fail(Error(what, hint))
+    for note in applied.notes if applied else ():
+        console.warn(note)
     if plan.diff is None:
         console.warn("no diff is on record: what was uncommitted, if anything, is not there")
     if applied and any(change.submodule for change in applied.changes) and not dry_run:
@@ -206,5 +208,6 @@ def _document(plan: _Plan, status: int, console: Console) -> dict[str, Any]:
         "applied": applied is not None and not applied.problem,
         "command_line": list(console.redact(plan.command.words)),
         "problem": (applied.problem or None) if applied else None,
+        "notes": list(applied.notes) if applied else [],
         "errors": [],
     }

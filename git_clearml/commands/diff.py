@@ -115,6 +115,7 @@ def _with_trees(
     for side in sides:
         recorded.fetch_commit(repository, side.task.commit, timeout)
         applied.append(recorded_diff.apply(repository, side.task.commit, side.details.diff or ""))
+        notes += applied[-1].notes
         if side.details.diff is None:
             notes.append(f"no diff is on record of {side.task.id}: its commit is compared")
     failures = [(side, each.problem) for side, each in zip(sides, applied, strict=True) if each.problem]

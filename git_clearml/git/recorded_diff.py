@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from git_clearml.git import recorded_submodules
 from git_clearml.git.changes import Change
 from git_clearml.git.index import TemporaryIndex, temporary_index
 from git_clearml.git.repository import Repository
@@ -26,7 +27,7 @@ _APPLY = ("apply", "--cached", "--unidiff-zero", "--whitespace=nowarn", "--no-ig
 _ANSI = r"\x1b\[[0-9;]*[mK]"
 _FILES = r"(?m)^diff --(?:git|cc|combined) "
 _PLAIN_NAMES = r"(?m)^diff --git (?:(?P<name>[^\n\"]+) (?P=name)|\"(?P<quoted>[^\n\"]+)\" \"(?P=quoted)\")\r?$"
-_RESULT = r"(?m)^index [0-9a-f]+\.\.([0-9a-f]{4,64})(?: [0-7]{6})?$"
+_RESULT = r"(?m)^index ([0-9a-f]+)\.\.(?!\1(?: |$))([0-9a-f]{4,64})(?: [0-7]{6})?$"
 _CUT = r"(?m)^# git-clearml: cut here, [0-9]+ bytes in all\n\Z"
 _BINARY = r"(?m)^index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})((?: [0-7]{6})?\nBinary files )"
 _NO_DIFF = (
@@ -37,11 +38,15 @@ _NO_DIFF = (
 
 
 class Applied(NamedTuple):
-    """The tree of the commit with the diff, "" where it cannot be made, and then why; and how it differs."""
+    """The tree of the commit with the diff, "" where it cannot be made, and then why; and how it differs.
+
+    `notes` say what of a run is not in the tree, because no diff can record it.
+    """
 
     tree: str
     changes: tuple[Change, ...] = ()
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def apply(repository: Repository, commit: str, text: str) -> Applied:
@@ -56,19 +61,29 @@ def apply(repository: Repository, commit: str, text: str) -> Applied:
     if re.search(_CUT, text):
         return Applied("", problem="it was too long for ClearML to take, and was cut")
     text = re.sub(_ANSI, "", text) if text.startswith("\x1b") else text
-    if not re.search(_FILES, text):
+    submodules = recorded_submodules.split(text)
+    is_diff = re.search(_FILES, submodules.text)
+    if not is_diff and not (submodules.moved or submodules.notes):
         return Applied("", problem="it is no diff")
+    with temporary_index(repository, commit, directory=repository.top or repository.git_dir, settings=_PLAIN) as index:
+        if is_diff and (problem := _put(repository, index, commit, submodules.text)):
+            return Applied("", problem=problem)
+        notes = recorded_submodules.move(repository, index, commit, submodules)
+        applied = _checked(repository, index, commit, submodules.text)
+    return applied._replace(notes=(*submodules.notes, *notes))
+
+
+def _put(repository: Repository, index: TemporaryIndex, commit: str, text: str) -> str:
+    """Applies the diff to the index. Why that fails, "" where it does not."""
     content = _with_whole_names(repository, commit, text).encode("utf-8", "surrogateescape")
     content += b"" if content.endswith(b"\n") else b"\n"
-    levels = ("-p0", "-p1") if re.search(_PLAIN_NAMES, text) else ("-p1",)
-    with temporary_index(repository, commit, directory=repository.top or repository.git_dir, settings=_PLAIN) as index:
-        reasons = []
-        for level in levels:
-            result = index.run(*_APPLY, level, "-", stdin=content)
-            if not result.status:
-                return _checked(repository, index, commit, text)
-            reasons.append(result.reason)
-    return Applied("", problem=reasons[-1])
+    reasons = []
+    for level in ("-p0", "-p1") if re.search(_PLAIN_NAMES, text) else ("-p1",):
+        result = index.run(*_APPLY, level, "-", stdin=content)
+        if not result.status:
+            return ""
+        reasons.append(result.reason)
+    return reasons[-1]
 
 
 def _with_whole_names(repository: Repository, commit: str, text: str) -> str:
@@ -96,7 +111,7 @@ def _checked(repository: Repository, index: TemporaryIndex, commit: str, text: s
     pair = (repository.trees([commit])[commit], tree)
     changes = tuple(repository.changes([pair])[pair])
     names = [change.name for change in changes]
-    wanted = [name for name in re.findall(_RESULT, text) if name.strip("0")]
+    wanted = [name for _, name in re.findall(_RESULT, text) if name.strip("0")]
     if any(not any(each.startswith(name) for each in names) for name in wanted):
         return Applied("", problem="it applies, but gives other files than it says that ran")
     return Applied(tree, changes)

@@ -172,8 +172,8 @@ def made_of(repo: Repo, text: str, place: Path) -> recorded_diff.Applied:
     return applied
 
 
-def gitlinks(top: Path) -> str:
-    listed = subprocess.run(["git", "ls-files", "-s", "module"], cwd=top, check=True, capture_output=True)
+def gitlinks(top: Path, name: str = "module") -> str:
+    listed = subprocess.run(["git", "ls-files", "-s", name], cwd=top, check=True, capture_output=True)
     return listed.stdout.decode().replace("\t", " ")
 
 
@@ -233,6 +233,40 @@ def test_what_the_sdk_itself_records(repo: Repo, tmp_path: Path) -> None:
     assert text == diff_of(repo)
     assert made_of(repo, text, tmp_path / "w").problem == ""
     assert (tree_of(tmp_path / "w"), gitlinks(tmp_path / "w")) == (ran, gitlinks(repo.path))
+
+
+def test_a_submodule_as_newer_gits_record_it(tmp_path: Path) -> None:
+    """`--submodule=diff`, which git 2.41 and newer are asked for: shortened hashes, and the difference inside."""
+    inner, repo = make_repo(tmp_path / "inner"), make_repo(tmp_path / "repo")
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.path), "m")
+    repo.commit("with a submodule")
+    module = Repo(repo.path / "m")
+    target = module.commit("moved", {"new.py": "x\n", "train.py": "y\n"})
+    put("train.py", b"edited\n")(repo.path)
+
+    def recorded(name: str) -> tuple[recorded_diff.Applied, str]:
+        done = subprocess.run(
+            ["git", "diff", "--submodule=diff", "HEAD"], cwd=repo.path, check=True, capture_output=True
+        )
+        return made_of(repo, done.stdout.decode(), tmp_path / name), gitlinks(tmp_path / name, "m")
+
+    applied, link = recorded("moved")
+    assert (applied.problem, applied.notes, target in link) == ("", (), True)
+    assert (tmp_path / "moved" / "train.py").read_bytes() == b"edited\n"
+    put("new.py", b"uncommitted\n")(module.path)
+    applied, link = recorded("dirty")
+    assert (applied.problem, len(applied.notes), target in link) == ("", 1, True)
+    assert made_of(repo, diff_of(repo), tmp_path / "older").notes
+    module.git("checkout", "-q", "HEAD~1", "--", ".")
+    module.git("reset", "-q", "--soft", "HEAD~1")
+    put("train.py", b"uncommitted\n")(module.path)
+    applied = made_of(repo, diff_of(repo), tmp_path / "not moved")
+    assert (applied.problem, len(applied.notes)) == ("", 1)
+    repo.git("rm", "-qf", "m")
+    applied, link = recorded("removed")
+    assert (applied.problem, applied.notes, link) == ("", (), "")
+    text = "Submodule m 1111111..2222222:\nSubmodule ../evil 1111111..2222222:\n"
+    assert len(made_of(repo, text, tmp_path / "unknown").notes) == 2
 
 
 def test_a_binary_content_that_was_committed_since(repo: Repo, tmp_path: Path) -> None:
