@@ -35,7 +35,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--repository", default="", metavar="owner/name", help="on its forge (default: the job's, or origin)"
     )
     parser.add_argument(
-        "--mode", choices=("update", "new"), default="update", help="one comment, or one for each report"
+        "--mode",
+        choices=("update", "new", "recreate", "delete"),
+        default="update",
+        help="update the one comment (default), post a new one for each report, post the one anew, or delete it",
     )
     parser.add_argument("--status", action="store_true", help="set a commit status too")
     options.add_timeout(parser, "for judging (default: 30) and posting (120)")
@@ -92,7 +95,7 @@ def _options(arguments: argparse.Namespace) -> CommentOptions:
         raise UsageError("--pr and --timeout must be greater than 0")
     options = comment.CommentOptions(
         arguments.label,
-        arguments.mode == "new",
+        arguments.mode,
         arguments.pr,
         arguments.repository,
         arguments.status,
@@ -140,7 +143,7 @@ def _print(
         from git_clearml.render.comment import Page, comment
 
         flavour = flavour_of(provider_of(workplace, options.repository))
-        page = Page(report, options.label, tuple(sections), apart=options.apart, flavour=flavour)
+        page = Page(report, options.label, tuple(sections), apart=options.mode == "new", flavour=flavour)
         console.product(Safe(known_secrets(os.environ).redact_markdown(comment(page))))
         return
     from git_clearml.render import verify as view

@@ -123,7 +123,7 @@ class Bitbucket:
         """See Forge.delete_comment. The comment is one that this object has read or written."""
         path = f"{self._comments_of(self._numbers[comment.id])}/{comment.id}"
         with contextlib.suppress(NotFound):
-            self._api.raw("DELETE", path, Operation("delete its second comment", _WRITE))
+            self._api.raw("DELETE", path, Operation("delete its comment", _WRITE))
 
     def set_status(self, commit: str, status: Status) -> None:
         """See Forge.set_status. A build status has to have an address and a key of 40 characters at most."""

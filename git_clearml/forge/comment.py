@@ -25,6 +25,8 @@ from git_clearml.verdict import sources
 BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
+Mode = Literal["update", "new", "recreate", "delete"]
+"""One comment that is edited, one for each report, one that a new one takes the place of, or none any more."""
 _STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
 _NO_COMMENT = "no remote of this clone is on a forge that takes comments; the report is in this job's log"
 
@@ -32,10 +34,10 @@ _NO_COMMENT = "no remote of this clone is on a forge that takes comments; the re
 @dataclass(frozen=True)
 class CommentOptions:
     """How to publish. `number` and `repository` (owner/name) are 0 and "" where the job or the commit tells them;
-    `apart` is a comment for each report instead of one that is updated; `budget` is in seconds."""
+    `budget` is in seconds."""
 
     label: str = "verify"
-    apart: bool = False
+    mode: Mode = "update"
     number: int = 0
     repository: str = ""
     status: bool = False
@@ -158,10 +160,12 @@ class _CommentPublisher:
             self._options.label,
             self._sections,
             repository_url=request.repository_url,
-            apart=self._options.apart,
+            apart=self._options.mode == "new",
             flavour=flavour_of(self._provider),
         )
         author = self._forge.author() or self._editor(request, page)
+        if self._options.mode == "delete":
+            return self._delete(self._own(request, author, page), request)
         for _ in range(_ROUNDS):
             todo = plan(self._own(request, author, page), page, request.head)
             if self._options.dry_run:
@@ -176,6 +180,15 @@ class _CommentPublisher:
             if result is not None:
                 return result
         raise BadAnswer(f"the comment was deleted each of the {_ROUNDS} times it was written", "does a bot delete it?")
+
+    def _delete(self, own: Sequence[Comment], request: ChangeRequest) -> CommentResult:
+        if not own:
+            return CommentResult("", "unchanged", f"there is no comment of ours on {request.url}")
+        if self._options.dry_run:
+            return CommentResult(own[0].url, "skipped", f"would delete the comment on {request.url}")
+        for comment in own:
+            self._forge.delete_comment(comment)
+        return CommentResult("", "deleted")
 
     def _editor(self, request: ChangeRequest, page: Page) -> str:
         """Whose marked comments the forge lets us edit, where it does not tell who we are; "" for nobody's.
@@ -211,6 +224,9 @@ class _CommentPublisher:
             self._forge.delete_comment(duplicate)
         if todo.action is Action.UNCHANGED:
             return CommentResult(todo.keep.url, "unchanged")
+        if self._options.mode == "recreate":
+            self._forge.delete_comment(todo.keep)
+            return self._create(todo, request, page)
         return CommentResult(self._forge.edit_comment(todo.keep, todo.body).url, "updated")
 
     def _create(self, todo: CommentPlan, request: ChangeRequest, page: Page) -> CommentResult | None:

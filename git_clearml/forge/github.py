@@ -189,9 +189,7 @@ class GitHub:
     def delete_comment(self, comment: Comment) -> None:
         """See Forge.delete_comment. The comment is one that this object has read or written."""
         with contextlib.suppress(NotFound):
-            self._calls.call(
-                self._comments[comment.id].delete, Operation("delete its second comment", self.rights.write)
-            )
+            self._calls.call(self._comments[comment.id].delete, Operation("delete its comment", self.rights.write))
 
     def set_status(self, commit: str, status: Status) -> None:
         """See Forge.set_status."""

@@ -153,7 +153,7 @@ class GitLab:
         """See Forge.delete_comment. The comment is one that this object has read or written."""
         _, note = self._notes[comment.id]
         with contextlib.suppress(NotFound):
-            self._calls.call(note.delete, Operation("delete its second note", TOKEN))
+            self._calls.call(note.delete, Operation("delete its note", TOKEN))
 
     def set_status(self, commit: str, status: Status) -> None:
         """See Forge.set_status. Never: see NO_STATUS.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # what most reports do not have is loaded with what makes it
 
 
 class CommentResult(NamedTuple):
-    """What became of a comment: `action` is created, updated, unchanged or skipped; `note` says why, if need be."""
+    """What became of a comment: `action` is created, updated, unchanged, skipped or deleted; `note` says why."""
 
     url: str
     action: str

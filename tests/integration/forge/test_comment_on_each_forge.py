@@ -110,6 +110,23 @@ def test_mode_new_adds_one_for_each_report_but_not_the_same_twice(site: Site) ->
     assert len(site.server.comments) == 3
 
 
+def test_mode_recreate_puts_it_at_the_end_again_and_mode_delete_takes_it_away(site: Site) -> None:
+    other = site.server.add_comment(7, site.kind.bot, f"{site.marker('other')}\nanother label")
+    forged = site.server.add_comment(7, "mallory", f"{site.marker()}\nforged")
+    assert site.comment().status == 0
+    first, old = site.server.comments[-1], site.head
+    assert "comment unchanged" in site.comment("--mode", "recreate").out
+    later = site.server.add_comment(7, "somebody", "later")
+    site.amend()
+    assert "comment created" in site.comment("--mode", "recreate").out
+    assert [each for each in site.server.comments if each in (other, forged, later, first)] == [other, forged, later]
+    assert (len(site.server.comments), old[:12] in site.server.comments[-1]["body"]) == (4, True)
+    assert "would delete" in site.comment("--mode", "delete", "--dry-run").err
+    assert "comment deleted" in site.comment("--mode", "delete").out
+    assert site.server.comments == [other, forged, later]
+    assert (site.comment("--mode", "delete").status, site.server.comments) == (0, [other, forged, later])
+
+
 @pytest.mark.parametrize("kind", [GITLAB, BITBUCKET])  # two ways of hiding it
 def test_amending_keeps_a_history_newest_first_and_bounded(site: Site) -> None:
     heads = [site.head]
