@@ -24,6 +24,8 @@ _SCRIPT = re.compile(
     r"|(?:el)?if (?:__name__ == .__main__.|sys\.argv\[0\]\.endswith\(.*\)):|'''exec' .*|' '''|",
 )
 _PYTHON = ("PYTHONPATH", "PYTHONHOME")
+_OURS = r"(?i)(CLEARML|TRAINS)_.*|.*_PROXY|REQUESTS_CA_BUNDLE|SSL_CERT_(FILE|DIR)|PATH|HOME"
+_STARTED_WITH = "/proc/self/environ"  # proc(5); where there is none nobody tells
 
 
 def remember(common_dir: str, environment: Mapping[str, str], program: str) -> None:
@@ -34,7 +36,7 @@ def remember(common_dir: str, environment: Mapping[str, str], program: str) -> N
     if any(environment.get(name) for name in _PYTHON):
         return  # the hook starts Python as usual then
     with contextlib.suppress(OSError):
-        lines = _lines(program)
+        lines = None if _sets_variables(environment) else _lines(program)
         if lines is None:
             os.unlink(_path(common_dir))
             return
@@ -84,6 +86,17 @@ def _is_patched() -> bool:
 
     wanted = {ssl.SSLContext: "ssl", http.client.HTTPSConnection: "http.client"}
     return any(made.__module__ != module for made, module in wanted.items())
+
+
+def _sets_variables(environment: Mapping[str, str]) -> bool:
+    """Has something in site packages (a `.pth` file, sitecustomize) set a variable that we go by? Raises OSError."""
+    if not os.path.exists(_STARTED_WITH):
+        return False
+    with open(_STARTED_WITH, "rb") as file:
+        pairs = [entry.partition("=") for entry in os.fsdecode(file.read()).split("\0") if entry]
+    before = {name: value for name, _, value in reversed(pairs)}
+    names = {name for name in (*before, *environment) if re.fullmatch(_OURS, name)}
+    return any(before.get(name) != environment.get(name) for name in names)
 
 
 def _is_of_packages(place: str) -> bool:

@@ -223,13 +223,17 @@ def test_where_anything_differs_python_starts_as_usual(change: Callable[[Place],
 
 
 def test_what_is_wanted_from_others_stays_in_force(place: Place) -> None:
-    """A package that puts its own TLS in Python's place, variables for Python, and a wrapper that sets some for us."""
+    """Packages that put TLS in Python's place or set variables, those for Python, and a wrapper that sets some."""
     assert place.push(PYTHONPATH="/nowhere") == (0, True)
     trust = place.site / "trust.pth"
-    trust.write_text("import ssl; ssl.SSLContext = type('Context', (ssl.SSLContext,), {})\n")
-    os.utime(place.start, (1, 1))
-    assert [place.push(), place.push()] == [(0, True), (0, True)]
-    trust.unlink()
+    for code in (
+        "import ssl; ssl.SSLContext = type('Context', (ssl.SSLContext,), {})\n",
+        "import os; os.environ['REQUESTS_CA_BUNDLE'] = '/etc/ours.pem'\n",
+    ):  # installed after the start was written down, and gone again
+        trust.write_text(code)
+        assert [place.push(), place.push()] == [(0, True), (0, True)]
+        trust.unlink()
+        assert [place.push(), place.push()] == [(0, True), (0, False)]
     script = place.program.read_text()
     real = place.program.rename(place.bin / "real")
     write_hook(place.program, f'#!/bin/sh\nexec {place.bin / "python"} {real} "$@"\n')
