@@ -12,17 +12,20 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
-from git_clearml.base.ids import id_in, is_clearml_id
+from git_clearml.base.ids import id_in, is_clearml_id, is_uuid
 from git_clearml.base.sanitize import sanitize_lines
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call
-from git_clearml.errors import UsageError
+from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.forge import queue_job
 from git_clearml.git.repository import Repository
 from git_clearml.record import record as records
+from git_clearml.report import report as reports
+from git_clearml.report import subject as subjects
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.server import ServerEvidence
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -> int:
@@ -39,6 +42,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     api = connect(os.environ, judgement.BUDGET, log=console.log)
     call = Call(arguments, run_flags.record_options(arguments), console, repository, judging, api, Progress(console))
     try:
+        if arguments.attach:
+            arguments.attach = _attached(call)
         return run_waiting.attach(call) if arguments.attach else _launch(call, words)
     finally:
         call.api.close()
@@ -54,9 +59,29 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     run_flags.record_options(arguments)
     if not arguments.attach and not arguments.template and not words:
         raise UsageError("no command given", "git clearml run --queue gpu -- python train.py")
-    for name in ("attach", "template"):
-        if text := getattr(arguments, name):
-            setattr(arguments, name, _task_id(text))
+    if arguments.template:
+        arguments.template = _task_id(arguments.template)
+
+
+def _attached(call: Call) -> str:
+    """The id of the task to attach to: by the ways of report/subject.py, or any other id that a server may give.
+
+    Raises UsageError and NoTask.
+    """
+    name, repository = call.arguments.attach, call.repository
+    if id_in(name) != name or is_uuid(name):
+        return _task_id(name)
+    try:
+        revs, identity = subjects.parse(repository, name, in_job=False)
+    except UnknownRevision:
+        return _task_id(name)
+    if not revs:
+        return reports.find_task(ServerEvidence(call.api), identity, call.policy).id
+    session = judgement.prepare(repository, judgement.VerifyRequest(revs), judgement.Context(os.environ), passed_check)
+    try:
+        return subjects.find_task(session, "")[0].id
+    finally:
+        session.close()
 
 
 def _task_id(text: str) -> str:

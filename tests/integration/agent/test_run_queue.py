@@ -867,3 +867,13 @@ def test_two_same_calls_at_once_are_one_training(published: bool, yard: Yard, mo
     assert only(yard)["status"] == "queued"
     assert only(yard)["id"].encode() in out
     assert "archived" not in only(yard)["system_tags"]
+
+
+def test_a_task_to_attach_to_by_each_of_its_names(yard: Yard) -> None:
+    task = yard.server.add_task(commit=yard.repo.head, status="in_progress")
+    address = f"{yard.server.url}/projects/p/tasks/{task}"
+    for name in (task, task[:8], address, "HEAD", yard.repo.head[:12]):
+        done = run(yard, "--attach", name, "--dry-run")
+        assert (done.status, f"would wait for the task {task}:" in done.out) == (0, True), done.err
+    assert run(yard, "--attach", "0" * 9, "--dry-run").status == 2
+    assert run(yard, "--attach", "../x", "--dry-run").status == 2
