@@ -527,11 +527,11 @@ def test_a_dry_run_needs_no_forge(bench: Bench, flag: str) -> None:
     bench.gate.server.tasks.clear()
     bench.gate.repo.default_branch(bench.base)
     bench.gate.task(repository="https://git.example.com/team/project.git")
-    for env, said in (({}, "would"), ({"GITHUB_TOKEN": TOKEN}, "would"), ({"CI": "true"}, "no remote")):
+    for env, wanted in (({}, "would"), ({"GITHUB_TOKEN": TOKEN}, "would"), ({"CI": "true"}, "no remote")):
         result = bench.gate.call("comment", flag, env=env)
         assert (result.status, bench.github.calls) == (0, []), result.err
         assert "### ✅ Verified" in result.out
-        assert said in result.err
+        assert wanted in result.err
     result = bench.gate.verify("--comment", flag)
     assert (result.status, result.json["comment"]["action"]) == (0, "skipped")
 
