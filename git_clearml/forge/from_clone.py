@@ -7,6 +7,7 @@ branch which was pushed, by that of the head's first parent, so that the head do
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from git_clearml.git import merge_trees
 from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
+
+_NAME_POLICY = "name the commit whose policy applies: git clearml verify --policy-from <rev>"
 
 
 class _Default(NamedTuple):
@@ -46,7 +49,9 @@ def completed(job: Job, repository: Repository) -> tuple[Job, CannotDecide | Non
         return (_after_push if job.before_untold else _with_base)(job, repository), None
     except CannotDecide as error:
         message = f"the policy that applies is unknown: {error.message}"
-        return replace(job, base_ref=""), PolicyUnknown(message, "git remote set-head origin --auto")
+        remote = remote_refs.remote_name(repository)
+        hint = f"git remote set-head {shlex.quote(remote)} --auto" if remote else _NAME_POLICY
+        return replace(job, base_ref=""), PolicyUnknown(message, hint)
 
 
 def _head(job: Job, repository: Repository) -> str:

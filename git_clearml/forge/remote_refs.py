@@ -9,7 +9,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 
 FETCH_SECONDS = 60.0
-FETCH_ALL = "check out with fetch-depth: 0 (actions/checkout), or GIT_DEPTH: 0 (GitLab)"
+FETCH_ALL = "check out with fetch-depth: 0 (actions/checkout), GIT_DEPTH: 0 (GitLab), clone: depth: full (Bitbucket)"
 
 NAME_IT = "set COMMIT_ID to the full hash of the commit to judge"
 

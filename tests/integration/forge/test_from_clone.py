@@ -172,6 +172,21 @@ def test_the_default_branch_as_last_fetched_needs_no_network(world: World, tmp_p
     assert accepted.commit.hash == world.commits["before"]
 
 
+@pytest.mark.parametrize(
+    ("remote", "hint"), [("", "--policy-from"), ("up stream", "git remote set-head 'up stream' --")]
+)
+def test_the_hint_for_a_policy_that_is_unknown_fits_the_clone(tmp_path: Path, remote: str, hint: str) -> None:
+    repo = make_repo(tmp_path / "repo", {"train.py": "x\n"})
+    repo.git("remote", "remove", "origin")
+    if remote:
+        repo.git("config", f"remote.{remote}.url", f"file://{tmp_path}/nowhere")
+    context, _ = ci_context.detect(Repository(str(repo.path)), {"CI": "true"})
+    assert isinstance(context.checkout, JobCheckout)
+    with pytest.raises(PolicyUnknown) as raised:
+        context.checkout.accepted()
+    assert hint in raised.value.hint
+
+
 @pytest.mark.parametrize("service", ["TF_BUILD", "TEAMCITY_VERSION"])
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
 def test_no_name_is_a_command_to_the_runner(gate: Gate, service: str, form: str) -> None:
