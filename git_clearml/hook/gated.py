@@ -72,16 +72,22 @@ def gated_updates(
             asked |= set() if default.is_fetched and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
+    gated = [
+        (update, new, side, ruling)
+        for (update, new, side), ruling in zip(commits, rulings, strict=True)
+        if _is_gated(repository, push, update, ruling.policy)
+    ]
+    defaults = dict.fromkeys((side, r.policy) for update, new, side, r in gated if update in by_default)
+    behind = {(side, policy): _accepted(repository, push, side, policy) for side, policy in defaults}
     return [
         GatedUpdate(
             update,
             new.commit,
             ruling,
-            "" if side is new else _accepted(repository, push, side, ruling.policy if update in by_default else None),
+            "" if side is new else behind[side, ruling.policy] if update in by_default else side.commit.hash,
             is_lasting=update not in asked,
         )
-        for (update, new, side), ruling in zip(commits, rulings, strict=True)
-        if _is_gated(repository, push, update, ruling.policy)
+        for update, new, side, ruling in gated
     ]
 
 
@@ -114,13 +120,10 @@ def budget_of(repository: Repository, push: Push, flags: Mapping[str, Any], envi
     return ruling.personal.timeout or push.budget
 
 
-def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy | None) -> str:
-    """The commit of a side, "" where no gate stands before it: what anybody may push is no half of a merge that passes.
-
-    Of the default branch (then there is a policy): it has to be at a branch that the policy protects, as last fetched.
+def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy) -> str:
+    """The commit of a side that is the default branch, "" where no gate stands before it: what anybody may push is no
+    half of a merge that passes. It has to be at a branch that the policy protects, as last fetched.
     """
-    if policy is None:
-        return side.commit.hash
     names = [] if push.received else remotes.names_of(repository, push.remote, push.url)
     places = ["refs/heads/"] if push.received else accepted.of_remotes(names)
     return side.commit.hash if accepted.stands_behind_a_gate(repository, side.commit.hash, policy, places) else ""

@@ -111,7 +111,7 @@ def test_a_pass_starts_four_gits_and_gitpython_none_of_its_own(gate: Gate, log: 
 
 
 @pytest.mark.parametrize("count", [1, 500])
-@pytest.mark.parametrize("policy", [(), ('equivalence = "tree"', 'merges = "clean"')])
+@pytest.mark.parametrize("policy", [(), ('equivalence = "tree"', 'merges = "clean"', 'protect = ["b*", "main"]')])
 @pytest.mark.parametrize("known", [True, False])
 def test_a_push_starts_few_however_many_its_refs(
     gate: Gate, log: Path, count: int, policy: tuple[str, ...], *, known: bool
