@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import queue
+import ssl
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -82,6 +83,8 @@ class Attempt:
             connection = self._open(min(CONNECT_SECONDS, remaining))
             asked = self._requests.get()
             answer: Reply | Exception = self._exchange(connection, *asked) if asked else TimeoutError()
+        except ssl.SSLEOFError as error:  # of a connection that stood it is no more than that it was closed meanwhile
+            answer = error if self.connection is None else ConnectionResetError()
         except Exception as error:  # noqa: BLE001  handed over to the thread that asked
             answer = error
         with self._lock:

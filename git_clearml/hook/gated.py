@@ -5,7 +5,7 @@ The accepted side of a ref is where the remote has it; of a ref that the remote 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from git_clearml.errors import PolicyUnknown
@@ -46,11 +46,10 @@ def gated_updates(
     fetched = default_branch.fetched(repository, push) if maybe_new else ""
     names = [name for update in push.updates for name in (update.local_hash, _old(update))]
     *peeled, known, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
-
-    def ask() -> list[Resolved]:
-        return default_branch.asked(repository, push, budget_of(repository, push, flags, environment))
-
-    default = _Default([known] if fetched and isinstance(known, Resolved) else [], ask)
+    default = _Default(
+        [known] if fetched and isinstance(known, Resolved) else [],
+        lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment)),
+    )
     commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
     by_default, asked = set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
@@ -72,13 +71,9 @@ def gated_updates(
             asked |= set() if default.is_fetched and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
-    gated = [
-        (update, new, side, ruling)
-        for (update, new, side), ruling in zip(commits, rulings, strict=True)
-        if _is_gated(repository, push, update, ruling.policy)
-    ]
-    defaults = dict.fromkeys((side, r.policy) for update, new, side, r in gated if update in by_default)
-    behind = {(side, policy): _accepted(repository, push, side, policy) for side, policy in defaults}
+    judged = [(*each, ruling) for each, ruling in zip(commits, rulings, strict=True)]
+    gated = [each for each in judged if _is_gated(repository, push, each[0], each[3].policy)]
+    behind = _behind_gates(repository, push, [(side, own.policy) for it, _, side, own in gated if it in by_default])
     return [
         GatedUpdate(
             update,
@@ -120,13 +115,20 @@ def budget_of(repository: Repository, push: Push, flags: Mapping[str, Any], envi
     return ruling.personal.timeout or push.budget
 
 
-def _accepted(repository: Repository, push: Push, side: Resolved, policy: Policy) -> str:
-    """The commit of a side that is the default branch, "" where no gate stands before it: what anybody may push is no
-    half of a merge that passes. It has to be at a branch that the policy protects, as last fetched.
+def _behind_gates(
+    repository: Repository, push: Push, defaults: Sequence[tuple[Resolved, Policy]]
+) -> dict[tuple[Resolved, Policy], str]:
+    """The commit of each default branch, "" where no gate stands before it: what anybody may push is no half of a merge
+    that passes. It has to be at a branch that the policy protects, as last fetched. A git for each that is another.
     """
-    names = [] if push.received else remotes.names_of(repository, push.remote, push.url)
+    names = remotes.names_of(repository, push.remote, push.url) if defaults and not push.received else []
     places = ["refs/heads/"] if push.received else accepted.of_remotes(names)
-    return side.commit.hash if accepted.stands_behind_a_gate(repository, side.commit.hash, policy, places) else ""
+    return {
+        (side, policy): commit
+        if accepted.stands_behind_a_gate(repository, commit := side.commit.hash, policy, places)
+        else ""
+        for side, policy in dict.fromkeys(defaults)
+    }
 
 
 def _old(update: RefUpdate) -> str:

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,6 +342,28 @@ def test_what_the_server_has_closed_meanwhile_is_opened_again(goodbye: bytes) ->
         http.open_ahead()
         assert closed.wait(10)
         assert http.exchange(ask()).body == b"{}"
+        http.close()
+
+
+def test_a_tls_connection_that_was_cut_meanwhile_is_opened_again(tmp_path: Path) -> None:
+    """Without a word of TLS, as what stands between does with one that is idle."""
+    certificate, cut = faults.make_certificate(tmp_path), threading.Event()
+
+    def talk(connection: Any) -> None:
+        if cut.is_set() and server.receive(connection):
+            connection.sendall(reply(b"{}"))
+        else:
+            time.sleep(0.05)  # the handshake has two ends
+            connection.close()
+            cut.set()
+
+    with Scripted(talk, certificate.context) as server:
+        site = Site(f"https://127.0.0.1:{server.port}", verify=str(certificate.file))
+        http = HttpClient(site, 10, environment={})
+        _CLIENTS.append(http)
+        http.open_ahead()
+        assert cut.wait(10)
+        assert http.exchange(ask(body=b"{}")).body == b"{}"
         http.close()
 
 
