@@ -33,7 +33,7 @@ _SERVERS = {"GITHUB_SERVER_URL": Provider.GITHUB, "CI_SERVER_URL": Provider.GITL
 _ASKING_BUDGET = 30.0  # seconds for one question that git could not answer
 _SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
 
-_EXPORT_TOKEN = "export GITHUB_TOKEN=$(gh auth token), or another token that may comment"  # noqa: S105
+_EXPORT_TOKEN = "export GITHUB_TOKEN=$(gh auth token)"  # noqa: S105
 
 
 @dataclass(frozen=True)
