@@ -30,7 +30,7 @@ _FIELDS = (
     "last_worker",
 )
 _LIMIT = 64 * MEGABYTE
-_PINNED = r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])?[ \t]*(.*?)[ \t]*(?:[;#].*)?\r?$"
+_PINNED = r"(?m)^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])?[ \t]*([^;#\n]*)"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def packages_in(text: str) -> dict[str, str]:
     """Package -> what a requirements file asks for, "" for any version. Options and what has no name are left out."""
     packages = {}
     for match in re.finditer(_PINNED, text):
-        rest = match[2]
+        rest = match[2].strip()
         if rest and rest[0] not in "=<>!~@(":
             continue
         wanted = f"@ {without_credentials(rest[1:].strip())}" if rest.startswith("@") else rest.replace(" ", "")

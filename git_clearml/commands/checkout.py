@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     line = command_line.of_task(task, details.parameters)
     plan = _Plan(task, directory, arguments.branch, details.diff, line)
     if not arguments.dry_run:
-        recorded.fetch_commit(repository, task.commit, arguments.timeout)
+        recorded.fetch_commit(repository, task, arguments.timeout)
     plan = _looked_at(repository, plan)
     problem = plan.applied.problem if plan.applied else ""
     beside = _make(repository, plan) if not arguments.dry_run else ""
@@ -90,7 +90,7 @@ def _directory(repository: Repository, named: str, task: Task) -> str:
     if named:
         directory = os.path.join(os.getcwd(), named)
     else:
-        main = repository.common_dir.removesuffix("/.git")
+        main = repository.main_place
         directory = f"{main.removesuffix('.git')}-{task.id.removeprefix('offline-')[:_DIGITS]}"
     parent, name = os.path.split(os.path.normpath(directory))
     directory = os.path.join(os.path.realpath(parent), name)
@@ -112,7 +112,7 @@ def _make(repository: Repository, plan: _Plan) -> str:
     new_worktree.add(repository, plan.directory, commit, plan.branch)
     if applied is None or not applied.problem:
         if applied and applied.changes:
-            new_worktree.fill(repository, plan.directory, commit, applied.tree, applied.changes)
+            new_worktree.fill(repository, plan.directory, commit, applied.tree, applied.changes, plan.branch)
         return ""
     return _write_beside(plan.directory, (plan.diff or "").encode("utf-8", "surrogateescape"))
 
@@ -140,7 +140,7 @@ def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
         console.say(f"git clearml: {plan.task.commit[:12]} is not in this clone: it would be fetched")
     elif applied.problem:
         what = f"the recorded diff does not apply to {plan.task.commit[:12]}: {applied.problem}"
-        reject = f"git -C {shlex.quote(plan.directory)} apply --reject {shlex.quote(beside)}"
+        reject = f"git -C {_quoted(plan.directory)} apply --reject {_quoted(beside)}"
         hint = reject if beside else f"git clearml show {plan.task.id}"
         console.fail(Error(what, hint))
     for note in applied.notes if applied else ():

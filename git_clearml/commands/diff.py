@@ -113,7 +113,7 @@ def _with_trees(
     sides, notes = [side for side in (a, b) if side], list[str]()
     applied = []
     for side in sides:
-        recorded.fetch_commit(repository, side.task.commit, timeout)
+        recorded.fetch_commit(repository, side.task, timeout)
         applied.append(recorded_diff.apply(repository, side.task.commit, side.details.diff or ""))
         notes += applied[-1].notes
         if side.details.diff is None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import is_hash
+from git_clearml.base.sanitize import sanitize
+from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.details import Details
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.forge import context as ci_context
@@ -50,10 +52,12 @@ def look_up(repository: Repository, name: str, timeout: float | None, console: C
     return Recorded(task, details, policy)
 
 
-def fetch_commit(repository: Repository, commit: str, timeout: float | None) -> None:
-    """Fetches the commit where it is missing. Raises CannotDecide where the remote does not have it."""
+def fetch_commit(repository: Repository, task: Task, timeout: float | None) -> None:
+    """Fetches the task's commit where it is missing. Raises CannotDecide where the remote does not have it."""
     try:
-        fetch.ensure(repository, [commit], timeout=timeout or judgement.BUDGET)
+        fetch.ensure(repository, [task.commit], timeout=timeout or judgement.BUDGET)
     except CannotDecide as error:
-        error.hint = "git fetch --all"
+        error.hint = "git fetch --all" if repository.remotes() else "git remote add origin <url>"
+        if task.repository and repository.name_of(task.repository) not in repository.names():
+            error.hint = f"a clone of {sanitize(without_credentials(task.repository), 200)}, which it ran, may have it"
         raise

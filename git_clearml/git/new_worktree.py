@@ -6,8 +6,9 @@ recorded diff changes none is: whoever wrote that chose the files, and in .gitat
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git.changes import ABSENT, SUBMODULE, Change
@@ -21,22 +22,60 @@ _EMPTY, _FALSE = "GIT_CLEARML_EMPTY", "GIT_CLEARML_FALSE"  # variables that stan
 
 
 def add(repository: Repository, directory: str, commit: str, branch: str = "") -> None:
-    """`git worktree add` at a commit (a full hash), detached or on a new branch.
+    """`git worktree add` at a commit (a full hash), detached or on a new branch. If it fails, nothing of it is left.
 
     Raises UsageError with git's words where it refuses.
     """
     what = ("-b", branch) if branch else ("--detach",)
     words = [*_options((*_QUIET, *_SAFE)), "worktree", "add", "--quiet", *what, "--", directory, commit]
-    result = repository.run(*words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)  # of a partial clone
-    if result.status:
-        raise UsageError(f"git worktree add failed: {result.reason}", "git worktree list")
+    ours = branch if branch and not repository.refs([f"refs/heads/{branch}"]) else ""
+    with _own_index(), _undone(repository, "", ours, commit):  # git removes what it had of the directory
+        result = repository.run(*words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)  # of a partial clone
+        if result.status:
+            missing = "already registered" in result.reason
+            raise UsageError(
+                f"git worktree add failed: {result.reason}", "git worktree prune" if missing else "git worktree list"
+            )
 
 
-def fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
+@contextlib.contextmanager
+def _own_index() -> Iterator[None]:
+    """`git worktree add` would fill the index that a hook is run with, which is the user's."""
+    before = os.environ.pop("GIT_INDEX_FILE", None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["GIT_INDEX_FILE"] = before
+
+
+@contextlib.contextmanager
+def _undone(repository: Repository, directory: str, branch: str, commit: str) -> Iterator[None]:
+    """Removes the new worktree and the new branch, "" for none, where what is done with them fails or is ended."""
+    try:
+        yield
+    except BaseException:
+        options = _options(_QUIET)
+        if directory:
+            repository.run(*options, "worktree", "remove", "--force", "--", directory)
+        if branch:  # a branch that has moved on stays
+            repository.run(*options, "update-ref", "-d", f"refs/heads/{branch}", commit)
+        raise
+
+
+def fill(
+    repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change], branch: str = ""
+) -> None:
     """Makes the files of a new worktree at the commit those of the tree, which differs from it by these changes.
 
-    They are left uncommitted: new files as `git add -N` has them, moved submodules in the index. Raises CannotDecide.
+    They are left uncommitted: new files as `git add -N` has them, moved submodules in the index. Half of it would look
+    like what ran: if it fails, the worktree and its new branch are removed. Raises CannotDecide.
     """
+    with _own_index(), _undone(repository, directory, branch, commit):
+        _fill(repository, directory, commit, tree, changes)
+
+
+def _fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
     worktree = _Worktree(repository, directory)
     worktree.git("read-tree", "-m", "-u", commit, tree)
     worktree.git("read-tree", commit)

@@ -26,7 +26,7 @@ _PLAIN = (
 _APPLY = ("apply", "--cached", "--unidiff-zero", "--whitespace=nowarn", "--no-ignore-whitespace")
 _ANSI = r"\x1b\[[0-9;]*[mK]"
 _FILES = r"(?m)^diff --(?:git|cc|combined) "
-_PLAIN_NAMES = r"(?m)^diff --git (?:(?P<name>[^\n\"]+) (?P=name)|\"(?P<quoted>[^\n\"]+)\" \"(?P=quoted)\")\r?$"
+_NAMES = r"(?m)^diff --git (.+)$"
 _RESULT = r"(?m)^index ([0-9a-f]+)\.\.(?!\1(?: |$))([0-9a-f]{4,64})(?: [0-7]{6})?$"
 _CUT = r"(?m)^# git-clearml: cut here, [0-9]+ bytes in all\n\Z"
 _BINARY = r"(?m)^index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})((?: [0-7]{6})?\nBinary files )"
@@ -78,12 +78,19 @@ def _put(repository: Repository, index: TemporaryIndex, commit: str, text: str) 
     content = _with_whole_names(repository, commit, text).encode("utf-8", "surrogateescape")
     content += b"" if content.endswith(b"\n") else b"\n"
     reasons = []
-    for level in ("-p0", "-p1") if re.search(_PLAIN_NAMES, text) else ("-p1",):
+    for level in ("-p0", "-p1") if _is_without_prefixes(text) else ("-p1",):
         result = index.run(*_APPLY, level, "-", stdin=content)
         if not result.status:
             return ""
         reasons.append(result.reason)
     return reasons[-1]
+
+
+def _is_without_prefixes(text: str) -> bool:
+    """Has a file of the diff one name twice, as with `diff.noprefix`? By halves: to try each blank of a line for the
+    one between the names would take hours for a line of a megabyte."""
+    lines = (match[1].removesuffix("\r") for match in re.finditer(_NAMES, text))
+    return any(line == f"{line[: len(line) // 2]} {line[: len(line) // 2]}" for line in lines)
 
 
 def _with_whole_names(repository: Repository, commit: str, text: str) -> str:

@@ -60,6 +60,19 @@ class Repository(ObjectStore):
         return self._config
 
     @property
+    def main_place(self) -> str:
+        """The root of the main working tree, of a bare repository its own place.
+
+        The git directory of a submodule is inside of the repository around it, and names the working tree.
+        """
+        top = dict(self.config()).get("core.worktree", "")
+        if top:
+            return os.path.realpath(os.path.join(self.common_dir, top))
+        if self.git_dir == self.common_dir and self.top:
+            return os.path.realpath(self.top)
+        return self.common_dir.removesuffix("/.git")
+
+    @property
     def is_partial(self) -> bool:
         """Is this a partial clone, which lacks objects that its remote has promised?"""
         return any(key.startswith("remote.") and key.endswith(".promisor") for key, _ in self.config())

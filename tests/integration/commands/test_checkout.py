@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tests.integration.git.test_recorded_diff import new_file
 from tests.support.program import Gate, Result
+from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK
 
 EDIT = """diff --git a/train.py b/train.py
@@ -47,6 +49,8 @@ def test_the_code_of_a_task_and_its_command(gate: Gate, tmp_path: Path) -> None:
     assert subprocess.run([*git, "symbolic-ref", "-q", "HEAD"], check=False).returncode == 1
     again = checkout(gate, task, str(place))
     assert (again.status, again.errors) == (2, ["usage"])
+    shutil.rmtree(place)
+    assert gate.call("checkout", task, str(place)).talk()[1] == "git worktree prune"
 
 
 def test_the_printed_command_runs_as_it_is(gate: Gate, tmp_path: Path) -> None:
@@ -83,6 +87,44 @@ def test_a_diff_that_does_not_apply_lies_beside_a_clean_worktree(gate: Gate, tmp
     assert subprocess.check_output(["git", "-C", str(tmp_path / "w"), "status", "--porcelain"]) == b""
 
 
+def test_what_fails_half_way_leaves_nothing(gate: Gate, tmp_path: Path) -> None:
+    """Half of a diff would look like what ran; and a branch that is there already stops the next try."""
+    before = gate.repo.git("for-each-ref") + gate.repo.git("worktree", "list")
+    place = str(tmp_path / "w")
+    task = gate.task(diff=new_file("a.py") + new_file("n" * 300))
+    assert checkout(gate, "--branch", "again", task, place).status == 3
+    assert gate.repo.git("for-each-ref") + gate.repo.git("worktree", "list") == before
+    assert not (tmp_path / "w").exists()
+    gate.repo.git("branch", "kept")
+    assert checkout(gate, "--branch", "kept", task, place).status == 2
+    assert gate.repo.git("rev-parse", "kept") == gate.repo.head
+    gate.repo.commit("a filter that fails", {".gitattributes": "*.py filter=bad\n", "b.py": "x\n"})
+    before = gate.repo.git("for-each-ref") + gate.repo.git("worktree", "list")
+    for name, value in (("smudge", "false"), ("required", "true")):
+        gate.repo.git("config", f"filter.bad.{name}", value)
+    assert checkout(gate, "--branch", "again", gate.task(), place).status == 2
+    assert gate.repo.git("for-each-ref") + gate.repo.git("worktree", "list") == before
+
+
+def test_in_a_hook_the_index_of_the_user_is_left_alone(gate: Gate, tmp_path: Path) -> None:
+    index = gate.repo.path / ".git" / "index"
+    before = index.read_bytes()
+    task = gate.task(diff=EDIT)
+    assert checkout(gate, task, str(tmp_path / "w"), env={"GIT_INDEX_FILE": str(index)}).json["applied"]
+    assert index.read_bytes() == before
+    status = subprocess.check_output(["git", "-C", str(tmp_path / "w"), "status", "--porcelain"])
+    assert status == b" M train.py\n"
+
+
+def test_a_submodule_has_its_worktrees_beside_it(gate: Gate, tmp_path: Path) -> None:
+    outer = make_repo(tmp_path / "outer")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(gate.repo.path), "m")
+    task = gate.task()
+    origin = gate.repo.git("remote", "get-url", "origin")
+    Repo(outer.path / "m").git("remote", "set-url", "origin", origin)
+    assert checkout(gate, task, cwd=outer.path / "m").json["directory"] == str(outer.path / f"m-{task[:8]}")
+
+
 def test_a_dry_run_writes_nothing(gate: Gate, tmp_path: Path) -> None:
     before = sorted(path for path in gate.repo.path.rglob("*") if "objects" not in path.parts)
     for diff, status in ((EDIT, 0), (STALE, 1)):
@@ -114,6 +156,11 @@ def test_a_commit_that_is_not_here_is_fetched(gate: Gate, tmp_path: Path) -> Non
     unknown = checkout(gate, gate.task(commit="b" * 40), str(tmp_path / "v"))
     assert (unknown.status, unknown.errors) == (3, ["unknown-revision"])
     assert not (tmp_path / "v").exists()
+    stranger = gate.task(commit="b" * 40, repository="https://u:hushhush@example.com/o/other.git")
+    hint = gate.call("checkout", stranger, str(tmp_path / "v")).talk()[1]
+    assert "https://example.com/o/other.git" in hint
+    gate.repo.git("remote", "remove", "origin")
+    assert "git remote add" in gate.call("checkout", gate.task(commit="b" * 40, repository=None), "v").err
 
 
 @pytest.mark.parametrize(("fields", "status"), [({"commit": None, "diff": "import os\n"}, 2), ({"diff": None}, 0)])

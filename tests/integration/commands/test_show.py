@@ -75,6 +75,10 @@ def test_packages(text: str, packages: dict[str, str]) -> None:
     assert packages_in(text) == packages
 
 
+def test_a_long_line_of_requirements_is_read_at_once() -> None:
+    assert packages_in(f"a==1{' ' * 300_000}b") == {"a": "==1b"}
+
+
 def test_packages_that_differ() -> None:
     ran = {"a": "==1", "b": "==1", "c": "==1", "d": "==1", "e": ""}
     wanted = {"a": "==1", "b": "==2", "c": ">=2", "e": "==1", "unused": "==1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,6 +268,13 @@ def test_a_submodule_as_newer_gits_record_it(tmp_path: Path) -> None:
     assert (applied.problem, applied.notes, link) == ("", (), "")
     text = "Submodule m 1111111..2222222:\nSubmodule ../evil 1111111..2222222:\n"
     assert len(made_of(repo, text, tmp_path / "unknown").notes) == 2
+
+
+def test_a_line_of_a_megabyte_is_read_at_once(repo: Repo) -> None:
+    text = f"diff --git {'a ' * 500_000}b\n"
+    start = time.process_time()
+    assert recorded_diff.apply(Repository(str(repo.path)), repo.head, text).problem
+    assert time.process_time() - start < 5
 
 
 def test_a_binary_content_that_was_committed_since(repo: Repo, tmp_path: Path) -> None:
