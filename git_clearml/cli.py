@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from types import ModuleType
 from typing import NoReturn
@@ -34,6 +34,11 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are errors like all others, instead of an exit of its own."""
 
     def error(self, message: str) -> NoReturn:
+        start, _, words = message.partition(": ")
+        flag = words.split(" ")[0].partition("=")[0]
+        if start == "unrecognized arguments" and flag.startswith("-"):
+            near = _nearest(flag, self._option_string_actions)
+            raise UsageError(message + (f"; did you mean {near}?" if near else ""), f"{self.prog} -h")
         raise UsageError(message, f"{self.prog} -h")
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -56,6 +61,21 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
             command.add_argument("-q", "--quiet", action="store_true", help="print only the result")
             command.add_argument("-v", "--verbose", action="store_true", help="show each request and how long it took")
     return parser, commands.choices
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    """The one of the words that somebody may have meant, "" where none is like it."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), "")
+
+
+def _unknown(command: str) -> UsageError:
+    near = _nearest(command, _COMMANDS)
+    message = f"{command!r} is not a command of git clearml"
+    return UsageError(
+        f"{message}; did you mean {near}?" if near else message, f"git clearml {near} -h".replace("  ", " ")
+    )
 
 
 def _module(command: str) -> ModuleType:
@@ -133,9 +153,11 @@ def _parse(words: list[str]) -> argparse.Namespace:
         from git_clearml.commands import push
 
         return push.parse(words[1:])
+    if words and words[0] == first and not is_command:
+        raise _unknown(first)
     parser, commands = build_parser(first if is_command else "")
     if not is_command:
-        return parser.parse_args(words)
+        return parser.parse_args(words or ["--help"])
     end = words.index("--") if "--" in words else len(words)
     parsed = _parse_command(commands[first], words[1:end], words[end:])
     parsed.command = first
@@ -188,7 +210,9 @@ def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, con
 def _wants_json(words: list[str]) -> bool:
     """Was --format json among the words, even if they could not be parsed? Not what follows a `--`."""
     words = words[: words.index("--")] if "--" in words else words
-    return "--format=json" in words or any(pair == ("--format", "json") for pair in pairwise(words))
+    return bool({"--json", "--format=json"} & set(words)) or any(
+        pair == ("--format", "json") for pair in pairwise(words)
+    )
 
 
 def _report_bug(bug: Exception, words: list[str], console: Console) -> int:

@@ -27,6 +27,31 @@ def test_flags_may_stand_between_and_after_revisions(gate: Gate) -> None:
         assert gate.call("verify", *words).json["outcome"] == "verified"
 
 
+def test_json_is_short_for_format_json(gate: Gate) -> None:
+    gate.server.add_task(commit=gate.repo.head, entry_point="train.py")
+    assert gate.call("verify", "--json").json["outcome"] == "verified"
+    wrong = gate.call("verify", "--json", "--fromat")
+    assert (wrong.status, wrong.json["errors"][0]["code"]) == (2, "usage")
+
+
+def test_nothing_and_what_was_mistyped(gate: Gate) -> None:
+    alone = gate.call()
+    assert (alone.status, alone.err) == (0, "")
+    assert all(re.search(rf"^    {name}\b", alone.out, re.MULTILINE) for name in COMMANDS)
+    for words, meant in (
+        (["verfy"], "did you mean verify?"),
+        (["check-runable"], "did you mean check-runnable?"),
+        (["zzz"], "'zzz'"),
+        (["verify", "--fromat", "json"], "did you mean --format?"),
+        (["verify", "--tag-bset=x"], "did you mean --tag-best?"),
+        (["report", "--zzz"], "--zzz"),
+    ):
+        result = gate.call(*words)
+        assert (result.status, result.out) == (2, ""), words
+        assert meant in result.err.splitlines()[0]
+        assert ("did you mean" in result.err) is ("did you mean" in meant)
+
+
 def test_flags_may_stand_between_the_hook_s_arguments(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     for words in (("pre-push", "--quiet", "origin", "url"), ("--quiet", "pre-push", "origin", "url")):
