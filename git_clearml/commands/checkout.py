@@ -140,9 +140,7 @@ def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
         console.say(f"git clearml: {plan.task.commit[:12]} is not in this clone: it would be fetched")
     elif applied.problem:
         what = f"the recorded diff does not apply to {plan.task.commit[:12]}: {applied.problem}"
-        reject = f"git -C {_quoted(plan.directory)} apply --reject {_quoted(beside)}"
-        hint = reject if beside else f"git clearml show {plan.task.id}"
-        console.fail(Error(what, hint))
+        console.fail(Error(what, _instead(plan, applied.problem, beside) or f"git clearml show {plan.task.id}"))
     for note in applied.notes if applied else ():
         console.warn(note)
     if plan.diff is None:
@@ -153,6 +151,14 @@ def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
     run = plan.task.run
     if run and run.untracked:
         console.warn(f"it ran with untracked files, which nobody has recorded: {', '.join(run.untracked[:3])}")
+
+
+def _instead(plan: _Plan, problem: str, beside: str) -> str:
+    """What can be done with the diff in the file: to apply what does of it, to read what git cannot; "" for no file."""
+    if not beside or not problem.startswith(recorded_diff.PATCH_FAILED):
+        return beside and f"less {_quoted(beside)}"
+    level = "-p0 " if recorded_diff.is_without_prefixes(plan.diff or "") else ""
+    return f"git -C {_quoted(plan.directory)} apply --reject {level}{_quoted(beside)}"
 
 
 def _text(plan: _Plan, console: Console, *, dry_run: bool) -> Safe:
@@ -173,10 +179,15 @@ def _text(plan: _Plan, console: Console, *, dry_run: bool) -> Safe:
 
 
 def _working_dir(plan: _Plan) -> str:
-    """The directory that the command ran in; that of the worktree for one that is not inside of it."""
+    """The directory that the command ran in; that of the worktree for one that is not inside of it, links followed."""
     path = os.path.normpath(os.path.join(plan.directory, plan.task.working_dir or "."))
-    inside = path == plan.directory or path.startswith(plan.directory + os.sep)
-    return path if inside and "\0" not in path else plan.directory
+    if "\0" in path:
+        return plan.directory
+    inside = all(
+        f"{place}{os.sep}".startswith(f"{top}{os.sep}")
+        for place, top in ((path, plan.directory), (os.path.realpath(path), os.path.realpath(plan.directory)))
+    )
+    return path if inside else plan.directory
 
 
 def _quoted(word: str) -> str:

@@ -24,6 +24,8 @@ _PLAIN = (
     "core.protectNTFS=true",
 )
 _APPLY = ("apply", "--cached", "--unidiff-zero", "--whitespace=nowarn", "--no-ignore-whitespace")
+PATCH_FAILED = "patch failed: "
+"""How git's reason begins where it understands a diff, and the files are other ones."""
 _ANSI = r"\x1b\[[0-9;]*[mK]"
 _FILES = r"(?m)^diff --(?:git|cc|combined) "
 _NAMES = r"(?m)^diff --git (.+)$"
@@ -78,15 +80,15 @@ def _put(repository: Repository, index: TemporaryIndex, commit: str, text: str) 
     content = _with_whole_names(repository, commit, text).encode("utf-8", "surrogateescape")
     content += b"" if content.endswith(b"\n") else b"\n"
     reasons = []
-    for level in ("-p0", "-p1") if _is_without_prefixes(text) else ("-p1",):
+    for level in ("-p0", "-p1") if is_without_prefixes(text) else ("-p1",):
         result = index.run(*_APPLY, level, "-", stdin=content)
         if not result.status:
             return ""
         reasons.append(result.reason)
-    return reasons[-1]
+    return next((reason for reason in reasons if reason.startswith(PATCH_FAILED)), reasons[-1])
 
 
-def _is_without_prefixes(text: str) -> bool:
+def is_without_prefixes(text: str) -> bool:
     """Has a file of the diff one name twice, as with `diff.noprefix`? By halves: to try each blank of a line for the
     one between the names would take hours for a line of a megabyte."""
     lines = (match[1].removesuffix("\r") for match in re.finditer(_NAMES, text))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.git.test_recorded_diff import new_file
+from tests.integration.git.test_recorded_diff import link, new_file
 from tests.support.program import Gate, Result
 from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK
@@ -85,6 +85,23 @@ def test_a_diff_that_does_not_apply_lies_beside_a_clean_worktree(gate: Gate, tmp
     assert ((tmp_path / "w.diff").read_text(), (tmp_path / "w.1.diff").read_text()) == ("mine", STALE)
     assert str(tmp_path / "w.1.diff") in result.err
     assert subprocess.check_output(["git", "-C", str(tmp_path / "w"), "status", "--porcelain"]) == b""
+
+
+@pytest.mark.parametrize(
+    ("diff", "status"),
+    [("import os\n", 0), (STALE, 1), (STALE.replace("a/t", "t").replace("b/t", "t"), 1)],
+)
+def test_the_hint_for_a_diff_that_does_not_apply_works(gate: Gate, tmp_path: Path, diff: str, status: int) -> None:
+    """`git apply --reject` is 1 where it has applied a part, 128 where it did not understand anything."""
+    hint = gate.call("checkout", gate.task(diff=diff), str(tmp_path / "a\nb")).talk()[1]
+    done = subprocess.run(["bash", "-c", hint.replace("less ", "cat ")], capture_output=True, text=True, check=False)
+    assert (done.returncode, "patch failed" in done.stderr) == (status, status == 1), (hint, done.stderr)
+
+
+def test_the_command_runs_in_the_worktree(gate: Gate, tmp_path: Path) -> None:
+    place = tmp_path / "w"
+    task = gate.task(diff=link("out", str(tmp_path)), working_dir="out")
+    assert f"cd {place} && python" in gate.call("checkout", task, str(place)).out
 
 
 def test_what_fails_half_way_leaves_nothing(gate: Gate, tmp_path: Path) -> None:
