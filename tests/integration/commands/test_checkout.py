@@ -16,6 +16,7 @@ from tests.integration.git.test_recorded_diff import link, new_file
 from tests.support.program import Gate, Result
 from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK
+from tests.support.tools import needs
 
 EDIT = """diff --git a/train.py b/train.py
 --- a/train.py
@@ -53,6 +54,7 @@ def test_the_code_of_a_task_and_its_command(gate: Gate, tmp_path: Path) -> None:
     assert gate.call("checkout", task, str(place)).talk()[1] == "git worktree prune"
 
 
+@needs("bash")
 def test_the_printed_command_runs_as_it_is(gate: Gate, tmp_path: Path) -> None:
     script = "import json, os, sys\nprint(json.dumps([os.getcwd(), sys.argv[1:]]))\n"
     gate.repo.commit("script", {"my src/train.py": script})
@@ -91,6 +93,7 @@ def test_a_diff_that_does_not_apply_lies_beside_a_clean_worktree(gate: Gate, tmp
     ("diff", "status"),
     [("import os\n", 0), (STALE, 1), (STALE.replace("a/t", "t").replace("b/t", "t"), 1)],
 )
+@needs("bash")
 def test_the_hint_for_a_diff_that_does_not_apply_works(gate: Gate, tmp_path: Path, diff: str, status: int) -> None:
     """`git apply --reject` is 1 where it has applied a part, 128 where it did not understand anything."""
     hint = gate.call("checkout", gate.task(diff=diff), str(tmp_path / "a\nb")).talk()[1]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.conftest import COVERAGE
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT, process_environment
 from tests.support.pushing import NULL
@@ -69,7 +70,13 @@ def loaded(tmp_path: Path, words: list[str], stdin: str = "") -> tuple[int, set[
         done = subprocess.run(
             [sys.executable, "-c", RUN, *words],
             cwd=repo.path,
-            env=process_environment({"HOME": str(tmp_path), "CLEARML_CONFIG_FILE": str(tmp_path / "clearml.conf")}),
+            env=process_environment(
+                {
+                    **dict.fromkeys(COVERAGE),
+                    "HOME": str(tmp_path),
+                    "CLEARML_CONFIG_FILE": str(tmp_path / "clearml.conf"),
+                }
+            ),
             input=stdin.replace("HEAD", repo.head),
             stdout=subprocess.PIPE,
             text=True,
