@@ -96,10 +96,11 @@ class RunRecord(NamedTuple):
 
     `dirty`, `untracked` and `edited` list paths (what differed from the commit before, what git did not know, what
     code changed during the run); `wrote` lists changed files that are no code; `ignored` is code that .gitignore hides,
-    None in a record from before that was looked for. `exit_status` is None until the command
-    has ended; `tasks` pairs each task's id with its status at the end of the run ("" for an offline session, which has
-    none), and `sessions` keeps what each of them said then. `offline_dir` is where ClearML kept offline sessions.
-    `task` and `others` are in the copy on a server only, whose `tasks` are not all.
+    None in a record from before that was looked for; `allowed_by` are the patterns of `untracked-ok` that the run went
+    by, where it found more untracked files than a server's copy of the record lists. `exit_status` is None until the
+    command has ended; `tasks` pairs each task's id with its status at the end of the run ("" for an offline session,
+    which has none), and `sessions` keeps what each of them said then. `offline_dir` is where ClearML kept offline
+    sessions. `task` and `others` are in the copy on a server only, whose `tasks` are not all.
     """
 
     id: str
@@ -117,6 +118,7 @@ class RunRecord(NamedTuple):
     untracked: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     wrote: tuple[str, ...] = ()
+    allowed_by: tuple[str, ...] = ()
     ignored: tuple[str, ...] | None = None
     submodules: tuple[tuple[str, str], ...] = ()
     tasks: tuple[tuple[str, str], ...] = ()

@@ -27,6 +27,7 @@ from git_clearml.model import Commit, RunRecord, Session
 from git_clearml.run import environment as run_environment
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.child import Signals
+from git_clearml.run.record import LISTED
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
 
@@ -129,6 +130,7 @@ def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
         started=_now(),
         dirty=tuple(plan.facts.dirty)[:_MOST_PATHS],
         untracked=(*plan.facts.untracked, *allowed)[:_MOST_PATHS],
+        allowed_by=plan.policy.untracked_ok if len(plan.before.untracked) > LISTED else (),
         ignored=plan.ignored,
         submodules=plan.before.submodules,
         offline_dir=offline_dir,

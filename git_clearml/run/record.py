@@ -23,7 +23,7 @@ SCHEMA = 1
 
 _PROPERTY_BYTES = 8_000  # the property is sent along with every answer about the task, for 500 tasks at a time
 _READABLE_BYTES = 600_000
-_SHOWN = 20  # paths of a kind in a property
+LISTED = 20  # paths of a kind in a property; of more untracked files the patterns that allowed them are kept
 _OF_ONE_TASK = ("task", "others")
 
 
@@ -74,7 +74,7 @@ def to_property(record: RunRecord) -> str:
         del document[name]
     document["command"] = list(redact_words(record.command))
     for name in ("dirty", "untracked", "edited", "wrote", "notes", "ignored"):
-        document[name] = None if document[name] is None else list(document[name])[:_SHOWN]
+        document[name] = None if document[name] is None else list(document[name])[:LISTED]
     for limit in (2000, 400, 100, 40):
         text = json.dumps(_shortened(document, limit), separators=(",", ":"))
         if len(text) <= _PROPERTY_BYTES:
@@ -202,7 +202,7 @@ _SESSION_TEXTS = "id path name project commit repository entry_point working_dir
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), jsonvalue.text),
     **dict.fromkeys(("offline_dir",), jsonvalue.text),
-    **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes"), jsonvalue.texts),
+    **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes", "allowed_by"), jsonvalue.texts),
     "ignored": _texts_or_none,
     **dict.fromkeys(("submodules", "tasks"), _pairs),
     "pid": jsonvalue.integer,
@@ -211,6 +211,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "task": _recorded_task,
     "others": _other_tasks,
 }
-_OPTIONAL = {"offline_dir", "ignored", "notes", "wrote", "submodules", "sessions", "task", "others"}
+_OPTIONAL = {"offline_dir", "ignored", "allowed_by", "notes", "wrote", "submodules", "sessions", "task", "others"}
 # A record that lacks one of these says nothing about how its run went: it must not read as a clean one.
 _REQUIRED = _READERS.keys() - _OPTIONAL

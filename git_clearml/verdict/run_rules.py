@@ -72,6 +72,9 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
         outputs = not all(is_untracked_code(path, policy) for path in untracked)
         advice = "; outputs belong in .gitignore, or in untracked-ok" if outputs else ""
         against.append(Reason("untracked-files", f"ran with untracked files: {listed(untracked)}{advice}"))
+    elif looser := [pattern for pattern in record.allowed_by if pattern not in policy.untracked_ok]:
+        message = f"ran with untracked files that are not all on record, where {listed(looser)} was in untracked-ok"
+        against.append(Reason("untracked-files", message))
     if policy.ignored_code == "refuse" and record.ignored is None:
         against.append(Reason("ignored-code", "ran before code that .gitignore hides was looked for"))
     elif policy.ignored_code == "refuse" and record.ignored:

@@ -176,11 +176,16 @@ def test_a_commit_made_during_the_run_changes_nothing(repo: Repo) -> None:
 
 def test_results_may_be_written_and_are_recorded(repo: Repo) -> None:
     repo.policy('untracked-ok = ["out/**"]')
-    script = "    Path('dvc.lock').write_text('2')\n    Path('out').mkdir()\n    Path('out/m.bin').write_text('2')\n"
+    script = "    Path('dvc.lock').write_text('2')\n    Path('out/m.bin').write_text('2')\n"
     repo.commit("results", {"dvc.lock": "1", "train.py": QUICK + script})
+    repo.write({f"out/{number}.txt": "" for number in range(run_records.LISTED)})
     train(repo)
     assert verify(repo).status == 0
+    assert records(repo)[0].allowed_by == ()
     assert records(repo)[0].wrote == ("dvc.lock", "out/m.bin")
+    repo.write({"dvc.lock": "1"})
+    train(repo)
+    assert sorted(record.allowed_by for record in records(repo)) == [(), ("out/**",)]
 
 
 def test_two_runs_at_once_do_not_mix(repo: Repo) -> None:

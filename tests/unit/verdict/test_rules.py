@@ -447,6 +447,11 @@ RUNS: list[tuple[dict[str, Any], str, str]] = [
     ({"untracked": ("outputs/model.bin", "notes.txt")}, "untracked-files", "notes.txt"),
     ({"untracked": ("outputs/helper.py",)}, "untracked-files", "outputs/helper.py"),
     ({"untracked": ("outputs/native.so",)}, "untracked-files", "outputs/native.so"),
+    (
+        {"untracked": ("outputs/a",), "allowed_by": ("outputs/**", "**")},
+        "untracked-files",
+        "where ** was in untracked-ok",
+    ),
     ({"tasks": ((TASK, "completed"), ("b", "failed"))}, "run-failed", "b"),
     ({"tasks": ((TASK, "completed"), ("b", "in_progress"))}, "run-failed", "b"),
 ]
@@ -466,6 +471,8 @@ def test_outputs_that_the_policy_allows_do_not_matter() -> None:
     record = run(untracked=("outputs/model.bin", "outputs/deep/log.txt"), wrote=("clearml.lock",))
     assert judged(offline(record), rules=policy(untracked_ok=("outputs/**",))).outcome is Outcome.VERIFIED
     assert codes(judged(offline(record))) == [["untracked-files"]]
+    more = record._replace(allowed_by=("outputs/**",))
+    assert judged(offline(more), rules=policy(untracked_ok=("logs/**", "outputs/**"))).outcome is Outcome.VERIFIED
 
 
 def test_a_run_without_a_task_is_none() -> None:
