@@ -77,16 +77,16 @@ def metrics_text(rows: Sequence[Row]) -> Safe:
 def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False) -> Safe:
     """The same for a pull request or a job summary, in at most `limit` characters (0: however many it takes).
 
-    With `fold` it stands below a verdict that has named the task, and only what differs from the other task stays in
-    sight, or without one the first metrics.
+    With `fold` it stands below a verdict that has named the commit and the task, and only what differs from the other
+    task stays in sight, or without one the first metrics.
     """
-    lines = [f"### Metrics of `{report.commit[:12]}`" if report.commit else "### Metrics"]
+    lines = [] if fold else [f"### Metrics of `{report.commit[:12]}`\n" if report.commit else "### Metrics\n"]
     if report.task and not fold:
-        lines += ["", f"By {markdown.task_link(report.task)}"]
+        lines.append(f"By {markdown.task_link(report.task)}\n")
     if report.against:
-        lines += ["", f"Against {escape(report.label, 80)}: {markdown.task_link(report.against)}"]
+        lines.append(f"Against {escape(report.label, 80)}: {markdown.task_link(report.against)}\n")
     notes = "".join(f"- {escape(note, 300)}\n" for note in _notes(report))
-    before = "\n".join(lines) + "\n"
+    before = "\n".join(lines)
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
     draw = _folded if fold else metrics_markdown
     parts = [part for part in (before, draw(report.rows, room, report.column)) if part]

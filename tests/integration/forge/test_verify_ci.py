@@ -79,7 +79,7 @@ def test_a_verified_pull_request(bench: Bench) -> None:
     assert result.json["policy"]["from"] == bench.base
     assert result.json["commits"][0]["commit"] == bench.head
     for page in (bench.ours(), bench.job.summary):
-        assert page.index("### ✅ Verified") < page.index("better than the best task") < page.index("### Metrics of")
+        assert page.index("### ✅ Verified") < page.index("better than the best task") < page.index("| metric")
         assert "would put the tag" in page.replace("\\", "")
     assert bench.job.outputs["task-id"] == mine
     assert "::notice title=git clearml::" in result.err

@@ -264,7 +264,7 @@ def test_a_worse_model_as_a_whole() -> None:
     snapshot("comment-worse.md", scrubbed(body))
     text = seen(Reader(body).text)
     assert text.startswith("⚠️ Verified, but worse than the best task: 1a2b3c4d5e6f")
-    assert text.index("Verified") < text.index("last, max is better") < text.index("Metrics")
+    assert text.index("Verified") < text.index("last, max is better") < text.index("variant")
     assert view.headline(told) == ("verified, but worse than the best task: validation/accuracy 0.91, best 0.93")
 
 
