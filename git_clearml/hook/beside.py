@@ -37,7 +37,7 @@ def note_refusal(repository: Repository, commits: Collection[str]) -> None:
     path = _path(repository)
     with contextlib.suppress(OSError):
         private_directory(os.path.dirname(path))
-        write_whole(path, "\n".join([f"{time.time():.0f}", *commits]).encode("utf-8", "surrogateescape"))
+        write_whole(path, "\n".join([f"{int(time.time())}", *commits]).encode("utf-8", "surrogateescape"))
 
 
 def was_refused(repository: Repository, commits: Collection[str]) -> bool:
