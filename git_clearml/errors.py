@@ -41,7 +41,7 @@ class UnknownRevision(Error):
 
 
 class NoTask(Error):
-    """No task has run the commit whose task is wanted: an answer, and the status is that of a rejection."""
+    """No task has run the commit whose task was asked for: an answer, and the status is that of a rejection."""
 
     code, status = "no-task", 1
 

@@ -80,7 +80,7 @@ def _is_only_ours(program: str, script: str) -> bool:
 
 
 def _is_patched() -> bool:
-    """Has a package of others put its own in the place of what we speak to servers by? Then it is wanted."""
+    """Has a package of others put its own in the place of what we speak to servers by? Then it must be loaded."""
     import http.client
     import ssl
 

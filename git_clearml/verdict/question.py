@@ -1,4 +1,4 @@
-"""What is asked: a commit and the policy that judges it, what is known around it, and what is wanted beside a task."""
+"""What is asked: a commit and the policy that judges it, what is known around it, and what must stand beside a task."""
 
 from __future__ import annotations
 
