@@ -10,7 +10,21 @@ from typing import Any, Literal, NamedTuple
 from git_clearml.base import globs
 from git_clearml.errors import BadSetting
 
-Kind = Literal["text", "flag", "number", "choice", "texts", "tolerance"]
+Kind = Literal[
+    "text",
+    "flag",
+    "number",
+    "choice",
+    "texts",
+    "tolerance",
+    "tables",
+    "metric",
+    "limit",
+    "count",
+    "name",
+    "path",
+    "patterns",
+]
 
 _MOST_SECONDS = 10.0**9
 _PROJECT = 3  # characters of each part of a project's path
@@ -20,6 +34,10 @@ _ADVICE = {
     "protect": "leave the key out to protect every branch",
     "project": "name the project as ClearML shows it; each part of its path needs 3 characters",
     "runnable.project": "each part of a project's path needs 3 characters",
+    "metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
+    "name": "name what is trained or evaluated, for instance detector",
+    "entry-point": "write it from the repository's top, for instance detector/train.py",
+    "min-runs": "write a whole number, for instance 3",
     "best.metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
 }
 
@@ -61,13 +79,13 @@ def checked(setting: Setting, value: Any, name: str) -> Any:
     problem = _CHECKS[setting.kind](setting, value)
     if problem:
         raise BadSetting(f"{name} = {_short(value)}: {problem}", _ADVICE.get(setting.key, setting.help))
-    if setting.kind == "texts":
+    if setting.kind in ("texts", "patterns"):
         value = tuple(value)
         for pattern in value if setting.key == "untracked-ok" else ():
             if _names_code(pattern):
                 raise BadSetting(f"{name}: {pattern!r} would let untracked code pass", _ADVICE["untracked-ok"])
         return value
-    if setting.kind == "number":
+    if setting.kind in ("number", "limit"):
         return float(value)
     return str(value) if setting.kind == "tolerance" else value
 
@@ -132,6 +150,55 @@ def _check_tolerance(_: Setting, value: Any) -> str:
     return "" if math.isfinite(number) and number >= 0 else "must be 0 or more"
 
 
+def _check_metric(_: Setting, value: Any) -> str:
+    if not isinstance(value, str):
+        return "expected a string"
+    title, _slash, series = value.rpartition("/")
+    return "" if _is_line(value) and title.strip() and series.strip() else "expected TITLE/SERIES"
+
+
+def _check_name(_: Setting, value: Any) -> str:
+    return "" if isinstance(value, str) and value.strip() and _is_line(value) else "expected a name"
+
+
+def _is_line(value: str) -> bool:
+    return not any(ord(character) < ord(" ") or character == "\x7f" for character in value)
+
+
+def _check_limit(_: Setting, value: Any) -> str:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return "expected a number"
+    try:
+        return "" if math.isfinite(value) else "expected a finite number"
+    except OverflowError:  # no float can hold it
+        return "expected a finite number"
+
+
+def _check_count(_: Setting, value: Any) -> str:
+    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_SECONDS
+    return "" if good else "expected a whole number, 1 or more"
+
+
+def _check_path(_: Setting, value: Any) -> str:
+    if not isinstance(value, str):
+        return "expected a string"
+    return "expected a path below the repository's top" if _is_outside(value) or not _is_line(value) else ""
+
+
+def _is_outside(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/")
+
+
+def _check_patterns(setting: Setting, value: Any) -> str:
+    """Paths that are somebody's code: at least one that is not taken out again."""
+    if problem := _check_texts(setting, value):
+        return problem
+    if not any(not pattern.startswith("!") for pattern in value):
+        return "names no code"
+    outside = [pattern for pattern in value if _is_outside(pattern.removeprefix("!"))]
+    return f"{outside[0]!r} is not below the repository's top" if outside else ""
+
+
 _CHECKS: dict[Kind, Callable[[Setting, Any], str]] = {
     "text": _check_text,
     "flag": _check_flag,
@@ -139,7 +206,26 @@ _CHECKS: dict[Kind, Callable[[Setting, Any], str]] = {
     "choice": _check_choice,
     "texts": _check_texts,
     "tolerance": _check_tolerance,
+    "metric": _check_metric,
+    "name": _check_name,
+    "limit": _check_limit,
+    "count": _check_count,
+    "path": _check_path,
+    "patterns": _check_patterns,
 }
+
+
+def unknown(what: str, key: str, names: list[str]) -> BadSetting:
+    """The error of a name that is none of these: with the nearest that is."""
+    import difflib
+
+    def bare(name: str) -> str:  # what all names have in common says nothing about which is meant
+        return name.lower().removeprefix("git_clearml_").removeprefix("clearml.")
+
+    by_bare = {bare(name): name for name in names}
+    close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
+    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(names)
+    return BadSetting(f"unknown setting: {what}", hint)
 
 
 def _short(value: Any) -> str:

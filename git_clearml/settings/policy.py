@@ -50,6 +50,36 @@ class Runnable(NamedTuple):
     archive: str = "success"
 
 
+class MetricRule(NamedTuple):
+    """One `[[metrics]]` of the policy: what a metric, TITLE/SERIES, must be (design 14).
+
+    `requirement` is the name of the `[[require]]` whose tasks are measured, "" for the first one's.
+    """
+
+    metric: str
+    direction: str = "max"
+    value: str = "last"
+    at_least: float | None = None
+    at_most: float | None = None
+    against: str = "best"
+    tolerance: str = "0"
+    of: str = "best"
+    requirement: str = ""
+    zero_is_a_value: bool = False
+    min_runs: int = 1
+    on_worse: str = "fail"
+
+
+class Require(NamedTuple):
+    """One `[[require]]` of the policy: a task that there must be (design 14). What is "" or () is the policy's own."""
+
+    name: str
+    project: str = ""
+    task_name: str = ""
+    entry_point: str = ""
+    code_paths: tuple[str, ...] = ()
+
+
 class Policy(NamedTuple):
     """The project's rules: which tasks count, which refs are protected (design 6). The defaults are the strict ones."""
 
@@ -68,6 +98,9 @@ class Policy(NamedTuple):
     repositories: tuple[str, ...] = ()
     allow_no_repository: bool = False
     on_unreachable: str = "block"
+    accept_trailer: bool = False
+    metrics: tuple[MetricRule, ...] = ()
+    require: tuple[Require, ...] = ()
     best: Best = Best()
     runnable: Runnable = Runnable()
 

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from git_clearml.errors import BadSetting
-from git_clearml.settings.checks import Setting, checked, read_text
+from git_clearml.settings import arrays
+from git_clearml.settings.checks import Setting, checked, read_text, unknown
 from git_clearml.settings.policy import Best, Equivalence, Personal, Policy, Runnable
 
 MARKER = "GIT_CLEARML_RUN"
 """The variable by which a task tells which run made it."""
+
+_FILE = "pyproject.toml"
 
 MOST_BYTES = 1_000_000
 """Of a pyproject.toml that may hold a policy."""
@@ -62,6 +65,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("repositories", "texts", (), "further URLs of this repository"),
     Setting("allow-no-repository", "flag", False, "do tasks count that recorded no repository"),
     _choice("on-unreachable", "block", "block|warn", "when the server cannot be reached"),
+    Setting("accept-trailer", "flag", False, "may a ClearML-Accept: METRIC: why trailer accept a worse metric"),
+    Setting("metrics", "tables", (), "what metrics must be: [[tool.git-clearml.metrics]]"),
+    Setting("require", "tables", (), "tasks that there must be: [[tool.git-clearml.require]]"),
     Setting("best.metric", "text", "", "the deciding metric, TITLE/SERIES"),
     _choice("best.direction", "max", "max|min", "which way is better"),
     _choice("best.value", "last", "last|min|max", "which of the metric's values"),
@@ -107,7 +113,10 @@ def merge(
     settings = {setting.key: Value(setting.default, "default") for setting in TABLE}
     warnings: list[str] = []
     for key, raw in _flatten(pyproject):
-        settings[key] = Value(checked(_BY_KEY[key], raw, f"{key} in pyproject.toml"), pyproject_origin)
+        tables = _BY_KEY[key].kind == "tables"
+        value = arrays.read(key, raw, _FILE) if tables else checked(_BY_KEY[key], raw, f"{key} in {_FILE}")
+        settings[key] = Value(value, pyproject_origin)
+    arrays.check(settings["metrics"].value, settings["require"].value, _FILE)
     for layer in (_from_git_config(git_config), _from_environment(environment)):
         for setting, raw, name, origin in layer:
             if setting.policy:
@@ -198,9 +207,11 @@ def _flatten(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
             flat += [(f"{name}.{inner}", content) for inner, content in value.items()]
         else:
             flat.append((name, value))
-    for key, _ in flat:
+    for key, value in flat:
         if key not in _BY_KEY:
-            raise _unknown(f"{key!r} in [tool.git-clearml] of pyproject.toml", key, list(_BY_KEY))
+            tables = isinstance(value, (list, Mapping))
+            names = [name for name, setting in _BY_KEY.items() if tables or setting.kind != "tables"]
+            raise unknown(f"{key!r} in [tool.git-clearml] of {_FILE}", key, names)
     return flat
 
 
@@ -213,7 +224,7 @@ def _from_git_config(pairs: Iterable[tuple[str, str]]) -> list[tuple[Setting, st
         setting = by_name.get(name.lower())
         if setting is None:
             names = [*(setting.git_key for setting in TABLE), *sorted(_OF_GIT_SERVERS)]
-            raise _unknown(f"git config {name}", name, names)
+            raise unknown(f"git config {name}", name, names)
         rows.append((setting, raw, f"git config {setting.git_key}", "git config"))
     return rows
 
@@ -226,18 +237,6 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[Setting, str
             continue
         setting = by_name.get(name)
         if setting is None:
-            raise _unknown(f"the variable {name}", name, [*by_name, SKIP])
+            raise unknown(f"the variable {name}", name, [*by_name, SKIP])
         rows.append((setting, raw, name, name))
     return rows
-
-
-def _unknown(what: str, key: str, names: list[str]) -> BadSetting:
-    import difflib
-
-    def bare(name: str) -> str:  # what all names have in common says nothing about which is meant
-        return name.lower().removeprefix("git_clearml_").removeprefix("clearml.")
-
-    by_bare = {bare(name): name for name in names}
-    close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
-    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(names)
-    return BadSetting(f"unknown setting: {what}", hint)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting
-from git_clearml.settings.policy import Equivalence, Personal, Policy
+from git_clearml.settings.policy import Equivalence, MetricRule, Personal, Policy, Require
 from git_clearml.settings.table import (
     SKIP,
     TABLE,
@@ -56,6 +56,7 @@ def other_value(setting: Setting) -> Any:
         "choice": next((one for one in setting.choices if one != setting.default), ""),
         "texts": ["src/**", "conf/*"],
         "tolerance": "0.5%",
+        "tables": [{"metric": "a/b"} if setting.key == "metrics" else {"name": "a"}],
     }[setting.kind]
 
 
@@ -70,6 +71,7 @@ def wrong_values(setting: Setting) -> list[Any]:
             "choice": ["", "none", True, 1, ["server"], setting.default.upper() if setting.kind == "choice" else ""],
             "texts": ["src/**", [1], ["a", ""], [["a"]], {"a"}, True],
             "tolerance": [True, "", "%", "abc", "-1", -0.5, "nan", math.nan, math.inf, "inf%", "1%%", [1]],
+            "tables": [True, 1, "a/b", ["a/b"], {}, {"metric": "a/b"}, [{}], [{"metric": "a/b"}, 1]],
         }[setting.kind]
     )
 
@@ -84,7 +86,9 @@ def test_a_default_without_a_layer(setting: Setting) -> None:
 def test_pyproject_sets_every_key(setting: Setting) -> None:
     given_ = other_value(setting)
     settings, warnings = merged(pyproject=table(setting.key, given_))
+    kinds: dict[str, Any] = {"metrics": MetricRule("a/b"), "require": Require("a")}
     expected = tuple(given_) if setting.kind == "texts" else given_
+    expected = (kinds[setting.key],) if setting.kind == "tables" else expected
     assert (settings[setting.key].value, settings[setting.key].origin) == (expected, "pyproject.toml")
     assert not warnings
     assert all(settings[one.key].origin == "default" for one in TABLE if one is not setting)
@@ -240,7 +244,7 @@ def test_a_project_that_there_may_be(value: str) -> None:
 def test_one_letter_too_few_names_the_key_in_every_layer(setting: Setting) -> None:
     key = setting.key[:-1]
     with pytest.raises(BadSetting) as caught:
-        merged(pyproject=table(key, "x"))
+        merged(pyproject=table(key, other_value(setting)))
     assert caught.value.hint == f"did you mean {setting.key}?"
     with pytest.raises(BadSetting) as caught:
         merged(environment={setting.variable[:-1]: "x"})
