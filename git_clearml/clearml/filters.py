@@ -56,7 +56,7 @@ def _test(name: str, value: Any) -> Test:
         pattern = re.compile(value)
         return lambda document: bool(pattern.search(response.text(document, name)))
     if name in _PLAIN or name.startswith(_PROPERTY):
-        wanted = frozenset(value)
+        wanted = frozenset([value] if isinstance(value, str) else value)
         return lambda document: _value(document, name) in wanted
     raise ValueError(f"no test for the filter {name!r}")
 

@@ -43,7 +43,7 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     models = {task: [_reference(item) for item in _models(document)] for task, document in documents.items()}
     uris = _uris(api, [model for references in models.values() for _, model in references])
     return [
-        _result(api, document, [(name, uris.get(model, "")) for name, model in models[task]])
+        result_of(api, document, [(name, uris.get(model, "")) for name, model in models[task]])
         for task, document in documents.items()
     ]
 
@@ -62,7 +62,7 @@ def of_commits(
     for pattern in query.patterns(commits):
         body = {**query.of_commits(pattern), "system_tags": ["-archived"], **query.updated(since, until)}
         for document in query.every(api, body, [*_LIGHT, *(fields or ["last_metrics"])], limit=_LIMIT):
-            result = _result(api, document, [])
+            result = result_of(api, document)
             if result.commit in wanted:
                 results[result.task] = result
     by_commit: dict[str, list[Result]] = {}
@@ -76,7 +76,7 @@ def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
         yield list(ids[start : start + _AT_ONCE])
 
 
-def _result(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> Result:
+def result_of(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[str, str]] = ()) -> Result:
     """A task of the server, with its output models as pairs of name and URI, without our credentials.
 
     Raises BadAnswer.

@@ -10,6 +10,7 @@ from typing import Any
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.ids import id_in
+from git_clearml.base.sanitize import Safe
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.forge import context as ci_context
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--against", default=reports.BEST, metavar="best|<rev>|<task id>", help="compare with this (default: best)"
     )
     parser.add_argument("--all", action="store_true", help="show the :monitor: metrics too")
+    parser.add_argument("--steps", action="store_true", help="show the metrics of a pipeline's steps below its own")
     options.add_timeout(parser)
     options.add_format(parser)
     return parser
@@ -99,9 +101,15 @@ def _report(
     selection = Selection(tuple(arguments.metric), arguments.all)
     rules, against = ruling.policy, arguments.against
     if isinstance(judged, Verdict):
-        return reports.of_verdict(repository, source, judged, rules, against=against, selection=selection)
-    task = reports.find_task(source, judged, rules)
-    return reports.of_task(repository, source, task, rules, against=against, selection=selection)
+        report = reports.of_verdict(repository, source, judged, rules, against=against, selection=selection)
+    else:
+        task = reports.find_task(source, judged, rules)
+        report = reports.of_task(repository, source, task, rules, against=against, selection=selection)
+    if not arguments.steps:
+        return report
+    from git_clearml.report.steps import with_steps
+
+    return with_steps(source, report, rules, selection)
 
 
 def _problem(error: Error) -> Problem:
@@ -117,13 +125,14 @@ def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Con
 
         console.document(json_view.report(report))
     elif form == "markdown":
-        from git_clearml.render import markdown, metrics
+        from git_clearml.render import markdown, metrics, steps
 
         problems = verdict._replace(problems=report.problems)
-        console.product(metrics.report_markdown(report) if report.task else markdown.verify(problems))
+        product = metrics.report_markdown(report) if report.task else markdown.verify(problems)
+        console.product(Safe(product + steps.markdown(report.steps or ())))
     else:
-        from git_clearml.render import metrics, text
+        from git_clearml.render import metrics, steps, text
 
         width = shutil.get_terminal_size((0, 0)).columns if console.out.isatty() else 0
         product = metrics.report_text(report, width) if report.task else text.verify(verdict, colour=console.colour)
-        console.product(product)
+        console.product(Safe(product + steps.text(report.steps or ())))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row, Step
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Verdict
 
@@ -92,10 +92,16 @@ def report(shown: MetricsReport) -> dict[str, Any]:
         "task": task_object(shown.task) if shown.task else None,
         "against": task_object(shown.against) if shown.against else None,
         "metrics": [row_object(row) for row in shown.rows],
+        **({} if shown.steps is None else {"steps": [_step(step) for step in shown.steps]}),
         "hidden": shown.hidden,
         "notes": list(shown.notes),
         "errors": _errors(shown.problems),
     }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    metrics = [row_object(row) for row in step.rows]
+    return {"task": task_object(step.task), "parent": step.parent, "archived": step.task.archived, "metrics": metrics}
 
 
 def row_object(row: Row) -> dict[str, Any]:

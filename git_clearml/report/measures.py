@@ -85,6 +85,16 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step of a pipeline with its metrics. `path` names the pipelines that it is in, outermost first, and it."""
+
+    task: Task
+    parent: str  # the id of the pipeline's task
+    path: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
 class MetricsReport:
     """A task's metrics, next to those of another task where there is one.
 
@@ -105,3 +115,4 @@ class MetricsReport:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     charts: tuple[Chart, ...] = ()  # of the policy's metrics
+    steps: tuple[Step, ...] | None = None  # None where nobody wants them

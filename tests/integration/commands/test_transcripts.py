@@ -116,6 +116,11 @@ def test_report(gate: Gate) -> None:
     gate.repo.commit("third")
     gate.task()
     says("a task without metrics", "--against", "")
+    top = gate.server.add_task("pipeline", type="controller", metrics=loss(0.4), entry_point="pipeline.py")
+    for number, fields in enumerate(({"metrics": {**loss(0.3), "f1": {"test": 0.8}}}, {"status": "failed"})):
+        gate.server.add_task(f"step {number}", parent=top, id=f"{number}" * 32, **fields)
+    says("a pipeline with its steps", top, "--steps", "--against", "")
+    says("a pipeline with its steps as Markdown", top, "--steps", "--against", "", "--format", "markdown")
     gate.repo.commit("fourth")
     gate.task(diff=DIFF, metrics=loss(0.1))
     says("rejected")

@@ -67,6 +67,7 @@ def test_properties_are_exact(value: str | None, passes: bool) -> None:
 @pytest.mark.parametrize(("project", "passes"), [("p", True), ({"id": "p"}, True), ({"id": "q"}, False), ({}, False)])
 def test_references_come_as_ids_and_as_objects(project: Any, passes: bool) -> None:
     assert filters.passes({"project": ["p"]})({"project": project}) is passes
+    assert filters.passes({"parent": "p"})({"parent": project}) is passes
 
 
 def test_prefixes_of_hashes() -> None:
