@@ -71,7 +71,7 @@ def of_task(api: ClearML, identity: str) -> Steps:
     if document is None or response.text(document, "type") not in _PIPELINES:
         return Steps(response.text(document, "type") if document else "")
     walk = _Walk(api)
-    tasks = []
+    tasks = list[StepTask]()
     for step in walk.below(document, ()):
         if len(tasks) == MOST:
             walk.whole = False
