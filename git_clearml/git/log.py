@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
+from git_clearml.git.objects import committed
 from git_clearml.git.output import reason
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED
@@ -20,6 +22,31 @@ class LogEntry:
     commit: str
     short: str
     subject: str
+
+
+@dataclass(frozen=True)
+class Node(LogEntry):
+    """A commit with its tree, its parents, and when its committer says that it was made."""
+
+    tree: str
+    parents: tuple[str, ...]
+    made: datetime
+
+
+def graph(repository: Repository, ranges: Sequence[str], *, most: int) -> list[Node]:
+    """The commits of these ranges, parents before children; of more than `most` those that come last in that order.
+
+    One git process. Raises as `walk` does.
+    """
+    words = ["-z", "--topo-order", f"--max-count={most}", f"--format={_FIELDS}%x00%T%x00%P%x00%ct", "--encoding=UTF-8"]
+    result = repository.run("log", *words, "--no-color", "--no-notes", "--no-show-signature", *ranges, "--")
+    if result.status:
+        raise _explained(result.reason, ranges)
+    fields = result.stdout.decode("utf-8", "replace").split("\0")[:-1]
+    nodes = []
+    for commit, short, subject, tree, parents, made in zip(*(fields[n::6] for n in range(6)), strict=True):
+        nodes.append(Node(commit, short, subject, tree, tuple(parents.split()), committed(made)))
+    return nodes[::-1]
 
 
 def walk(

@@ -183,7 +183,12 @@ def _committed(commit: bytes) -> datetime:
     """The committer's date in the content of a commit object."""
     header, _, _ = commit.partition(b"\n\n")
     match = re.search(_COMMITTED, header)
+    return committed(match[1].decode("ascii") if match else "0")
+
+
+def committed(seconds: str) -> datetime:
+    """The time of so many seconds since 1970; the beginning of time for what no clock can show."""
     try:
-        return datetime.fromtimestamp(int(match[1]) if match else 0, timezone.utc)
+        return datetime.fromtimestamp(int(seconds), timezone.utc)
     except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, timezone.utc)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -15,14 +14,13 @@ from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines, notes
 from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.settings.policy import Best
-from git_clearml.verdict import windows
+from git_clearml.verdict import lookback, windows
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
     from git_clearml.clearml.model import Result
 
 _ONE_QUERY = 500  # commits
-_AT_ONCE = 0.3  # seconds
 
 
 class TaskSource:
@@ -79,16 +77,10 @@ class TaskSource:
             self._api.renew()
             now = datetime.now(timezone.utc)
             results: dict[str, list[Result]] = {}
-            start = windows.start(self._repository.times(commits).values(), now)
-            window: windows.Window | None = windows.Window(max(start, now - windows.LONGEST))
-            length = windows.LONGEST
-            while window and window.since:
-                began = time.monotonic()
+            for window in lookback.windows(windows.start(self._repository.times(commits).values(), now), now):
+                assert window.since
                 part = task_results.of_commits(self._api, commits, window.since, window.until, metrics=self._metrics)
                 results = {name: [*part.get(name, []), *results.get(name, [])] for name in {**part, **results}}
-                # A server that answers at once has few tasks: one with a million needs ten seconds for a long window.
-                length = length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
-                window = windows.earlier(window, length) if window.since > start else None
         except CannotDecide as error:
             self.error = error
             self._tell(error)

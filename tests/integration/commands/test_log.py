@@ -528,7 +528,7 @@ def test_tasks_of_years_are_asked_for_in_windows(gate: Gate, monkeypatch: pytest
     for days in (899, 500, 300, 0):
         gate.task(last_update=(datetime.now(timezone.utc) - timedelta(days=days)).isoformat())
     for at_once, most in ((0.3, 5), (0.0, 10)):
-        monkeypatch.setattr("git_clearml.record.log._AT_ONCE", at_once)
+        monkeypatch.setattr("git_clearml.verdict.lookback._AT_ONCE", at_once)
         result = log(gate, "--fetch", "-n", "1")
         assert len(result.json["commits"][0]["tasks"]) == 4
         assert len(result.calls) <= most

@@ -1,4 +1,4 @@
-"""Every outcome of `report`, `compare`, `log`, `open`, `show`, `checkout`, a file for each: what users get to read."""
+"""Every outcome of `report`, `compare`, `log`, `bisect`, `open`, `show`, `checkout`: what users get to read."""
 
 from __future__ import annotations
 
@@ -159,6 +159,34 @@ def test_log(gate: Gate) -> None:
     says("an unknown revision", "nosuch")
     says("a path outside of the repository", "--", "/etc/passwd")
     says("a negative count", "-n", "-1")
+    says.transcript.compare()
+
+
+def test_bisect(gate: Gate) -> None:
+    gate.repo.policy("[tool.git-clearml.best]", 'metric = "m/accuracy"')
+    says = Says(gate, "bisect")
+    limit = ("--worse-than", "0.9")
+    says("no commit has a number", *limit)
+    for number, value in enumerate((0.95, 0.7, 0.93, None, None, 0.85, 0.8)):
+        gate.repo.commit(f"change {number}", {"train.py": str(number)})
+        if value is not None:
+            gate.task(metrics={"m": {"accuracy": value}}, name=f"train {number}")
+    says("commits without a number hide it", *limit)
+    gate.task(metrics={"m": {"accuracy": 0.92}}, name="train again", commit=gate.repo.git("rev-parse", "HEAD~2"))
+    says("found", *limit)
+    says("as Markdown", *limit, "--format", "markdown")
+    says("the range is named", *limit, "HEAD~5..HEAD~1")
+    says("less is better", "--worse-than", "0.9", "--direction", "min")
+    says("it does not fall", "--worse-than", "0.5")
+    says("nothing is better", "--worse-than", "0.99")
+    says("worse already", *limit, "HEAD~5", "HEAD")
+    says("the wrong way round", *limit, "HEAD", "HEAD~1")
+    note(gate, "1", accuracy=0.91)
+    says("the server does not answer", *limit, env=unreachable())
+    says("no limit")
+    says("no number", "--worse-than", "much")
+    says("not a metric", *limit, "--metric", "accuracy")
+    says("an unknown revision", *limit, "nosuch")
     says.transcript.compare()
 
 

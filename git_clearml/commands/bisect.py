@@ -1,0 +1,136 @@
+"""`git clearml bisect`: which commit made a metric worse, by the numbers there are. It trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shlex
+from dataclasses import replace
+from typing import Any
+
+from git_clearml.base.console import Console
+from git_clearml.commands import options
+from git_clearml.errors import Error, UsageError
+from git_clearml.git.repository import Repository
+from git_clearml.report.bisection import Bisection, Bisector, Limit
+from git_clearml.settings import load
+from git_clearml.settings.policy import Best
+from git_clearml.verdict import sources
+
+_SECONDS = 30.0
+_EXAMPLE = "git clearml bisect --metric validation/accuracy --worse-than 0.9"
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "bisect",
+        help="the commit at which a metric falls",
+        description="Finds the first commit whose metric is worse, by the numbers of tasks that ran. Trains nothing.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("revs", nargs="*", metavar="<rev>", help="[<good>] [<bad>] (default: the last good, HEAD)")
+    parser.add_argument("--metric", metavar="TITLE/SERIES", help="default: the policy's best.metric")
+    parser.add_argument("--worse-than", metavar="NUMBER", help="worse is what lies below (min: above) this; required")
+    parser.add_argument("--direction", choices=("max", "min"), help="which way is better (default: the policy's, max)")
+    parser.add_argument("--value", choices=("last", "min", "max"), help="which of the metric's values")
+    options.add_timeout(parser)
+    options.add_format(parser)
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that ended before anything was looked for."""
+    from git_clearml.render import json as json_view
+
+    return json_view.failed("bisect", error)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Asks for the numbers of the whole range, looks where they fall, prints. Returns the exit status."""
+    repository = Repository()
+    good, bad = _ends(repository, arguments.revs)
+    resolved = repository.resolve([bad or "HEAD", *([good] if good else [])])
+    flags = {"timeout": arguments.timeout}
+    [ruling] = load.rulings(repository, resolved[:1], flags=flags, environment=os.environ)
+    limit = _limit(ruling.policy.best, arguments)
+    budget = ruling.personal.timeout or _SECONDS
+    bisector = Bisector(
+        repository,
+        ruling.policy,
+        limit,
+        lambda: sources.choose(
+            ruling.policy.evidence, repository, budget=budget, environment=os.environ, log=console.log
+        ),
+    )
+    try:
+        result = bisector.bisect(
+            resolved[1].commit.hash if good else "", resolved[0].commit.hash, bad_is_named=bool(bad)
+        )
+    finally:
+        bisector.close()
+    _print(_redacted(result, console), arguments.format, console)
+    return result.status
+
+
+def _ends(repository: Repository, revs: list[str]) -> tuple[str, str]:
+    """The good and the bad revision, "" for one that is not named. `<good>..<bad>` is both."""
+    if len(revs) == 1 and ".." in revs[0] and "..." not in revs[0]:
+        good, _, bad = revs[0].partition("..")
+        return good or "HEAD", bad
+    if len(revs) > 2:
+        raise UsageError("more than two revisions", "git clearml bisect <good> <bad>")
+    good, bad, *_ = *revs, "", ""
+    return good, bad
+
+
+def _limit(best: Best, arguments: argparse.Namespace) -> Limit:
+    """What is worse. What the policy says of its own metric says nothing of others: of those more is better."""
+    metric = arguments.metric or best.metric
+    if "/" not in metric:
+        what = f"not a metric: {metric!r}" if metric else "which metric?"
+        raise UsageError(what, _EXAMPLE)
+    best = best if metric == best.metric else Best(metric)
+    direction, value = arguments.direction or best.direction, arguments.value or best.value
+    return Limit(best._replace(direction=direction, value=value), _number(arguments.worse_than))
+
+
+def _number(text: str | None) -> float:
+    """The limit. Raises UsageError."""
+    try:
+        value = math.nan if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError("worse than what?" if text is None else f"not a number: {text!r}", _EXAMPLE)
+    return value
+
+
+def _redacted(result: Bisection, console: Console) -> Bisection:
+    """Without secrets in the texts that are shown."""
+    named = {*result.left, *result.before, *result.falls.recovered, *(fall.commit for fall in result.falls.falls)}
+    nearby = {name: console.redact(result.nearby[name]) for name in named if name in result.nearby}
+    tasks = {name: console.redact(result.tasks[name]) for name in named if name in result.tasks}
+    return replace(result, nearby={**result.nearby, **nearby}, tasks={**result.tasks, **tasks})
+
+
+def _print(result: Bisection, form: str, console: Console) -> None:
+    from git_clearml.render import bisection as view
+
+    hint = ""
+    if result.train:
+        console.say(f"git clearml: a run at {result.nearby[result.train].short} would narrow it down most")
+        hint = f"git checkout {shlex.quote(result.nearby[result.train].short)}"
+    for problem in result.problems:
+        console.fail(Error(problem.message, problem.hint))
+    if result.problems:
+        console.say("git clearml: what follows is recorded in this clone")
+    if form == "json":
+        console.document(view.document(result, hint))
+    elif form == "markdown":
+        console.product(view.markdown(result))
+    else:
+        console.product(view.text(result, colour=console.colour))
+    if hint:
+        console.say(f"hint: {hint}")

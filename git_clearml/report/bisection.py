@@ -1,0 +1,226 @@
+"""Which commit made a metric worse: the numbers of a range of commits, and where they fall. Trains nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git import log as history
+from git_clearml.git.log import Node
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Problem, Task
+from git_clearml.record.model import RecordedTask
+from git_clearml.record.recorded import Recorded
+from git_clearml.report import falls
+from git_clearml.report.compare import unusable
+from git_clearml.report.falls import Falls
+from git_clearml.settings.policy import Best, Policy
+from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.range_tasks import RangeTasks, same_code
+
+BisectionOutcome = Literal["found", "none", "undecided"]
+STATUS: Mapping[BisectionOutcome, int] = {"found": 0, "none": 1, "undecided": 3}
+_ONE_REQUEST = 1_800  # commits
+_MOST = 50_000
+_GROWTH = 5
+_ENDED_WELL = ("completed", "published")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What is worse: a value on the wrong side of `worse_than`, of the metric and in the direction of `best`."""
+
+    best: Best
+    worse_than: float
+
+    def is_worse(self, value: float) -> bool:
+        return value < self.worse_than if self.best.direction == "max" else value > self.worse_than
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """What has been learned. `nodes` are the range by hash, parents before children; `tasks` those whose value counts.
+
+    `good` is "" where nobody named one; then the range is what no commit with a good number stands on. `says` tells
+    what there is to say where no fall was found; `train` is the commit whose number would tell most.
+    """
+
+    limit: Limit
+    good: str
+    bad: str
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    falls: Falls = field(default_factory=Falls)
+    outcome: BisectionOutcome = "undecided"
+    says: str = ""
+    train: str = ""
+    before: tuple[str, ...] = ()  # the nearest commits below the first fall that have a number
+    nearby: Mapping[str, Node] = field(default_factory=dict)  # commits that are named and lie outside of the range
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return 3 if self.problems else STATUS[self.outcome]
+
+    @property
+    def without_number(self) -> list[str]:
+        """The commits of the range that have none."""
+        return [commit for commit in self.nodes if commit not in self.tasks]
+
+    @property
+    def left(self) -> list[str]:
+        """The commits of which one made the first fall: one where nothing is hidden."""
+        first = self.falls.first
+        return [*first.hidden, first.commit] if first else []
+
+
+class Bisector:
+    """Looks for the fall. `evidence` makes the source of tasks, which may raise CannotDecide, as that may itself."""
+
+    def __init__(self, repository: Repository, policy: Policy, limit: Limit, evidence: Callable[[], Evidence]) -> None:
+        self._repository, self._limit, self._evidence = repository, limit, evidence
+        self._policy = policy._replace(best=limit.best)
+        self._recorded = Recorded(repository)
+        self._source: Evidence | None = None
+        self._problems: list[Problem] = []
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        if self._source:
+            self._source.close()
+
+    def bisect(self, good: str, bad: str, *, bad_is_named: bool) -> Bisection:
+        """The commits between two (full hashes); without `good` what lies above the last ones that are not worse.
+
+        Raises UsageError where these two are not what they are called.
+        """
+        if good:
+            return self._between(good, bad, bad_is_named=bad_is_named)
+        most = _ONE_REQUEST
+        while True:
+            nodes = {node.commit: node for node in history.graph(self._repository, [bad], most=most)}
+            tasks = self._tasks(nodes)
+            worse, parents = self._worse(tasks), _parents(nodes, all_are_good=False)
+            below = falls.ancestors(parents, [name for name, is_worse in worse.items() if not is_worse])
+            cut = any(name not in nodes for node in nodes.values() if node.commit not in below for name in node.parents)
+            if not cut or most >= _MOST or self._problems:
+                break
+            most *= _GROWTH
+        above = {name: node for name, node in nodes.items() if name not in below}
+        result = self._result(nodes, parents, tasks, worse, bad)
+        if not below and result.falls.falls:
+            says = f"no commit with a number is better, of {len(nodes):,} down from {nodes[bad].short}"
+            result = replace(result, falls=Falls(), outcome="none", says=says, train="", before=())
+        return replace(result, nodes=above, nearby=nodes)
+
+    def _between(self, good: str, bad: str, *, bad_is_named: bool) -> Bisection:
+        nodes = {node.commit: node for node in history.graph(self._repository, [bad, f"^{good}"], most=_MOST)}
+        [end] = history.graph(self._repository, [good], most=1)
+        if not nodes:
+            raise UsageError(
+                f"{end.short} is not older than the commit that is worse", "git clearml bisect <good> <bad>"
+            )
+        tasks = self._tasks({good: end, **nodes})
+        worse = self._worse(tasks)
+        if worse.get(good):
+            metric = shlex.quote(self._limit.best.metric)
+            raise UsageError(
+                f"{self._limit.best.metric} is worse at {end.short} already: {tasks[good].value}",
+                f"git clearml bisect --metric {metric} --worse-than {self._limit.worse_than:g}",
+            )
+        if bad_is_named and bad not in worse:
+            worse[bad] = True  # whoever calls it bad has a reason
+        result = self._result(nodes, _parents(nodes), tasks, worse, bad)
+        return replace(result, good=good, nearby={good: end, **nodes})
+
+    def _result(
+        self,
+        nodes: Mapping[str, Node],
+        parents: falls.Parents,
+        tasks: Mapping[str, Task],
+        worse: Mapping[str, bool],
+        bad: str,
+    ) -> Bisection:
+        found = falls.find(parents, worse)
+        result = Bisection(self._limit, "", bad, nodes, tasks, found, problems=tuple(self._problems))
+        first = found.first
+        if first:
+            before = tuple(falls.nearest(parents, first.commit, worse))
+            outcome: BisectionOutcome = "undecided" if first.hidden else "found"
+            train = falls.halving(parents, first) if first.hidden else ""
+            return replace(result, outcome=outcome, train=train, before=before)
+        if not tasks:
+            return replace(result, says=f"no commit has a number for {self._limit.best.metric}")
+        if bad not in tasks:
+            return replace(result, says=f"{nodes[bad].short} has no number, and none that is worse is on record")
+        return replace(result, outcome="none", says=f"it is {tasks[bad].value} at {nodes[bad].short}, not worse")
+
+    def _worse(self, tasks: Mapping[str, Task]) -> dict[str, bool]:
+        return {name: self._limit.is_worse(task.value) for name, task in tasks.items() if task.value is not None}
+
+    def _tasks(self, nodes: Mapping[str, Node]) -> dict[str, Task]:
+        """Commit -> the task whose value is that of the commit."""
+        made = {Commit(node.commit, node.tree): node.made for node in nodes.values()}
+        asked = RangeTasks(self._repository, self._policy, made)
+        self._problems = []
+        try:
+            self._source = self._source or self._evidence()
+            self._source.renew()
+            asked.ask(self._source)
+        except CannotDecide as error:
+            self._problems.append(Problem.of(error))
+        names = same_code(self._repository, self._policy, list(made), _parents(nodes))
+        accepted = _by_name(asked.accepted(), names)
+        recorded: dict[str, list[Task]] = {}
+        if self._limit.best.value == "last":  # all that a note has
+            on_record = self._recorded.of(nodes)
+            recorded = _by_name({name: self._measured(name, each) for name, each in on_record.items()}, names)
+        chosen: dict[str, Task] = {}
+        for commit, name in names.items():
+            task = self._chosen(accepted.get(name, [])) or self._chosen(recorded.get(name, []))
+            if task:
+                chosen[commit] = task
+        return chosen
+
+    def _measured(self, commit: str, entries: Iterable[RecordedTask]) -> list[Task]:
+        """The tasks on record that ended well, with their values."""
+        return [
+            Task(
+                entry.task,
+                "recorded",
+                entry.name,
+                entry.project,
+                status=entry.status,
+                commit=commit,
+                url=entry.url,
+                value=dict(entry.metrics).get(self._limit.best.metric),
+            )
+            for entry in entries
+            if entry.status in _ENDED_WELL
+        ]
+
+    def _chosen(self, tasks: Sequence[Task]) -> Task | None:
+        """The best of the tasks that have a usable value, as for `verify`."""
+        sign = 1 if self._limit.best.direction == "max" else -1
+        usable = [task for task in tasks if not unusable(task.value, self._limit.best)]
+        return max(usable, key=lambda task: (sign * (task.value or 0), task.completed, task.id), default=None)
+
+
+def _by_name(tasks: Mapping[str, Sequence[Task]], names: Mapping[str, str]) -> dict[str, list[Task]]:
+    """The tasks by the names that commits share whose tasks count for each other."""
+    grouped: dict[str, list[Task]] = {}
+    for commit, each in tasks.items():
+        grouped.setdefault(names[commit], []).extend(each)
+    return grouped
+
+
+def _parents(nodes: Mapping[str, Node], *, all_are_good: bool = True) -> dict[str, tuple[str, ...]]:
+    """The parents of each; without those outside of the range where nobody says that those are good."""
+    return {
+        name: tuple(parent for parent in node.parents if all_are_good or parent in nodes)
+        for name, node in nodes.items()
+    }
