@@ -153,7 +153,8 @@ class Task(NamedTuple):
     completed: str = ""
     updated: str = ""
     iteration: int | None = None
-    value: float | None = None  # of the policy's metric
+    value: float | None = None  # of the metric by which the policy chooses between tasks
+    metrics: tuple[Metric, ...] = ()  # those that the policy's `metrics` name, as far as they were reported
     url: str = ""
     run: RunRecord | None = None
     damage: str = ""  # why its record cannot be trusted, "" when it can

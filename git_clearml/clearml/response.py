@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from git_clearml.base import jsonvalue
@@ -16,7 +16,7 @@ from git_clearml.base.ids import is_clearml_id
 from git_clearml.clearml.properties import CHECK, CHECK_TAG, LAUNCH
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Best, MetricRule
 
 Value = TypeVar("Value")
 WHICH = "is it a ClearML API server?"
@@ -29,24 +29,35 @@ def metric_keys(metric: str) -> list[tuple[str, str]]:
     return [(_md5(metric[:slash]), _md5(metric[slash + 1 :])) for slash in slashes]
 
 
-def metric_path(policy: Policy) -> str:
-    """Where the policy's value of the policy's metric stands in a task, "" for no metric, or one of several slashes."""
-    keys = metric_keys(policy.best.metric)
-    return f"last_metrics.{'.'.join(keys[0])}.{_VALUES[policy.best.value]}" if len(keys) == 1 else ""
+def metric_path(ruled: Best | MetricRule) -> str:
+    """Where the policy's value of a metric stands in a task, "" for no metric, or one of several slashes."""
+    keys = metric_keys(ruled.metric)
+    return f"last_metrics.{'.'.join(keys[0])}.{_VALUES[ruled.value]}" if len(keys) == 1 else ""
 
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def metric_value(metrics: Mapping[str, Any], policy: Policy) -> float | None:
-    """The policy's value of the policy's metric, None when the task has none that is a number."""
-    key = _VALUES[policy.best.value]
-    for title, series in metric_keys(policy.best.metric):
+def metric_value(metrics: Mapping[str, Any], ruled: Best | MetricRule) -> float | None:
+    """The policy's value of a metric, None when the task has none that is a number."""
+    key = _VALUES[ruled.value]
+    for title, series in metric_keys(ruled.metric):
         entry = part(part(metrics, title), series)
         if (value := _number(entry.get(key))) is not None:
             return value
     return None
+
+
+def named_metrics(metrics: Mapping[str, Any], names: Sequence[str]) -> tuple[Metric, ...]:
+    """Those of these metrics (TITLE/SERIES) that a task's `last_metrics` have; what is no number is NaN."""
+    reported = []
+    for name in dict.fromkeys(names):
+        entries = [part(part(metrics, title), series) for title, series in metric_keys(name)]
+        if entry := next(filter(None, entries), None):
+            title, _, series = name.rpartition("/")
+            reported.append(Metric(title, series, *_numbers(entry)))
+    return tuple(reported)
 
 
 def metrics(document: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -57,10 +68,13 @@ def metrics(document: Mapping[str, Any]) -> tuple[Metric, ...]:
     reported = []
     titles = part(document, "last_metrics")
     for entry in (part(part(titles, title), series) for title in titles for series in part(titles, title)):
-        values = [_number(entry.get(key)) for key in _VALUES.values()]
-        last, low, high = (math.nan if value is None else value for value in values)
-        reported.append(Metric(text(entry, "metric"), text(entry, "variant"), last, low, high))
+        reported.append(Metric(text(entry, "metric"), text(entry, "variant"), *_numbers(entry)))
     return tuple(sorted(reported, key=lambda metric: (metric.metric, metric.variant)))
+
+
+def _numbers(entry: Mapping[str, Any]) -> tuple[float, float, float]:
+    last, low, high = (math.nan if (value := _number(entry.get(key))) is None else value for key in _VALUES.values())
+    return last, low, high
 
 
 def _number(value: Any) -> float | None:

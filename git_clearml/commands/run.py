@@ -178,10 +178,9 @@ def _against_its_task(repository: Repository, record: RunRecord, plan: RunPlan) 
     from git_clearml.verdict import forecast  # late: a command that fails needs none of it
 
     try:
-        reason = forecast.hindrance(repository, plan.commit, plan.policy, record)
+        return forecast.hindrance(repository, plan.commit, plan.policy, record)
     except (Error, OSError) as error:  # the command may have removed the repository
         return f"whether its task counts cannot be told: {error}"
-    return f"its task {reason}" if reason else ""
 
 
 def _hindrance(record: RunRecord, plan: RunPlan) -> str:

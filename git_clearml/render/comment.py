@@ -103,6 +103,9 @@ def headline(report: VerifyReport) -> str:
     if tells_first_problem(report):
         joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
         return f"{report.outcome.value}{joint}{report.problems[0].message}"
+    if short := next((each for each in report.verdicts if each.fails_metrics), None):
+        failed = next(result for result in short.metrics if result.code)
+        return f"{report.outcome.value}: {failed.message}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
         if any(verdict.needs_check for verdict in report.verdicts)
@@ -163,7 +166,8 @@ def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
     left_out = len(verdict.near_misses) - len(misses), len(verdict.notes) - len(notes)
     lists = [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
     because = _because(verdict) if page.report.status != _CALLED_WRONGLY else "It has not been judged."
-    return [_heading(page, verdict), because, *lists]
+    table = [block for block in markdown.table_of(verdict) if block and len(block) <= limit // 2]
+    return [_heading(page, verdict), because, *table, *lists]
 
 
 def _heading(page: Page, verdict: Verdict) -> str:
@@ -197,6 +201,8 @@ def _because(verdict: Verdict) -> str:
         return "A ClearML task ran this commit."
     if verdict.needs_check:
         return "It has not been proved to run on a ClearML agent."
+    if verdict.fails_metrics:
+        return "Its metrics are not what the policy wants:"
     clean = "clean, completed " if verdict.near_misses else ""
     return f"No {clean}ClearML task has run this commit.{nearest}"
 

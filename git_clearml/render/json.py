@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
+from git_clearml.render import measured
 from git_clearml.render.text import MOST_NEAR_MISSES
 from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row, Step
 from git_clearml.report.model import VerifyReport
@@ -154,6 +155,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "evidence": {"considered": verdict.considered, "accepted": verdict.accepted},
         "notes": list(verdict.notes),
         "near_misses": [_near_miss(finding) for finding in verdict.near_misses[:MOST_NEAR_MISSES]],
+        **({"metrics": measured.objects(verdict.metrics)} if verdict.metrics else {}),
     }
 
 

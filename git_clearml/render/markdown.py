@@ -33,6 +33,7 @@ def _verdict(verdict: Verdict) -> list[str]:
     lines = [f"### {MARKS[verdict.outcome]} `{verdict.commit[:12]}`{refs} {verdict.outcome.value}", ""]
     if verdict.task:
         lines.append(f"By {task_link(verdict.task)}")
+    lines += table_of(verdict)
     lines += [f"- {escape(note, 300)}" for note in verdict.notes]
     for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
         reasons = "; ".join(escape(reason.message, 300) for reason in finding.reasons)
@@ -44,6 +45,15 @@ def _verdict(verdict: Verdict) -> list[str]:
     elif not verdict.task and not verdict.near_misses and not verdict.notes:
         lines.append("No ClearML task has run this commit.")
     return lines
+
+
+def table_of(verdict: Verdict) -> list[str]:
+    """The policy's metrics as a table, with empty lines around it; nothing where no task was measured."""
+    if not verdict.runs:
+        return []
+    from git_clearml.render import measured  # late: few policies have them
+
+    return ["", measured.markdown(verdict.metrics)]
 
 
 def task_link(task: Task) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from git_clearml.report.compare import non_finite_name
+from git_clearml.verdict.metric_rules import non_finite_name
 
 _DIGITS = 6
 _PLAIN = (1e-5, 1e15)  # between these no exponent is needed

@@ -34,6 +34,10 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     lines = [f"{word} {verdict.commit[:12]}{label}{_because(verdict)}"]
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
+    if verdict.runs:
+        from git_clearml.render import measured  # late: few policies have them
+
+        lines += measured.text_lines(verdict.metrics, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
     bounded = verdict.outcome is Outcome.REJECTED and bool(verdict.looked_back_to)
     if bounded:
@@ -63,6 +67,8 @@ def _because(verdict: Verdict) -> str:
         return ": could not be decided"
     if verdict.needs_check:
         return ": not proved to run on an agent"
+    if verdict.fails_metrics:
+        return ": its metrics are not what the policy wants"
     if not verdict.considered and not verdict.near_misses:
         return ": no ClearML task has run this commit"
     return ": no clean, completed ClearML task ran it"

@@ -21,6 +21,7 @@ from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
+from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
@@ -143,7 +144,7 @@ def _notes_on_tagged(tagged: Sequence[Task], current: Task, comparison: Comparis
     if len(tagged) > 1:
         notes.append(f"{len(tagged)} tasks bear the tag {policy.best.tag!r}; only one should: --tag-best repairs it")
     for task in tagged:
-        problem = compare.unusable(task.value, policy.best)
+        problem = unusable(task.value, policy.best)
         if problem and task.id != current.id:
             notes.append(
                 f"{policy.best.metric} of {task.id}, which bears the tag, {problem}: it does not count as best"

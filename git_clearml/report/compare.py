@@ -16,6 +16,7 @@ from git_clearml.model import Task
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best
 from git_clearml.settings.tolerance import decimal, parse_tolerance
+from git_clearml.verdict.metric_rules import Ruled, unusable
 from git_clearml.verdict.model import Outcome, Verdict
 
 _FROM_VERDICT = {
@@ -77,28 +78,7 @@ def described(rules: Best) -> dict[str, Any]:
     }
 
 
-def unusable(value: float | None, rules: Best) -> str:
-    """Why a value can neither win nor be compared with, "" when it can."""
-    if value is None:
-        return "was not reported"
-    if not math.isfinite(value):
-        return f"is {non_finite_name(value)}"
-    if may_have_been_nan(value, rules):
-        return "is exactly 0, which may have been NaN: ClearML sends NaN and infinities as 0 (best.zero-is-a-value)"
-    return ""
-
-
-def may_have_been_nan(value: float, rules: Best) -> bool:
-    """Would this 0 look perfect although it may have been NaN? The SDK replaces what is no number before sending."""
-    return value == 0 and rules.direction == "min" and not rules.zero_is_a_value
-
-
-def non_finite_name(value: float) -> str:
-    """`NaN`, `infinity` or `-infinity`."""
-    return "NaN" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
-
-
-def rank(task: Task, rules: Best) -> tuple[float, float, str]:
+def rank(task: Task, rules: Ruled) -> tuple[float, float, str]:
     """The place in the total order, the greatest is the best: value, then the later `completed`, then the id."""
     value = task.value
     if value is None or unusable(value, rules):
@@ -106,12 +86,12 @@ def rank(task: Task, rules: Best) -> tuple[float, float, str]:
     return value if rules.direction == "max" else -value, _moment(task.completed), task.id
 
 
-def holder(candidates: Iterable[Task], rules: Best) -> Task | None:
+def holder(candidates: Iterable[Task], rules: Ruled) -> Task | None:
     """The task that keeps the best tag: the greatest in the total order. None where there are no tasks."""
     return max(candidates, key=lambda task: rank(task, rules), default=None)
 
 
-def best_of(tagged: Iterable[Task], rules: Best) -> Task | None:
+def best_of(tagged: Iterable[Task], rules: Ruled) -> Task | None:
     """The best task: the first in the total order of those tagged ones that have the metric."""
     return holder((task for task in tagged if not unusable(task.value, rules)), rules)
 

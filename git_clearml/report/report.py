@@ -93,7 +93,7 @@ def _task_to_compare(
     if against == BEST:
         tagged = best_tag.find(source, policy, task.project)
         choose = compare.best_of if policy.best.metric else compare.holder
-        best = choose(tagged, policy.best)
+        best = choose(tagged, policy.ranking)
         label = f"the best task ({policy.best.tag})"
         return best, label, [] if best else [f"no best task yet: none is tagged {policy.best.tag!r}"]
     if not against:

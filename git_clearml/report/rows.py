@@ -12,6 +12,7 @@ from git_clearml.model import Metric
 from git_clearml.report import compare
 from git_clearml.report.measures import Row
 from git_clearml.settings.policy import Best
+from git_clearml.verdict.metric_rules import non_finite_name
 
 _SUSPECT = "0 may have been NaN"
 
@@ -67,7 +68,7 @@ def _note(metric: Metric, compared_by: str, *, certain: bool) -> str:
     """What the numbers of a row do not say. `certain`: a 0 is what was meant."""
     notes = [f"compared by {compared_by}"] if compared_by != "last" else []
     odd = [value for value in (metric.last, metric.min, metric.max) if not math.isfinite(value)]
-    notes += dict.fromkeys(f"has {compare.non_finite_name(value)}" for value in odd)
+    notes += dict.fromkeys(f"has {non_finite_name(value)}" for value in odd)
     if metric.last == 0 and not certain:
         notes.append(_SUSPECT)
     return "; ".join(notes)

@@ -104,6 +104,11 @@ class Policy(NamedTuple):
     best: Best = Best()
     runnable: Runnable = Runnable()
 
+    @property
+    def ranking(self) -> Best | MetricRule:
+        """The metric by which a task is chosen of several that count: the best model's, else the first of `metrics`."""
+        return self.metrics[0] if self.metrics and not self.best.metric else self.best
+
 
 class Personal(NamedTuple):
     """The settings that change no verdict, and so are each person's own. All in seconds."""

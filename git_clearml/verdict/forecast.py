@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Task
+from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import offline, rules
 from git_clearml.verdict.entry_points import EntryPoints
@@ -14,11 +15,18 @@ from git_clearml.verdict.run_rules import siblings_of
 
 
 def hindrance(repository: Repository, commit: Commit, policy: Policy, record: RunRecord) -> str:
-    """Why no task of the run will verify its commit, as the rest of a sentence; "" when one will or may.
+    """Why no task of the run will verify its commit, "" when one will or may.
 
-    Asks git alone. What a server adds to a task later (an archive, a project) is not known yet. Raises CannotDecide.
+    Asks git alone, and of metrics the sessions that lie here, of this run and of others. What a server adds to a task
+    later (an archive, a project) is not known yet. Raises CannotDecide.
     """
     tasks = [_where_it_is(task, record) for task in offline.of_record(record, policy)]
+    if policy.metrics and all(session.path for session in record.sessions):
+        for other in RunStore(repository.common_dir).of_commits([commit.hash]):
+            if not isinstance(other, RunRecord) or other.id != record.id:
+                tasks += offline.of_record(other, policy)
+    else:
+        policy = policy._replace(metrics=())
     entries = EntryPoints(repository)
     entries.learn(tasks)
     names, moment = repository.names(policy.repositories), datetime.now(timezone.utc)
@@ -26,7 +34,10 @@ def hindrance(repository: Repository, commit: Commit, policy: Policy, record: Ru
     exactly = {commit.hash: Equivalence.COMMIT}
     verdict = rules.judge(commit, tasks, policy, facts, equivalent=exactly.get)
     near = () if verdict.outcome is Outcome.PENDING else verdict.near_misses
-    return "; ".join(reason.message for reason in near[0].reasons) if near else ""
+    if not near:
+        return ""
+    why = "; ".join(reason.message for reason in near[0].reasons)
+    return why if verdict.fails_metrics else f"its task {why}"
 
 
 def _where_it_is(task: Task, record: RunRecord) -> Task:

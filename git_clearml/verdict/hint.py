@@ -47,7 +47,12 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
         return "git clearml verify --wait" + ("" if is_head else f" {verdict.commit[:12]}")
     if verdict.needs_check:
         return "git clearml check-runnable" + ("" if is_head else f" {verdict.commit[:12]}")
-    run = f"git clearml run -- {_command(repository, verdict, policy)}"
+    command = _command(repository, verdict, policy)
+    if verdict.fails_metrics:
+        from git_clearml.verdict import more_runs  # late: few policies have metrics
+
+        return more_runs.next_command(verdict, command, "" if is_head else verdict.commit[:12])
+    run = f"git clearml run -- {command}"
     return run if is_head else f"git checkout {verdict.commit[:12]} && {run}"
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from git_clearml.model import Task
-from git_clearml.settings.policy import Equivalence
+from git_clearml.settings.policy import Equivalence, MetricRule
 
 STATUS_OF_OUTCOME = {"verified": 0, "rejected": 1, "undecided": 3, "pending": 4}
 
@@ -63,6 +63,35 @@ class Finding(NamedTuple):
         return bool(self.reasons) and all(reason.code in ("running", "queued") for reason in self.reasons)
 
 
+class Spread(NamedTuple):
+    """Of several runs the best value of a metric, the median and the worst."""
+
+    best: float
+    median: float
+    worst: float
+
+
+class Measured(NamedTuple):
+    """One of the policy's `metrics` for a commit: its value, that of the task `task`, of how many runs that have it.
+
+    `outcome` is a word of design 11: pass, fail, missing, warned or accepted. Where it is no pass, `code` and `message`
+    are those of a Reason; with `accepted` `reason` is why. `baseline` is the value that it was
+    compared with, None where it was compared with none, and `baseline_is` says whose that is.
+    """
+
+    rule: MetricRule
+    outcome: str = "pass"
+    value: float | None = None
+    runs: int = 0
+    task: str = ""
+    spread: Spread | None = None
+    code: str = ""
+    message: str = ""
+    baseline: float | None = None
+    baseline_is: str = ""
+    reason: str = ""
+
+
 class Verdict(NamedTuple):
     """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
 
@@ -80,7 +109,24 @@ class Verdict(NamedTuple):
     notes: tuple[str, ...] = ()
     near_misses: tuple[Finding, ...] = ()
     needs_check: bool = False
+    metrics: tuple[Measured, ...] = ()  # of the policy's `metrics`, in its order
+    runs: tuple[Task, ...] = ()  # the tasks that were measured
     looked_back_to: str = ""  # ISO 8601: tasks last updated before were not looked at; "" where all were
+
+    @property
+    def fails_metrics(self) -> bool:
+        """Is there a task that counts, whose metrics are not what the policy wants?"""
+        return bool(self.runs) and any(result.code for result in self.metrics)
+
+    def seen_after(self, before: Verdict) -> Verdict:
+        """The verdict after all was asked for, with what was seen before: a clean merge that waits for its halves."""
+        if before.outcome is Outcome.VERIFIED:
+            return self
+        verdict = self._replace(notes=(*self.notes, *before.notes))
+        if before.outcome is Outcome.PENDING and self.outcome is Outcome.REJECTED:
+            near = (*before.near_misses, *self.near_misses)
+            return verdict._replace(outcome=Outcome.PENDING, near_misses=near)
+        return verdict
 
     def of_more(self) -> Verdict:
         """The verdict with what its counts do not say, where not all tasks have been looked at."""

@@ -146,7 +146,8 @@ def _described(plain: Task, session: Session, policy: Policy) -> Task:
         entry_point=session.entry_point,
         working_dir=session.working_dir,
         diff=diff,
-        value=offline_sessions.value_of(session.metrics, policy.best.metric, policy.best.value),
+        value=offline_sessions.value_of(session.metrics, policy.ranking.metric, policy.ranking.value),
+        metrics=session.metrics if policy.metrics else (),
         damage=session.damage,
         notes=session.notes,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import accepted, branch_tasks, rules
+from git_clearml.verdict import accepted, branch_tasks, metric_rules, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
 from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
@@ -76,6 +76,7 @@ class Resolver:
         self._equivalents = EquivalentCommits(repository, policy, commits)
         self._entries = EntryPoints(repository)
         self._search = Search(repository, evidence, policy, scope.since)
+        self._needs_all = metric_rules.needs_all(policy) or bool(scope.chosen and policy.metrics)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer = Answer([])
         self._by_tree: list[Task] = []  # whose records name the tree of a commit
@@ -84,15 +85,22 @@ class Resolver:
     def verdicts(self) -> dict[Commit, Verdict]:
         """The verdicts on the commits, asked for in as few questions as it takes."""
         verdicts = self.passing()
-        if unverified := _unverified(verdicts):
-            for commit, verdict in self._explained(unverified).items():
-                verdicts[commit] = _combined(verdicts[commit], verdict)
+        if unsettled := [commit for commit, verdict in verdicts.items() if not self._is_whole(commit, verdict)]:
+            for commit, verdict in self._explained(unsettled).items():
+                verdicts[commit] = verdict.seen_after(verdicts[commit])
         return verdicts
+
+    def _is_whole(self, commit: Commit, verdict: Verdict) -> bool:
+        """Is it a pass that no older task can change?"""
+        if verdict.outcome is not Outcome.VERIFIED:
+            return False
+        return not self._needs_all or self._search.first_has_all([commit.hash])
 
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
         asked = [commit.hash for commit in self._equivalents.with_ancestors(self._commits)]
         by_id = self._scope.chosen and self._evidence.bounded  # an id costs a server nothing, whenever the task ran
+        by_id = by_id and not self._policy.metrics  # those are of all tasks
         verdicts = self._by(self._commits, lambda few: self._chosen() if by_id else self._passing(asked, few=few))
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
@@ -111,7 +119,7 @@ class Resolver:
 
     def _by(self, commits: Sequence[Commit], ask: Callable[[int], Answer]) -> dict[Commit, Verdict]:
         """The verdicts by a few tasks, which the policy prefers; by all that may count where those do not suffice."""
-        answer = ask(len(commits))
+        answer = ask(0 if self._needs_all else len(commits))
         verdicts = self._judge(commits, answer.tasks)
         if not answer.whole and not all(self._is_settled(verdict) for verdict in verdicts.values()):
             answer = ask(0)
@@ -123,7 +131,7 @@ class Resolver:
         own = verdict.equivalence is Equivalence.RESULTS and self._search.passing([verdict.commit], few=1).tasks
         if verdict.task is None or own:
             return False
-        return not self._policy.best.metric or rules.is_measured(verdict.task, self._policy)
+        return not self._policy.ranking.metric or rules.is_measured(verdict.task, self._policy)
 
     def _chosen(self) -> Answer:
         return Answer(self._evidence.of_ids([self._scope.chosen], self._policy))
@@ -165,7 +173,7 @@ class Resolver:
             if unverified := _unverified(verdicts):  # what is verified, or pending, by itself has to be so here
                 judged, tasks = resolver._found(unverified, resolver._relatives(unverified))
                 judged |= resolver._without_commit([] if tasks else [*judged], judged)
-                verdicts |= {commit: _combined(verdicts[commit], verdict) for commit, verdict in judged.items()}
+                verdicts |= {commit: verdict.seen_after(verdicts[commit]) for commit, verdict in judged.items()}
             return verdicts
 
         sources = self._sources(commits)
@@ -225,7 +233,7 @@ class Resolver:
             judged = self._judge(commits, tasks)
             judged = judged if whole else {commit: verdict.of_more() for commit, verdict in judged.items()}
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
-            if not _unverified(verdicts):
+            if not self._needs_all and not _unverified(verdicts):
                 break
         return verdicts, tasks
 
@@ -277,15 +285,6 @@ class Resolver:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
-
-
-def _combined(before: Verdict, after: Verdict) -> Verdict:
-    """The verdict after all was asked for, with what was seen before: a clean merge that waits for its halves."""
-    verdict = after._replace(notes=(*after.notes, *before.notes))
-    if before.outcome is Outcome.PENDING and after.outcome is Outcome.REJECTED:
-        near = (*before.near_misses, *after.near_misses)
-        return verdict._replace(outcome=Outcome.PENDING, near_misses=near)
-    return verdict
 
 
 def _united(tasks: Sequence[Task], others: Sequence[Task]) -> list[Task]:

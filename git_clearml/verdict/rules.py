@@ -5,7 +5,6 @@ Each rule looks at one task and gives the reasons why it does not count. A task 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from git_clearml.git import url
 from git_clearml.model import Commit, DiffKind, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import run_rules, statuses
+from git_clearml.verdict import metric_rules, run_rules, statuses
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.near_miss import nearest_first
 
@@ -52,17 +51,17 @@ def judge(
     `equivalent` tells in which sense a task's commit is this one, None for not at all; a task is accepted only in
     a sense that the policy allows. `chosen` is the id of the only task that may count, "" for any.
     """
-    findings = [examine(task, commit, policy, facts, _sense_of(task, policy, facts, equivalent)) for task in tasks]
-    if chosen:
-        findings = [finding for finding in findings if finding.task.id == chosen]
+    every = [examine(task, commit, policy, facts, _sense_of(task, policy, facts, equivalent)) for task in tasks]
+    findings = [finding for finding in every if chosen in ("", finding.task.id)]
     accepted = [finding for finding in findings if finding.accepted]
     base = Verdict(commit.hash, Outcome.REJECTED, considered=len(findings), accepted=len(accepted))
     if accepted:
         best = max(accepted, key=lambda finding: preference(finding, policy))
-        return base._replace(outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
-    near = nearest_first(findings)
-    outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
-    return base._replace(outcome=outcome, near_misses=near)
+        base = base._replace(outcome=Outcome.VERIFIED, task=best.task, equivalence=best.equivalence, notes=best.notes)
+    else:
+        outcome = Outcome.PENDING if any(finding.pending for finding in findings) else Outcome.REJECTED
+        base = base._replace(outcome=outcome, near_misses=nearest_first(findings))
+    return metric_rules.applied(base, every, policy)  # of all: a choice among seeds would be the choice of the best
 
 
 def _sense_of(
@@ -259,21 +258,15 @@ def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> boo
 
 def is_measured(task: Task, policy: Policy) -> bool:
     """Has the task a value of the policy's metric that can be compared?"""
-    value = task.value
-    return value is not None and math.isfinite(value) and not (value == 0 and _zero_is_suspect(policy))
+    return not metric_rules.unusable(task.value, policy.ranking)
 
 
 def preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
     """Its own tasks before those of a results commit's parent; then the best metric (none is worst), then the latest
     `completed`, then the id."""
-    value = finding.task.value
-    if not policy.best.metric or not is_measured(finding.task, policy):
+    value, ranking = finding.task.value, policy.ranking
+    if not ranking.metric or not is_measured(finding.task, policy):
         signed = float("-inf")
     else:
-        signed = float(value or 0) if policy.best.direction == "max" else -float(value or 0)
+        signed = float(value or 0) if ranking.direction == "max" else -float(value or 0)
     return finding.equivalence is not Equivalence.RESULTS, signed, finding.task.completed, finding.task.id
-
-
-def _zero_is_suspect(policy: Policy) -> bool:
-    """ClearML's SDK sends NaN and infinities as 0.0, so that a diverged loss looks perfect (contract 19)."""
-    return policy.best.direction == "min" and not policy.best.zero_is_a_value

@@ -11,7 +11,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import windows
+from git_clearml.verdict import metric_rules, windows
 from git_clearml.verdict.evidence import Answer, Evidence, TreeEvidence
 from git_clearml.verdict.windows import Window
 
@@ -38,6 +38,14 @@ class Search:
         """The tasks of the last days, of these commits, that may count; `few` as for Evidence.passing."""
         return self._evidence.passing(names, self._policy, self._first, few=few)
 
+    def first_has_all(self, names: Sequence[str]) -> bool:
+        """Does `passing` look at every task of these commits? Not where one is older than the last days."""
+        if not self._evidence.bounded or self._since:
+            return True
+        dates = self._dates(names)
+        start = windows.start(dates, self._now)
+        return len(dates) == len(names) and self._first.since is not None and start >= self._first.since
+
     def recent(self) -> list[Task]:
         """The newest tasks of whatever commit. Asked for once."""
         if self._newest is None:
@@ -54,15 +62,18 @@ class Search:
         Raises TimedOut with what has been looked at.
         """
         plan, tasks = self._windows(names), dict[str, Task]()
+        needs_all = metric_rules.needs_all(self._policy)
         others: list[Task] = []  # runs that made no task
-        if len(plan) > 1 and (ids := self._known_ids(names)):
+        if not needs_all and len(plan) > 1 and (ids := self._known_ids(names)):
             tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}
             yield Answer(list(tasks.values())), self.first_since
         for number, window in enumerate(plan):
             since = windows.looked_back_to(plan[: number + 1])
             try:
-                if windows.is_short(window, self._first, self._now):
-                    few = self._evidence.passing(names, self._policy, window, few=0 if self._policy.best.metric else 1)
+                if not needs_all and windows.is_short(window, self._first, self._now):
+                    few = self._evidence.passing(
+                        names, self._policy, window, few=0 if self._policy.ranking.metric else 1
+                    )
                     more = {task.id: task for task in few.tasks}
                     yield few._replace(tasks=[*(tasks | more).values(), *others]), since
                 answer = self._evidence.all(names, self._policy, window, chosen=chosen, also=also)

@@ -50,8 +50,9 @@ class ServerEvidence:
         of 50 commits 10 tasks, those that the policy prefers. A sweep has hundreds, and an answer about all megabytes.
         """
         filters = [query.of_commits(pattern) for pattern in query.patterns(commits)]
+        first = max([_FIRST, *(rule.min_runs for rule in policy.metrics)])
         body, wanted = {**server_tasks.that_count(policy), **query.updated(*window)}, set(commits)
-        answer = self._preferred({**body, **filters[0]}, policy, _FIRST * few) if few and len(filters) == 1 else None
+        answer = self._preferred({**body, **filters[0]}, policy, first * few) if few and len(filters) == 1 else None
         if answer is None:
             answer = Answer(self._with(filters, body, policy, many=len(wanted) > query.PAGE // 2))
         return answer._replace(tasks=[task for task in answer.tasks if task.commit in wanted])

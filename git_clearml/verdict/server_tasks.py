@@ -62,7 +62,7 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
     identity, project_id = response.identity(document), response.text(project, "id")
     tags = response.texts(document, "system_tags")
     where = project_id if is_clearml_id(project_id) else "*"
-    iteration = document.get("last_iteration")
+    iteration, metrics = document.get("last_iteration"), response.part(document, "last_metrics")
     return Task(
         id=identity,
         source="server",
@@ -85,7 +85,8 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
         updated=response.text(document, "last_update"),
         iteration=iteration if isinstance(iteration, int) else None,
         diff=diff.classify(response.text(script, "diff")) if script.get("diff") is not None else None,
-        value=response.metric_value(response.part(document, "last_metrics"), policy),
+        value=response.metric_value(metrics, policy.ranking),
+        metrics=response.named_metrics(metrics, [rule.metric for rule in policy.metrics]),
         url=f"{web}/projects/{where}/experiments/{identity}/output/log",
         **run_of(document),
     )
@@ -98,22 +99,22 @@ def that_count(policy: Policy) -> dict[str, Any]:
 
 def preferred_first(policy: Policy) -> dict[str, list[str]]:
     """The order that rules.preference has: the best metric, the latest `completed`, the id. {} where none says so."""
-    latest = ["-completed", "-id"]
-    if not policy.best.metric:
+    latest, ranking = ["-completed", "-id"], policy.ranking
+    if not ranking.metric:
         return {"order_by": latest}
-    path = response.metric_path(policy)
-    return {"order_by": ["-" * (policy.best.direction == "max") + path, *latest]} if path else {}
+    path = response.metric_path(ranking)
+    return {"order_by": ["-" * (ranking.direction == "max") + path, *latest]} if path else {}
 
 
 def is_sorted(values: Sequence[float | None], policy: Policy) -> bool:
     """Are these metrics the best first? A server may ignore an order [16], and then better ones may be elsewhere."""
-    sign = -1 if policy.best.direction == "max" else 1
+    sign = -1 if policy.ranking.direction == "max" else 1
     numbers = [math.inf if value is None else sign * value for value in values]
-    return not policy.best.metric or all(before <= after for before, after in itertools.pairwise(numbers))
+    return not policy.ranking.metric or all(before <= after for before, after in itertools.pairwise(numbers))
 
 
 def fields(policy: Policy) -> list[str]:
-    """What the decision needs and no more: of the metrics only the one that the policy names."""
+    """What the decision needs and no more: of the metrics only those that the policy names."""
     launch = [f"hyperparams.properties.{LAUNCH}"] if policy.require_run_record else []
     return [*_FIELDS, *launch, *_metric_fields(policy)]
 
@@ -124,4 +125,5 @@ def tagged_fields(policy: Policy) -> list[str]:
 
 
 def _metric_fields(policy: Policy) -> list[str]:
-    return [f"last_metrics.{title}.{series}" for title, series in response.metric_keys(policy.best.metric)]
+    names = dict.fromkeys([policy.best.metric, *(rule.metric for rule in policy.metrics)])
+    return [f"last_metrics.{title}.{series}" for name in names for title, series in response.metric_keys(name)]

@@ -144,6 +144,19 @@ def test_a_run_says_that_its_task_will_not_verify_and_why(repo: Repo, tmp_path: 
     assert verify(repo).status == 0
 
 
+def test_a_run_says_what_its_metrics_are_short_of(repo: Repo) -> None:
+    rule = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"')
+    repo.policy(*rule, "at-least = 0.76")
+    assert "it will not verify: validation/accuracy is 0.75 and must be at least 0.76" in train(repo).err
+    assert verify(repo).codes == ["metric-limit"]
+    repo.policy(*rule, "at-least = 0.75", "min-runs = 2")
+    assert "it will not verify: 1 run with validation/accuracy, and min-runs is 2" in train(repo).err
+    assert verify(repo).codes == ["too-few-runs"]
+    assert "next: git clearml verify" in train(repo).err
+    answer = verify(repo)
+    assert (answer.status, answer.commit["metrics"][0]["runs"]) == (0, 2), answer.out
+
+
 def test_a_run_without_a_task_is_said_to_be_one(repo: Repo) -> None:
     result = run(repo, "true")
     assert result.status == 0

@@ -7,6 +7,7 @@ Everywhere else tests assert codes and facts.
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,11 +19,11 @@ from git_clearml.base.console import Console
 from git_clearml.clearml.config import LOGIN_HINT
 from git_clearml.commands import verify_output
 from git_clearml.errors import Error, Forbidden, NotConfigured, PolicyUnknown, TimedOut, Unauthorized, Unreachable
-from git_clearml.model import Commit, Task
+from git_clearml.model import Commit, Metric, Task
 from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.code_paths import LOCK, not_results
-from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.settings.policy import Equivalence, MetricRule, Policy
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.near_miss import _NEARNESS
 from git_clearml.verdict.results_commits import MOST, Lineage
@@ -75,6 +76,18 @@ def report_of(verdict: Verdict, **changes: Any) -> VerifyReport:
     return VerifyReport(shown.outcome, shown.outcome.status, HASH, (shown,), hint)._replace(**changes)
 
 
+def with_metrics(values: list[float | None], *, queued: bool = False) -> Verdict:
+    """What a policy says that wants three runs of which the median is good, and a short latency."""
+    rules = (MetricRule("validation/accuracy", at_least=0.8, of="median", min_runs=3), MetricRule("latency/p99", "min"))
+    tasks = []
+    for number, value in enumerate(values):
+        metrics = [Metric("latency", "p99", 20, 19, 25)]
+        metrics += [] if value is None else [Metric("validation", "accuracy", value, value, value)]
+        tasks.append(ran(id=f"{number + 1:032x}", name=f"train, seed {number}", metrics=tuple(metrics)))
+    tasks += [ran(id="f" * 32, status="queued", completed="")] if queued else []
+    return verdict_on(*tasks, metrics=rules)
+
+
 def verified() -> Iterator[Case]:
     yield Case("this commit's task", report_of(verdict_on(ran())))
     yield Case("several tasks count: the one with the latest end", report_of(verdict_on(ran(), ran(id="b" * 32))))
@@ -94,6 +107,7 @@ def verified() -> Iterator[Case]:
         "a results commit whose parent has run as another commit": ["b" * 40],
     }.items():
         yield Case(title, report_of(Lineage(tuple(Commit(name, TREE) for name in ancestors)).noted(results)))
+    yield Case("metrics within their limits", report_of(with_metrics([0.85, 0.9, 0.8])))
     yield Case("judged by flags", report_of(verdict_on(ran()), policy_from="flags"))
     yield Case("cached", report_of(Verdict(HASH, Outcome.VERIFIED, notes=("cached",))))
 
@@ -102,6 +116,7 @@ def pending() -> Iterator[Case]:
     yield Case("running", report_of(verdict_on(ran(status="in_progress", completed="", iteration=310))))
     yield Case("running, nothing reported yet", report_of(verdict_on(ran(status="in_progress", completed=""))))
     yield Case("queued", report_of(verdict_on(ran(status="queued", completed=""))))
+    yield Case("too few runs, and one that is queued", report_of(with_metrics([0.85, 0.9], queued=True)))
     local = run(exit_status=None, ended="", alive=True)
     yield Case("a local run that is still in progress", report_of(verdict_on(offline(local, project=""))))
 
@@ -111,6 +126,12 @@ def rejected() -> Iterator[Case]:
     yield Case("no task of the id that --task names", report_of(verdict_on(ran(), chosen="c" * 32)))
     checked = verdict_on(ran())._replace(outcome=Outcome.REJECTED, task=None, equivalence=None, needs_check=True)
     yield Case("a task counts, but runnable.required", report_of(checked))
+    for title, values in {
+        "metric-limit": [0.85, 0.75, 0.7],
+        "metric-missing": [None, math.nan, None],
+        "too-few-runs": [0.85, 0.9, None],
+    }.items():
+        yield Case(title, report_of(with_metrics(values)))
     for title, changes, rules in TASKS:
         yield Case(title, report_of(verdict_on(ran(**changes), **rules)))
     for title, changes in RECORDS:

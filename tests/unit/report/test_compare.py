@@ -14,6 +14,7 @@ from git_clearml.model import Curve, Metric, Task
 from git_clearml.report import best_tag, compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
+from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.windows import Window
 
@@ -267,7 +268,7 @@ def test_best_cannot_drift_down(values: list[float], rules: Best, tolerance: str
     seen: list[float] = []
     for number, value in enumerate(values):
         settled(shelf, shelf.put(task(f"t{number:02}", value), "keep"), rules)
-        if not compare.unusable(value, rules):
+        if not unusable(value, rules):
             seen.append(value)
         held = [shelf.tasks[name].value for name in shelf.bearers()]
         assert held == ([max(seen) if rules.direction == "max" else min(seen)] if seen else [])

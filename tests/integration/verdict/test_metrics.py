@@ -1,0 +1,163 @@
+"""`[[metrics]]` in the verdict, asked of a server and of run records: what is asked for, and what is said."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from tests.integration.verdict.test_bounds import sent, sweep
+from tests.support.program import Gate, Result
+
+ACCURACY = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"')
+LATENCY = ("[[tool.git-clearml.metrics]]", 'metric = "latency/p99"', 'direction = "min"')
+BEST = ("[tool.git-clearml.best]", 'metric = "validation/accuracy"')
+
+
+def measured(gate: Gate, *values: float | None, **fields: Any) -> list[str]:
+    """Tasks of HEAD with these accuracies, None for none."""
+    metrics: list[dict[str, Any]] = [{} if value is None else {"validation": {"accuracy": value}} for value in values]
+    return [gate.task(metrics=each, **fields) for each in metrics]
+
+
+def row(result: Result, number: int = 0) -> dict[str, Any]:
+    metric = result.commit["metrics"][number]
+    assert isinstance(metric, dict)
+    return metric
+
+
+def test_limits_cost_no_further_request(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, "at-least = 0.8", *LATENCY, "at-most = 20")
+    gate.task(metrics={"validation": {"accuracy": 0.8}, "latency": {"p99": 20.0}, "train": {"loss": 0.1}})
+    result = gate.accepts()
+    assert row(result) == {
+        "metric": "validation/accuracy",
+        "direction": "max",
+        "value": 0.8,
+        "runs": 1,
+        "at_least": 0.8,
+        "at_most": None,
+        "baseline": None,
+        "tolerance": "0",
+        "outcome": "pass",
+    }
+    assert (row(result, 1)["value"], row(result, 1)["outcome"]) == (20.0, "pass")
+    (request,) = gate.server.requests
+    fields = [field for field in request.body["only_fields"] if field.startswith("last_metrics")]
+    assert len(fields) == 2  # of three that were reported
+
+
+@pytest.mark.parametrize(
+    ("lines", "values", "codes", "hint"),
+    [
+        (["at-least = 0.8"], [0.79], ["metric-limit"], "git clearml run -- python train.py"),
+        (["at-most = 0.8"], [0.81], ["metric-limit"], "git clearml run -- python train.py"),
+        (["at-least = 0.8"], [None], ["metric-missing"], "git clearml report"),
+        (['direction = "min"'], [0.0], ["metric-missing"], "git clearml report"),
+        (['of = "worst"', "at-least = 0.8"], [0.9, 0.7], ["metric-limit"], "git clearml run -- python train.py"),
+    ],
+)
+def test_what_is_refused_and_what_is_next(
+    gate: Gate, lines: list[str], values: list[float | None], codes: list[str], hint: str
+) -> None:
+    gate.repo.policy(*ACCURACY, *lines)
+    measured(gate, *values)
+    result = gate.refuses(*codes)
+    assert result.json["hint"] == hint
+    assert "validation/accuracy" in result.messages[0]
+    assert result.commit["task"] is None
+    assert result.commit["evidence"] == {"considered": len(values), "accepted": len(values)}
+    assert row(result)["outcome"] in ("fail", "missing")
+
+
+def test_too_few_runs_and_the_one_that_is_still_waiting(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, "min-runs = 3", 'of = "median"', "at-least = 0.7")
+    measured(gate, 0.8, 0.6)
+    result = gate.refuses("too-few-runs")
+    assert "--seeds 1 " in result.json["hint"]
+    (waiting,) = measured(gate, None, status="queued", completed=None)
+    pending = gate.verify()
+    assert (pending.status, pending.json["outcome"], pending.codes) == (4, "pending", ["queued"])
+    assert pending.json["hint"] == "git clearml verify --wait"
+    gate.server.tasks[waiting]["status"] = "failed"
+    assert gate.verify().status == 1
+    measured(gate, 0.7)
+    result = gate.accepts()
+    assert (row(result)["value"], row(result)["runs"]) == (0.7, 3)
+
+
+def test_a_policy_of_today_asks_for_what_it_asked_for(gate: Gate) -> None:
+    measured(gate, 0.8)
+    result = gate.accepts()
+    assert "metrics" not in result.commit
+    (request,) = gate.server.requests
+    assert not [field for field in request.body["only_fields"] if field.startswith("last_metrics")]
+
+
+def test_a_sweep_of_700_tasks(gate: Gate) -> None:
+    """Limits of the best run are one small answer; what every run decides takes one more for each 500."""
+    tasks = sweep(gate, 700)
+
+    def policy(*lines: str) -> None:
+        gate.repo.policy(*lines)
+        for task in tasks:
+            gate.server.tasks[task]["script"]["version_num"] = gate.repo.head
+            gate.server.tasks[task]["hyperparams"] = {}
+
+    policy(*ACCURACY, "at-least = 0.99", "at-most = 0.9999", "min-runs = 5")
+    result = gate.accepts()
+    assert row(result)["value"] == 699 / 700
+    assert sent(gate) < 64_000
+    policy(*BEST, *ACCURACY, "at-least = 0.99", *LATENCY, "at-most = 1")
+    assert gate.verify().status == 1
+    policy(*ACCURACY, 'of = "median"', "at-least = 0.49")
+    result = gate.accepts(requests=2)
+    assert (row(result)["value"], row(result)["runs"]) == (349 / 700, 700)
+    policy(*ACCURACY, 'of = "worst"', "at-least = 0.49")
+    assert gate.verify().status == 1
+
+
+def test_seeds_of_one_commit_are_one_small_answer(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'of = "worst"', "min-runs = 20", "at-least = 0.5", *LATENCY, "at-most = 1")
+    for number in range(20):
+        gate.task(metrics={"validation": {"accuracy": 0.5 + number / 100}, "latency": {"p99": 1.0}})
+    assert row(gate.accepts())["value"] == 0.5
+    assert sent(gate) < 64_000
+
+
+def test_an_old_commit_s_runs_are_all_looked_at(gate: Gate) -> None:
+    """A bad one among them that the last days do not show."""
+    gate.repo.policy(*ACCURACY, 'of = "worst"', "at-least = 0.8")
+    old = datetime.now(timezone.utc) - timedelta(days=30)
+    gate.repo.git(
+        "commit", "--amend", "--no-edit", f"--date={old.isoformat()}", env={"GIT_COMMITTER_DATE": old.isoformat()}
+    )
+    measured(gate, 0.9)
+    (bad,) = measured(gate, 0.5)
+    moment = (old + timedelta(days=1)).isoformat()
+    gate.server.tasks[bad].update(completed=moment, last_update=moment)
+    result = gate.verify()
+    assert (result.status, result.codes) == (1, ["metric-limit"])
+    gate.server.tasks[bad]["status"] = "failed"
+    assert gate.verify().status == 0
+
+
+def test_of_all_refs_of_a_push_the_first_answer_tells(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'of = "median"', "at-least = 0.5")
+    revs = []
+    for number in range(5):
+        revs.append(gate.repo.commit(f"number {number}"))
+        measured(gate, 0.4, 0.6, 0.7)
+    result = gate.accepts(*revs)
+    assert [commit["metrics"][0]["value"] for commit in result.json["commits"]] == [0.6] * 5
+
+
+def test_it_is_shown(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, "at-least = 0.8", 'of = "median"')
+    measured(gate, 0.5, 0.6)
+    for form in ("text", "markdown"):
+        out = gate.call("verify", "--format", form).out
+        assert "validation/accuracy" in out
+        assert "median of 2 runs" in out
+        assert "≥ 0.8" in out
