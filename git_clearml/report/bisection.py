@@ -15,10 +15,10 @@ from git_clearml.model import Commit, Problem, Task
 from git_clearml.record.model import RecordedTask
 from git_clearml.record.recorded import Recorded
 from git_clearml.report import falls
-from git_clearml.report.compare import unusable
 from git_clearml.report.falls import Falls
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.evidence import Evidence
+from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.range_tasks import RangeTasks, same_code
 
 BisectionOutcome = Literal["found", "none", "undecided"]
