@@ -23,9 +23,9 @@ from git_clearml.forge import context as ci_context
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Problem
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict import sources
 from git_clearml.verdict.session import Context, VerifySession
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def checked(
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
     check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = ruling.personal.remember
-    if check.outcome is CheckOutcome.RUNNABLE and not sources.in_ci(os.environ):
+    if check.outcome is CheckOutcome.RUNNABLE and not in_ci(os.environ):
         memory = passed_checks.memory(repository, f"{api.server.api} {api.server.user}", lifetime)
         memory.keep(commit.tree, passed_checks.digest(rules, packages))
     return check

@@ -17,8 +17,8 @@ from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.report import subject as subjects
 from git_clearml.report.subject import Subject
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict import sources
 
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
@@ -92,7 +92,7 @@ def _talk(subject: Subject, url: str, console: Console) -> None:
 
 def may_open(environment: Mapping[str, str], *, terminal: bool, platform: str) -> bool:
     """Is there somebody to see a browser, and a display to show it on? Not in CI, in a pipe, or at the end of SSH."""
-    if not terminal or sources.in_ci(environment):
+    if not terminal or in_ci(environment):
         return False
     display = bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
     if any(environment.get(name) for name in _SSH):

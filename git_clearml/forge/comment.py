@@ -20,7 +20,7 @@ from git_clearml.forge.forks import no_rights
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, VerifyReport
-from git_clearml.verdict import sources
+from git_clearml.settings.in_ci import in_ci
 
 BUDGET = 120.0  # seconds for everything that is published at once
 _DRY_BUDGET = 15.0  # seconds for finding out where it would go
@@ -114,7 +114,7 @@ class _CommentPublisher:
     ) -> None:
         self._forge, self._job, self._options = forge, workplace.job, options
         self._provider = provider_of(workplace, options.repository)
-        self._by_hand = workplace.job is None and not sources.in_ci(workplace.environment)
+        self._by_hand = workplace.job is None and not in_ci(workplace.environment)
         self._secrets = known_secrets(workplace.environment)
         self._report = self._secrets.redact(report)
         self._sections = tuple(self._without_secrets(section) for section in sections)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
-from git_clearml.verdict import sources
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.verdict.session import Context
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def detect(
     The job's forge is asked about `forge_repository` (owner/name; "" is the job's), `budget` seconds (0: 30) each time.
     Raises BadAnswer and UsageError for a CI job that does not make sense.
     """
-    if not sources.in_ci(environment):
+    if not in_ci(environment):
         return Context(environment, None, log, warn), None
     from git_clearml.forge import current_job, fetch, from_clone, which_commit
     from git_clearml.forge.connect import Workplace, asking

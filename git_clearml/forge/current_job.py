@@ -9,7 +9,7 @@ from git_clearml.base.ids import is_hash, is_zero
 from git_clearml.errors import UsageError
 from git_clearml.forge import bitbucket_job, github_job, gitlab_job, other_job
 from git_clearml.forge.job import Job, Provider
-from git_clearml.verdict import sources
+from git_clearml.settings.in_ci import in_ci
 
 _GITEA_API = "/api/v1"
 
@@ -19,7 +19,7 @@ def detect(environment: Mapping[str, str]) -> Job | None:
 
     Raises BadAnswer for an event file that cannot be read, UsageError for a COMMIT_ID that is no full hash.
     """
-    if not sources.in_ci(environment):
+    if not in_ci(environment):
         return None
     job = _read(environment)
     named = named_commit(environment)

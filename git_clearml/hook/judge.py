@@ -18,6 +18,7 @@ from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
 from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import sources
@@ -163,7 +164,7 @@ class PushJudge:
 
     def _lifetime(self, push: Push, gated: Sequence[GatedUpdate]) -> float:
         """For how many seconds a verified verdict is remembered here."""
-        return 0.0 if push.received or sources.in_ci(self._environment) else gated[0].ruling.personal.remember
+        return 0.0 if push.received or in_ci(self._environment) else gated[0].ruling.personal.remember
 
     def _remember(self, push: Push, gated: Sequence[GatedUpdate]) -> None:
         """Writes down for hooks/pre-push what it may answer by itself."""

@@ -18,8 +18,8 @@ from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, U
 from git_clearml.model import Problem, Task
 from git_clearml.report import compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import sources
 from git_clearml.verdict.evidence import Evidence, TaggableEvidence
 from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
@@ -72,7 +72,7 @@ def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
 def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
     """May --tag-best write in this place (design 12), and if not, why. `pushes_to_base`: what the CI job does, None
     outside of a job that we know."""
-    if unmerged or (not sources.in_ci(environment) if pushes_to_base is None else pushes_to_base):
+    if unmerged or (not in_ci(environment) if pushes_to_base is None else pushes_to_base):
         return True, ""
     return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from git_clearml.errors import BadSetting
-from git_clearml.settings import arrays
 from git_clearml.settings.checks import Setting, checked, read_text, unknown
 from git_clearml.settings.policy import Best, Equivalence, Personal, Policy, Runnable
 
@@ -113,10 +112,9 @@ def merge(
     settings = {setting.key: Value(setting.default, "default") for setting in TABLE}
     warnings: list[str] = []
     for key, raw in _flatten(pyproject):
-        tables = _BY_KEY[key].kind == "tables"
-        value = arrays.read(key, raw, _FILE) if tables else checked(_BY_KEY[key], raw, f"{key} in {_FILE}")
-        settings[key] = Value(value, pyproject_origin)
-    arrays.check(settings["metrics"].value, settings["require"].value, _FILE)
+        if _BY_KEY[key].kind != "tables":
+            settings[key] = Value(checked(_BY_KEY[key], raw, f"{key} in {_FILE}"), pyproject_origin)
+    _merge_tables(settings, pyproject, pyproject_origin)
     for layer in (_from_git_config(git_config), _from_environment(environment)):
         for setting, raw, name, origin in layer:
             if setting.policy:
@@ -130,6 +128,18 @@ def merge(
             flag = "--" + key.rpartition(".")[2]  # --metric for best.metric
             settings[key] = Value(checked(_BY_KEY[key], value, flag), f"flag {flag}")
     return settings, warnings
+
+
+def _merge_tables(settings: Settings, pyproject: Mapping[str, Any], origin: str) -> None:
+    """The arrays of tables; what reads them is loaded where a policy has any. Raises BadSetting."""
+    keys = [key for key in ("metrics", "require") if key in pyproject]
+    if not keys:
+        return
+    from git_clearml.settings import arrays
+
+    for key in keys:
+        settings[key] = Value(arrays.read(key, pyproject[key], _FILE), origin)
+    arrays.check(settings["metrics"].value, settings["require"].value, _FILE)
 
 
 def policy_of(settings: Settings) -> Policy:

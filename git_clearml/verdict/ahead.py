@@ -15,7 +15,7 @@ from git_clearml.base.files import read_limited
 from git_clearml.clearml.config import read_server
 from git_clearml.errors import Error
 from git_clearml.settings import table as settings
-from git_clearml.verdict import sources
+from git_clearml.settings.in_ci import in_ci
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
@@ -32,7 +32,7 @@ _MOST = 1_000_000  # bytes of a file of git's
 def begin(flags: Mapping[str, Any], environment: Mapping[str, str]) -> ClearML | None:
     """A client that connects, for whoever asks about HEAD with these flags to take over, or to close; None where it is
     not as good as certain that the server will be asked."""
-    if sources.in_ci(environment) or any(environment.get(name) for name in _ELSEWHERE):
+    if in_ci(environment) or any(environment.get(name) for name in _ELSEWHERE):
         return None  # another policy decides, another repository, or nobody's
     try:
         server = read_server(environment) if _asks(Path.cwd(), flags, environment) else None

@@ -13,6 +13,7 @@ from git_clearml.errors import PolicyUnknown, TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
@@ -173,7 +174,7 @@ def prepare(
     commits = _commits(repository, request, context)
     judges = _judges(repository, request, context, commits)
     flags, without_flags = dict(request.flags), list[ResolvedPolicy]()
-    if context.checkout is not None or sources.in_ci(context.environment):
+    if context.checkout is not None or in_ci(context.environment):
         from git_clearml.settings import ci_flags  # late: its exact numbers take time to load
 
         without_flags = load.rulings(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_clearml.clearml.connect import connect, connect_if_configured
 from git_clearml.git.repository import Repository
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.verdict.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -39,17 +40,3 @@ def choose(
     from git_clearml.verdict.offline import OfflineEvidence
 
     return OfflineEvidence(repository, environment=environment)
-
-
-def in_ci(environment: Mapping[str, str]) -> bool:
-    """Are we in a CI job? Most services set CI; a job that sets that to false is one by its own service's variable.
-
-    hooks/pre-push looks at the same.
-    """
-    return any(environment.get(name, "").lower() not in ("", "0", "false", "no", "off") for name in _CI)
-
-
-_CI = (
-    "CI", "GITHUB_ACTIONS", "GITLAB_CI", "BITBUCKET_BUILD_NUMBER", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "TF_BUILD",
-    "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "CIRCLECI", "TRAVIS",
-)  # fmt: skip

@@ -96,7 +96,7 @@ def test_a_bug_or_a_kill_leaves_no_pass(gate: Gate, tmp_path: Path, monkeypatch:
     def fails(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("git_clearml.commands.verify.prepare", fails)
+    monkeypatch.setattr("git_clearml.commands.verification.prepare", fails)
     assert gate.call("verify", "--reports", str(tmp_path / "reports")).status == 70
     written = content(tmp_path / "reports")
     assert counts(written["junit.xml"]) == ("0", "1", "0")

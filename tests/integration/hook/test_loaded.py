@@ -28,15 +28,16 @@ git.ssh_config git.url
 model
 report.__init__ report.compose report.model
 run.__init__ run.ownership run.record
-settings.__init__ settings.checks settings.code_paths settings.load settings.policy settings.protection settings.table
+settings.__init__ settings.checks settings.code_paths settings.in_ci settings.load settings.policy settings.protection
+settings.table
 verdict.__init__ verdict.accepted verdict.branch_tasks verdict.entry_points verdict.equivalence verdict.evidence
 verdict.hint verdict.model verdict.question
 verdict.near_miss verdict.resolve verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server
 verdict.server_tasks verdict.session verdict.sources verdict.statuses verdict.windows
 """
 VERIFY = """
-commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text render.verify
-verdict.ahead
+commands.verification commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text
+render.verify verdict.ahead
 """
 HOOK = """
 commands.hook commands.hook_io git.remote git.remote_branch hook.__init__

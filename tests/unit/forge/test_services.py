@@ -18,7 +18,7 @@ from git_clearml.forge.current_job import detect
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem
 from git_clearml.report.model import VerifyReport
-from git_clearml.verdict import sources
+from git_clearml.settings.in_ci import SERVICES, in_ci
 from git_clearml.verdict.model import Outcome
 from tests.support.program import ROOT
 
@@ -159,8 +159,8 @@ def test_a_fork_without_secrets_is_told_of_stages_where_there_are_any() -> None:
 def test_the_hook_and_the_table_know_the_same_services() -> None:
     """hooks/pre-push decides without Python that nothing is remembered in a job."""
     hook = (ROOT / "hooks" / "pre-push").read_text()
-    assert [name for name in sources._CI if f"${{{name}-}}" not in hook] == []
-    assert [each.known_by for each in other_job._SERVICES if each.known_by not in sources._CI] == []
+    assert [name for name in SERVICES if f"${{{name}-}}" not in hook] == []
+    assert [each.known_by for each in other_job._SERVICES if each.known_by not in SERVICES] == []
 
 
 NAMES = sorted({name for environment, _ in JOBS for name in environment})
@@ -173,7 +173,7 @@ def test_no_variable_gets_further_than_it_makes_sense(environment: dict[str, str
         job = detect(environment)
     except Error:
         return
-    assert (job is None) is not sources.in_ci(environment)
+    assert (job is None) is not in_ci(environment)
     if job is None:
         return
     for name in (job.head, job.base):
