@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow fuzz check bench e2e live clean
+.PHONY: help demo test slow fuzz check bench e2e live packages lock clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
@@ -14,6 +14,8 @@ help:
 	@echo "make bench  how fast, against what (prints ratios)"
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
 	@echo "make live   the tests against the ClearML server in your environment"
+	@echo "make packages  the wheel and the sdist by pip, pipx and uv; every Python here; the lowest version of each dependency"
+	@echo "make lock   the hashes of what the actions install (uv makes them)"
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +55,19 @@ e2e: $(READY)
 
 live: $(READY)
 	$(VENV)/bin/python -m pytest -q -m live tests/live
+
+packages:
+	.ci/packages
+
+# One list for every Python and system. The releases of the last week are left out: what is taken back is, mostly, by then.
+UV ?= uv
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
+	--custom-compile-command "make lock" --exclude-newer "$$(date -d '7 days ago' +%F)" --no-config \
+	--default-index https://pypi.org/simple
+
+lock:
+	$(LOCK) --output-file actions/requirements.txt pyproject.toml
+	$(LOCK) --output-file actions/build.txt actions/build.in
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
