@@ -51,6 +51,9 @@ def main() -> None:
         Case("git log, notes shown", ["git", "--no-pager", "log", "--oneline", "--notes=clearml"]),
         Case("git clearml log", program),
         Case("git clearml log -n 20", [*program, "-n", "20"]),
+        Case("git log --graph", ["git", "--no-pager", "log", "--graph", "--format=%h%d %s"]),
+        Case("git clearml log --graph", [*program, "--graph"]),
+        Case("git clearml log --format", [*program, "--format", "%h %(clearml:status) %s"]),
         Case("git clearml log --sort", [*program, "--sort", "validation/accuracy"]),
         Case("git clearml log, JSON", [*program, "--format", "json"]),
     ]

@@ -6,10 +6,11 @@ terminal, starts no line of its own, and holds no secret. A product is `Safe` te
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 from git_clearml.base.sanitize import Safe, json_text, sanitize, without_commands
@@ -110,6 +111,24 @@ class Console:
         except OSError as error:
             discard(self.out)
             raise PublishFailed(f"the output cannot be written: {error.strerror}", "is the disk full?") from None
+
+    @contextlib.contextmanager
+    def paged(self, command: str, environment: Mapping[str, str]) -> Iterator[None]:
+        """Inside, the product goes through this pager; "" is none. Who leaves it early ends what writes to it."""
+        if not command:
+            yield
+            return
+        from git_clearml.base import shell  # late: only where somebody reads at a terminal
+
+        with shell.pager(command, environment) as stream:
+            out, self.out = self.out, stream
+            try:
+                yield
+            except BrokenPipeError:
+                discard(stream)
+                raise
+            finally:
+                self.out = out
 
     def say(self, line: str) -> None:
         """A remark, kept back by --quiet."""

@@ -24,6 +24,9 @@ HIDDEN = (  # compiled when used, which few texts need
 )
 
 
+_OUTPUT = f"(\x1b\\[[0-9;]*m)|[\x01-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)|{HIDDEN}"
+
+
 def sanitize(text: str, limit: int = 0) -> Safe:
     """The text on one line, with every character that must not be printed as U+FFFD; cut to `limit` characters.
 
@@ -41,6 +44,14 @@ def sanitize(text: str, limit: int = 0) -> Safe:
 def sanitize_lines(text: str) -> Safe:
     """The text with its lines (they end at `\\n`) and their indentation, each of them sanitized."""
     return Safe("\n".join(_indented(line) for line in text.split("\n")))
+
+
+def sanitize_output(text: str, *, colours: bool = False) -> Safe:
+    """What another program has printed: its lines, tabs and NULs stay, and its colours where those are wanted.
+
+    A carriage return stays before a line feed alone.
+    """
+    return Safe(re.sub(_OUTPUT, lambda match: match[0] if colours and match[1] else "\N{REPLACEMENT CHARACTER}", text))
 
 
 def json_text(document: Mapping[str, Any]) -> Safe:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import HIDDEN, Safe
+from git_clearml.base.sanitize import Safe, sanitize_output
 from git_clearml.clearml.details import Details
 from git_clearml.commands import options, recorded
 from git_clearml.errors import CannotDecide, Error, UsageError
@@ -24,7 +23,6 @@ from git_clearml.settings.policy import Policy
 
 _WORKING_TREE = "."
 _PARTS = ("code", "parameters", "packages", "metrics")
-_UNSAFE = f"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)|{HIDDEN}"
 
 
 @dataclass(frozen=True)
@@ -175,4 +173,4 @@ def _show(repository: Repository, trees: Sequence[str], arguments: argparse.Name
     if stream.status:
         raise CannotDecide(f"git diff failed: {reason(stream.stderr, stream.status)}", "git fsck")
     text = console.redact(content.decode("utf-8", "replace"))
-    console.product(Safe(re.sub(_UNSAFE, "\N{REPLACEMENT CHARACTER}", text)))
+    console.product(sanitize_output(text.replace("\0", "\N{REPLACEMENT CHARACTER}")))

@@ -32,7 +32,12 @@ def add_format(parser: argparse.ArgumentParser, *forms: str, note: str = "") -> 
     choices = forms or ("text", "markdown", "json")
     parser.add_argument("--format", choices=choices, default="text", help=f"default: text{note}")
     if "json" in choices:
-        parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
+        add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The short form of --format json."""
+    parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
 
 
 def add_dry_run(parser: argparse.ArgumentParser, help_text: str) -> None:

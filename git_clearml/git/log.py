@@ -49,21 +49,65 @@ def graph(repository: Repository, ranges: Sequence[str], *, most: int) -> list[N
     return nodes[::-1]
 
 
-def walk(
-    repository: Repository, ranges: Sequence[str], paths: Sequence[str], *, most: int | None = None
-) -> Generator[list[LogEntry], None, None]:
-    """The commits that `git log <ranges> -- <paths>` names here, in its order, whenever there are some; at most `most`.
+@dataclass(frozen=True)
+class Chosen:
+    """Which commits: of these ranges, or of all refs, that touch these paths (none: any), so many at `most`.
 
-    Paths are seen from the repository object's directory. Close it, and git ends too. Raises UnknownRevision,
-    UsageError for paths outside of the repository, and CannotDecide for all else that git stumbles over, maybe after
-    some commits.
+    Paths are seen from the repository object's directory.
+    """
+
+    ranges: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    all: bool = False
+    most: int | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """As `git log` takes it, behind all other options."""
+        everything = ["--exclude=refs/notes/*", "--exclude=refs/clearml/*", "--all"] if self.all else []
+        most = [] if self.most is None else [f"--max-count={self.most}"]
+        return [*most, *everything, "--end-of-options", *self.ranges, "--", *self.paths]
+
+
+def walk(repository: Repository, chosen: Chosen) -> Generator[list[LogEntry], None, None]:
+    """The commits that `git log` names here, in its order, whenever there are some.
+
+    Close it, and git ends too. Raises UnknownRevision, UsageError for paths outside of the repository, and
+    CannotDecide for all else that git stumbles over, maybe after some commits.
     """
     words = ["-z", f"--format={_FIELDS}", "--encoding=UTF-8", "--no-color", "--no-notes", "--no-show-signature"]
-    words += [*([] if most is None else [f"--max-count={most}"]), "--end-of-options", *ranges, "--", *paths]
-    with repository.stream("log", *words) as stream:
+    with repository.stream("log", *words, *chosen.words) as stream:
         yield from _parsed(stream)
     if stream.status:
-        raise _explained(reason(stream.stderr, stream.status), ranges)
+        raise _explained(reason(stream.stderr, stream.status), chosen.ranges)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How `git log` is to print: a format of git's own, with its graph, in colours."""
+
+    format: str
+    graph: bool = False
+    colours: bool = False
+
+
+def printed(repository: Repository, form: Form, chosen: Chosen) -> Generator[str, None, None]:
+    """What `git log` prints in this form, some whole lines at a time. Otherwise as `walk`."""
+    words = [f"--format={form.format}", "--encoding=UTF-8", "--no-notes", "--no-show-signature"]
+    words += ["--color=always" if form.colours else "--no-color", *(["--graph"] if form.graph else [])]
+    rest = b""
+    with repository.stream("log", *words, *chosen.words) as stream:
+        for block in stream:
+            whole, line_feed, after = block.rpartition(b"\n")
+            if line_feed:
+                yield (rest + whole + line_feed).decode("utf-8", "replace")
+                rest = after
+            else:
+                rest += after
+    if rest:
+        yield rest.decode("utf-8", "replace")
+    if stream.status:
+        raise _explained(reason(stream.stderr, stream.status), chosen.ranges)
 
 
 def _parsed(blocks: Iterable[bytes]) -> Iterator[list[LogEntry]]:

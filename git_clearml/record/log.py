@@ -11,8 +11,9 @@ from git_clearml.clearml.connect import connect
 from git_clearml.errors import CannotDecide
 from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
-from git_clearml.record import note_lines, notes
+from git_clearml.record import note_lines
 from git_clearml.record.model import CommitWithTasks, RecordedTask
+from git_clearml.record.recorded import Recorded
 from git_clearml.settings.policy import Best
 from git_clearml.verdict import lookback, windows
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
     from git_clearml.clearml.model import Result
 
-_ONE_QUERY = 500  # commits
+ONE_QUERY = 500
+"""Commits."""
 
 
 class TaskSource:
@@ -39,7 +41,7 @@ class TaskSource:
         tell: Callable[[CannotDecide], None],
         log: Callable[[str], None],
     ) -> None:
-        self._repository, self._notes = repository, notes.Notes(repository)
+        self._repository, self._recorded = repository, Recorded(repository)
         self._metrics, self._timeout, self._tell, self._log = metrics, timeout, tell, log
         self._api: ClearML | None = None
         self._seen: set[str] = set()
@@ -57,14 +59,20 @@ class TaskSource:
     def with_tasks(self, blocks: Iterator[list[LogEntry]]) -> Iterator[list[CommitWithTasks]]:
         """The commits with their tasks: the server's, then those on record that the server did not tell of."""
         for commits in blocks if self._timeout is None else _grouped(blocks):
-            names = [entry.commit for entry in commits]
-            recorded, fetched = self._notes.of(names), self._fetched(names)
-            with_tasks = [
-                CommitWithTasks(entry.commit, entry.short, entry.subject, _both(fetched, recorded, entry.commit))
-                for entry in commits
-            ]
-            self._seen |= {name for commit in with_tasks for task in commit.tasks for name, _ in task.metrics}
-            yield with_tasks
+            tasks = self.of([entry.commit for entry in commits])
+            yield [CommitWithTasks(entry.commit, entry.short, entry.subject, tasks[entry.commit]) for entry in commits]
+
+    def of(self, commits: Sequence[str]) -> dict[str, tuple[RecordedTask, ...]]:
+        """The tasks of each of these commits, as `with_tasks` has them."""
+        recorded, fetched = self._recorded.of(commits), self._fetched(commits)
+        tasks = {commit: _both(fetched, recorded, commit) for commit in commits}
+        self._seen |= {name for each in tasks.values() for task in each for name, _ in task.metrics}
+        return tasks
+
+    @property
+    def at_once(self) -> int:
+        """How many commits are best asked about together."""
+        return 1 if self._timeout is None else ONE_QUERY
 
     def _fetched(self, commits: Sequence[str]) -> Mapping[str, tuple[RecordedTask, ...]]:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
@@ -94,9 +102,9 @@ def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
     waiting: list[LogEntry] = []
     for block in blocks:
         waiting += block
-        while len(waiting) >= _ONE_QUERY:
-            yield waiting[:_ONE_QUERY]
-            waiting = waiting[_ONE_QUERY:]
+        while len(waiting) >= ONE_QUERY:
+            yield waiting[:ONE_QUERY]
+            waiting = waiting[ONE_QUERY:]
     if waiting:
         yield waiting
 

@@ -39,8 +39,8 @@ class Recorded:
 def _locks(repository: Repository) -> dict[str, list[RecordedTask]]:
     """Commit -> the tasks that some clearml.lock has of it, the newest record of each."""
     tips = dict.fromkeys(repository.run("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes").lines)
-    tips |= dict.fromkeys(repository.run("rev-parse", "--verify", "--quiet", "HEAD").lines)
-    locks = repository.names_of(f"{tip}:{LOCK}" for tip in tips) if tips else []
+    tips["HEAD"] = None
+    locks = repository.names_of(f"{tip}:{LOCK}" for tip in tips)
     with_lock = [tip for tip, lock in zip(tips, locks, strict=True) if lock]
     if not with_lock:
         return {}

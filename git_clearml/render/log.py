@@ -19,7 +19,7 @@ from git_clearml.render.table import TableForm, draw
 _SHOWN = 2  # metrics of a task, where none are named
 _GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")
 _YELLOW, _GREEN, _RED, _DIM = "33", "32", "31", "2"
-_RECORDED = "recorded"
+RECORDED = "recorded"
 _HEADERS = ("commit", "subject", "status", "task", "metrics")
 
 _Parts = list[tuple[str, str]]  # texts, each with its colour ("" for none)
@@ -40,38 +40,58 @@ def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int
     for commit in commits:
         lines.append(_drawn([(commit.short, _YELLOW), (f" {sanitize(commit.subject, 500)}", "")], "", width, colour))
         for task in commit.tasks:
-            tail = f"  ({_RECORDED})" if task.recorded else ""
+            tail = f"  ({RECORDED})" if task.recorded else ""
             lines.append(_drawn(_task(task, names), tail, width, colour))
     return Safe("".join(line + "\n" for line in lines))
 
 
 def _task(task: RecordedTask, names: Sequence[str]) -> _Parts:
-    status = sanitize(task.status, 20) or "unknown"
-    shade = _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
+    status, shade = _status(task)
     numbers = "".join(f"  {sanitize(name, 40)} {number(value)}" for name, value in chosen(task, names))
     return [("    ", ""), (status, shade), (f"  {sanitize(task.name, 30) or task.task}{numbers}", "")]
 
 
+def _status(task: RecordedTask) -> tuple[str, str]:
+    """The task's status, and its colour."""
+    status = sanitize(task.status, 20) or "unknown"
+    return status, _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
+
+
 def _drawn(parts: _Parts, tail: str, width: int, colour: bool) -> str:
     """One line of the parts, cut where it would be wider than the terminal; the tail stays."""
-    room = max(width - _columns(tail), 1) if width else 0
+    room = max(width - column_count(tail), 1) if width else 0
     drawn = []
     for words, shade in parts:
-        words = _cut(words, room) if width else words
-        room -= _columns(words)
+        words = cut(words, room) if width else words
+        room -= column_count(words)
         drawn.append(f"\x1b[{shade}m{words}\x1b[0m" if colour and shade and words else words)
     return "".join(drawn) + (f"\x1b[{_DIM}m{tail}\x1b[0m" if colour and tail else tail)
 
 
-def _cut(words: str, room: int) -> str:
-    if _columns(words) <= room:
+def columns(tasks: Sequence[RecordedTask], names: Sequence[str], *, colour: bool = False) -> str:
+    """What stands beside a commit in a graph: status and metrics of its first task, and how many others there are.
+
+    With blanks behind it, so that what is alike stands one below the other.
+    """
+    if not tasks:
+        return ""
+    status, shade = _status(tasks[0])
+    status = f"\x1b[{shade}m{status}\x1b[0m" + " " * (9 - len(status)) if colour else f"{status:9}"
+    numbers = "".join(f"  {sanitize(name, 40)} {number(value):<8}" for name, value in chosen(tasks[0], names))
+    more = f"  +{len(tasks) - 1}" if len(tasks) > 1 else ""
+    return status + numbers + more
+
+
+def cut(words: str, room: int, *, end: str = "…") -> str:
+    """The words, cut to so many columns of a terminal."""
+    if column_count(words) <= room:
         return words
-    while words and _columns(words) >= room:
+    while words and column_count(words) > room - len(end):
         words = words[:-1]
-    return words.rstrip() + "…" if room > 0 else ""
+    return words.rstrip() + end if room > 0 else ""
 
 
-def _columns(words: str) -> int:
+def column_count(words: str) -> int:
     """How many columns of a terminal the text takes: two for a wide character, none for one that combines."""
     if words.isascii():
         return len(words)
@@ -95,7 +115,7 @@ def markdown(commits: Sequence[CommitWithTasks], names: Sequence[str], *, head: 
 
 
 def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:
-    status = escape(task.status, 20) + (f" ({_RECORDED})" if task.recorded else "")
+    status = escape(task.status, 20) + (f" ({RECORDED})" if task.recorded else "")
     page = link(escape(task.name, 80) or task.task, task.url)
     numbers = ", ".join(f"{escape(name, 80)} {number(value)}" for name, value in chosen(task, names))
     return [status, page, numbers]
@@ -131,6 +151,6 @@ def _object(task: RecordedTask, names: Sequence[str]) -> dict[str, Any]:
         "url": task.url,
         "completed": task.completed or None,
         "metrics": dict(chosen(task, names) if names else task.metrics),
-        "source": _RECORDED if task.recorded else "server",
+        "source": RECORDED if task.recorded else "server",
         "recorded": task.recorded or None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -16,9 +17,10 @@ import pytest
 
 from git_clearml.clearml.model import Result
 from git_clearml.git import log as history
+from git_clearml.git.log import Chosen
 from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
-from git_clearml.record import notes
+from git_clearml.record import lockfile, notes
 from tests.support.clearml_cost import MILLION, cost
 from tests.support.faults import closed_port
 from tests.support.program import Gate, command, inside, process_environment
@@ -462,7 +464,7 @@ def test_the_first_lines_come_before_the_last_commit_is_read(gate: Gate, tmp_pat
 @pytest.mark.slow
 def test_git_does_not_outlive_a_reader_that_leaves(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     fast_history(gate.repo, 20_000)
-    blocks = history.walk(Repository(str(gate.repo.path)), ["long"], [])
+    blocks = history.walk(Repository(str(gate.repo.path)), Chosen(["long"]))
     assert next(blocks)
     blocks.close()
     with pytest.raises(ChildProcessError):
@@ -486,7 +488,9 @@ def on_a_terminal(gate: Gate, *words: str, columns: str = "80", env: Mapping[str
     process = subprocess.Popen(
         command(*words),
         cwd=gate.repo.path,
-        env=process_environment({"TERM": "xterm", "COLUMNS": columns, **gate.server.env, **(env or {})}),
+        env=process_environment(
+            {"TERM": "xterm", "COLUMNS": columns, "GIT_PAGER": "cat", **gate.server.env, **(env or {})}
+        ),
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -533,3 +537,141 @@ def test_tasks_of_years_are_asked_for_in_windows(gate: Gate, monkeypatch: pytest
         assert len(result.json["commits"][0]["tasks"]) == 4
         assert len(result.calls) <= most
     assert all(cost(request.body) < MILLION / 8 for request in gate.server.requests)
+
+
+# git's graph and format, with ours.
+
+
+def test_the_graph_is_git_s(gate: Gate) -> None:
+    repo = gate.repo
+    note(repo, accuracy=0.5)
+    repo.git("checkout", "--quiet", "-b", "side")
+    note(repo, repo.commit("side"), task="2", status="failed")
+    repo.git("checkout", "--quiet", "main")
+    repo.commit("main")
+    repo.git("merge", "--quiet", "--no-ff", "-m", "merge", "side")
+    note(repo, accuracy=0.875, loss=1.0)
+    note(repo, task="4")
+    repo.git("branch", "other", repo.commit("elsewhere"))
+    repo.git("reset", "--quiet", "--hard", "HEAD~1")
+    for words in ((), ("--all",), ("-n", "2"), ("HEAD~1", "--", "train.py")):
+        ours = gate.call("log", "--graph", *words)
+        git = repo.git("log", "--graph", "--format=%h%d %s", "--exclude=refs/notes/*", *words)
+        assert (ours.status, ours.err) == (0, "")
+        assert [re.sub("  (completed|failed).*| *$", "", line) for line in ours.out.splitlines()] == [
+            line.rstrip() for line in git.splitlines()
+        ]
+    assert gate.call("log", "--graph").out.endswith(" first  completed  m/accuracy 0.5\n")
+    assert gate.call("log", "--graph", "-n1").out.endswith(" merge  completed  +1\n")
+    assert gate.call("log", "--graph", "-n1", "--fetch").calls == ("tasks.get_all_ex",)
+    for words in (("--graph", "--json"), ("--graph", "--sort", "m/a"), ("--format", "%h", "--sort", "m/a")):
+        assert gate.call("log", *words).status == 2
+
+
+def test_the_graph_on_a_terminal(gate: Gate) -> None:
+    gate.repo.commit("evil \x1b]0;owned\x07 " + "a long subject " * 20)
+    note(gate.repo, accuracy=0.9)
+    plain = on_a_terminal(gate, "log", "--graph", env={"NO_COLOR": "1"}).splitlines()
+    assert [len(line) for line in plain] == [80 - 5, len(plain[1])]  # a value has eight columns
+    assert plain[0].endswith("…  completed  m/accuracy 0.9")
+    coloured = on_a_terminal(gate, "log", "--graph")
+    assert "\x1b[32mcompleted\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured).splitlines() == plain
+    gate.repo.git("config", "color.ui", "false")
+    assert "\x1b" not in on_a_terminal(gate, "log", "--graph") + on_a_terminal(gate, "log")
+
+
+def test_git_s_pager_shows_it(gate: Gate) -> None:
+    def shown(*words: str) -> bool:
+        return "paged: " in on_a_terminal(gate, "log", *words, env={"GIT_PAGER": "sed 's/^/paged: /'"})
+
+    assert shown()
+    assert shown("--graph")
+    assert shown("--format", "%h")
+    assert not shown("--json")
+    gate.repo.git("config", "pager.log", "false")
+    assert not shown("--graph")
+    gate.repo.git("config", "pager.log", "true")
+    left = on_a_terminal(gate, "log", env={"GIT_PAGER": "true"})  # whoever leaves it early sees no error
+    assert left == ""
+
+
+FORMATS = {
+    "%h %(clearml:status)": "{h} completed",
+    "tformat:%(clearml:id)|%(clearml:name)|%(clearml:project)|%(clearml:source)": "1|train 1|Vision|recorded",
+    "%(clearml:url) %(clearml:count)": "https://app.example.com/1 1",
+    "%(clearml:metric:m/acc (top 5)%)": "0.1",
+    "%(clearml:metric:m/a%x29b) %(clearml:metric:m/%x78)": "0.3 ",
+    "%(clearml:metrics)": "m/a)b=0.3 m/acc (top 5)%=0.1",
+    "[%<(12)%(clearml:status)][%>(12)%(clearml:status)][%><(11)%(clearml:status)]": (
+        "[completed   ][   completed][ completed ]"
+    ),
+    "[%<(6,trunc)%(clearml:status)][%<(3)%(clearml:status)][%<(4)%s]": "[comp..][completed][first]",
+    "%s% (clearml:status).% (clearml:metric:m/none).": "first completed..",
+    "%%(clearml:id) %x25(clearml:id) %(nosuch) %(clearml": "%(clearml:id) %(clearml:id) %(nosuch) %(clearml",
+    "%n%s%x09%x00%C(red)%(clearml:id)": "\nfirst\t\x001",
+    "%x1b[1m%(clearml:id)%x07": "\x1b[1m1\x07",
+    "%C(always,red)%(clearml:id)": "\x1b[31m1",
+    "%C(auto)%(clearml:id)": "1",
+    "%(trailers:separator=%x2C)%(clearml:id)%": "1%",
+}
+
+
+def test_placeholders_of_ours_beside_git_s(gate: Gate) -> None:
+    metrics = {"acc (top 5)%": 0.1, "a)b": 0.3}
+    head = note(gate.repo, **metrics)
+    for form, wanted in FORMATS.items():
+        result = gate.call("log", "--format", form)
+        assert (result.status, result.out) == (0, wanted.format(h=head[:7]) + "\n"), form
+    assert gate.call("log", "--format", "format:%(clearml:id)").out == "1\n"
+    gate.repo.commit("second")
+    empty = gate.call(
+        "log", "-n1", "--format", "[%(clearml:id)%(clearml:metric:m/a)%(clearml:metrics)%(clearml:count)]"
+    )
+    assert empty.out == "[0]\n"
+    assert "no task shown has the metric m/a" in empty.err
+    task = gate.task(metrics=MEASURED, commit=head)
+    fetched = gate.call("log", "--fetch", "--format", "%(clearml:id) %(clearml:metric:validation/loss)")
+    assert (fetched.out.splitlines()[-1], fetched.calls) == (f"{task} 0.25", ("tasks.get_all_ex",))
+
+
+def test_what_is_no_placeholder(gate: Gate) -> None:
+    for form, meant in (
+        ("%(clearml:stauts)", "did you mean %(clearml:status)?"),
+        ("%(clearml:metrc:a/b)", "did you mean %(clearml:metric:TITLE/SERIES)?"),
+        ("%(clearml:metric:accuracy)", "did you mean %(clearml:metric:TITLE/SERIES)?"),
+        ("%(clearml:zzz)", "there are id, name"),
+        ("%(clearml:)", "there are id, name"),
+        ("%(clearml:status:x)", "did you mean %(clearml:status)?"),
+        ("%(clearml:status", "no ) ends"),
+        ("%+(clearml:status)", "only with a blank"),
+        ("jsn", "did you mean json?"),
+        ("oneline", "not a format"),
+    ):
+        result = gate.call("log", "--format", form)
+        assert (result.status, result.out) == (2, ""), form
+        assert meant in result.err, form
+
+
+def test_nobody_s_text_gets_through_a_format(gate: Gate) -> None:
+    """Neither what a note says nor what a commit says; and no commit can forge a mark, whose token is drawn anew."""
+    mark = "\x01" + "0" * 16 + "0:" + gate.repo.head + "\x02"
+    gate.repo.git("commit", "--allow-empty", "-m", f"\x1b[2J\x07{mark} \u202e \x1b[31mred")
+    note(gate.repo, status="\x1b[2Jdone", task="1")
+    for words in (("--format", "%s %(clearml:status)"), ("--graph",)):
+        out = gate.call("log", "-n1", *words).out
+        assert not [letter for letter in out.replace("\n", "") if ord(letter) < 32 or letter == "\u202e"]
+
+
+def test_a_lock_that_is_committed_is_a_record(gate: Gate) -> None:
+    first = gate.repo.head
+    result = Result("7", "train", "Vision", "completed", metrics=(Metric("m", "a", 0.5, 0.5, 0.5),))
+    gate.repo.commit("results", {"clearml.lock": lockfile.to_text(first, [result])})
+    gate.repo.commit("gone", {"train.py": "1"})
+    assert shown(log(gate))[2] == ("first", [("7", "completed", "recorded")])
+    note(gate.repo, first, task="7", status="published")
+    assert shown(log(gate))[2] == ("first", [("7", "published", "recorded")])
+    gate.repo.commit("bad", {"clearml.lock": "{"})
+    gate.repo.git("rm", "--quiet", "clearml.lock")
+    gate.repo.commit("no lock any more")
+    assert gate.call("log", "--format", "%(clearml:id)").status == 0
