@@ -562,7 +562,7 @@ def test_the_graph_is_git_s(gate: Gate) -> None:
             line.rstrip() for line in git.splitlines()
         ]
     assert gate.call("log", "--graph").out.endswith(" first  completed  m/accuracy 0.5\n")
-    assert gate.call("log", "--graph", "-n1").out.endswith(" merge  completed  +1\n")
+    assert " merge  completed  +1\n" in gate.call("log", "--graph", "-n1").out
     assert gate.call("log", "--graph", "-n1", "--fetch").calls == ("tasks.get_all_ex",)
     for words in (("--graph", "--json"), ("--graph", "--sort", "m/a"), ("--format", "%h", "--sort", "m/a")):
         assert gate.call("log", *words).status == 2
