@@ -17,6 +17,19 @@ def matches(patterns: Iterable[str], path: str) -> bool:
     return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
 
 
+def reaches_below(pattern: str, path: str) -> bool:
+    """Could the pattern name something below this path? True where that is not plain to see."""
+    if "[" in pattern or "\\" in pattern:
+        return True
+    parts, names = pattern.removeprefix("./").removeprefix("/").split("/"), path.split("/")
+    for part, name in zip(parts, names, strict=False):
+        if part == "**":
+            return True
+        if not matches([part], name):
+            return False
+    return len(parts) > len(names)
+
+
 @functools.lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(_translate(pattern), re.DOTALL)

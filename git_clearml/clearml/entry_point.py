@@ -91,6 +91,12 @@ def usual_paths(entry_point: str, working_dir: str) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
+def is_script(path: str, entry_point: str, working_dir: str) -> bool:
+    """May the entry point be this file, or the package in this folder? The path is seen from the repository's root."""
+    own = posixpath.normpath(path)
+    return not {own, f"{own}/__main__.py"}.isdisjoint(usual_paths(entry_point, working_dir))
+
+
 def installed(entry_point: str, working_dir: str) -> Installed | None:
     """What is meant where the entry point lies in an environment inside of the working tree, None for all else.
 

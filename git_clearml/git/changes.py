@@ -9,9 +9,9 @@ from typing import NamedTuple
 from git_clearml.git.output import GitResult, decode, stdin_lines
 from git_clearml.git.runner import Runner, failure
 
-SUBMODULE = "160000"
+SUBMODULE, LINK = "160000", "120000"
 ABSENT = "000000"
-"""Modes: of a submodule; of a file that is not there."""
+"""Modes: of a submodule; of a symbolic link; of a file that is not there."""
 
 EMPTY = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -36,6 +36,11 @@ class Change(NamedTuple):
     def submodule(self) -> bool:
         """Is or was it a submodule?"""
         return SUBMODULE in (self.before, self.after)
+
+    @property
+    def plain(self) -> bool:
+        """Is it, and was it, nothing that leads elsewhere: neither a submodule nor a link?"""
+        return not {SUBMODULE, LINK} & {self.before, self.after}
 
 
 def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, Change]]:

@@ -135,9 +135,9 @@ class ObjectStore(Runner):
                 self._small[name] = content
         return contents
 
-    def history(self, commits: Sequence[str]) -> list[Commit]:
-        """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them."""
-        form = [f"--max-count={_HISTORY}", "--no-show-signature", "--format=%H %T"]
+    def history(self, commits: Sequence[str], most: int = _HISTORY) -> list[Commit]:
+        """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them or `most`."""
+        form = [f"--max-count={most}", "--no-show-signature", "--format=%H %T"]
         stdin = stdin_lines(commits)
         result = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=stdin)
         out = result.stdout

@@ -16,7 +16,7 @@ from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
 from git_clearml.render import comment_history as history
-from git_clearml.render import markdown, metrics
+from git_clearml.render import markdown, metrics, text
 from git_clearml.render.comment_history import HistoryRow
 from git_clearml.render.flavour import GITHUB, Flavour
 from git_clearml.render.markdown import MARKS
@@ -98,17 +98,22 @@ def headline(report: VerifyReport) -> str:
     if report.outcome is Outcome.VERIFIED and report.status == 0:
         if not report.verdicts and report.notes:
             return report.notes[0]
-        task = next((verdict.task for verdict in report.verdicts if verdict.task), None)
-        return f"verified by the task {task.name!r}" if task and task.name else "verified"
+        first = next((verdict for verdict in report.verdicts if verdict.task), None)
+        if first and len(first.requirements) > 1:
+            return f"verified: {text.met(first)}"
+        return f"verified by the task {first.task.name!r}" if first and first.task and first.task.name else "verified"
     if tells_first_problem(report):
         joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
         return f"{report.outcome.value}{joint}{report.problems[0].message}"
-    if short := next((each for each in report.verdicts if each.fails_metrics), None):
+    unmet = next((each for each in report.verdicts if each.requirements and each.outcome is Outcome.REJECTED), None)
+    if unmet is None and (short := next((each for each in report.verdicts if each.fails_metrics), None)):
         failed = next(result for result in short.metrics if result.code)
         return f"{report.outcome.value}: {failed.message}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
         if any(verdict.needs_check for verdict in report.verdicts)
+        else f"rejected: {text.met(unmet)}"
+        if unmet
         else "rejected: no clean, completed ClearML task has run this commit",
         Outcome.PENDING: "pending: the right ClearML task has not ended yet",
         Outcome.VERIFIED: f"verified, but {_wrong_after(report)}",
@@ -161,10 +166,12 @@ def _verdicts(page: Page, limit: int) -> list[str]:
 
 
 def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
-    misses = [_near_miss(finding) for finding in verdict.near_misses[:MOST_NEAR_MISSES]]
+    near = verdict.other_near_misses
+    misses = [_near_miss(finding) for finding in near[:MOST_NEAR_MISSES]]
     notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
-    left_out = len(verdict.near_misses) - len(misses), len(verdict.notes) - len(notes)
-    lists = [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
+    left_out = len(near) - len(misses), len(verdict.notes) - len(notes)
+    lists = _list([line for each in verdict.requirements for line in markdown.requirement(each)], limit // 2, 0)
+    lists += [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
     because = _because(verdict) if page.report.status != _CALLED_WRONGLY else "It has not been judged."
     table = [block for block in markdown.table_of(verdict) if block and len(block) <= limit // 2]
     return [_heading(page, verdict), because, *table, *lists]
@@ -189,6 +196,8 @@ def _but(report: VerifyReport) -> str:
 
 def _because(verdict: Verdict) -> str:
     """One sentence for why; the near misses follow it as a list."""
+    if verdict.requirements and not verdict.needs_check:
+        return f"{text.met(verdict).capitalize()}."
     if verdict.task:
         more = f" ({verdict.accepted} tasks count.)" if verdict.accepted > 1 else ""
         return f"{markdown.task_link(verdict.task)} {_how(verdict)}.{more}"

@@ -144,10 +144,18 @@ def failed(command: str, error: Error) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
+    document = {"commit": verdict.commit, "refs": list(verdict.refs), **_evidence(verdict)}
+    if verdict.requirements:
+        document["requirements"] = [
+            {"name": each.name, **_evidence(each.verdict), "hint": each.hint or None} for each in verdict.requirements
+        ]
+    return document
+
+
+def _evidence(verdict: Verdict) -> dict[str, Any]:
+    """What a verdict rests on, that of a commit or of one requirement."""
     task = verdict.task
     return {
-        "commit": verdict.commit,
-        "refs": list(verdict.refs),
         "outcome": verdict.outcome.value,
         "task": task_object(task) if task else None,
         "equivalence": verdict.equivalence.value if verdict.equivalence else None,

@@ -59,7 +59,7 @@ def xml(report: Mapping[str, Any]) -> Safe:
 def _of_commit(commit: Mapping[str, Any], report: Mapping[str, Any]) -> list[_Case]:
     return [
         *_rules(commit, report),
-        *(_outcome(f"requirement {each['name']}", each["outcome"], "") for each in commit.get("requirements", ())),
+        *(_requirement(each) for each in commit.get("requirements", ())),
         *(_metric(each) for each in commit.get("metrics", ())),
     ]
 
@@ -85,6 +85,17 @@ def _rules(commit: Mapping[str, Any], report: Mapping[str, Any]) -> list[_Case]:
         _Case(name, "failure", outcome, _lines(outcome, against[name], report)) if name in against else _Case(name)
         for name in names
     ]
+
+
+def _requirement(requirement: Mapping[str, Any]) -> _Case:
+    lines = [
+        f"{_shown(miss['task'])}: {reason['message']}"
+        for miss in requirement.get("near_misses", ())
+        for reason in miss["reasons"]
+    ]
+    lines = lines or [requirement["outcome"], *requirement.get("notes", ())]
+    text = _lines(requirement["outcome"], lines, {"hint": requirement.get("hint")})
+    return _outcome(f"requirement {requirement['name']}", requirement["outcome"], text)
 
 
 def _metric(metric: Mapping[str, Any]) -> _Case:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
 from git_clearml.render.text import MOST_NEAR_MISSES
 from git_clearml.report.model import VerifyReport
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 MARKS = {Outcome.VERIFIED: "✅", Outcome.REJECTED: "❌", Outcome.PENDING: "⏳", Outcome.UNDECIDED: "❔"}
 
@@ -31,15 +33,13 @@ def verify(report: VerifyReport) -> Safe:
 def _verdict(verdict: Verdict) -> list[str]:
     refs = "".join(f" ({escape(ref, 60)})" for ref in verdict.refs)
     lines = [f"### {MARKS[verdict.outcome]} `{verdict.commit[:12]}`{refs} {verdict.outcome.value}", ""]
-    if verdict.task:
+    if verdict.task and not verdict.requirements:
         lines.append(f"By {task_link(verdict.task)}")
+    for each in verdict.requirements:
+        lines += requirement(each)
     lines += table_of(verdict)
     lines += [f"- {escape(note, 300)}" for note in verdict.notes]
-    for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
-        reasons = "; ".join(escape(reason.message, 300) for reason in finding.reasons)
-        lines.append(f"- {task_link(finding.task)}: {reasons}")
-    if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
-        lines.append(f"- and {rest} more")
+    lines += _near_misses(verdict.other_near_misses)
     if verdict.outcome is Outcome.UNDECIDED:
         lines.append("Could not be decided.")
     elif not verdict.task and not verdict.near_misses and not verdict.notes:
@@ -54,6 +54,25 @@ def table_of(verdict: Verdict) -> list[str]:
     from git_clearml.render import measured  # late: few policies have them
 
     return ["", measured.markdown(verdict.metrics)]
+
+
+def _near_misses(findings: Sequence[Finding]) -> list[str]:
+    lines = []
+    for finding in findings[:MOST_NEAR_MISSES]:
+        reasons = "; ".join(escape(reason.message, 300) for reason in finding.reasons)
+        lines.append(f"- {task_link(finding.task)}: {reasons}")
+    rest = len(findings) - MOST_NEAR_MISSES
+    return [*lines, f"- and {rest} more"] if rest > 0 else lines
+
+
+def requirement(shown: RequirementVerdict) -> list[str]:
+    """A requirement as an item of a list, with its task; or with its near misses and what to do."""
+    verdict = shown.verdict
+    notes = "".join(f"; {escape(note, 300)}" for note in verdict.notes)
+    by = f" by {task_link(verdict.task)}" if verdict.task else ""
+    lines = [f"- {MARKS[verdict.outcome]} **{escape(shown.name, 60)}** {verdict.outcome.value}{by}{notes}"]
+    lines += [f"  {line}" for line in _near_misses(verdict.near_misses)]
+    return [*lines, f"  - next: {code(shown.hint)}"] if shown.hint else lines
 
 
 def task_link(task: Task) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict import windows
-from git_clearml.verdict.model import Finding, Outcome, Verdict
+from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 MOST_NEAR_MISSES = 10
 _COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}
@@ -32,7 +34,9 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     names = ", ".join(sanitize(name, 60) for name in verdict.refs) or sanitize(verdict.rev, 60)
     label = "" if not names or names == verdict.commit else f" ({names})"
     lines = [f"{word} {verdict.commit[:12]}{label}{_because(verdict)}"]
-    if verdict.task:
+    for each in verdict.requirements:
+        lines += _requirement(each)
+    if verdict.task and not verdict.requirements:
         lines += task_lines(verdict.task, "  ")
     if verdict.runs:
         from git_clearml.render import measured  # late: few policies have them
@@ -42,11 +46,26 @@ def _verdict(verdict: Verdict, colour: bool) -> list[str]:
     bounded = verdict.outcome is Outcome.REJECTED and bool(verdict.looked_back_to)
     if bounded:
         lines.append(f"  tasks last updated before {sanitize(verdict.looked_back_to[:10], 10)} were not looked at")
-    for finding in verdict.near_misses[:MOST_NEAR_MISSES]:
-        lines += _near_miss(finding)
-    if (rest := len(verdict.near_misses) - MOST_NEAR_MISSES) > 0:
-        lines.append(f"  and {rest} more")
+    lines += _near_misses(verdict.other_near_misses)
     return [*lines, f"  to look further back: {_further_back(verdict)}"] if bounded else lines
+
+
+def _near_misses(findings: Sequence[Finding]) -> list[str]:
+    lines = [line for finding in findings[:MOST_NEAR_MISSES] for line in _near_miss(finding)]
+    rest = len(findings) - MOST_NEAR_MISSES
+    return [*lines, f"  and {rest} more"] if rest > 0 else lines
+
+
+def _requirement(requirement: RequirementVerdict) -> list[str]:
+    """A requirement with its task, or with why it has none and what to do."""
+    verdict = requirement.verdict
+    lines = [f"{sanitize(requirement.name, 60)}: {verdict.outcome.value}{_because(verdict)}"]
+    if verdict.task:
+        lines += task_lines(verdict.task, "  ")
+    lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
+    lines += _near_misses(verdict.near_misses)
+    lines += [f"  next: {sanitize(requirement.hint, 500)}"] if requirement.hint else []
+    return [f"  {line}" for line in lines]
 
 
 def _further_back(verdict: Verdict) -> str:
@@ -56,6 +75,8 @@ def _further_back(verdict: Verdict) -> str:
 
 
 def _because(verdict: Verdict) -> str:
+    if verdict.requirements and not verdict.needs_check:
+        return f": {met(verdict)}"
     if verdict.outcome is Outcome.VERIFIED and verdict.task is None:  # which task it was is not cached
         return ""
     if verdict.outcome is Outcome.VERIFIED:
@@ -72,6 +93,14 @@ def _because(verdict: Verdict) -> str:
     if not verdict.considered and not verdict.near_misses:
         return ": no ClearML task has run this commit"
     return ": no clean, completed ClearML task ran it"
+
+
+def met(verdict: Verdict) -> str:
+    """How many of the policy's requirements the commit meets, in a few words."""
+    count, every = sum(each.outcome is Outcome.VERIFIED for each in verdict.requirements), len(verdict.requirements)
+    if count == every:
+        return "the requirement is met" if every == 1 else f"all {every} requirements are met"
+    return f"{count} of {every} requirement{'s are' if every > 1 else ' is'} met"
 
 
 def _near_miss(finding: Finding) -> list[str]:

@@ -37,6 +37,7 @@ def verify_report(session: VerifySession) -> VerifyReport:
 def of_verdicts(repository: Repository, verdicts: Sequence[Verdict], ruling: ResolvedPolicy) -> VerifyReport:
     """The report of verdicts, with the one command to run next by the policy of this ruling."""
     outcome = Outcome.worst([verdict.outcome for verdict in verdicts])
+    verdicts = hints.with_commands(repository, verdicts, ruling.policy)
     hint = hints.next_command(repository, verdicts, ruling.policy)
     notes = hints.remarks(verdicts, hint)
     return VerifyReport(outcome, outcome.status, ruling.origin, tuple(verdicts), hint, notes=notes)

@@ -44,6 +44,18 @@ def is_code(path: str, policy: Policy) -> bool:
     return globs.matches(named, path) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2])
 
 
+def is_named(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> bool:
+    """Do the code-paths of a requirement name this file? They are all of its code, without what every policy has.
+
+    What is no plain file (a submodule, a link) is code also where they reach below it.
+    """
+    patterns = list(patterns)
+    named = [pattern for pattern in patterns if not pattern.startswith("!")]
+    if globs.matches([pattern[1:] for pattern in patterns if pattern.startswith("!")], path):
+        return False
+    return globs.matches(named, path) or (not is_plain and any(globs.reaches_below(pattern, path) for pattern in named))
+
+
 def _named_by_results_paths(path: str, policy: Policy) -> bool:
     """Do the policy's results-paths name this file? Never what is code by its name; a pattern for everything is none.
 

@@ -101,6 +101,7 @@ class Policy(NamedTuple):
     accept_trailer: bool = False
     metrics: tuple[MetricRule, ...] = ()
     require: tuple[Require, ...] = ()
+    entry_point: str = ""  # of a requirement alone: no key of the policy itself (see verdict/requirements.py)
     best: Best = Best()
     runnable: Runnable = Runnable()
 

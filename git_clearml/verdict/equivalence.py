@@ -6,10 +6,10 @@ task's own run record names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import BadSetting
+from git_clearml.errors import BadSetting, CannotDecide
 from git_clearml.git import changes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
@@ -19,19 +19,27 @@ from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import results_commits
 from git_clearml.verdict.results_commits import Lineage
 from git_clearml.verdict.rules import accepts_equivalence
+from git_clearml.verdict.same_code import IsCode, SameCode
 
 _SHOWN = 3  # equal commits that only explain a refusal
 _SAME_TREE = 50  # equivalent commits asked about per judged commit
 _FAMILY = 450  # and under equivalence = "paths", which has no index to look them up in
-_PAIRS = 20_000  # of trees compared
+_MOST_WALKS = 5  # through the history, for requirements whose code has not changed for long
 _TREES_SEARCHED = 20  # for a pattern of code-paths that the judged commit has no file for
 
 
 class EquivalentCommits:
     """The commits that are the judged ones in some sense of this policy. Raises CannotDecide when git cannot read."""
 
-    def __init__(self, repository: Repository, policy: Policy, judged: Sequence[Commit]) -> None:
+    def __init__(
+        self, repository: Repository, policy: Policy, judged: Sequence[Commit], ways: Sequence[Policy] = ()
+    ) -> None:
         self._repository, self._policy = repository, policy
+        self._ways = tuple(ways) or (policy,)
+        self._own = [number for number, each in enumerate(policy.require) if each.code_paths] if ways else []
+        self._code = SameCode(repository, [self._is_code(number) for number in range(len(self._ways))])
+        self._newest: list[Commit] | None = None
+        self._mistyped: dict[int, BadSetting] = {}  # by way
         self._judged = {commit.hash for commit in judged}
         self._lineages = results_commits.of(repository, judged, policy)
         self._trees = {
@@ -39,9 +47,17 @@ class EquivalentCommits:
         }
         self.recorded: dict[str, str] = {}  # trees of commits that are not here, as their tasks' records have them
         self._looked_up: set[str] = set()
-        self._same_code: dict[tuple[str, str], bool] = {}
         self._history: list[Commit] | None = None
         self._of_tree: dict[str, list[Commit]] = {}
+
+    def _is_code(self, way: int) -> IsCode | None:
+        """What the policy that asks calls code: a requirement what its own patterns name, and nothing else."""
+        policy = self._ways[way]
+        if policy.equivalence is not Equivalence.PATHS:
+            return None
+        if way in self._own:
+            return lambda change: code_paths.is_named(policy.code_paths, change.path, is_plain=change.plain)
+        return lambda change: change.submodule or code_paths.is_code(change.path, policy)
 
     def lineage(self, commit: Commit) -> Lineage:
         """What the commit stands on, where it writes clearml.lock; empty for any other."""
@@ -75,24 +91,91 @@ class EquivalentCommits:
         """Is this a commit, other than the judged ones, whose tree is known?"""
         return name in self._trees or bool(self.recorded.get(name))
 
-    def sense(self, commit: Commit) -> Callable[[str], Equivalence | None]:
-        """In which sense another commit is this one, or the parent of this one if that is a results commit."""
+    def sense(self, commit: Commit, way: int = 0) -> Callable[[str], Equivalence | None]:
+        """In which sense another commit is this one, or the parent of this one if that is a results commit.
+
+        `way` is the number of the policy that asks, where several do.
+        """
 
         def of(name: str) -> Equivalence | None:
-            senses = [self._sense(name, other) for other in self.with_ancestors([commit])]
-            accepted = [accepts_equivalence(self._policy, sense) for sense in senses]
+            senses = [self._sense(name, other, way) for other in self.with_ancestors([commit])]
+            accepted = [accepts_equivalence(self._ways[way], sense) for sense in senses]
             if any(accepted) and not accepted[0]:
                 return Equivalence.RESULTS
             return next((sense for sense in senses if sense), None)
 
         return of
 
-    def families(self, commits: Sequence[Commit], recent: Iterable[str] = ()) -> list[str]:
+    def of_same_code(self, commits: Sequence[Commit], most: int = _FAMILY) -> list[str]:
+        """Hashes of the newest commits with the code of one of these, as requirements name it: so many at most.
+
+        Three git processes, none where no requirement names its code. Patterns that match nothing make nothing equal,
+        and `families` tells of them.
+        """
+        if not self._own or most <= 0:
+            return []
+        relatives = self.with_ancestors(commits)
+        if self._newest is None:
+            self._newest = self._repository.history([commit.hash for commit in commits], most=_FAMILY)
+            self._trees |= {other.hash: other.tree for other in self._newest if other.hash not in self._judged}
+            try:
+                self._look_for_typing_errors(relatives, self._newest)
+                self._code.learn(commit.tree for commit in (*relatives, *self._newest))
+            except CannotDecide:  # what a partial clone lacks is asked for where it matters
+                return []
+        return self._with_code_of(relatives, self._newest, self._own)[:most]
+
+    def _with_code_of(self, relatives: Sequence[Commit], others: Iterable[Commit], ways: Sequence[int]) -> list[str]:
+        """Those of the others that are none of these, and have the code of one of them as a requirement names it."""
+        codes = {(way, self._code.digest(commit.tree, way)) for commit in relatives for way in ways}
+        wanted = {(way, digest) for way, digest in codes if digest}
+        own = {commit.hash for commit in relatives}
+        return [
+            other.hash
+            for other in others
+            if other.hash not in own and any((way, self._code.digest(other.tree, way)) in wanted for way in ways)
+        ]
+
+    def _unchanged_since(self, relatives: Sequence[Commit], ways: Sequence[int]) -> list[str]:
+        """Hashes of the commits since which the code that a requirement names has not changed, however long ago.
+
+        One git process for each of five requirements, and two for what they find. git's own patterns are nearly ours:
+        what it finds is compared as any other commit.
+        """
+        found: dict[str, None] = {}
+        for way in ways[:_MOST_WALKS]:
+            paths = [_pathspec(pattern) for pattern in self._ways[way].code_paths]
+            names = [commit.hash for commit in relatives]
+            found |= dict.fromkeys(
+                self._repository.run("rev-list", f"--max-count={_SAME_TREE}", *names, "--", *paths).lines
+            )
+        self.learn(found)
+        commits = [Commit(name, self._trees[name]) for name in found if name in self._trees]
+        self._code.learn(commit.tree for commit in commits)
+        return self._with_code_of(relatives, commits, ways)
+
+    def _look_for_typing_errors(self, judged: Sequence[Commit], newest: Sequence[Commit]) -> None:
+        """Notes which requirements have patterns that name no file, here or nearby: they would make everything equal.
+
+        One git process, and another where a pattern names none in the first of these commits.
+        """
+        missed = self._unmatched([judged[0].tree])[judged[0].tree]
+        if missed:
+            around = [commit.tree for commit in (*judged[1:_TREES_SEARCHED], *newest[:_TREES_SEARCHED])]
+            missed = missed.intersection(*self._unmatched(around).values())
+        for number in self._own:
+            if error := _typing_error(self._ways[number], missed, judged[0]):
+                self._mistyped[number] = error
+
+    def families(self, commits: Sequence[Commit], recent: Iterable[str] = (), unmet: Collection[int] = ()) -> list[str]:
         """Hashes of commits that could be equivalent to one of these: the same tree; under `paths` whatever is near.
 
-        `recent` are the commits of recent tasks: those of them that are equivalent belong to the families too. A few
-        git processes, however many commits. Raises BadSetting for code-paths that match nothing.
+        `recent` are the commits of recent tasks: those of them that are equivalent belong to the families too. So do
+        those that have the code of one of the requirements of the numbers `unmet`. A few git processes, however many
+        commits. Raises BadSetting for code-paths that match nothing.
         """
+        if self._mistyped:
+            raise next(iter(self._mistyped.values()))
         relatives, recent = self.with_ancestors(commits), sorted(set(recent))
         near = {commit: self._near(commit) for commit in relatives}
         if self._policy.equivalence is Equivalence.PATHS:
@@ -104,6 +187,9 @@ class EquivalentCommits:
             sense = self.sense(commit)
             names |= dict.fromkeys(near[commit])
             names |= dict.fromkeys(name for name in recent if name != commit.hash and sense(name))
+        if own := [way for way in self._own if way in unmet]:
+            long_ago = self._unchanged_since(relatives, own)
+            names = dict.fromkeys([*long_ago, *names, *self._with_code_of(relatives, self._newest or (), own)])
         return list(names)
 
     def _near(self, commit: Commit) -> list[str]:
@@ -121,7 +207,7 @@ class EquivalentCommits:
         self._trees |= {other.hash: other.tree for other in others}
         return [other.hash for other in others]
 
-    def _sense(self, name: str, commit: Commit) -> Equivalence | None:
+    def _sense(self, name: str, commit: Commit, way: int) -> Equivalence | None:
         if name == commit.hash:
             return Equivalence.COMMIT
         tree = self._trees.get(name) or self.recorded.get(name)
@@ -129,27 +215,19 @@ class EquivalentCommits:
             return None
         if tree == commit.tree:
             return Equivalence.TREE
-        if self._same_code.get((tree, commit.tree)):
+        if way not in self._mistyped and self._code.same(tree, commit.tree, way):
             return Equivalence.PATHS
         return None
 
     def compare(self, commits: Iterable[Commit], names: Iterable[str]) -> None:
         """Looks up, under `paths`, whether the code of these commits differs from that of the named ones.
 
-        A moved submodule is always code. One git process for all pairs, 20,000 at most: what has not been compared is
+        A moved submodule is always code. One git process for all trees, 20,000 at most: what has not been compared is
         not equal.
         """
-        if self._policy.equivalence is not Equivalence.PATHS:
-            return
         trees = [self._trees[name] for name in names if name in self._trees]
-        relatives = self.with_ancestors(list(commits))
-        pairs = dict.fromkeys((tree, commit.tree) for commit in relatives for tree in trees if tree != commit.tree)
-        unknown = [pair for pair in pairs if all(pair) and pair not in self._same_code][:_PAIRS]
-        same = dict.fromkeys(unknown, True)
-        for number, change in changes.between(self._repository, unknown):
-            if change.submodule or code_paths.is_code(change.path, self._policy):
-                same[unknown[number]] = False
-        self._same_code |= same
+        if trees:
+            self._code.learn([*(commit.tree for commit in self.with_ancestors(list(commits))), *trees])
 
     def _check_code_paths(self, near: Mapping[Commit, Sequence[str]]) -> None:
         """A pattern that names no file anywhere is a typing error, and would make everything equal."""
@@ -159,15 +237,31 @@ class EquivalentCommits:
         others = self._unmatched([tree for trees in around.values() for tree in trees])
         for commit, trees in around.items():
             missed = own[commit.tree].intersection(*(others[tree] for tree in trees))
-            if pattern := next((pattern for pattern in self._policy.code_paths if pattern in missed), ""):
-                message = f"code-paths: {pattern!r} matches no file at {commit.hash[:12]}"
-                raise BadSetting(message, "fix the pattern in pyproject.toml")
+            if error := _typing_error(self._policy, missed, commit):
+                raise error
 
     def _unmatched(self, trees: Iterable[str]) -> dict[str, set[str]]:
         """Tree -> the code-paths that name no file in it. One git process for all trees."""
         distinct = [tree for tree in dict.fromkeys(trees) if tree]
-        missed = {tree: set(self._policy.code_paths) for tree in distinct}
+        patterns = {pattern for way in (self._policy, *self._ways) for pattern in way.code_paths}
+        missed = {tree: patterns.copy() for tree in distinct}
         for number, change in changes.files(self._repository, distinct):
             left = missed[distinct[number]]
             left -= code_paths.naming(left, change.path)
         return missed
+
+
+def _pathspec(pattern: str) -> str:
+    """One of our patterns as git's."""
+    magic = "glob,top,exclude" if pattern.startswith("!") else "glob,top"
+    path = pattern.removeprefix("!").removeprefix("./").removeprefix("/")
+    return f":({magic}){path}{'**' if path.endswith('/') else ''}"
+
+
+def _typing_error(way: Policy, missed: set[str], commit: Commit) -> BadSetting | None:
+    pattern = next((pattern for pattern in way.code_paths if pattern in missed), "")
+    if not pattern:
+        return None
+    return BadSetting(
+        f"code-paths: {pattern!r} matches no file at {commit.hash[:12]}", "fix the pattern in pyproject.toml"
+    )

@@ -14,7 +14,7 @@ from git_clearml.clearml.entry_point import arguments_of, inside, installed, mod
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord, Task
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.model import Finding, Outcome, Verdict
+from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 _USUAL = ("train.py", "main.py", "src/train.py")
 _PYTHON = r"python[\d.]*(\.exe)?"
@@ -41,6 +41,8 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     verdict = _worst(verdicts)
     if verdict is None:
         return ""
+    if unmet := _worst_requirement(verdict):
+        return unmet.hint or _of_requirement(repository, verdict, unmet, policy)
     head = repository.head or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text
     is_head = verdict.rev == "HEAD" or head == verdict.commit
     if verdict.outcome is Outcome.PENDING:
@@ -54,6 +56,28 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
         return more_runs.next_command(verdict, command, "" if is_head else verdict.commit[:12])
     run = f"git clearml run -- {command}"
     return run if is_head else f"git checkout {verdict.commit[:12]} && {run}"
+
+
+def with_commands(repository: Repository, verdicts: Sequence[Verdict], policy: Policy) -> list[Verdict]:
+    """The verdicts, with what makes a pass of each requirement that is none."""
+
+    def of(verdict: Verdict, each: RequirementVerdict) -> RequirementVerdict:
+        unmet = each.outcome is not Outcome.VERIFIED
+        return each._replace(hint=_of_requirement(repository, verdict, each, policy)) if unmet else each
+
+    return [
+        verdict._replace(requirements=tuple(of(verdict, each) for each in verdict.requirements)) for verdict in verdicts
+    ]
+
+
+def _of_requirement(repository: Repository, verdict: Verdict, unmet: RequirementVerdict, policy: Policy) -> str:
+    alone = unmet.verdict._replace(rev=verdict.rev, commit=verdict.commit)
+    return next_command(repository, [alone], policy._replace(entry_point=unmet.entry_point))
+
+
+def _worst_requirement(verdict: Verdict) -> RequirementVerdict | None:
+    """The first one that is as bad as the verdict; None where nothing but a remote check is lacking."""
+    return next((each for each in verdict.requirements if each.outcome is verdict.outcome), None)
 
 
 def remarks(verdicts: Sequence[Verdict], command: str) -> tuple[str, ...]:
@@ -76,6 +100,9 @@ def _command(repository: Repository, verdict: Verdict, policy: Policy) -> str:
     tasks = [finding.task for finding in verdict.near_misses]
     commands = _recorded_here(repository, tasks)
     ways = [way for task in tasks for way in _ways(task, commands.get(task.id, ()))]
+    if policy.entry_point:  # of a requirement: nothing else will do
+        script = posixpath.normpath(policy.entry_point)
+        return next((way.words for way in ways if way.path == script), f"python {shlex.quote(script)}")
     usual = [_Way(path, f"python {shlex.quote(path)}") for path in (policy.runnable.entry_point, *_USUAL) if path]
     files = repository.existing_files((verdict.commit, way.path) for way in (*ways, *usual))
     there = [way.words for way in ways if (verdict.commit, way.path) in files]

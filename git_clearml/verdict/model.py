@@ -92,6 +92,23 @@ class Measured(NamedTuple):
     reason: str = ""
 
 
+class RequirementVerdict(NamedTuple):
+    """The verdict of a commit as far as one requirement of the policy goes.
+
+    `entry_point` is the script that its task has to have run, "" for any; `hint` the command that makes a pass of it,
+    "" where it is one or nobody has looked for it.
+    """
+
+    name: str
+    verdict: Verdict
+    entry_point: str = ""
+    hint: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.verdict.outcome
+
+
 class Verdict(NamedTuple):
     """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.
 
@@ -109,6 +126,7 @@ class Verdict(NamedTuple):
     notes: tuple[str, ...] = ()
     near_misses: tuple[Finding, ...] = ()
     needs_check: bool = False
+    requirements: tuple[RequirementVerdict, ...] = ()  # in the policy's order, () where it has none
     metrics: tuple[Measured, ...] = ()  # of the policy's `metrics`, in its order
     runs: tuple[Task, ...] = ()  # the tasks that were measured
     looked_back_to: str = ""  # ISO 8601: tasks last updated before were not looked at; "" where all were
@@ -127,6 +145,17 @@ class Verdict(NamedTuple):
             near = (*before.near_misses, *self.near_misses)
             return verdict._replace(outcome=Outcome.PENDING, near_misses=near)
         return verdict
+
+    @property
+    def parts(self) -> tuple[Verdict, ...]:
+        """What the verdict is made of: one for each requirement, itself where the policy has none."""
+        return tuple(each.verdict for each in self.requirements) or (self,)
+
+    @property
+    def other_near_misses(self) -> tuple[Finding, ...]:
+        """Those that are not told with a requirement already."""
+        told = {finding.task.id for each in self.requirements for finding in each.verdict.near_misses}
+        return tuple(finding for finding in self.near_misses if finding.task.id not in told)
 
     def of_more(self) -> Verdict:
         """The verdict with what its counts do not say, where not all tasks have been looked at."""

@@ -6,20 +6,18 @@ tasks of equivalent commits, all tasks with their diffs, and tasks that lost the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import accepted, branch_tasks, metric_rules, rules
-from git_clearml.verdict.entry_points import EntryPoints
-from git_clearml.verdict.equivalence import EquivalentCommits
+from git_clearml.verdict import accepted, metric_rules, requirements, rules
 from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
+from git_clearml.verdict.judging import Judging
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.question import ANY, Question, Requirement, Scope
-from git_clearml.verdict.run_rules import siblings_of
 from git_clearml.verdict.search import Search
 
 if TYPE_CHECKING:
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 _ONE_REQUEST = 500
 """Commits that one question can name in full (see query.patterns). Equal commits whose tasks cannot count only explain
 a refusal: they are named as far as there is room beside the judged ones, and never make the question a longer one."""
+
+_ONE_PATTERN = 1_800
+"""Commits that one question can name at all, those beyond the first 500 by the first digits of their hashes."""
 
 
 def tasks_only(
@@ -50,6 +51,8 @@ def verify(
     Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
     """
     answers: dict[Question, Verdict] = {}
+    if scope.chosen and any(len(question.policy.require) > 1 for question in questions):
+        raise UsageError("--task names one task, and the policy requires several", "leave --task out")
     if scope.chosen and questions:
         from git_clearml.verdict import chosen  # late: few ask for a task
 
@@ -73,9 +76,8 @@ class Resolver:
     ) -> None:
         self._repository, self._evidence, self._policy = repository, evidence, policy
         self._commits, self._scope = commits, scope
-        self._equivalents = EquivalentCommits(repository, policy, commits)
-        self._entries = EntryPoints(repository)
-        self._search = Search(repository, evidence, policy, scope.since)
+        self._judging = Judging(repository, policy, commits, scope)
+        self._search = Search(repository, evidence, requirements.asked(policy), scope.since)
         self._needs_all = metric_rules.needs_all(policy) or bool(scope.chosen and policy.metrics)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer = Answer([])
@@ -94,19 +96,23 @@ class Resolver:
         """Is it a pass that no older task can change?"""
         if verdict.outcome is not Outcome.VERIFIED:
             return False
-        return not self._needs_all or self._search.first_has_all([commit.hash])
+        return not self._needs_all or self._search.first_has_all(
+            [commit.hash, *self._judging.equivalents.of_same_code([commit])]
+        )
 
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
-        asked = [commit.hash for commit in self._equivalents.with_ancestors(self._commits)]
+        asked = [commit.hash for commit in self._judging.equivalents.with_ancestors(self._commits)]
+        asked += self._judging.equivalents.of_same_code(self._commits, _ONE_PATTERN - len(asked))
+        asked = list(dict.fromkeys(asked))
         by_id = self._scope.chosen and self._evidence.bounded  # an id costs a server nothing, whenever the task ran
         by_id = by_id and not self._policy.metrics  # those are of all tasks
         verdicts = self._by(self._commits, lambda few: self._chosen() if by_id else self._passing(asked, few=few))
         unverified = _unverified(verdicts)
         equals_count = self._policy.equivalence is not Equivalence.COMMIT
         if unverified and equals_count:
-            self._by_tree = self._search.of_trees(self._equivalents.with_ancestors(unverified))
-            verdicts |= self._judge(unverified, self._by_tree)
+            self._by_tree = self._search.of_trees(self._judging.equivalents.with_ancestors(unverified))
+            verdicts |= self._judging.verdicts(unverified, self._by_tree)
             unverified = _unverified(verdicts)
         if unverified and equals_count and (family := sorted(set(self._families(unverified)))):
             verdicts |= self._by(unverified, lambda few: self._search.passing(family, few=few))
@@ -119,19 +125,21 @@ class Resolver:
 
     def _by(self, commits: Sequence[Commit], ask: Callable[[int], Answer]) -> dict[Commit, Verdict]:
         """The verdicts by a few tasks, which the policy prefers; by all that may count where those do not suffice."""
-        answer = ask(0 if self._needs_all else len(commits))
-        verdicts = self._judge(commits, answer.tasks)
+        answer = ask(0 if self._needs_all else len(commits) * self._judging.tasks_each)
+        verdicts = self._judging.verdicts(commits, answer.tasks)
         if not answer.whole and not all(self._is_settled(verdict) for verdict in verdicts.values()):
             answer = ask(0)
-            verdicts = self._judge(commits, answer.tasks)
+            verdicts = self._judging.verdicts(commits, answer.tasks)
         return verdicts if answer.whole else {commit: verdict.of_more() for commit, verdict in verdicts.items()}
 
     def _is_settled(self, verdict: Verdict) -> bool:
         """Would no task that was not looked at make another verdict? Not even one of the commit itself."""
-        own = verdict.equivalence is Equivalence.RESULTS and self._search.passing([verdict.commit], few=1).tasks
-        if verdict.task is None or own:
+        by_results = any(part.equivalence is Equivalence.RESULTS for part in verdict.parts)
+        own = by_results and self._search.passing([verdict.commit], few=1).tasks
+        tasks = [part.task for part in verdict.parts]
+        if None in tasks or own:
             return False
-        return not self._policy.ranking.metric or rules.is_measured(verdict.task, self._policy)
+        return not self._policy.ranking.metric or all(task and rules.is_measured(task, self._policy) for task in tasks)
 
     def _chosen(self) -> Answer:
         return Answer(self._evidence.of_ids([self._scope.chosen], self._policy))
@@ -209,7 +217,7 @@ class Resolver:
         from git_clearml.verdict import lost_tasks  # late: a refusal alone wants it
 
         lost = lost_tasks.of(self._repository, bare, self._search.recent(), self._policy)
-        judged = {commit: self._judge([commit], tasks)[commit] for commit, tasks in lost.items()}
+        judged = {commit: self._judging.verdicts([commit], tasks)[commit] for commit, tasks in lost.items()}
         return {
             commit: verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
             for commit, verdict in judged.items()
@@ -217,7 +225,7 @@ class Resolver:
 
     def _relatives(self, commits: Sequence[Commit]) -> list[str]:
         """The hashes of these commits, and of those whose tasks may count for them or explain a refusal."""
-        asked = self._equivalents.with_ancestors(commits)
+        asked = self._judging.equivalents.with_ancestors(commits)
         names = [commit.hash for commit in asked] + self._families(commits)
         if self._policy.equivalence is Equivalence.COMMIT:
             names = names[: max(len(asked), _ONE_REQUEST)]
@@ -230,7 +238,7 @@ class Resolver:
         verdicts: dict[Commit, Verdict] = {}
         tasks: list[Task] = []
         for (tasks, whole), since in self._every(commits, names, also):
-            judged = self._judge(commits, tasks)
+            judged = self._judging.verdicts(commits, tasks)
             judged = judged if whole else {commit: verdict.of_more() for commit, verdict in judged.items()}
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
             if not self._needs_all and not _unverified(verdicts):
@@ -246,7 +254,7 @@ class Resolver:
             tasks = _united(self._by_tree, answer.tasks)
             yield answer._replace(tasks=tasks), since
         if self._policy.equivalence is not Equivalence.COMMIT:
-            for older in self._search.of_trees_before(self._equivalents.with_ancestors(commits)):
+            for older in self._search.of_trees_before(self._judging.equivalents.with_ancestors(commits)):
                 if older:
                     tasks = _united(older, tasks)
                     yield Answer(tasks), since
@@ -255,36 +263,8 @@ class Resolver:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
         counts = self._policy.equivalence is not Equivalence.COMMIT
         recent = [task.commit for task in self._search.recent() if task.commit] if counts else []
-        return self._equivalents.families(commits, recent)
-
-    def _judge(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
-        self._equivalents.learn(task.commit for task in tasks if task.commit)
-        if self._policy.equivalence is not Equivalence.COMMIT:
-            self._equivalents.learn_recorded(tasks)
-        self._entries.learn(tasks, self._equivalents.recorded)
-        now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
-        tips = branch_tasks.tips(self._repository, tasks, self._scope.tips)
-        self._equivalents.learn(tip for each in tips.values() for tip in each)
-        facts = rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
-        by_commit: dict[str, list[Task]] = {}
-        for task in tasks:
-            by_commit.setdefault(task.commit, []).append(task)
-        others = [name for name in by_commit if self._equivalents.has(name)]
-        commits = list(commits)
-        self._equivalents.compare(commits, [*others, *(tip for each in tips.values() for tip in each)])
-        verdicts = {}
-        for commit in commits:
-            sense = self._equivalents.sense(commit)
-            own = by_commit.get(commit.hash, []) + by_commit.get("", [])
-            equal = [task for name in others if name != commit.hash and sense(name) for task in by_commit[name]]
-            verdict = rules.judge(commit, own + equal, self._policy, facts, equivalent=sense, chosen=self._scope.chosen)
-            verdicts[commit] = self._equivalents.lineage(commit).noted(verdict)
-        return verdicts
-
-    def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
-        """What this repository is called; only a server's tasks are compared with it."""
-        on_server = any(task.source == "server" for task in tasks)
-        return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
+        wanted = range(self._judging.tasks_each) if self._needs_all else self._judging.unmet
+        return self._judging.equivalents.families(commits, recent, wanted)
 
 
 def _united(tasks: Sequence[Task], others: Sequence[Task]) -> list[Task]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from git_clearml.base.secrets import without_credentials
-from git_clearml.clearml.entry_point import INSTALLED, entry_paths, is_outside, is_program, names_outside
+from git_clearml.clearml.entry_point import INSTALLED, entry_paths, is_outside, is_program, is_script, names_outside
 from git_clearml.git import url
 from git_clearml.model import Commit, DiffKind, Task
 from git_clearml.run.ownership import belongs
@@ -215,10 +215,7 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
         reasons.append(Reason("not-a-check", only))
     if task.archived:
         reasons.append(Reason("archived", "is archived"))
-    if policy.project and task.project != policy.project and not task.project.startswith(policy.project + "/"):
-        reasons.append(Reason("other-project", f"is in project {task.project!r}, not in {policy.project!r}"))
-    if policy.task_name and task.name != policy.task_name:
-        reasons.append(Reason("other-task-name", f"is named {task.name!r}, not {policy.task_name!r}"))
+    reasons += another_kind(task, policy)
     if task.source == "offline":
         return reasons
     name = url.normalise(task.repository)
@@ -228,6 +225,19 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
     elif name not in facts.repositories:
         shown = without_credentials(task.repository)
         reasons.append(Reason("other-repository", f"ran in another repository, {shown!r}{_alike(name, facts)}"))
+    return reasons
+
+
+def another_kind(task: Task, policy: Policy) -> list[Reason]:
+    """Why the task, whatever became of it, is none of those that the policy, or a requirement of it, is about."""
+    reasons = []
+    if policy.project and task.project != policy.project and not task.project.startswith(policy.project + "/"):
+        reasons.append(Reason("other-project", f"is in project {task.project!r}, not in {policy.project!r}"))
+    if policy.task_name and task.name != policy.task_name:
+        reasons.append(Reason("other-task-name", f"is named {task.name!r}, not {policy.task_name!r}"))
+    if policy.entry_point and not is_script(policy.entry_point, task.entry_point, task.working_dir):
+        ran = (*entry_paths(task.entry_point, task.working_dir), task.entry_point)[0]
+        reasons.append(Reason("entry-point-missing", f"ran {ran!r}, not {policy.entry_point!r}"))
     return reasons
 
 

@@ -1,0 +1,94 @@
+"""Makes verdicts of tasks: learns from git what the rules need to know of them, and lets the policy judge.
+
+Asks no evidence source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+
+from git_clearml.git.repository import Repository
+from git_clearml.model import Commit, Task
+from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.verdict import branch_tasks, requirements, rules
+from git_clearml.verdict.entry_points import EntryPoints
+from git_clearml.verdict.equivalence import EquivalentCommits
+from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.question import Scope
+from git_clearml.verdict.run_rules import siblings_of
+
+
+class Judging:
+    """What has been learned so far about the commits of one policy, and the tasks that may be theirs.
+
+    `tasks_each`: how many tasks a commit needs. `unmet`: the numbers of the requirements that some of the commits which
+    were judged last lacks.
+    """
+
+    def __init__(self, repository: Repository, policy: Policy, commits: Sequence[Commit], scope: Scope) -> None:
+        self._repository, self._policy, self._scope = repository, policy, scope
+        self._ways = requirements.ways(policy)
+        self.equivalents = EquivalentCommits(repository, policy, commits, self._ways if policy.require else ())
+        self._entries = EntryPoints(repository)
+        self._seen: dict[tuple[str, str], Task] = {}
+        self.tasks_each = len(self._ways)
+        self.unmet = set(range(len(self._ways)))
+
+    def verdicts(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
+        """The verdicts on these commits by these tasks; where the policy has requirements, by all those before too.
+
+        One of them may be met by what was found first, and another by what was looked for because of it.
+        """
+        tasks = self._with_those_before(tasks) if self._policy.require else tasks
+        facts = self._facts(tasks)
+        by_commit: dict[str, list[Task]] = {}
+        for task in tasks:
+            by_commit.setdefault(task.commit, []).append(task)
+        others = [name for name in by_commit if self.equivalents.has(name)]
+        commits = list(commits)
+        self.equivalents.compare(commits, [*others, *(tip for each in facts.tips.values() for tip in each)])
+        verdicts = {commit: self._verdict(commit, by_commit, others, facts) for commit in commits}
+        lacking = (
+            {n for n, part in enumerate(each.parts) if part.outcome is not Outcome.VERIFIED}
+            for each in verdicts.values()
+        )
+        self.unmet = set().union(*lacking)
+        return verdicts
+
+    def _verdict(
+        self, commit: Commit, by_commit: dict[str, list[Task]], others: Sequence[str], facts: rules.Facts
+    ) -> Verdict:
+        verdicts = []
+        for number, way in enumerate(self._ways):
+            sense = self.equivalents.sense(commit, number)
+            own = by_commit.get(commit.hash, []) + by_commit.get("", [])
+            equal = [task for name in others if name != commit.hash and sense(name) for task in by_commit[name]]
+            tasks = requirements.concerning(own + equal, way, self._ways)
+            verdict = rules.judge(commit, tasks, way, facts, equivalent=sense, chosen=self._scope.chosen)
+            verdicts.append(self.equivalents.lineage(commit).noted(verdict))
+        return requirements.combined(self._policy, verdicts)
+
+    def _facts(self, tasks: Sequence[Task]) -> rules.Facts:
+        self.equivalents.learn(task.commit for task in tasks if task.commit)
+        if any(way.equivalence is not Equivalence.COMMIT for way in self._ways):
+            self.equivalents.learn_recorded(tasks)
+        self._entries.learn(tasks, self.equivalents.recorded)
+        tips = branch_tasks.tips(self._repository, tasks, self._scope.tips)
+        self.equivalents.learn(tip for each in tips.values() for tip in each)
+        now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
+        return rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
+
+    def _with_those_before(self, tasks: Sequence[Task]) -> list[Task]:
+        self._seen |= {(task.id, "" if task.id else _run_of(task)): task for task in tasks}
+        return list(self._seen.values())
+
+    def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
+        """What this repository is called; only a server's tasks are compared with it."""
+        on_server = any(task.source == "server" for task in tasks)
+        return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
+
+
+def _run_of(task: Task) -> str:
+    """What tells runs without a task from each other."""
+    return task.run.id if task.run else task.damage
