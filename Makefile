@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow fuzz check bench e2e live packages lock clean
+.PHONY: help demo test slow fuzz check bench e2e live packages pictures lock clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
@@ -15,6 +15,7 @@ help:
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
 	@echo "make live   the tests against the ClearML server in your environment"
 	@echo "make packages  the wheel and the sdist by pip, pipx and uv; every Python here; the lowest version of each dependency"
+	@echo "make pictures  README's pictures from real output; wants Chromium"
 	@echo "make lock   the hashes of what the actions install (uv makes them)"
 
 $(READY): pyproject.toml
@@ -55,6 +56,10 @@ e2e: $(READY)
 
 live: $(READY)
 	$(VENV)/bin/python -m pytest -q -m live tests/live
+
+pictures: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,pictures]'
+	$(VENV)/bin/python docs/pictures/draw.py
 
 packages:
 	.ci/packages
