@@ -135,6 +135,12 @@ class PolicyUnknown(CannotDecide):
     code = "unknown-revision"
 
 
+class HistoryMissing(CannotDecide):
+    """An earlier commit may have the evidence, and this shallow clone does not have it."""
+
+    code = "unknown-revision"
+
+
 class Interrupted(BaseException):
     """SIGINT, SIGTERM or SIGHUP arrived. Not an Exception, so that nothing swallows it on the way out."""
 

@@ -59,6 +59,8 @@ def _verified(report: VerifyReport) -> str:
         return f"verified {len(report.verdicts)} commits"
     more = f" and {len(first.refs) - 1} more" if len(first.refs) > 1 else ""
     line = f"verified {first.commit[:12]} ({sanitize(first.refs[0].removeprefix('refs/heads/'), 30)}{more})"
+    if (tasks := len({part.task.id for part in first.parts if part.task})) > 1:
+        return f"{line} by {tasks} tasks"
     room = _WIDTH - len("git clearml: ") - len(line) - len(' by task ""')
     if first.task is None or not first.task.name or room < 8:
         return line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Iterable, Sequence
@@ -67,6 +66,10 @@ class JobCheckout:
         """See `ensure`."""
         ensure(self.repository, commits, depth=depth, timeout=timeout)
 
+    def deepen(self, commits: Iterable[str], depth: int) -> None:
+        """See `deepen`."""
+        deepen(self.repository, commits, depth)
+
     def merged_by(self, commit: str) -> Sequence[int]:
         """The numbers of the pull requests that brought a pushed commit, as its forge knows."""
         if self.ask is None or commit != self.job.head or not self.job.is_push_to_base:
@@ -104,6 +107,16 @@ def ensure(
         _fetch(repository, name, remote or remote_name(repository), depth, left)
         if not isinstance(repository.peel([name])[0], Resolved):
             raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
+
+
+def deepen(repository: Repository, commits: Iterable[str], depth: int, *, timeout: float = FETCH_SECONDS) -> None:
+    """Gets so much of the history of commits that are here already, within so many seconds for all of them.
+
+    Raises NotFetched, and TimedOut.
+    """
+    deadline = time.monotonic() + timeout
+    for name in dict.fromkeys(commits):
+        _fetch(repository, name, remote_name(repository), depth, max(deadline - time.monotonic(), _LEAST))
 
 
 def fetch_pull_requests(repository: Repository, numbers: Iterable[int], *, timeout: float = FETCH_SECONDS) -> None:
@@ -188,8 +201,7 @@ def _fetch(repository: Repository, name: str, remote: str, depth: int, timeout: 
     if not remote:
         raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", FETCH_ALL)
     words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)
-    is_shallow = os.path.exists(os.path.join(repository.common_dir, "shallow"))
-    shallow = (f"--depth={depth}",) if is_shallow else ()  # it would cut off what a full clone has
+    shallow = (f"--depth={depth}",) if repository.is_shallow else ()  # it would cut off what a full clone has
     result = repository.run("fetch", *shallow, *words, timeout=timeout, remote=True)
     if result.status:
         message = f"{name[:12]} is not in this clone, and {remote} did not provide it: {result.reason}"

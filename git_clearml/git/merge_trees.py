@@ -40,7 +40,7 @@ _SHALLOW = Merge(why="this clone is shallow, and the history that they share may
 
 def merges(repository: Repository, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Merge]:
     """The merge of each pair of commits (full hashes), 100 at most. Raises what running git raises."""
-    if os.path.exists(os.path.join(repository.common_dir, "shallow")):
+    if repository.is_shallow:
         return dict.fromkeys(pairs, _SHALLOW)
     wanted = [pair for pair in dict.fromkeys(pairs) if all(map(is_hash, pair))][:_MOST]
     results: dict[tuple[str, str], Merge] = {}

@@ -186,6 +186,11 @@ class Repository(ObjectStore):
                     remote[name] = remote.get(name, frozenset()) | {tip}
         return local, remote
 
+    @property
+    def is_shallow(self) -> bool:
+        """Does the history of this clone end before it began?"""
+        return os.path.exists(os.path.join(self.common_dir, "shallow"))
+
     def names(self, more: Sequence[str] = ()) -> frozenset[str]:
         """Names under which a task may have recorded this repository: its remotes, this clone, and `more`.
 

@@ -59,7 +59,8 @@ def _near_misses(findings: Sequence[Finding]) -> list[str]:
 def _requirement(requirement: RequirementVerdict) -> list[str]:
     """A requirement with its task, or with why it has none and what to do."""
     verdict = requirement.verdict
-    lines = [f"{sanitize(requirement.name, 60)}: {verdict.outcome.value}{_because(verdict)}"]
+    because = _because(verdict).replace("has run this commit", "has run it")
+    lines = [f"{sanitize(requirement.name, 60)}: {verdict.outcome.value}{because}"]
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]

@@ -107,7 +107,8 @@ def add_tag(session: VerifySession, report: VerifyReport, options: TagOptions) -
     """Tags the accepted tasks in one call, when every commit is verified; a dry run only says so."""
     if not options.add or report.outcome is not Outcome.VERIFIED or report.status != 0:
         return report
-    tasks = list(dict.fromkeys(verdict.task.id for verdict in report.verdicts if verdict.task))
+    parts = [part for verdict in report.verdicts for part in verdict.parts]
+    tasks = list(dict.fromkeys(part.task.id for part in parts if part.task))
     what = f"tag {options.add!r} on {len(tasks)} task{'s' if len(tasks) > 1 else ''}: {', '.join(tasks)}"
     if options.dry_run:
         return report._replace(notes=(*report.notes, f"would put {what}"))

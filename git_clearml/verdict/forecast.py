@@ -8,7 +8,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, RunRecord, Task
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import offline, rules
+from git_clearml.verdict import offline, requirements, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.run_rules import siblings_of
@@ -32,11 +32,13 @@ def hindrance(repository: Repository, commit: Commit, policy: Policy, record: Ru
     names, moment = repository.names(policy.repositories), datetime.now(timezone.utc)
     facts = rules.Facts(names, frozenset(entries.files), moment, siblings_of(tasks), entries.elsewhere)
     exactly = {commit.hash: Equivalence.COMMIT}
-    verdict = rules.judge(commit, tasks, policy, facts, equivalent=exactly.get)
-    near = () if verdict.outcome is Outcome.PENDING else verdict.near_misses
-    if not near:
+    verdicts = [rules.judge(commit, tasks, way, facts, equivalent=exactly.get) for way in requirements.ways(policy)]
+    if any(verdict.outcome in (Outcome.VERIFIED, Outcome.PENDING) or not verdict.near_misses for verdict in verdicts):
         return ""
-    why = "; ".join(reason.message for reason in near[0].reasons)
+    verdict = min(
+        verdicts, key=lambda each: len(each.near_misses[0].reasons)
+    )  # the requirement that it comes nearest to
+    why = "; ".join(reason.message for reason in verdict.near_misses[0].reasons)
     return why if verdict.fails_metrics else f"its task {why}"
 
 

@@ -5,9 +5,10 @@ Asks no evidence source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
+from git_clearml.errors import HistoryMissing
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
@@ -55,6 +56,17 @@ class Judging:
         )
         self.unmet = set().union(*lacking)
         return verdicts
+
+    def check_history(self, verdicts: Mapping[Commit, Verdict]) -> None:
+        """Raises HistoryMissing where a requirement with code of its own is not met in a shallow clone."""
+        for commit, verdict in verdicts.items():
+            for each, part in zip(self._policy.require, verdict.parts, strict=False):
+                if each.code_paths and part.outcome is Outcome.REJECTED and self._repository.is_shallow:
+                    raise HistoryMissing(
+                        f"no task of {commit.hash[:12]} counts as {each.name!r}, and whether one of an earlier commit "
+                        "with the same code does is not known: this clone is shallow",
+                        "git fetch --unshallow",
+                    )
 
     def _verdict(
         self, commit: Commit, by_commit: dict[str, list[Task]], others: Sequence[str], facts: rules.Facts

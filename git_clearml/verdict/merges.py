@@ -176,10 +176,12 @@ def _accepted(commit: Commit, source: Source, runs: Mapping[str, Verdict], on_ac
     first = "was accepted before" if on_accepted else _has_run(base, " too")
     note = f"the clean merge of {source.base[:12]}, which {first}, and {source.head[:12]}, which {_has_run(head)}"
     if waits and waits.outcome is Outcome.PENDING:
-        return Verdict(commit.hash, Outcome.PENDING, notes=(note,), near_misses=waits.near_misses)
-    return head._replace(
+        waiting = Verdict(commit.hash, Outcome.PENDING, notes=(note,), near_misses=waits.near_misses)
+        return waiting._replace(requirements=waits.requirements)
+    merged = head._replace(
         commit=commit.hash, rev="", refs=(), equivalence=Equivalence.MERGE, notes=(note, *head.notes), near_misses=()
     )
+    return merged._replace(requirements=tuple(each.by(Equivalence.MERGE) for each in head.requirements))
 
 
 def _has_run(verdict: Verdict | None, too: str = "") -> str:

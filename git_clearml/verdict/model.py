@@ -108,6 +108,10 @@ class RequirementVerdict(NamedTuple):
     def outcome(self) -> Outcome:
         return self.verdict.outcome
 
+    def by(self, equivalence: Equivalence) -> RequirementVerdict:
+        """The same for another commit, which is this one in that sense."""
+        return self._replace(verdict=self.verdict._replace(equivalence=equivalence))
+
 
 class Verdict(NamedTuple):
     """What the findings add up to for one commit. `near_misses` are the tasks that nearly counted, best first.

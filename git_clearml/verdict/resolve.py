@@ -48,7 +48,8 @@ def verify(
     """A verdict for each question, in their order.
 
     `requirement` is asked where a policy has `runnable.required`, so that nobody who gives verdicts forgets it.
-    Raises the errors of the evidence source, and BadSetting for code-paths that match nothing.
+    Raises the errors of the evidence source, BadSetting for code-paths that match nothing, and HistoryMissing where a
+    shallow clone cannot tell whether an earlier commit has the code that a requirement names.
     """
     answers: dict[Question, Verdict] = {}
     if scope.chosen and any(len(question.policy.require) > 1 for question in questions):
@@ -90,6 +91,7 @@ class Resolver:
         if unsettled := [commit for commit, verdict in verdicts.items() if not self._is_whole(commit, verdict)]:
             for commit, verdict in self._explained(unsettled).items():
                 verdicts[commit] = verdict.seen_after(verdicts[commit])
+        self._judging.check_history(verdicts)
         return verdicts
 
     def _is_whole(self, commit: Commit, verdict: Verdict) -> bool:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import PolicyUnknown, TimedOut
+from git_clearml.errors import HistoryMissing, PolicyUnknown, TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load
@@ -25,6 +25,7 @@ from git_clearml.verdict.question import Question, RequestHeads, Requirement, Sc
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
 
+_HISTORY = 500  # commits that are fetched where one of them may have the code that a requirement names
 BUDGET = 30.0  # seconds for all network calls of one asking
 
 
@@ -52,6 +53,10 @@ class Checkout(RequestHeads, Protocol):
     @property
     def accepted_branch(self) -> str:
         """The branch that has accepted that commit, "" where nobody says."""
+        ...
+
+    def deepen(self, commits: Iterable[str], depth: int) -> None:
+        """Fetches so much of the history of these commits, which are here. Raises CannotDecide."""
         ...
 
     def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = BUDGET) -> None:
@@ -133,7 +138,19 @@ class VerifySession:
             source.close()
 
     def verdicts(self) -> list[Verdict]:
-        """The verdicts in the order of the commits; policies may want different sources, whose errors go up."""
+        """The verdicts in the order of the commits; policies may want different sources, whose errors go up.
+
+        A CI job gets the history that its checkout lacks, where a requirement's evidence may be in it.
+        """
+        try:
+            return self._verdicts()
+        except HistoryMissing:
+            if self._context.checkout is None:
+                raise
+            self._context.checkout.deepen([resolved.commit.hash for resolved in self.commits], _HISTORY)
+            return self._verdicts()
+
+    def _verdicts(self) -> list[Verdict]:
         checkout = self._context.checkout
         urls, tips = (checkout.head_urls, checkout.tips) if checkout else ((), ())
         verdicts: dict[int, Verdict] = {}

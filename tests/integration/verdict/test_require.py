@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.program import Gate, Result
-from tests.support.repos import Repo
+from tests.support.repos import REPOSITORY, Repo
 
 MODELS = ("detector", "segmenter", "tracker")
 
@@ -153,3 +154,82 @@ def test_a_pattern_that_names_nothing_makes_nothing_equal(models: Gate, pattern:
 def test_the_task_of_a_flag_is_one_too_few(models: Gate) -> None:
     result = models.verify("--task", "1" * 32)
     assert (result.status, result.errors, result.calls) == (2, ["usage"], ())
+
+
+def pull_request(gate: Gate) -> tuple[str, str]:
+    """Two branches that change a model each, both trained: the head of one, and main, which has got the other."""
+    base = gate.repo.head
+    gate.repo.git("checkout", "--quiet", "-b", "topic")
+    head = gate.repo.commit("segmenter", {"segmenter/net.py": "topic"})
+    train(gate, "segmenter")
+    gate.repo.git("checkout", "--quiet", "main")
+    main = gate.repo.commit("detector", {"detector/net.py": "main"})
+    train(gate, "detector")
+    assert base not in (head, main)
+    return head, main
+
+
+def test_a_merge_of_two_models_needs_no_new_task(models: Gate) -> None:
+    """Each model is what it was on its branch: nothing but the code of each counts, and no rule for merges is asked."""
+    head, main = pull_request(models)
+    models.repo.git("merge", "--quiet", "--no-ff", "--no-edit", "topic")
+    result = models.accepts()
+    assert senses(result) == ["paths"] * 3
+    assert [each["evidence_commit"] for each in result.commit["requirements"]][:2] == [main, head]
+
+
+def test_a_clean_merge_of_what_was_accepted_and_what_is_verified(models: Gate) -> None:
+    repo = models.repo
+    rows = (
+        (repo.path / "pyproject.toml")
+        .read_text()
+        .replace("[tool.git-clearml]\n", '[tool.git-clearml]\nmerges = "clean"\n')
+    )
+    repo.commit("policy", {"pyproject.toml": rows, "detector/second.py": "1"})
+    train(models, "detector")
+    repo.git("checkout", "--quiet", "-b", "topic")
+    repo.commit("topic", {"detector/net.py": "topic"})
+    train(models, "detector")
+    repo.git("checkout", "--quiet", "main")
+    repo.commit("main", {"detector/second.py": "2"})
+    train(models, "detector")
+    repo.default_branch(repo.head)
+    repo.git("merge", "--quiet", "--no-ff", "--no-edit", "topic")
+    result = models.verify()
+    assert (result.status, result.commit["equivalence"], senses(result)) == (0, "merge", ["merge"] * 3)
+    repo.git("commit", "--quiet", "--amend", "--message", "and something else", "--allow-empty")
+    repo.write({"detector/net.py": "unseen"})
+    repo.git("commit", "--quiet", "--all", "--amend", "--no-edit")
+    assert outcomes(models.verify()) == {"detector": "rejected", "segmenter": "verified", "tracker": "verified"}
+
+
+def test_a_results_commit_stands_on_its_parent(models: Gate) -> None:
+    models.repo.commit("net", {"tracker/net.py": "2"})
+    train(models, "tracker")
+    models.repo.commit("results", {"clearml.lock": "x"})
+    result = models.accepts()
+    assert senses(result) == ["paths", "paths", "paths"]
+    requirement = dict(zip(MODELS, result.commit["requirements"], strict=True))
+    assert requirement["tracker"]["evidence_commit"] == models.repo.git("rev-parse", "HEAD~1")
+
+
+def test_a_shallow_clone_cannot_tell(models: Gate, tmp_path: Path) -> None:
+    """Whether something else than docs was changed since the task ran, nobody knows where the commit is not here."""
+    models.repo.commit("docs", {"docs/readme.md": "2"})
+    clone = models.repo.clone(tmp_path / "clone", "--depth", "1")
+    result = models.verify(cwd=clone.path)
+    assert (result.status, result.commit["outcome"], result.errors) == (3, "undecided", ["unknown-revision"])
+    assert result.json["hint"] == "git fetch --unshallow"
+    deeper = models.repo.clone(tmp_path / "deeper", "--depth", "2")
+    assert models.verify(cwd=deeper.path).status == 0
+    train(models, *MODELS)
+    assert models.verify(cwd=clone.path).status == 0
+
+
+def test_a_ci_job_gets_the_history_that_its_checkout_lacks(models: Gate, tmp_path: Path) -> None:
+    for number in range(3):
+        models.repo.commit("docs", {"docs/readme.md": f"{number}"})
+    clone = models.repo.clone(tmp_path / "clone", "--depth", "1")
+    clone.git("config", f"url.file://{models.repo.path}.insteadOf", REPOSITORY)
+    result = models.verify(cwd=clone.path, env={"CI": "true"})
+    assert (result.status, senses(result)) == (0, ["paths"] * 3)
