@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow fuzz check bench e2e live packages pictures lock clean
+.PHONY: help demo test slow fuzz check bench e2e live soak packages pictures lock clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench  how fast, against what (prints ratios)"
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
 	@echo "make live   the tests against the ClearML server in your environment"
+	@echo "make soak   2,000 pushes with something going wrong in most (PUSHES=, SEED=)"
 	@echo "make packages  the wheel and the sdist by pip, pipx and uv; every Python here; the lowest version of each dependency"
 	@echo "make pictures  README's pictures from real output; wants Chromium"
 	@echo "make lock   the hashes of what the actions install (uv makes them)"
@@ -56,6 +57,11 @@ e2e: $(READY)
 
 live: $(READY)
 	$(VENV)/bin/python -m pytest -q -m live tests/live
+
+PUSHES ?= 2000
+
+soak: $(READY)
+	PUSHES=$(PUSHES) SEED=$(SEED) $(VENV)/bin/python -m pytest -q -n 2 -m soak tests/soak
 
 pictures: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,pictures]'
