@@ -20,7 +20,7 @@ from git_clearml.base.files import private_directory, read_beginning, write_whol
 _MOST = 4096  # bytes of a script
 # Each line of the scripts that pip, uv and distlib make for an entry point: whatever else is in one may matter.
 _SCRIPT = re.compile(
-    r"#.*|import (?:re|sys)|from git_clearml\.cli import main|sys\.exit\(main\(\)\)|sys\.argv\[0\] = .*"
+    r"#.*|import (?:re|sys)|from git_clearml\.(?:cli|__main__) import main|sys\.exit\(main\(\)\)|sys\.argv\[0\] = .*"
     r"|(?:el)?if (?:__name__ == .__main__.|sys\.argv\[0\]\.endswith\(.*\)):|'''exec' .*|' '''|",
 )
 _PYTHON = ("PYTHONPATH", "PYTHONHOME")

@@ -34,7 +34,7 @@ UV = """\
 #!/venv/bin/python
 # -*- coding: utf-8 -*-
 import sys
-from git_clearml.cli import main
+from git_clearml.__main__ import main
 if __name__ == "__main__":
     if sys.argv[0].endswith("-script.pyw"):
         sys.argv[0] = sys.argv[0][:-11]
