@@ -23,9 +23,12 @@ from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = (
     *"verify run check-runnable report comment compare push install uninstall hook doctor config".split(),
-    *"log bisect open show checkout diff".split(),
+    *"log bisect open show checkout diff import".split(),
 )
-_ADDERS = {"uninstall": ("install", "add_uninstall_parser")}  # module and function, where they are not as usual
+_ADDERS = {  # module and function, where they are not as usual
+    "uninstall": ("install", "add_uninstall_parser"),
+    "import": ("import_runs", "add_parser"),
+}
 _REST = "\0{}"  # stands for a word after `--` while argparse looks: no word of a command line can hold a NUL
 _BUG = 70
 

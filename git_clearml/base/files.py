@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
+from collections.abc import Callable, Iterator
 
 
 def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
@@ -86,3 +88,30 @@ def private_directory(path: str | os.PathLike[str], levels: int = 2) -> None:
         private_directory(parent, levels - 1)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], seconds: float, waiting: Callable[[], None]) -> Iterator[int]:
+    """Holds the lock that this file stands for, and gives its descriptor: whoever inherits that holds it too.
+
+    `waiting` is called once where somebody else has it. Raises TimeoutError after so many seconds, and OSError.
+    """
+    import fcntl  # late: few lock anything
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        deadline, told = time.monotonic() + seconds, False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError from None
+            if not told:
+                told = True
+                waiting()
+            time.sleep(0.1)
+        yield descriptor
+    finally:
+        os.close(descriptor)

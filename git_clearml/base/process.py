@@ -1,8 +1,63 @@
-"""Which process is whose: a host, its boot and its container, and when a process started. Nothing is signalled here."""
+"""Processes: which is whose (a host, its boot and its container, when one started), and one that is ended in time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit status, None where its time was up; and what it printed."""
+
+    status: int | None
+    out: bytes = b""
+    err: bytes = b""
+
+
+def run_bounded(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str,
+    seconds: float,
+    *,
+    shared: Sequence[int] = (),
+) -> Ended:
+    """Runs a command in a process group of its own, which is killed after so many seconds, or when an exception ends
+    the waiting.
+
+    Its stdin ends when this process does, were it by SIGKILL: a command that watches it does not outlive us. `shared`
+    are descriptors that it gets as well. Raises OSError where it cannot be started.
+    """
+    import subprocess
+
+    watched, ours = os.pipe()
+    try:
+        child = subprocess.Popen(
+            command,
+            env=dict(environment),
+            cwd=directory,
+            stdin=watched,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=tuple(shared),
+        )
+        try:
+            out, err = child.communicate(timeout=seconds)
+            return Ended(child.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            return Ended(None)
+        finally:
+            if child.poll() is None:
+                with contextlib.suppress(OSError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.communicate()
+    finally:
+        os.close(watched)
+        os.close(ours)
 
 
 def here() -> str:

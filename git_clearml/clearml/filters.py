@@ -70,18 +70,19 @@ def _value(document: Document, path: str) -> str:
     return response.text(value, "id") if isinstance(value, dict) else response.text(document, last)
 
 
+def _has(document: Document, path: str) -> bool:
+    *parents, last = path.split(".")
+    for parent in parents:
+        document = response.part(document, parent)
+    return document.get(last) is not None
+
+
 def _search(field: str, pattern: str) -> Test:
     """An unanchored search that ignores case, as the server's is [5]; an absent field never matches [7]."""
     if field == _COMMIT:
         return _of_commits(pattern)
-    section, _, name = field.rpartition(".")
     compiled = re.compile(pattern, re.IGNORECASE)
-
-    def test(document: Document) -> bool:
-        part = response.part(document, section) if section else document
-        return part.get(name) is not None and bool(compiled.search(response.text(part, name)))
-
-    return test
+    return lambda document: bool(compiled.search(_value(document, field))) if _has(document, field) else False
 
 
 def _of_commits(pattern: str) -> Test:

@@ -20,3 +20,6 @@ PROPERTY = "git_clearml_run"
 
 TREE = "git_clearml_tree"
 """The user property that names the tree which a run found clean: a server filters its value exactly [29]."""
+
+IMPORT = "git_clearml_import"
+"""That under which a task that `git clearml import` has sent names the offline session it was made of."""

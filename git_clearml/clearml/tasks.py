@@ -207,6 +207,20 @@ def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
             raise
 
 
+def end(api: ClearML, task: str, status: str, reason: str) -> None:
+    """Gives a task of ours the status that its run came to, `completed`, `failed` or `stopped`, whatever it has now."""
+    _done(api.call(f"tasks.{status}", {"task": _checked(task), "force": True, "status_reason": reason}), "updated")
+
+
+def delete(api: ClearML, task: str) -> None:
+    """Deletes a task of ours, whatever its status; one that is gone is fine [29]."""
+    try:
+        _done(api.call("tasks.delete", {"task": _checked(task), "force": True}), "deleted")
+    except Refused as refusal:
+        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+            raise
+
+
 def add_tags(api: ClearML, tasks: Sequence[str], tags: Sequence[str]) -> None:
     """Adds tags to these tasks, atomically: other tags stay. One unknown task refuses the whole call [21]."""
     request = {"ids": [_checked(task) for task in tasks], "add_tags": list(tags)}

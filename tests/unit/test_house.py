@@ -37,7 +37,7 @@ EDGES = {
     "pyparsing": {"clearml.conf_file"},
     "tomli": {"settings.table"},
     "tabulate": {"render.table"},
-    "clearml": set(),
+    "clearml": {"clearml.sdk"},
 }
 # What decides and renders does nothing to the world.
 PURE = (
