@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import options
-from git_clearml.errors import BadAnswer, CannotDecide, Error, PublishFailed
+from git_clearml.errors import BadAnswer, CannotDecide, Error, PublishFailed, TimedOut
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem, RunRecord
 from git_clearml.render import imports as view
@@ -50,44 +51,35 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the runs, sends what the server does not have, prints what became of each. Returns the exit status."""
     repository = Repository()
-    runs, problems, web = _imported(arguments, console, repository)
-    refused = any(run.action == "refused" for run in runs)
-    status = 1 if refused else 3 if problems else 0
-    for problem in problems:
-        console.fail(Error(problem.message, problem.hint))
-    runs = console.redact(runs)
-    if arguments.format == "json":
-        console.document(view.document(runs, web, status, problems))
-    else:
-        render = view.markdown if arguments.format == "markdown" else view.text
-        console.product(render(runs, web, dry_run=arguments.dry_run))
-    if any(run.action == "sent" for run in runs) and not arguments.dry_run:
-        rev = f" {arguments.revs[0]}" if arguments.revs else ""
-        console.say(f"git clearml: next: git clearml verify{rev}")
-    return status
-
-
-def _imported(
-    arguments: argparse.Namespace, console: Console, repository: Repository
-) -> tuple[list[Imported], list[Problem], str]:
-    """What became of the runs, what went wrong, and the address of the server's pages."""
     found = list(importing.candidates(_records(arguments, repository)))
     if not found:
         where = "" if arguments.all else f" of {', '.join(arguments.revs) or 'HEAD'}"
         console.say(f"git clearml: no offline run{where} is on record in this clone")
-    sessions = [each for each in found if isinstance(each, Candidate) and each.session]
-    if not sessions:
-        return [each if isinstance(each, Imported) else each.became("refused") for each in found], [], ""
-    seconds = arguments.timeout or _EACH
-    api = connect(os.environ, min(seconds, _BUDGET), log=console.log)
-    try:
-        waiting = "git clearml: waiting for another git clearml import of this clone"
-        with importing.workplace(repository.common_dir, seconds, lambda: console.say(waiting)) as (directory, lock):
-            importer = Importer(api, directory, lock, seconds=seconds, environment=os.environ)
-            send = _dry if arguments.dry_run else _sending(importer, console)
-            return *_each(api, found, send), api.server.web
-    finally:
-        api.close()
+    runs: list[Imported] = []
+    problems: list[Problem] = []
+    web = ""
+    if any(isinstance(each, Candidate) and each.session for each in found):
+        api = connect(os.environ, min(arguments.timeout or _EACH, _BUDGET), log=console.log)
+        web = api.server.web
+        became = _sent(arguments, console, repository, api, found)
+    else:
+        became = iter([each if isinstance(each, Imported) else each.became("refused") for each in found])
+    for each in became:
+        if isinstance(each, Problem):
+            console.fail(Error(each.message, each.hint))
+            problems.append(each)
+            continue
+        runs.append(console.redact(each))
+        if arguments.format == "text":  # at once: whoever interrupts it has to know what has been sent
+            console.product(view.text(runs[-1:], web, dry_run=arguments.dry_run))
+    status = 1 if any(each.action == "refused" for each in runs) else 3 if problems else 0
+    if arguments.format == "json":
+        console.document(view.document(runs, web, status, problems))
+    elif arguments.format == "markdown":
+        console.product(view.markdown(runs, web, dry_run=arguments.dry_run))
+    if any(each.action == "sent" for each in runs) and not arguments.dry_run:
+        console.say(f"git clearml: next: git clearml verify{''.join(f' {rev}' for rev in arguments.revs)}")
+    return status
 
 
 def _records(arguments: argparse.Namespace, repository: Repository) -> list[RunRecord | Damaged]:
@@ -101,48 +93,49 @@ def _records(arguments: argparse.Namespace, repository: Repository) -> list[RunR
     return sorted(records, key=lambda record: record.started if isinstance(record, RunRecord) else "")
 
 
-def _dry(candidate: Candidate) -> Imported:
-    return candidate.became("sent", status=importing.status_of(candidate.record))
+def _sent(
+    arguments: argparse.Namespace,
+    console: Console,
+    repository: Repository,
+    api: ClearML,
+    found: Sequence[Candidate | Imported],
+) -> Iterator[Imported | Problem]:
+    """What becomes of each, one import at a time in this clone."""
+    seconds = arguments.timeout or _EACH
 
+    def waiting() -> None:
+        console.say("git clearml: waiting for another git clearml import of this clone")
 
-def _sending(importer: Importer, console: Console) -> Callable[[Candidate], Imported]:
     def send(candidate: Candidate) -> Imported:
+        if arguments.dry_run:
+            return candidate.became("sent", status=importing.status_of(candidate.record))
         console.progress(f"sending {candidate.session.name if candidate.session else ''} ...")
         return importer.send(candidate)
 
-    return send
+    try:
+        with importing.workplace(repository.common_dir, seconds, waiting) as (directory, lock):
+            importer = Importer(api, directory, lock, seconds=seconds, environment=os.environ)
+            documents = importing.on_server_already(api, found)
+            for each in found:
+                if isinstance(each, Imported) or each.session is None:
+                    yield each if isinstance(each, Imported) else each.became("refused")
+                    continue
+                try:
+                    known = importing.server_state(documents, each)
+                    if known is None and not arguments.dry_run:
+                        importing.delete_unfinished(api, documents, each.session.id)
+                    yield known or send(each)
+                except CannotDecide as error:
+                    yield _of_run(error, each, arguments)
+                    if not isinstance(error, (PublishFailed, BadAnswer)):
+                        return  # the server is away, or does not let us in: there is no sense in trying the others
+    finally:
+        api.close()
 
 
-def _each(
-    api: ClearML, found: Sequence[Candidate | Imported], send: Callable[[Candidate], Imported]
-) -> tuple[list[Imported], list[Problem]]:
-    """What becomes of each: those that the server has are left alone, and what broken imports have left is deleted.
-
-    One that cannot be sent does not keep the others from it, but where the server is away there is no sense in trying.
-    """
-    ids = [each.session.id for each in found if isinstance(each, Candidate) and each.session]
-    since = [moment for each in found if isinstance(each, Candidate) and (moment := importing.began(each.record))]
-    documents = importing.existing(api, ids, min(since))
-    runs: list[Imported] = []
-    problems: list[Problem] = []
-    for each in found:
-        if isinstance(each, Imported):
-            runs.append(each)
-            continue
-        try:
-            if (known := importing.server_state(documents, each)) is None:
-                if each.session and send is not _dry:
-                    importing.delete_unfinished(api, documents, each.session.id)
-                known = send(each) if each.session else each.became("refused")
-            runs.append(known)
-        except (PublishFailed, BadAnswer) as error:
-            problems.append(_of_run(error, each))
-        except CannotDecide as error:
-            problems.append(_of_run(error, each))
-            break
-    return runs, problems
-
-
-def _of_run(error: Error, candidate: Candidate) -> Problem:
+def _of_run(error: Error, candidate: Candidate, arguments: argparse.Namespace) -> Problem:
     name = candidate.session.name if candidate.session else candidate.record.id[:8]
-    return Problem(error.code, f'"{name}" of {candidate.record.commit[:12]}: {error.message}', error.hint)
+    again = ["git", "clearml", "import", *(["--all"] if arguments.all else []), *arguments.revs]
+    more = ["--timeout", f"{5 * (arguments.timeout or _EACH):g}"] if isinstance(error, TimedOut) else []
+    message = f'"{name}" of {candidate.record.commit[:12]}: {error.message}'
+    return Problem(error.code, message, error.hint or shlex.join([*again, *more]))

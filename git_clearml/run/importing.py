@@ -203,6 +203,13 @@ def existing(api: ClearML, sessions: Sequence[str], since: datetime | None) -> l
     return documents
 
 
+def on_server_already(api: ClearML, found: Iterable[Candidate | Imported]) -> list[query.Document]:
+    """What the server has of all these sessions, as `existing` has it."""
+    wanted = [each for each in found if isinstance(each, Candidate) and each.session]
+    moments = [moment for each in wanted if (moment := began(each.record))]
+    return existing(api, [each.session.id for each in wanted if each.session], min(moments, default=None))
+
+
 def is_unfinished(document: query.Document, session: str) -> bool:
     """Is this what an import of the session has left? Not a clone of it, which has a parent [29]."""
     return response.text(document, "name") == staging.unfinished_name(session) and not document.get("parent")
@@ -232,20 +239,18 @@ def workplace(common_dir: str, seconds: float, waiting: Callable[[], None]) -> I
     """
     ours = os.path.join(common_dir, "clearml")
     directory = os.path.join(ours, "import")
-    try:
-        private_directory(ours)
-        with locked(os.path.join(ours, "import.lock"), seconds, waiting) as lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            private_directory(ours)
+            lock = stack.enter_context(locked(os.path.join(ours, "import.lock"), seconds, waiting))
             shutil.rmtree(directory, ignore_errors=True)  # of one that was killed
             private_directory(directory)
-            try:
-                yield directory, lock
-            finally:
-                shutil.rmtree(directory, ignore_errors=True)
-    except TimeoutError:
-        raise TimedOut("another git clearml import is at work in this clone", "wait for its end") from None
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise PublishFailed(f"no room to work: {where}{error.strerror or error}", f"look at {ours}") from None
+        except TimeoutError:
+            raise TimedOut("another git clearml import is at work in this clone", "wait for its end") from None
+        except OSError as error:
+            raise PublishFailed(f"there is no room for copies: {error.strerror or error}", f"look at {ours}") from None
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        yield directory, lock
 
 
 def server_state(documents: Sequence[query.Document], candidate: Candidate) -> Imported | None:

@@ -82,7 +82,9 @@ def _unfinished(document: Mapping[str, Any], session: str, path: str, target: st
         for weights in [_object(model.get("weights"))]
     ]
     kept = {
-        key: value for key, value in document.items() if key not in ("session_api_version", "offline_output_models")
+        key: value
+        for key, value in document.items()
+        if key not in ("session_api_version", "offline_output_models", "parent")
     }
     named = {"name": unfinished_name(session), "hyperparams": {**sections, "properties": own}}
     return {**kept, **named, **({"offline_output_models": models} if models else {})}
