@@ -96,6 +96,7 @@ def import_here() -> None:
         Task.mark_completed = Task.mark_failed
     answer.write(f"{Task.import_offline_session(folder)}\n")
     answer.flush()
+    os._exit(0)  # it has waited for its uploads; what the SDK does at the end of a process is for the task of that one
 
 
 def _end_with_whoever_asked() -> None:

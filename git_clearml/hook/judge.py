@@ -119,7 +119,16 @@ class PushJudge:
             for kind, source in evidence.items():
                 questions = [question for question in refs if question[1].evidence == kind]
                 scope = Scope(urls=_urls(push), accepted=_accepted(gated), tips=_tips(gated))
-                verdicts |= self._ask(source, questions, scope, lifetime)
+                answers = self._ask(source, questions, scope, lifetime)
+                if not push.received and any(each.outcome is Outcome.REJECTED for each in answers.values()):
+                    from git_clearml.verdict import local_runs  # late: a refusal alone wants it
+
+                    judged = [Question(*question) for question in answers]
+                    near = local_runs.explained(
+                        self._repository, source, judged, [*answers.values()], scope, self._environment
+                    )
+                    answers = dict(zip(answers, near, strict=True))
+                verdicts |= answers
         return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(

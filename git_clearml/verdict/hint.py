@@ -15,6 +15,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
+from git_clearml.verdict.near_miss import ONLY_HERE
 
 _USUAL = ("train.py", "main.py", "src/train.py")
 _PYTHON = r"python[\d.]*(\.exe)?"
@@ -41,9 +42,11 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     verdict = _worst(verdicts)
     if verdict is None:
         return ""
+    head = repository.head or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text
+    if local := [near.task for near in verdict.near_misses if any(why.message == ONLY_HERE for why in near.reasons)]:
+        return "git clearml import" + ("" if local[0].commit == head else f" {local[0].commit[:12]}")
     if unmet := _worst_requirement(verdict):
         return unmet.hint or _of_requirement(repository, verdict, unmet, policy)
-    head = repository.head or repository.run("rev-parse", "--verify", "--quiet", "HEAD").text
     is_head = verdict.rev == "HEAD" or head == verdict.commit
     if verdict.outcome is Outcome.PENDING:
         return "git clearml verify --wait" + ("" if is_head else f" {verdict.commit[:12]}")

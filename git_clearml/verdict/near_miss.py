@@ -14,6 +14,9 @@ _NEARNESS = (
     "other-project other-repository"
 ).split()
 
+ONLY_HERE = "ran here without a server, and only this clone's run record says so"
+"""The message of a run that counts as soon as it has been imported."""
+
 
 def nearest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Running ones first, then the fewest reasons, then the mildest, then the newest.

@@ -19,7 +19,7 @@ from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
 from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.model import Tip, Verdict
+from git_clearml.verdict.model import Outcome, Tip, Verdict
 from git_clearml.verdict.question import Question, RequestHeads, Requirement, Scope
 
 if TYPE_CHECKING:
@@ -154,6 +154,14 @@ class VerifySession:
         checkout = self._context.checkout
         urls, tips = (checkout.head_urls, checkout.tips) if checkout else ((), ())
         verdicts: dict[int, Verdict] = {}
+        scope = Scope(
+            self._request.task,
+            tuple(urls),
+            self._accepted,
+            since=self._request.since,
+            tips=tips,
+            requests=self.requests,
+        )
         for kind in dict.fromkeys(ruling.policy.evidence for ruling in self.rulings):
             numbers = [n for n, ruling in enumerate(self.rulings) if ruling.policy.evidence == kind]
             source = self.source(kind)
@@ -161,20 +169,13 @@ class VerifySession:
             from git_clearml.verdict import resolve  # late: while the connection is made
 
             questions = [Question(self.commits[n].commit, self.rulings[n].policy) for n in numbers]
-            answers = resolve.verify(
-                self.repository,
-                source,
-                questions,
-                self._requirement,
-                Scope(
-                    self._request.task,
-                    tuple(urls),
-                    self._accepted,
-                    since=self._request.since,
-                    tips=tips,
-                    requests=self.requests,
-                ),
-            )
+            answers = resolve.verify(self.repository, source, questions, self._requirement, scope)
+            if any(answer.outcome is Outcome.REJECTED for answer in answers):
+                from git_clearml.verdict import local_runs  # late: a refusal alone wants it
+
+                answers = local_runs.explained(
+                    self.repository, source, questions, answers, scope, self._context.environment
+                )
             verdicts |= dict(zip(numbers, answers, strict=True))
         return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]
 

@@ -1,0 +1,78 @@
+"""Runs that this clone has on record and the server does not: evidence once `git clearml import` has sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from git_clearml.git.repository import Repository
+from git_clearml.model import RecordedTask, Task
+from git_clearml.run.store import RunStore
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict import resolve, sources
+from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
+from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
+from git_clearml.verdict.near_miss import ONLY_HERE
+from git_clearml.verdict.offline import OfflineEvidence
+from git_clearml.verdict.question import Question, Scope
+from git_clearml.verdict.windows import Window
+
+
+def explained(
+    repository: Repository,
+    evidence: Evidence,
+    questions: Sequence[Question],
+    verdicts: Sequence[Verdict],
+    scope: Scope,
+    environment: Mapping[str, str],
+) -> list[Verdict]:
+    """The verdicts that a server's tasks came to; refusals with the local run that would verify the commit if it were
+    there, by the same rules, as the nearest miss.
+
+    Nothing more is asked of the server. In CI the records of a checkout are nobody's.
+    """
+    refused = [n for n, verdict in enumerate(verdicts) if verdict.outcome is Outcome.REJECTED]
+    on_server = isinstance(evidence, TaggableEvidence) and not sources.in_ci(environment)
+    if not refused or not on_server or scope.chosen or not RunStore(repository.common_dir).recent(1):
+        return list(verdicts)
+    local = _AsImported(repository, environment=environment)
+    answers = resolve.verify(repository, local, [questions[n] for n in refused], resolve.tasks_only, scope)
+    explained = dict(zip(refused, answers, strict=True))
+    return [_with_local(verdict, explained.get(n)) for n, verdict in enumerate(verdicts)]
+
+
+def _with_local(verdict: Verdict, local: Verdict | None) -> Verdict:
+    """The refusal with that of the local run which is not among its tasks: what is on the server is not sent again."""
+    task = local.task if local and local.outcome is Outcome.VERIFIED else None
+    if task is None or task.run is None or verdict.needs_check:
+        return verdict
+    if any(near.task.run and near.task.run.id == task.run.id for near in verdict.near_misses):
+        return verdict
+    finding = Finding(task._replace(source="offline"), None, (Reason("no-task", ONLY_HERE),))
+    return verdict._replace(near_misses=(finding, *verdict.near_misses))
+
+
+class _AsImported(OfflineEvidence):
+    """The offline runs of this clone as a server would have them after their import."""
+
+    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
+        return Answer(self.all(commits, policy, window))
+
+    def all(
+        self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
+    ) -> list[Task]:
+        return [_imported(task) for task in super().all(commits, policy, window) if _is_session(task)]
+
+    def recent(self, policy: Policy, window: Window) -> list[Task]:
+        return [_imported(task) for task in super().recent(policy, window) if _is_session(task)]
+
+
+def _is_session(task: Task) -> bool:
+    """Is it one that can be sent: of a run that ended well, with a session that is there, and whole?"""
+    sessions = task.run.sessions if task.run and task.run.exit_status == 0 else ()
+    return not task.damage and not task.notes and any(session.id == task.id and session.path for session in sessions)
+
+
+def _imported(task: Task) -> Task:
+    """The task as the import makes it."""
+    run = task.run and task.run._replace(task=RecordedTask(task.id, "completed"), tasks=((task.id, "completed"),))
+    return task._replace(source="server", status="completed", run=run)

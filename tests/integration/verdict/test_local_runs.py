@@ -1,0 +1,55 @@
+"""A run without a server as the near miss of a refusal: only where its import would verify the commit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from git_clearml.model import RunRecord
+from git_clearml.verdict.near_miss import ONLY_HERE
+from tests.support.offline_runs import ran
+from tests.support.program import Gate
+
+
+def hint(gate: Gate, *words: str, **options: Any) -> str:
+    """What a refusal says to do, where it names the local run; else "other"."""
+    result = gate.verify(*words, **options)
+    assert result.status == 1
+    assert (ONLY_HERE in result.messages) == result.json["hint"].startswith("git clearml import")
+    return str(result.json["hint"]) if ONLY_HERE in result.messages else "other"
+
+
+OTHERS: dict[str, Callable[[Gate], RunRecord | str]] = {
+    "none": lambda gate: "",
+    "failed": lambda gate: ran(gate.repo, 1),
+    "killed": lambda gate: ran(gate.repo, None),
+    "dirty": lambda gate: ran(gate.repo, dirty=("train.py",)),
+    "untracked": lambda gate: ran(gate.repo, untracked=("new.py",)),
+    "no task": lambda gate: ran(gate.repo, sessions=0),
+    "gone": lambda gate: shutil.rmtree(ran(gate.repo).sessions[0].path) or "",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_that_would_not_verify_is_not_worth_an_import(gate: Gate, name: str) -> None:
+    OTHERS[name](gate)
+    assert hint(gate) == "other"
+
+
+def test_a_run_that_would(gate: Gate) -> None:
+    commit = ran(gate.repo).commit
+    assert hint(gate) == "git clearml import"
+    assert hint(gate, "--task-name", "eval") == "other"
+    in_job = gate.verify("--policy-from", commit, commit, env={"CI": "true"})  # a checkout may bring records of its own
+    assert ONLY_HERE not in in_job.out
+    gate.repo.git("commit", "--amend", "--quiet", "--message", "other words")
+    assert hint(gate) == "other"
+    assert hint(gate, "--equivalence", "tree") == f"git clearml import {commit[:12]}"
+    assert hint(gate, commit) == f"git clearml import {commit[:12]}"
+    gate.task(commit=commit, status="failed")
+    assert hint(gate, commit) == f"git clearml import {commit[:12]}"
+    gate.task(commit=commit)
+    assert gate.verify(commit).status == 0
