@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from git_clearml.base import process
 from git_clearml.base.ids import is_clearml_id
@@ -90,11 +91,12 @@ def import_here() -> None:
     folder, end = sys.argv[1:3]
     threading.Thread(target=_end_with_whoever_asked, daemon=True).start()
     answer, sys.stdout = sys.stdout, sys.stderr  # the SDK prints, and logs on stdout
-    from clearml import Task
+    import clearml
 
+    task: Any = clearml.Task
     if end != "completed":
-        Task.mark_completed = Task.mark_failed
-    answer.write(f"{Task.import_offline_session(folder)}\n")
+        task.mark_completed = task.mark_failed
+    answer.write(f"{task.import_offline_session(folder)}\n")
     answer.flush()
     os._exit(0)  # it has waited for its uploads; what the SDK does at the end of a process is for the task of that one
 
