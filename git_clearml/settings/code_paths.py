@@ -86,9 +86,14 @@ def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Poli
     return f"it also changes {listed(others)}, which results-paths do not name" if others else ""
 
 
-def naming(patterns: Iterable[str], path: str) -> set[str]:
-    """Those of these code-paths that name this file, with or without a `!` before them."""
-    return {pattern for pattern in patterns if globs.matches([pattern.removeprefix("!")], path)}
+def naming(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> set[str]:
+    """Those of these code-paths that name this file, or what lies below it, with or without a `!` before them."""
+    bare = {pattern: pattern.removeprefix("!") for pattern in patterns}
+    return {
+        pattern
+        for pattern, name in bare.items()
+        if globs.matches([name], path) or (not is_plain and globs.reaches_below(name, path))
+    }
 
 
 def is_untracked_code(path: str, policy: Policy) -> bool:

@@ -45,6 +45,8 @@ class EquivalentCommits:
         self._trees = {
             ancestor.hash: ancestor.tree for lineage in self._lineages.values() for ancestor in lineage.ancestors
         }
+        if self._own:  # what one commit of a push has run may be what another one needs
+            self._trees |= {commit.hash: commit.tree for commit in judged}
         self.recorded: dict[str, str] = {}  # trees of commits that are not here, as their tasks' records have them
         self._looked_up: set[str] = set()
         self._history: list[Commit] | None = None
@@ -117,7 +119,7 @@ class EquivalentCommits:
         relatives = self.with_ancestors(commits)
         if self._newest is None:
             self._newest = self._repository.history([commit.hash for commit in commits], most=_FAMILY)
-            self._trees |= {other.hash: other.tree for other in self._newest if other.hash not in self._judged}
+            self._trees |= {other.hash: other.tree for other in self._newest}
             try:
                 self._look_for_typing_errors(relatives, self._newest)
                 self._code.learn(commit.tree for commit in (*relatives, *self._newest))
@@ -247,7 +249,7 @@ class EquivalentCommits:
         missed = {tree: patterns.copy() for tree in distinct}
         for number, change in changes.files(self._repository, distinct):
             left = missed[distinct[number]]
-            left -= code_paths.naming(left, change.path)
+            left -= code_paths.naming(left, change.path, is_plain=change.plain)
         return missed
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from git_clearml.git.repository import Repository
+from git_clearml.settings.policy import Policy, Require
+from git_clearml.verdict import requirements
+from git_clearml.verdict.equivalence import EquivalentCommits
 from tests.support.program import Gate, Result
 from tests.support.repos import REPOSITORY, Repo
 
@@ -233,3 +238,46 @@ def test_a_ci_job_gets_the_history_that_its_checkout_lacks(models: Gate, tmp_pat
     clone.git("config", f"url.file://{models.repo.path}.insteadOf", REPOSITORY)
     result = models.verify(cwd=clone.path, env={"CI": "true"})
     assert (result.status, senses(result)) == (0, ["paths"] * 3)
+
+
+def test_the_same_code_is_what_its_files_say(gate: Gate) -> None:
+    """Every pair of commits of random trees, with a link and a submodule among them, by two requirements at once."""
+    chance = random.Random(14)
+    paths = ("a/x.py", "a/deep/y.py", "b/x.py", "docs/z", "link", "lib")
+    stream, trees = [], {}
+    for number in range(24):
+        versions = [chance.choice("0112") for _ in paths]
+        stream.append(f"commit refs/heads/n{number}\ncommitter A <a@b> {1_700_000_000 + number} +0000\ndata 0\n")
+        for path, version in zip(paths, versions, strict=True):
+            if path == "lib" and version != "0":
+                stream.append(f"M 160000 {version * 40} lib\n")
+            elif version != "0":
+                stream.append(f"M {'120000' if path == 'link' else '100644'} inline {path}\ndata 1\n{version}\n")
+        trees[number] = dict(zip(paths, versions, strict=True))
+    gate.repo.git("fast-import", "--quiet", stdin="".join(stream))
+    code = (("a/**", "lib/src/**"), ("b/*.py", "link/**", "!docs/**"))
+    seen = ({"a/x.py", "a/deep/y.py", "lib"}, {"b/x.py", "link"})
+    policy = Policy(require=tuple(Require(str(number), code_paths=each) for number, each in enumerate(code)))
+    repository = Repository(str(gate.repo.path))
+    commits = [each.commit for each in repository.resolve([f"n{number}" for number in trees])]
+    ways = requirements.ways(policy)
+    equivalents = EquivalentCommits(repository, policy, commits[:3], ways)
+    named = set(equivalents.of_same_code(commits[:3]))
+    equivalents.compare(commits, [commit.hash for commit in commits])
+    for number, commit in enumerate(commits):
+        for way, wanted in enumerate(seen):
+            sense = equivalents.sense(commit, way)
+            for other, own in zip(commits, trees.values(), strict=True):
+                same = all(own[path] == trees[number][path] for path in wanted)
+                assert (sense(other.hash) is not None) == (same or other.tree == commit.tree), (commit, other)
+                if same and number < 3 and other not in commits[:3]:
+                    assert other.hash in named
+
+
+def test_what_one_ref_of_a_push_has_run_may_be_what_another_needs(models: Gate) -> None:
+    first = models.repo.commit("segmenter", {"segmenter/net.py": "2"})
+    train(models, "segmenter")
+    models.repo.commit("docs", {"docs/readme.md": "2"})
+    result = models.verify("HEAD", first, "HEAD~2")
+    assert (result.status, len(result.calls)) == (0, 1)
+    assert [each["requirements"][1]["evidence_commit"] for each in result.json["commits"]][:2] == [first, first]
