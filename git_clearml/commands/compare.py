@@ -17,11 +17,13 @@ from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
 from git_clearml.report import best_tag, compose
+from git_clearml.report.compared_metrics import Place
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict import sources
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import Context, VerifySession
 
@@ -117,17 +119,19 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
     """The verdict, and how its task stands. What keeps us from knowing becomes part of the comparison."""
     commit, rules = session.commits[0], session.rulings[0].policy
     verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
-    source = session.source(rules.evidence)
+    source, place = session.source(rules.evidence), Place(session.repository, session.base)
+    if arguments.metric and not sources.in_ci(os.environ):  # another question than the policy's
+        rules = rules._replace(metrics=())
     try:
         verdict = session.verdicts()[0]
         if not arguments.tag_best:
-            return verdict, best_tag.compared(source, verdict, rules)
+            return verdict, best_tag.compared(source, verdict, rules, place)
         may_write, why_not = best_tag.may_write(
             job.is_push_to_base if job else None, os.environ, unmerged=arguments.tag_unmerged
         )
         dry_run = arguments.dry_run
         return verdict, best_tag.move_best_tag(
-            source, verdict, rules, may_write=may_write, why_not=why_not, dry_run=dry_run
+            source, verdict, rules, place, may_write=may_write, why_not=why_not, dry_run=dry_run
         )
     except CannotDecide as error:
         return verdict, best_tag.undecided(verdict, rules, error)

@@ -107,7 +107,8 @@ class Verification(NamedTuple):
         """The verdicts, and what else the flags ask for; the --timeout in seconds."""
         arguments = self.arguments
         budget = session.rulings[0].personal.timeout
-        if not (arguments.wait or arguments.check_runnable or arguments.add_tag or arguments.tag_best):
+        compares = arguments.tag_best or arguments.compare
+        if not (arguments.wait or arguments.check_runnable or arguments.add_tag or compares):
             return compose.verify_report(session), budget
         from git_clearml.report import verify_steps
 
@@ -121,7 +122,7 @@ class Verification(NamedTuple):
         if arguments.check_runnable:
             report = self._with_check(session, report)
         report = verify_steps.add_tag(session, report, options)
-        if arguments.tag_best:
+        if compares:
             comparison = verify_steps.compare_with_best(session, report, options, os.environ)
             report = compose.with_comparison(report, comparison)
         return report, budget
@@ -132,7 +133,12 @@ class Verification(NamedTuple):
         arguments = self.arguments
         pushes_to_base = self.job.is_push_to_base if self.job else None
         return TagOptions(
-            arguments.add_tag or "", arguments.tag_best, arguments.tag_unmerged, pushes_to_base, arguments.dry_run
+            arguments.add_tag or "",
+            arguments.tag_best,
+            arguments.tag_unmerged,
+            pushes_to_base,
+            arguments.dry_run,
+            arguments.compare,
         )
 
     def _with_check(self, session: VerifySession, report: VerifyReport) -> VerifyReport:

@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--on-unreachable", choices=("block", "warn"), help="when the server cannot be reached")
     parser.add_argument("--policy-from", metavar="<rev>", help="judge by the policy in this commit")
     parser.add_argument("--add-tag", metavar="TAG", help="tag the accepted tasks, when every commit is verified")
+    parser.add_argument("--compare", action="store_true", help="compare with the best task, or the policy's baselines")
     options.add_best_tag(parser)
     parser.add_argument("--check-runnable", action="store_true", help="prove that it runs on an agent, if none has yet")
     parser.add_argument("--comment", action="store_true", help="put the report on the pull request")

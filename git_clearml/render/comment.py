@@ -187,6 +187,8 @@ def _heading(page: Page, verdict: Verdict) -> str:
 def _but(report: VerifyReport) -> str:
     if report.check and report.check.status:
         return ", but not proved to run on an agent"
+    if report.comparison and report.comparison.failing:
+        return ", but worse than the policy allows"
     standing = report.comparison.outcome if report.comparison and report.comparison.status else None
     if standing is ComparisonOutcome.WORSE:
         return ", but worse than the best task"

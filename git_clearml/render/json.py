@@ -53,6 +53,7 @@ def compare(comparison: Comparison) -> dict[str, Any]:
         "delta": _number(comparison.delta),
         "tolerance": comparison.tolerance,
         "tagged": comparison.tagged,
+        **({"metrics": measured.objects(comparison.metrics)} if comparison.metrics else {}),
         "notes": list(comparison.notes),
         "errors": _errors(comparison.problems),
     }

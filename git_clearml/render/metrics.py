@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import Safe, sanitize
-from git_clearml.render import markdown, text
+from git_clearml.render import markdown, measured, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, MetricsReport, Row
@@ -142,23 +142,50 @@ def _left_out(count: int) -> str:
 
 def headline(comparison: Comparison) -> str:
     """How the model stands and by what numbers, in one line. Text of a server may stand in it: untrusted."""
-    sentence = _SENTENCES[comparison.outcome]
+    sentence = _sentence(comparison)
     if comparison.outcome is ComparisonOutcome.MISSING and comparison.notes:
         return f"{sentence}: {comparison.notes[0]}"
     if comparison.current is None:
+        return sentence
+    if comparison.failing:
+        more = f"; and {len(comparison.failing) - 1} more" if len(comparison.failing) > 1 else ""
+        return f"{sentence}: {comparison.failing[0].message}{more}"
+    if comparison.metrics:
         return sentence
     best = f", best {number(comparison.best_value)}" if comparison.best_value is not None else ""
     return f"{sentence}: {comparison.metric} {number(comparison.current_value)}{best}"
 
 
-def comparison_text(comparison: Comparison, *, colour: bool = False) -> Safe:
-    """How the model stands, the numbers, and whose they are, for a terminal."""
-    sentence = _SENTENCES[comparison.outcome]
+def _sentence(comparison: Comparison) -> str:
+    """How the model stands; of the policy's metrics, where there are some and a task was measured, all of them."""
+    if not comparison.metrics or comparison.current is None:
+        return _SENTENCES[comparison.outcome]
+    if comparison.failing or comparison.status:
+        return "worse than the policy allows"
+    outcomes = {result.outcome for result in comparison.metrics}
+    if "accepted" in outcomes:
+        return "worse, but accepted"
+    return "worse, but that is only a warning" if "warned" in outcomes else "as good as the policy wants"
+
+
+def _good(comparison: Comparison) -> bool:
+    """Is nothing worse? Of the policy's metrics one may be that was accepted, or that is only a warning."""
+    if not comparison.metrics or comparison.current is None:
+        return comparison.outcome is not ComparisonOutcome.WORSE
+    return not comparison.failing and all(result.outcome == "pass" for result in comparison.metrics)
+
+
+def comparison_text(comparison: Comparison, *, colour: bool = False, table: bool = True) -> Safe:
+    """How the model stands, the numbers, and whose they are, for a terminal. No `table` where they stand above."""
+    sentence = _sentence(comparison)
     if colour:
-        word = comparison.outcome.value
-        sentence = f"\x1b[{_COLOURS[comparison.outcome]}m{word}\x1b[0m{sentence.removeprefix(word)}"
+        word = sentence.partition(" ")[0] if comparison.metrics else comparison.outcome.value
+        code = {0: "32", 1: "31"}.get(comparison.status, "33") if comparison.metrics else _COLOURS[comparison.outcome]
+        sentence = f"\x1b[{code}m{word}\x1b[0m{sentence.removeprefix(word)}"
     lines = [f"{sentence} ({comparison.commit[:12]})"]
-    if comparison.current:
+    if comparison.metrics:
+        lines += ["", *measured.text_lines(comparison.metrics, ""), ""] if table and comparison.current else []
+    elif comparison.current:
         lines += ["", _drawn(_comparison_table(comparison, sanitize), TableForm.TERMINAL)]
     for label, task in (("current", comparison.current), ("best", comparison.best)):
         if task and not (label == "best" and comparison.current and task.id == comparison.current.id):
@@ -167,13 +194,16 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> Safe:
     return Safe("".join(line + "\n" for line in lines))
 
 
-def comparison_markdown(comparison: Comparison) -> Safe:
+def comparison_markdown(comparison: Comparison, *, table: bool = True) -> Safe:
     """The same for a pull request or a job summary."""
-    mark = (
-        "⚠️" if comparison.outcome is ComparisonOutcome.WORSE and not comparison.status else _MARKS[comparison.outcome]
-    )
-    lines = [f"### {mark} `{comparison.commit[:12]}` {_SENTENCES[comparison.outcome]}", ""]
-    if comparison.current:
+    mark = "⚠️" if not _good(comparison) and not comparison.status else _MARKS[comparison.outcome]
+    if comparison.metrics and comparison.current and (comparison.status or _good(comparison)):
+        mark = "❌" if comparison.status else "✅"
+    lines = [f"### {mark} `{comparison.commit[:12]}` {_sentence(comparison)}", ""]
+    if comparison.metrics:
+        lines += [measured.markdown(comparison.metrics)] if table and comparison.current else []
+        lines += [f"- current: {markdown.task_link(comparison.current)}"] if comparison.current else []
+    elif comparison.current:
         lines += [_drawn(_comparison_table(comparison, escape), TableForm.MARKDOWN)]
         lines.append(f"- current: {markdown.task_link(comparison.current)}")
     if comparison.best:

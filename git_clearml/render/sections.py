@@ -74,5 +74,5 @@ def of_comparison(comparison: Comparison | None) -> list[Section]:
     """How the model stands; none without a task. Its problems are the report's, and stand there."""
     if comparison is None or comparison.current is None:
         return []
-    text = metrics.comparison_markdown(replace(comparison, problems=()))
+    text = metrics.comparison_markdown(replace(comparison, problems=()), table=False)
     return [lambda _: text]

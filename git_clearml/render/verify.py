@@ -60,5 +60,5 @@ def _below(report: VerifyReport, form: str, colour: bool) -> Safe:
     from git_clearml.render import metrics
 
     if form == "markdown":
-        return joined(Safe("\n"), metrics.comparison_markdown(comparison))
-    return joined(Safe("\n"), metrics.comparison_text(comparison, colour=colour))
+        return joined(Safe("\n"), metrics.comparison_markdown(comparison, table=False))
+    return joined(Safe("\n"), metrics.comparison_text(comparison, colour=colour, table=False))

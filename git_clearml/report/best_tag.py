@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import MONITOR
@@ -24,15 +25,18 @@ from git_clearml.verdict.evidence import Evidence, TaggableEvidence
 from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
 
+if TYPE_CHECKING:
+    from git_clearml.report.compared_metrics import Place
+
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
 _NAME_THE_METRIC = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
 
 
 def check(policy: Policy) -> None:
     """Can these rules be asked about? Raises UsageError without a metric, BadSetting for names that cannot be asked."""
-    if not policy.best.metric:
+    if not policy.best.metric and not policy.metrics:
         raise UsageError("no metric to compare by", _NAME_THE_METRIC)
-    if "/" not in policy.best.metric:
+    if policy.best.metric and "/" not in policy.best.metric:
         raise BadSetting(f"best.metric = {policy.best.metric!r}: expected TITLE/SERIES", _NAME_THE_METRIC)
     check_tag(policy)
 
@@ -55,17 +59,19 @@ def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
     return [task for task in tagged if scoped.project or not task.project]
 
 
-def compared(source: Evidence, verdict: Verdict, policy: Policy) -> Comparison:
-    """How the verdict's task stands against the best one. Writes nothing.
+def compared(source: Evidence, verdict: Verdict, policy: Policy, place: Place | None = None) -> Comparison:
+    """How the verdict's task stands against the best one, and the policy's `metrics` against their baselines (`place`
+    says where those are looked up). Writes nothing.
 
     Raises UsageError, BadSetting and the errors of the source.
     """
-    return _compare_with_tagged(source, verdict, policy)[0]
+    by_best, tagged = _compare_with_tagged(source, verdict, policy)
+    return _with_metrics(source, verdict, policy, place, by_best, tagged)
 
 
 def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
     """The comparison that an error ended."""
-    comparison = compare.without_task(verdict._replace(outcome=Outcome.UNDECIDED), policy.best)
+    comparison = compare.without_task(verdict._replace(outcome=Outcome.UNDECIDED), policy)
     return replace(comparison, status=error.status, problems=(Problem.of(error),))
 
 
@@ -81,6 +87,7 @@ def move_best_tag(
     source: Evidence,
     verdict: Verdict,
     policy: Policy,
+    place: Place | None = None,
     *,
     may_write: bool,
     why_not: str = "",
@@ -95,9 +102,9 @@ def move_best_tag(
     """
     if not isinstance(source, TaggableEvidence):
         raise UsageError("--tag-best needs a ClearML server; this evidence is local", "leave --tag-best out")
-    comparison, tagged = _compare_with_tagged(source, verdict, policy)
-    move = compare.plan(comparison, tagged, policy.best)
-    current = comparison.current
+    by_best, tagged = _compare_with_tagged(source, verdict, policy)
+    move = compare.plan(by_best, tagged, policy.best) if policy.best.metric else compare.TagMove()
+    comparison, current = _with_metrics(source, verdict, policy, place, by_best, tagged), by_best.current
     if not move or current is None:
         return comparison
     if dry_run or not may_write:
@@ -126,7 +133,11 @@ def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> 
     check(policy)
     current = verdict.task
     if current is None:
-        return compare.without_task(verdict, policy.best), []
+        return compare.without_task(verdict, policy), []
+    if not policy.best.metric:  # then there are `metrics`
+        wanted = any(rule.against == "best" for rule in policy.metrics)
+        tagged = find(source, policy, current.project) if wanted else []
+        return Comparison(ComparisonOutcome.FIRST, 0, verdict.commit, current=current), tagged
     tagged = find(source, policy, current.project)
     comparison = compare.decide(current, compare.best_of(tagged, policy.best), policy.best)
     bears_tag = any(task.id == current.id for task in tagged)
@@ -136,6 +147,24 @@ def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> 
     if not isinstance(source, TaggableEvidence):
         notes.append("offline sessions have no tags: there is no best task to compare with")
     return replace(comparison, commit=verdict.commit, tagged=bears_tag, notes=tuple(notes)), tagged
+
+
+def _with_metrics(
+    source: Evidence,
+    verdict: Verdict,
+    policy: Policy,
+    place: Place | None,
+    by_best: Comparison,
+    tagged: Sequence[Task],
+) -> Comparison:
+    """How the policy's metrics stand, where it has any; else what `[best]` alone says."""
+    if verdict.task is None or place is None or not policy.metrics:
+        return by_best
+    from git_clearml.report import compared_metrics  # late: few policies have metrics
+
+    best = (compare.best_of if policy.best.metric else compare.holder)(tagged, policy.ranking)
+    shown = by_best if policy.best.metric else None
+    return compared_metrics.of_verdict(source, verdict, policy, place, best, shown)
 
 
 def _notes_on_tagged(tagged: Sequence[Task], current: Task, comparison: Comparison, policy: Policy) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from git_clearml.base.words import moment
 from git_clearml.model import Task
 from git_clearml.report.measures import Comparison, ComparisonOutcome
-from git_clearml.settings.policy import Best
+from git_clearml.settings.policy import Best, Policy
 from git_clearml.settings.tolerance import decimal, parse_tolerance
 from git_clearml.verdict.metric_rules import Ruled, unusable
 from git_clearml.verdict.model import Outcome, Verdict
@@ -62,13 +62,17 @@ def decide(current: Task, best: Task | None, rules: Best) -> Comparison:
     return Comparison(ComparisonOutcome.WORSE, 1, **facts)
 
 
-def without_task(verdict: Verdict, rules: Best) -> Comparison:
+def without_task(verdict: Verdict, policy: Policy) -> Comparison:
     """What a verdict that accepted no task comes to: there is nothing to compare, and nothing to tag."""
     outcome, note = _FROM_VERDICT[verdict.outcome]
-    return Comparison(outcome, verdict.outcome.status, verdict.commit, notes=(note,), **described(rules))
+    if verdict.fails_metrics:
+        note = "; ".join(result.message for result in verdict.metrics if result.code)
+    rules = policy.metrics[0] if policy.metrics else policy.best
+    facts = {"metrics": verdict.metrics, **described(rules)}
+    return Comparison(outcome, verdict.outcome.status, verdict.commit, notes=(note,), **facts)
 
 
-def described(rules: Best) -> dict[str, Any]:
+def described(rules: Ruled) -> dict[str, Any]:
     """The part of a Comparison that the policy gives."""
     return {
         "metric": rules.metric,

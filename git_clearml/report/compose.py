@@ -12,7 +12,7 @@ from git_clearml.report.model import VerifyReport
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import hint as hints
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Finding, Measured, Outcome, Reason, Verdict
 from git_clearml.verdict.session import VerifySession
 
 if TYPE_CHECKING:
@@ -92,7 +92,30 @@ def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyRepor
     """The report with how the model stands; the status is the worst of both."""
     status = _worst(report.status, comparison.status)
     problems = (*report.problems, *comparison.problems)
-    return report._replace(status=status, problems=problems, comparison=comparison)
+    verdicts = report.verdicts
+    if comparison.metrics and len(verdicts) == 1:
+        verdicts = (_with_baselines(verdicts[0], comparison.metrics),)
+    hint = report.hint or ("" if problems else _difference(comparison))
+    return report._replace(status=status, problems=problems, comparison=comparison, verdicts=verdicts, hint=hint)
+
+
+def _difference(comparison: Comparison) -> str:
+    """The command that shows in what a task differs from the one that has the better metric."""
+    ours, other = comparison.current, comparison.best
+    worse = any(result.code == "metric-worse" for result in comparison.metrics)
+    if not (worse and ours and other) or ours.source != "server":
+        return ""
+    return f"git clearml diff {other.id} {ours.id}"
+
+
+def _with_baselines(verdict: Verdict, metrics: tuple[Measured, ...]) -> Verdict:
+    """The verdict with its metrics next to their baselines; the tasks that are worse than those are near misses."""
+    worse: dict[str, list[Reason]] = {}
+    for result in metrics:
+        if result.code == "metric-worse":
+            worse.setdefault(result.task, []).append(Reason(result.code, result.message))
+    near = [Finding(task, None, tuple(worse[task.id])) for task in verdict.runs if task.id in worse]
+    return verdict._replace(metrics=metrics, near_misses=(*near, *verdict.near_misses))
 
 
 def _worst(*statuses: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from git_clearml.model import Problem, Task
-from git_clearml.verdict.model import Outcome
+from git_clearml.verdict.model import Measured, Outcome
 
 
 class ComparisonOutcome(str, Enum):
@@ -45,6 +46,16 @@ class Comparison:
     tagged: bool = False
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    metrics: tuple[Measured, ...] = ()  # all that the policy's `metrics` say; the fields above are of the first then
+
+    @property
+    def failing(self) -> tuple[Measured, ...]:
+        """Those of the metrics that are not as the policy wants them."""
+        return tuple(result for result in self.metrics if result.code)
+
+    def noted(self, notes: Iterable[str]) -> Comparison:
+        """The comparison with more to say."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 @dataclass(frozen=True)

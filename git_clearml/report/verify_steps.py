@@ -11,6 +11,7 @@ from git_clearml.base import patience
 from git_clearml.errors import CannotDecide, PublishFailed, UsageError
 from git_clearml.model import Problem
 from git_clearml.report import best_tag, compare, compose
+from git_clearml.report.compared_metrics import Place
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.evidence import TaggableEvidence
 from git_clearml.verdict.model import Outcome
@@ -28,6 +29,7 @@ _NAME_THE_METRIC = 'add metric = "TITLE/SERIES" under [tool.git-clearml.best] to
 class TagOptions:
     """What to tag: `add` is a tag for the accepted tasks ("" for none), `best` gives the best tag to the best.
 
+    `compare` says how the model stands and tags nothing.
     `pushes_to_base` is of the CI job, None outside of one; `unmerged` lets a job move the best tag before the merge.
     """
 
@@ -36,13 +38,20 @@ class TagOptions:
     unmerged: bool = False
     pushes_to_base: bool | None = None
     dry_run: bool = False
+    compare: bool = False
 
 
 def check_possible(session: VerifySession, options: TagOptions, *, check_runnable: bool) -> None:
     """Raises UsageError, before any server is asked, for what can never be done."""
-    for flag, given in (("--tag-best", options.best), ("--check-runnable", check_runnable)):
+    for flag, given in (
+        ("--tag-best", options.best),
+        ("--compare", options.compare),
+        ("--check-runnable", check_runnable),
+    ):
         if given and len(session.commits) != 1:
             raise UsageError(f"{flag} takes one commit", "run it for each of them")
+    if options.compare:
+        best_tag.check(session.rulings[0].policy)
     flag = "--add-tag" if options.add else "--tag-best" if options.best else ""
     if not flag:
         return
@@ -129,17 +138,20 @@ def compare_with_best(
     """How the model of the only commit compares with the best one; moves the best tag where it may."""
     verdict, policy = report.verdicts[0], session.rulings[0].policy
     if verdict.task is None:
-        return replace(compare.without_task(verdict, policy.best), status=report.status)
+        return replace(compare.without_task(verdict, policy), status=report.status)
+    place = Place(session.repository, session.base)
     if report.check and report.check.status:
         note = f"no tag is moved: the remote check is {report.check.outcome.value}"
-        comparison = best_tag.compared(session.source(policy.evidence), verdict, policy)
+        comparison = best_tag.compared(session.source(policy.evidence), verdict, policy, place)
         return replace(comparison, notes=(*comparison.notes, note))
     may_write, why_not = best_tag.may_write(options.pushes_to_base, environment, unmerged=options.unmerged)
     try:
         source = session.source(policy.evidence)
         source.renew()
+        if not options.best:
+            return best_tag.compared(source, verdict, policy, place)
         return best_tag.move_best_tag(
-            source, verdict, policy, may_write=may_write, why_not=why_not, dry_run=options.dry_run
+            source, verdict, policy, place, may_write=may_write, why_not=why_not, dry_run=options.dry_run
         )
     except CannotDecide as error:
         return best_tag.undecided(verdict, policy, error)

@@ -108,6 +108,7 @@ class VerifySession:
     ) -> None:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
+        self.base = ""  # the commit that was accepted before, in a CI job that tells
         self.requests: Mapping[str, Sequence[int]] = {}  # of commits, where their messages do not say
         self._sources: dict[str, Evidence] = {}
         sides = () if not accepted else (accepted,)
@@ -214,6 +215,8 @@ def prepare(
     accepted = None if judges is commits else _accepted(repository, judges[0], rulings, context.checkout)
     session = VerifySession(repository, commits, rulings, request, context, requirement, accepted)
     session.requests = requests
+    if context.checkout is not None and judges is not commits:
+        session.base = judges[0].commit.hash
     return session
 
 

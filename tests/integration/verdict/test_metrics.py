@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from git_clearml.clearml.response import metric_keys
 from tests.integration.verdict.test_bounds import sent, sweep
 from tests.support.program import Gate, Result
 
@@ -161,3 +162,151 @@ def test_it_is_shown(gate: Gate) -> None:
         assert "validation/accuracy" in out
         assert "median of 2 runs" in out
         assert "≥ 0.8" in out
+
+
+# --- baselines
+
+
+def compare(gate: Gate, *words: str, **options: Any) -> Result:
+    return gate.call("compare", "--format", "json", *words, **options)
+
+
+def outcomes(result: Result) -> list[tuple[float | None, float | None, str]]:
+    return [(each["value"], each["baseline"], each["outcome"]) for each in result.json["metrics"]]
+
+
+def both(accuracy: float, recall: float) -> dict[str, Any]:
+    return {"validation": {"accuracy": accuracy, "recall": recall}}
+
+
+RECALL = ("[[tool.git-clearml.metrics]]", 'metric = "validation/recall"')
+
+
+def test_several_metrics_against_the_best_task(gate: Gate) -> None:
+    gate.repo.policy(*BEST, *ACCURACY, *RECALL, 'tolerance = "1%"')
+    best = gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"], commit="c" * 40)
+    ours = gate.task(metrics=both(0.85, 0.89))
+    result = compare(gate)
+    assert (result.status, result.json["outcome"], result.json["metric"]) == (1, "better", "validation/accuracy")
+    assert (result.json["current"]["task"]["id"], result.json["best"]["task"]["id"]) == (ours, best)
+    assert outcomes(result) == [(0.85, 0.8, "pass"), (0.89, 0.9, "fail")]
+    verified = gate.verify("--compare")
+    assert (verified.status, verified.json["outcome"], verified.json["exit_code"]) == (1, "verified", 1)
+    assert verified.codes == ["metric-worse"]
+    assert verified.commit["metrics"][1]["baseline"] == 0.9
+    assert verified.json["hint"] == f"git clearml diff {best} {ours}"
+    # the best tag follows [best] alone
+    tagged = gate.verify("--tag-best")
+    assert (tagged.status, tagged.json["compare"]["tagged"]) == (1, True)
+    assert gate.server.tasks[best]["tags"] == []
+    gate.server.tasks[best]["tags"] = ["Best Performance"]
+    gate.server.tasks[ours]["tags"] = []
+    # without --compare a verdict compares nothing, and asks for nothing more
+    assert gate.accepts().commit["metrics"][1]["baseline"] is None
+    for form in ("text", "markdown"):
+        for words in (("compare",), ("verify", "--compare")):
+            out = gate.call(*words, "--format", form).out
+            assert "worse than the policy allows" in out
+            assert out.count("0.9 ± 1% (the best task)") == 1
+
+
+def test_one_metric_by_hand_is_another_question(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, *RECALL)
+    gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"], commit="c" * 40)
+    gate.task(metrics=both(0.7, 0.95))
+    assert compare(gate).status == 1
+    result = compare(gate, "--metric", "validation/recall")
+    assert (result.status, result.json["outcome"], "metrics" in result.json) == (0, "better", False)
+
+
+def test_the_base_is_where_the_commit_left_the_default_branch(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'against = "base"', 'of = "median"', *RECALL, 'against = "none"')
+    measured(gate, 0.5, 0.8, 0.9)
+    base = gate.repo.head
+    gate.repo.default_branch(base)
+    gate.repo.commit("one")
+    measured(gate, 0.95)
+    gate.repo.commit("two")
+    for task in measured(gate, 0.79):
+        put_recall(gate, task)
+    result = compare(gate)
+    assert (result.status, outcomes(result)) == (1, [(0.79, 0.8, "fail"), (0.5, None, "pass")])
+    assert result.json["best"]["task"]["commit"] == base
+    assert len(result.calls) <= 2
+    measured(gate, 0.9, 0.8)
+    for task in measured(gate, 0.85):
+        put_recall(gate, task)
+    assert compare(gate).json["metrics"][0]["outcome"] == "pass"
+    # on the default branch itself it is the first parent
+    gate.repo.default_branch(gate.repo.head)
+    assert compare(gate).json["metrics"][0]["baseline"] == 0.95
+    gate.repo.git("checkout", "-q", "--orphan", "new")
+    gate.repo.commit("root")
+    for task in measured(gate, 0.1):
+        put_recall(gate, task)
+    result = compare(gate)
+    assert (result.status, result.json["outcome"], outcomes(result)[0]) == (0, "first", (0.1, None, "pass"))
+
+
+def put_recall(gate: Gate, task: str) -> None:
+    """The task has reported one more metric."""
+    [(title, series)] = metric_keys("validation/recall")
+    entries = gate.server.tasks[task]["last_metrics"][title]
+    entry = next(iter(entries.values()))
+    entries[series] = {**entry, "variant": "recall", "value": 0.5, "min_value": 0.5, "max_value": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("trailer", "lines", "outcome"),
+    [
+        ("ClearML-Accept: validation/accuracy: a smaller model", [], "accepted"),
+        ("clearml-accept: validation/accuracy: a\n  smaller model", [], "accepted"),
+        ("ClearML-Accept: validation/accuracy:", [], "fail"),
+        ("ClearML-Accept: validation/recall: a smaller model", [], "fail"),
+        ("", [], "fail"),
+        ("ClearML-Accept: validation/accuracy: a smaller model\n\nand then no trailer", [], "fail"),
+        ("ClearML-Accept: validation/accuracy: a smaller model", ["at-least = 0.75"], "fail"),
+    ],
+)
+def test_a_trailer_accepts_what_is_worse(gate: Gate, trailer: str, lines: list[str], outcome: str) -> None:
+    gate.repo.policy("accept-trailer = true", *ACCURACY, *lines)
+    gate.repo.commit(f"Use a smaller model\n\n{trailer}\nSigned-off-by: A <a@example.com>" if trailer else "worse")
+    gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"], commit="c" * 40)
+    gate.task(metrics=both(0.7, 0.9))
+    result = compare(gate)
+    (metric,) = result.json["metrics"]
+    assert (metric["outcome"], metric.get("reason")) == (
+        outcome,
+        "a smaller model" if outcome == "accepted" else None,
+    )
+    assert result.status == (0 if outcome == "accepted" else 1)
+    if outcome == "accepted":
+        assert "accepted: a smaller model" in gate.call("verify", "--compare").out
+        gate.repo.policy(*ACCURACY)  # a policy that has not asked for it
+        gate.repo.git("commit", "--amend", "--allow-empty", "-qm", f"x\n\n{trailer}")
+        gate.task(metrics=both(0.7, 0.9))
+        assert compare(gate).json["metrics"][0]["outcome"] == "fail"
+
+
+def test_a_warning_is_no_failure(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'on-worse = "warn"')
+    gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"], commit="c" * 40)
+    gate.task(metrics=both(0.7, 0.9))
+    result = compare(gate)
+    assert (result.status, outcomes(result)) == (0, [(0.7, 0.8, "warned")])
+
+
+def test_without_a_task_there_is_nothing_to_compare(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, "at-least = 0.8")
+    result = compare(gate)
+    assert (result.status, result.json["outcome"], result.json["current"]) == (1, "missing", None)
+    gate.task(metrics=both(0.7, 0.9))
+    result = compare(gate)
+    assert (result.status, result.json["outcome"]) == (1, "missing")
+    assert "must be at least 0.8" in result.json["notes"][0]
+
+
+def test_compare_needs_a_metric(gate: Gate) -> None:
+    assert gate.verify("--compare").status == 2
+    gate.repo.policy(*ACCURACY)
+    assert gate.verify("--tag-best").errors == ["usage"]

@@ -17,11 +17,12 @@ from git_clearml.model import Metric, Task
 from git_clearml.render import json as json_view
 from git_clearml.render import metrics as view
 from git_clearml.render.numbers import number
-from git_clearml.report import compare
+from git_clearml.report import baselines, compare
+from git_clearml.report.baselines import Baseline
 from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
 from git_clearml.report.rows import Selection, make_rows
-from git_clearml.settings.policy import Best
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.settings.policy import Best, MetricRule, Policy
+from git_clearml.verdict.model import Measured, Outcome, Verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 RULES = Best(metric="validation/accuracy", tolerance="0.5%")
@@ -71,6 +72,10 @@ BEST_MEASURED = (
 )
 
 
+ACCURACY = MetricRule("validation/accuracy", at_least=0.8, of="median", tolerance="0.5%")
+LATENCY = MetricRule("latency/p99", "min")
+
+
 def report(
     measured: tuple[Metric, ...] = MEASURED,
     against: tuple[Metric, ...] | None = BEST_MEASURED,
@@ -93,8 +98,36 @@ def comparisons() -> dict[str, Comparison]:
         "missing": compare.decide(OURS._replace(value=0.0), BEST, RULES._replace(direction="min")),
     }
     verdicts = {"rejected": Outcome.REJECTED, "pending": Outcome.PENDING, "undecided": Outcome.UNDECIDED}
-    made |= {name: compare.without_task(Verdict("a" * 40, outcome), RULES) for name, outcome in verdicts.items()}
+    made |= {
+        name: compare.without_task(Verdict("a" * 40, outcome), Policy(best=RULES)) for name, outcome in verdicts.items()
+    }
+    made |= {f"metrics-{name}": of_metrics(*cases) for name, cases in RULED.items()}
     return {name: replace(one, commit="a" * 40) for name, one in made.items()}
+
+
+RULED: dict[str, list[Measured]] = {
+    "good": [
+        Measured(ACCURACY, value=0.9231, runs=3, task=OURS.id),
+        Measured(LATENCY, value=20.0, runs=3, task=OURS.id),
+    ],
+    "worse": [
+        Measured(ACCURACY, value=0.9231, runs=1, task=OURS.id),
+        Measured(LATENCY, value=31.5, runs=1, task=OURS.id),
+    ],
+    "accepted": [Measured(LATENCY, value=31.5, runs=1, task=OURS.id)],
+    "warned": [Measured(LATENCY._replace(on_worse="warn"), value=31.5, runs=1, task=OURS.id)],
+}
+
+
+def of_metrics(*results: Measured) -> Comparison:
+    """The comparison of these with the best task's values, the second of them accepted where it stands alone."""
+    lines = [Baseline({"latency/p99": 30.0}.get(each.rule.metric, 0.91), "the best task", BEST) for each in results]
+    compared = [baselines.compared(each, line) for each, line in zip(results, lines, strict=True)]
+    if len(compared) == 1:
+        compared = [baselines.accepted(compared[0], {"latency/p99": "a larger model, by far the better one"})]
+    rules = Policy(metrics=tuple(each.rule for each in results))
+    verdict = Verdict("a" * 40, Outcome.VERIFIED, task=OURS, runs=(OURS,))
+    return baselines.comparison(verdict, compared, lines, rules, None)
 
 
 def test_a_report_as_text() -> None:
@@ -253,7 +286,8 @@ def test_json_of_a_comparison(name: str) -> None:
     assert (shown["outcome"], shown["exit_code"]) == {
         "better": ("better", 0), "equal": ("equal", 0), "worse": ("worse", 1), "worse-within-tolerance": ("worse", 0),
         "first": ("first", 0), "missing": ("missing", 1), "rejected": ("missing", 1), "pending": ("undecided", 4),
-        "undecided": ("undecided", 3),
+        "undecided": ("undecided", 3), "metrics-good": ("better", 0), "metrics-worse": ("better", 1),
+        "metrics-accepted": ("worse", 0), "metrics-warned": ("worse", 0),
     }[name]  # fmt: skip
     assert ComparisonOutcome(comparisons()[name].outcome) in ComparisonOutcome
 

@@ -116,7 +116,7 @@ def test_the_delta_is_that_of_the_printed_numbers() -> None:
     ],
 )
 def test_without_an_accepted_task(outcome: Outcome, standing: ComparisonOutcome, status: int) -> None:
-    result = compare.without_task(Verdict("c" * 40, outcome), RULES)
+    result = compare.without_task(Verdict("c" * 40, outcome), Policy(best=RULES))
     assert (result.outcome, result.status, result.current, result.best) == (standing, status, None, None)
     assert compare.plan(result, [task("a", 1.0), task("b", 2.0)], RULES) == compare.TagMove()
 
