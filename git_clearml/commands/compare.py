@@ -21,9 +21,9 @@ from git_clearml.report.compared_metrics import Place
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
+from git_clearml.settings.in_ci import in_ci
 from git_clearml.verdict import hint as hints
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict import sources
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.session import Context, VerifySession
 
@@ -120,7 +120,7 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
     commit, rules = session.commits[0], session.rulings[0].policy
     verdict = Verdict(commit.commit.hash, Outcome.UNDECIDED, rev=commit.rev)
     source, place = session.source(rules.evidence), Place(session.repository, session.base)
-    if arguments.metric and not sources.in_ci(os.environ):  # another question than the policy's
+    if arguments.metric and not in_ci(os.environ):  # another question than the policy's
         rules = rules._replace(metrics=())
     try:
         verdict = session.verdicts()[0]
