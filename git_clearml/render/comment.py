@@ -106,9 +106,8 @@ def headline(report: VerifyReport) -> str:
         joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
         return f"{report.outcome.value}{joint}{report.problems[0].message}"
     unmet = next((each for each in report.verdicts if each.requirements and each.outcome is Outcome.REJECTED), None)
-    if unmet is None and (short := next((each for each in report.verdicts if each.fails_metrics), None)):
-        failed = next(result for result in short.metrics if result.code)
-        return f"{report.outcome.value}: {failed.message}"
+    if unmet is None and (short := next((each.shortfalls[0] for each in report.verdicts if each.fails_metrics), "")):
+        return f"{report.outcome.value}: {short}"
     return {
         Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
         if any(verdict.needs_check for verdict in report.verdicts)
@@ -173,8 +172,7 @@ def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
     lists = _list([line for each in verdict.requirements for line in markdown.requirement(each)], limit // 2, 0)
     lists += [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
     because = _because(verdict) if page.report.status != _CALLED_WRONGLY else "It has not been judged."
-    table = [block for block in markdown.table_of(verdict) if block and len(block) <= limit // 2]
-    return [_heading(page, verdict), because, *table, *lists]
+    return [_heading(page, verdict), because, *markdown.table_of(verdict, limit // 2), *lists]
 
 
 def _heading(page: Page, verdict: Verdict) -> str:

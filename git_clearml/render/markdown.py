@@ -37,7 +37,7 @@ def _verdict(verdict: Verdict) -> list[str]:
         lines.append(f"By {task_link(verdict.task)}")
     for each in verdict.requirements:
         lines += requirement(each)
-    lines += table_of(verdict)
+    lines += [f"\n{table}" for table in table_of(verdict)]
     lines += [f"- {escape(note, 300)}" for note in verdict.notes]
     lines += _near_misses(verdict.other_near_misses)
     if verdict.outcome is Outcome.UNDECIDED:
@@ -47,13 +47,14 @@ def _verdict(verdict: Verdict) -> list[str]:
     return lines
 
 
-def table_of(verdict: Verdict) -> list[str]:
-    """The policy's metrics as a table, with empty lines around it; nothing where no task was measured."""
+def table_of(verdict: Verdict, limit: int = 0) -> list[str]:
+    """The policy's metrics as a table; nothing where no task was measured, or where that has more characters."""
     if not verdict.runs:
         return []
     from git_clearml.render import measured  # late: few policies have them
 
-    return ["", measured.markdown(verdict.metrics)]
+    table = measured.markdown(verdict.metrics)
+    return [table] if not limit or len(table) <= limit else []
 
 
 def _near_misses(findings: Sequence[Finding]) -> list[str]:

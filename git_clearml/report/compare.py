@@ -66,7 +66,7 @@ def without_task(verdict: Verdict, policy: Policy) -> Comparison:
     """What a verdict that accepted no task comes to: there is nothing to compare, and nothing to tag."""
     outcome, note = _FROM_VERDICT[verdict.outcome]
     if verdict.fails_metrics:
-        note = "; ".join(result.message for result in verdict.metrics if result.code)
+        note = "; ".join(verdict.shortfalls)
     rules = policy.metrics[0] if policy.metrics else policy.best
     facts = {"metrics": verdict.metrics, **described(rules)}
     return Comparison(outcome, verdict.outcome.status, verdict.commit, notes=(note,), **facts)

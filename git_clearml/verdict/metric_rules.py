@@ -7,7 +7,7 @@ A run without the metric, or with a value that is no number or may have been non
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from git_clearml.model import Task
 from git_clearml.settings.policy import Best, MetricRule, Policy
@@ -45,11 +45,6 @@ def may_have_been_nan(value: float, rules: Ruled) -> bool:
 def non_finite_name(value: float) -> str:
     """`NaN`, `infinity` or `-infinity`."""
     return "NaN" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
-
-
-def subject(policy: Policy, rule: MetricRule) -> str:
-    """The name of the requirement whose tasks the rule measures, "" where the policy has none."""
-    return rule.requirement or (policy.require[0].name if policy.require else "")
 
 
 def needs_all(policy: Policy) -> bool:
@@ -121,11 +116,6 @@ def _shown(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def measured(policy: Policy, accepted: Mapping[str, Sequence[Task]]) -> tuple[Measured, ...]:
-    """All of the policy's metrics, over the accepted tasks of each requirement by its name ("" where there is none)."""
-    return tuple(measure(rule, accepted.get(subject(policy, rule), ())) for rule in policy.metrics)
-
-
 def applied(verdict: Verdict, findings: Sequence[Finding], policy: Policy) -> Verdict:
     """The verdict of a commit by what the accepted ones of these tasks, of all there are, have measured.
 
@@ -136,8 +126,7 @@ def applied(verdict: Verdict, findings: Sequence[Finding], policy: Policy) -> Ve
     accepted = [finding for finding in findings if finding.accepted]
     others = [finding for finding in findings if not finding.accepted]
     runs = tuple(finding.task for finding in accepted)
-    names = [each.name for each in policy.require] or [""]
-    results = measured(policy, dict.fromkeys(names, runs))
+    results = tuple(measure(rule, runs) for rule in policy.metrics)
     verdict = verdict._replace(metrics=results, runs=runs)
     failed = [result for result in results if result.code]
     if verdict.outcome is not Outcome.VERIFIED or not failed:

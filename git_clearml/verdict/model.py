@@ -140,6 +140,11 @@ class Verdict(NamedTuple):
         """Is there a task that counts, whose metrics are not what the policy wants?"""
         return bool(self.runs) and any(result.code for result in self.metrics)
 
+    @property
+    def shortfalls(self) -> list[str]:
+        """What the metrics are short of, as sentences."""
+        return [result.message for result in self.metrics if result.code]
+
     def seen_after(self, before: Verdict) -> Verdict:
         """The verdict after all was asked for, with what was seen before: a clean merge that waits for its halves."""
         if before.outcome is Outcome.VERIFIED:

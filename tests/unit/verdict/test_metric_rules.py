@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.model import Metric, Task
-from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy, Require
+from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy
 from git_clearml.verdict import metric_rules, more_runs
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.rules import judge
@@ -252,14 +252,6 @@ def test_a_pass_by_some_tasks_that_needs_no_more_is_a_pass_by_all(
 
 def _unusable(each: Task, rules: MetricRule) -> bool:
     return bool(metric_rules.unusable(metric_rules.value_of(each, rules), rules))
-
-
-def test_whose_tasks_are_measured() -> None:
-    two = policy(metrics=(rule(), rule(requirement="b")), require=(Require("a"), Require("b")))
-    by_name = {"a": of(0.1), "b": of(0.2)}
-    assert [result.value for result in metric_rules.measured(two, by_name)] == [0.1, 0.2]
-    assert [result.value for result in metric_rules.measured(two, {})] == [None, None]
-    assert metric_rules.measured(policy(metrics=(rule(),)), {"": of(0.1)})[0].value == 0.1
 
 
 NEXT = [
