@@ -126,13 +126,11 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
         verdict = session.verdicts()[0]
         if not arguments.tag_best:
             return verdict, best_tag.compared(source, verdict, rules, place)
-        may_write, why_not = best_tag.may_write(
+        may_write = best_tag.may_write(
             job.is_push_to_base if job else None, os.environ, unmerged=arguments.tag_unmerged
         )
         dry_run = arguments.dry_run
-        return verdict, best_tag.move_best_tag(
-            source, verdict, rules, place, may_write=may_write, why_not=why_not, dry_run=dry_run
-        )
+        return verdict, best_tag.move_best_tag(source, verdict, rules, place, may_write=may_write, dry_run=dry_run)
     except CannotDecide as error:
         return verdict, best_tag.undecided(verdict, rules, error)
 

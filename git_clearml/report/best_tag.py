@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.base.words import listed
 from git_clearml.clearml.model import MONITOR
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
 _NAME_THE_METRIC = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
+
+
+class MayWrite(NamedTuple):
+    """May the best tag be written here, and if not, why."""
+
+    allowed: bool
+    why_not: str = ""
 
 
 def check(policy: Policy) -> None:
@@ -75,12 +82,12 @@ def undecided(verdict: Verdict, policy: Policy, error: Error) -> Comparison:
     return replace(comparison, status=error.status, problems=(Problem.of(error),))
 
 
-def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> tuple[bool, str]:
+def may_write(pushes_to_base: bool | None, environment: Mapping[str, str], *, unmerged: bool) -> MayWrite:
     """May --tag-best write in this place (design 12), and if not, why. `pushes_to_base`: what the CI job does, None
     outside of a job that we know."""
     if unmerged or (not in_ci(environment) if pushes_to_base is None else pushes_to_base):
-        return True, ""
-    return False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged"
+        return MayWrite(True)
+    return MayWrite(False, "in CI the tag moves on pushes to the base branch, or with --tag-unmerged")
 
 
 def move_best_tag(
@@ -89,14 +96,13 @@ def move_best_tag(
     policy: Policy,
     place: Place | None = None,
     *,
-    may_write: bool,
-    why_not: str = "",
+    may_write: MayWrite,
     dry_run: bool = False,
     pause: Callable[[float], None] = time.sleep,
 ) -> Comparison:
     """Compares, and sees to it that exactly one task bears the best tag: what `--tag-best` does.
 
-    Where it may not write (`why_not` tells the reader) and with `dry_run` it only says what it would do. A tag that
+    Where it may not write and with `dry_run` it only says what it would do. A tag that
     could not be moved is a problem of the comparison and makes a pass status 3, but never hides a worse model.
     Raises UsageError for evidence that bears no tags, and otherwise as `compared` does.
     """
@@ -107,8 +113,8 @@ def move_best_tag(
     comparison, current = _with_metrics(source, verdict, policy, place, by_best, tagged), by_best.current
     if not move or current is None:
         return comparison
-    if dry_run or not may_write:
-        reason = f" ({why_not})" if why_not and not may_write else ""
+    if dry_run or not may_write.allowed:
+        reason = f" ({may_write.why_not})" if may_write.why_not else ""
         return _with_note(comparison, f"would {_describe(move, policy.best.tag, 'take')}{reason}")
     try:
         tagged = _move(source, move, policy, current.project, pause)

@@ -144,15 +144,13 @@ def compare_with_best(
         note = f"no tag is moved: the remote check is {report.check.outcome.value}"
         comparison = best_tag.compared(session.source(policy.evidence), verdict, policy, place)
         return replace(comparison, notes=(*comparison.notes, note))
-    may_write, why_not = best_tag.may_write(options.pushes_to_base, environment, unmerged=options.unmerged)
+    may_write = best_tag.may_write(options.pushes_to_base, environment, unmerged=options.unmerged)
     try:
         source = session.source(policy.evidence)
         source.renew()
         if not options.best:
             return best_tag.compared(source, verdict, policy, place)
-        return best_tag.move_best_tag(
-            source, verdict, policy, place, may_write=may_write, why_not=why_not, dry_run=options.dry_run
-        )
+        return best_tag.move_best_tag(source, verdict, policy, place, may_write=may_write, dry_run=options.dry_run)
     except CannotDecide as error:
         return best_tag.undecided(verdict, policy, error)
 

@@ -538,7 +538,8 @@ def test_sixteen_that_all_saw_the_same_best_task(model: Gate, rivals: list[tuple
         current = source.find(task, policy)
         source.gate = barrier
         results.append(
-            best_tag.move_best_tag(source, Verdict(commit, Outcome.VERIFIED, task=current), policy, may_write=True)
+            verdict = Verdict(commit, Outcome.VERIFIED, task=current)
+            best_tag.move_best_tag(source, verdict, policy, may_write=best_tag.MayWrite(True))
         )
         source.close()
 

@@ -245,7 +245,8 @@ def settled(
 ) -> Comparison:
     verdict = Verdict("c" * 40, Outcome.VERIFIED, task=current)
     policy = Policy(best=rules)
-    return best_tag.move_best_tag(shelf, verdict, policy, may_write=may_write, dry_run=dry_run, pause=lambda _: None)
+    allowed = best_tag.MayWrite(may_write)
+    return best_tag.move_best_tag(shelf, verdict, policy, may_write=allowed, dry_run=dry_run, pause=lambda _: None)
 
 
 def test_a_worse_task_repairs_the_others_tags_and_is_told_only_that() -> None:
