@@ -537,10 +537,8 @@ def test_sixteen_that_all_saw_the_same_best_task(model: Gate, rivals: list[tuple
         source = Together(ClearML(server, 60, environment={}))
         current = source.find(task, policy)
         source.gate = barrier
-        results.append(
-            verdict = Verdict(commit, Outcome.VERIFIED, task=current)
-            best_tag.move_best_tag(source, verdict, policy, may_write=best_tag.MayWrite(True))
-        )
+        verdict = Verdict(commit, Outcome.VERIFIED, task=current)
+        results.append(best_tag.move_best_tag(source, verdict, policy, may_write=best_tag.MayWrite(True)))
         source.close()
 
     threads = [threading.Thread(target=settle, args=rival) for rival in rivals]
