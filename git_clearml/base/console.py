@@ -64,7 +64,8 @@ class Console:
         self.quiet, self.verbose = quiet, verbose
         self._find_secrets = secrets or (lambda: Secrets.of_environment(environment))
         self._secrets: Secrets | None = None
-        self.colour = self.out.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+        self.is_terminal = self.out.isatty()
+        self.colour = self.is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
         self.progress_wanted = self.err.isatty() and not quiet and environment.get("TERM") != "dumb"
         self.prefix = ""  # of each line that says why something is refused: a git server may want one
         self._progress = ""
@@ -160,6 +161,11 @@ class Console:
             self._clear()
             self._progress = sanitize(self.redact(line))[:79]
             self._write(self._progress)
+
+    def ask(self, question: str) -> None:
+        """A question, whose answer is typed behind it."""
+        self._clear()
+        self._write(sanitize(question).rstrip() + " ")
 
     def command(self, line: str) -> None:
         """A workflow command for the runner of a CI job, which --quiet does not keep back."""

@@ -30,6 +30,21 @@ def reaches_below(pattern: str, path: str) -> bool:
     return len(parts) > len(names)
 
 
+def example(pattern: str, word: str) -> str:
+    """A path (or ref) that the pattern names, with `word` where it leaves room; "" where none comes to mind."""
+    text = pattern.removeprefix("./").removeprefix("/") + ("**" if pattern.endswith("/") else "")
+    text = re.sub(r"(?:^|(?<=/))\*\*+/", "", text)
+    text = re.sub(r"(?<!\\)\*+", lambda _: word, text)
+    text = re.sub(r"(?<!\\)\[[!^]?\]?(?:\[:\w+:\]|[^\]])*\]", lambda match: _member(match[0]), text)
+    text = re.sub(r"\\(.)|\?", lambda match: match[1] or word[0], text)
+    return text if matches([pattern], text) else ""
+
+
+def _member(character_class: str) -> str:
+    usual = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_."
+    return next((each for each in usual if matches([character_class], each)), "")
+
+
 @functools.lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(_translate(pattern), re.DOTALL)

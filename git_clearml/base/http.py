@@ -85,6 +85,13 @@ class HttpClient:
         """Goes on with the connection that another client of the same site has begun to make."""
         self._ahead, other._ahead = other._ahead, None
 
+    @property
+    def certificate_ends(self) -> str:
+        """The end of the certificate of the connection that is kept (`notAfter`), "" without one that was checked."""
+        sock = self._connection.http.sock if self._connection else None
+        told = sock.getpeercert() or {} if isinstance(sock, ssl.SSLSocket) else {}
+        return str(told.get("notAfter", ""))
+
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
         if self._ahead is not None:

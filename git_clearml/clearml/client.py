@@ -48,6 +48,7 @@ class ClearML:
         keys = f"{server.access_key}:{server.secret_key}"
         self._authorization = f"Bearer {server.token}" if server.token else basic(keys)
         self._bearer = bool(server.token)
+        self.date = ""  # the server's clock in its last answer, as HTTP writes it
 
     def renew(self, at_most: float = math.inf) -> None:
         """Gives the next questions a fresh budget, of so many seconds at most."""
@@ -65,6 +66,11 @@ class ClearML:
         """Goes on with the connection that another client has begun to make, if it is to the same server."""
         if other.server == self.server:
             self._http.take_over(other._http)
+
+    @property
+    def certificate_ends(self) -> str:
+        """Until when the server's certificate is good, as OpenSSL writes it; "" without TLS, or unchecked."""
+        return self._http.certificate_ends
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""
@@ -100,7 +106,9 @@ class ClearML:
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        return self._http.exchange(Request("POST", name, headers, payload), limit=limit, repeat=repeat)
+        reply = self._http.exchange(Request("POST", name, headers, payload), limit=limit, repeat=repeat)
+        self.date = reply.headers.get("date", "")
+        return reply
 
     def _data(self, name: str, reply: Reply) -> dict[str, Any]:
         """The answer's `data`, after everything about the answer has been checked."""

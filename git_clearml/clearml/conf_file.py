@@ -73,6 +73,25 @@ def sdk_value(environment: Mapping[str, str], *keys: str) -> Any:
     return None
 
 
+def api_value(environment: Mapping[str, str], *keys: str) -> str:
+    """A value of the file's `api` section, "" when it is not set there. Raises BadSetting."""
+    return next((text for path in conf_paths(environment) if (text := api_section(path).text(*keys))), "")
+
+
+def path_to_append(environment: Mapping[str, str]) -> str:
+    """The file at whose end a line would be in force, there already or not; "" where none would be read so.
+
+    What is in braces as a whole ends with them.
+    """
+    path = next(iter(_wanted(environment)), "")
+    if not path or (os.path.lexists(path) and not os.path.isfile(path)):
+        return ""
+    try:
+        return "" if os.path.isfile(path) and _content(path).lstrip().startswith("{") else path
+    except BadSetting:
+        return ""
+
+
 class Tree:
     """Reads values out of whatever the parser gave; what is not there, or no text, is ""."""
 

@@ -91,6 +91,29 @@ def read_server(environment: Mapping[str, str]) -> Server | None:
     return Server(host, web_url(values["WEB_HOST"], host), key, secret, _verification(verify), origin, token)
 
 
+def origins(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the API host, the access key and the secret key (or the token) are from: a variable, or a file's path.
+
+    What is set nowhere is not there. Raises BadSetting.
+    """
+    told = {}
+    if conf_file.variable(environment, "CLEARML_AUTH_TOKEN"):
+        told["token"] = "CLEARML_AUTH_TOKEN"  # noqa: S105  its name
+    for kind, word in _WORDS.items():
+        if word != "host" and told.get("token"):
+            continue
+        names = (name for name in _names(kind) if environment.get(name, "").strip())
+        files = (path for path in conf_file.conf_paths(environment) if _in_file(path, kind))
+        if origin := next(names, "") or next(files, ""):
+            told[word] = origin
+    return told
+
+
+def _in_file(path: str, kind: str) -> bool:
+    api = conf_file.api_section(path)
+    return any(api.text(*keys) for keys in _KINDS[kind])
+
+
 def _names(kind: str) -> tuple[str, str]:
     """The variable, and what it was called before."""
     return f"CLEARML_{kind}", f"TRAINS_{kind}"

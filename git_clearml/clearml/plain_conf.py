@@ -138,5 +138,9 @@ def _put(tree: dict[str, Any], name: str, value: Any) -> None:
     elif isinstance(tree[name], dict) and isinstance(value, dict):
         for key, each in value.items():
             _put(tree[name], key, each)
+    elif isinstance(tree[name], bool) and isinstance(
+        value, bool
+    ):  # the later one is in force: `doctor` adds such lines
+        tree[name] = value
     else:
         raise _NotPlain

@@ -34,6 +34,11 @@ def project(api: ClearML, name: str) -> str:
         raise
 
 
+def exists(api: ClearML, name: str) -> bool:
+    """Is there a project of exactly this name? One request."""
+    return bool(_existing(api, name))
+
+
 def _existing(api: ClearML, name: str) -> str:
     body = {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"], "search_hidden": True}
     projects = response.objects(api.call("projects.get_all", body), "projects")

@@ -1,18 +1,22 @@
-"""`git clearml doctor`: check the installation and suggest fixes."""
+"""`git clearml doctor`: check the installation, fix what can be fixed safely, see the gate refuse."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
-from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.base.words import listed
 from git_clearml.commands import options
-from git_clearml.errors import Error
+from git_clearml.errors import Error, NotARepository
 
-_BUDGET = 10.0  # seconds for the server's answer
-_MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
+if TYPE_CHECKING:
+    from git_clearml.report.diagnosis import Check, Repaired
+
+_BUDGET = 10.0  # seconds for the server's answers
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -20,11 +24,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor",
         help="check the installation and suggest fixes",
-        description="Looks at the hook, at what runs beside it, and at the server; in a bare repository at the git "
-        "server's hook. Changes nothing.",
+        description="Looks at the hook, at what runs beside it, at the server, and at what makes ClearML record "
+        "something else than what ran; in a bare repository at the git server's hook. Exit status 1 where a push could "
+        "go ungated, or a task would record what is not so.",
         allow_abbrev=False,
     )
-    options.add_format(parser, "text", "json")
+    parser.add_argument("--fix", action="store_true", help="fix what is safe to fix, after showing what that is")
+    parser.add_argument("--drill", action="store_true", help="push an untrained commit nowhere: is it refused?")
+    options.add_format(parser)
     return parser
 
 
@@ -37,23 +44,72 @@ def failed(error: Error) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints every check. Exit status 1 when one of them failed."""
-    from git_clearml.git.repository import Repository
-    from git_clearml.hook import around, doctor, server_doctor, server_install
+    from git_clearml.render import doctor as view
+    from git_clearml.report.diagnosis import status_of
 
-    repository = Repository()
-    diagnosis = server_doctor if server_install.is_bare(repository) else doctor
-    checks = [*diagnosis.examine(repository, os.environ, _BUDGET), *around.examine(repository, os.environ)]
-    status = 1 if any(check.state == "failed" for check in checks) else 0
+    checks = _checks()
+    repaired = _fixed(arguments, console, checks) if arguments.fix else []
+    if repaired:
+        checks = _checks()
+    if arguments.drill:
+        checks.append(_drill())
     if arguments.format == "json":
-        from dataclasses import asdict
+        console.document(view.document(checks, repaired))
+    elif arguments.format == "markdown":
+        console.product(view.markdown(checks))
+    else:
+        from git_clearml.doctor.examine import summary
 
-        rows = [asdict(check) for check in checks]
-        document = {"schema": 1, "command": "doctor", "exit_code": status, "checks": rows, "errors": []}
-        console.document(document)
-        return status
-    for check in checks:
-        if not (console.quiet and check.state == "ok"):
-            console.product(Safe(f"{_MARKS[check.state]}  {check.name}: {sanitize(check.message, 300)}"))
-            if check.hint:
-                console.product(Safe(f"      hint: {sanitize(check.hint, 2000)}"))
-    return status
+        shown = checks if console.verbose else summary(checks)
+        width = view.WIDTH if console.is_terminal else 0
+        console.product(view.text(shown, colour=console.colour, quiet=console.quiet, width=width))
+    return 1 if any(each.trouble for each in repaired) else status_of(checks)
+
+
+def _checks() -> list[Check]:
+    from git_clearml.doctor import bare, examine
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook import server_install
+
+    try:
+        repository = Repository()
+    except NotARepository as error:
+        if "safe.directory" not in error.hint:
+            raise
+        return examine.refused(error, os.environ, _BUDGET)
+    if server_install.is_bare(repository):
+        return bare.examine(repository, os.environ, _BUDGET)
+    return examine.clone(repository, os.environ, _BUDGET)
+
+
+def _drill() -> Check:
+    from git_clearml.doctor import drill
+    from git_clearml.git.repository import Repository
+
+    return drill.run(Repository(), os.environ)
+
+
+def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Check]) -> list[Repaired]:
+    """Shows what would be repaired, asks where somebody can be asked, and does it. [] where nothing was done."""
+    from git_clearml.doctor import repairs
+
+    asks = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and arguments.format == "text"
+    planned = repairs.planned(checks, agreed=asks)
+    left = [check.name for check in repairs.planned(checks, agreed=True) if check not in planned]
+    if left:
+        console.say(f"git clearml: beyond this repository, and only fixed at a terminal: {listed(left, 10)}")
+    if not planned:
+        console.say("git clearml: there is nothing that can be fixed safely")
+        return []
+    for check in planned:
+        console.announce(f"git clearml: {check.name}: {'would' if asks else 'to'} {check.repair and check.repair.plan}")
+    if asks:
+        console.ask("fix these? [y/N]")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            console.say("git clearml: nothing was fixed")
+            return []
+    repaired = repairs.carry_out(planned)
+    for each in repaired:
+        if each.trouble:
+            console.fail(Error(f"{each.name} could not be fixed: {each.trouble}"))
+    return repaired

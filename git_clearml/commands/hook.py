@@ -13,7 +13,7 @@ from git_clearml.commands import options
 from git_clearml.commands.hook_io import read_stdin, show
 from git_clearml.errors import UsageError
 from git_clearml.hook.ref_updates import Push, RefUpdate, from_pre_commit, parse_lines, updates_to_judge
-from git_clearml.hook.skip import SHOWN, read_skip
+from git_clearml.hook.skip import DRILL, SHOWN, read_skip
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings import table as settings
 from git_clearml.verdict.model import Outcome
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.announce(skip.line)
     updates = updates_to_judge(lines)
     if not updates:
-        return 0
+        return _ended(0, "")
     from git_clearml.git.repository import Repository
     from git_clearml.hook.judge import PushJudge
 
@@ -70,11 +70,22 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     judge = PushJudge(repository, os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
     report = judge.judge(Push(remote, url, updates, by_pre_commit)).report
     _tell(repository, report, [update.local_hash for update in updates], console, by_pre_commit=by_pre_commit)
+    if DRILL in os.environ:
+        return _ended(report.status, report.outcome.value)
     if (program := os.environ.get(_PROGRAM, "")) and not sys.flags.no_site:
         from git_clearml.hook import start  # late: once for each installation
 
         start.remember(repository.common_dir, os.environ, program)
     return report.status
+
+
+def _ended(status: int, outcome: str) -> int:
+    """The exit status, told to the drill where this is one; without an outcome there was nothing to judge."""
+    if DRILL in os.environ:
+        from git_clearml.hook import drill  # late: for drills alone
+
+        drill.tell(os.environ, outcome or drill.NO_LINES, status)
+    return status
 
 
 def _is_second(environment: Mapping[str, str]) -> bool:
@@ -106,7 +117,7 @@ def _tell(
     elif report.outcome is Outcome.VERIFIED and beside.were_shown(os.environ, hashes):
         return
     show(report, console)
-    if report.status and not by_pre_commit:
+    if report.status and not by_pre_commit and DRILL not in os.environ:
         beside.note_refusal(repository, refused)
 
 

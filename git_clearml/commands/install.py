@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
@@ -71,13 +70,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.dry_run:
         return _show(plan, console)
     try:
-        steps.apply(plan.steps)
-        if arguments.server is not None:
-            pass  # its hook says itself which Python runs it
-        elif arguments.command == "install":
-            interpreter.remember(repository.common_dir)
-            start.remember(repository.common_dir, os.environ, shutil.which("git-clearml") or "")
+        if arguments.server is None and arguments.command == "install":
+            plans.carry_out(repository, plan, os.environ)
         else:
+            steps.apply(plan.steps)  # a git server's hook says itself which Python runs it
+        if arguments.server is None and arguments.command == "uninstall":
             interpreter.forget(repository.common_dir)
             start.forget(repository.common_dir)
     except OSError as error:

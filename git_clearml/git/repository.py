@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 
 from git_clearml.base.files import read_limited
@@ -216,10 +217,16 @@ class Repository(ObjectStore):
         return self._ssh
 
 
+def can_be_ref(name: str) -> bool:
+    """Could there be a ref of this full name (git-check-ref-format(1))?"""
+    parts = name.split("/")
+    odd = any(not part or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
+    return not odd and "@{" not in name and not re.search(_NO_REF, name)
+
+
 def _not_a_repository(result: GitResult) -> NotARepository:
     if "not a git repository" in result.stderr or not result.stderr:
         return NotARepository("not a git repository (or any of the parent directories)", "cd into the clone first")
-    hint = "git config --global --add safe.directory <this directory>, if you trust its owner"
-    return NotARepository(
-        f"git refuses this directory: {result.reason}", hint if "ownership" in result.reason else "see git status"
-    )
+    owned = re.search(r"dubious ownership in repository at '(.*)'", result.stderr)
+    hint = shlex.join(["git", "config", "--global", "--add", "safe.directory", owned[1]]) if owned else ""
+    return NotARepository(f"git refuses this directory: {result.reason}", hint or "see git status")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from git_clearml.git.repository import Repository
-from git_clearml.hook.doctor import Diagnosis
 from git_clearml.hook.owner import read_head
+from git_clearml.report.diagnosis import Check
 
 _CI = (
     ".github/workflows/*.yml",
@@ -28,10 +28,12 @@ _ALIAS = re.compile(rb"^[^#\n]*git clearml push --from-jj", re.MULTILINE)
 _ELSEWHERE = re.compile(r"https?://|ssh://|[\w.@-]+:(?!//)")
 _WAYS = "clones without it, git push --no-verify, the web interface's buttons, pull requests of forks"
 _IN_CI = "let CI ask again: git clearml verify as a check that has to pass (docs/ci.md), or the gate on the git server"
+_PUSH = """["util", "exec", "--", "sh", "-c", "jj git push --dry-run --color never \\"$@\\" 2>&1 | git clearml push \
+--from-jj && jj git import", "jj"]"""
 _MOST = 200  # files of a pattern
 
 
-def examine(repository: Repository, environment: Mapping[str, str]) -> list[Diagnosis]:
+def examine(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
     """The ways around a hook, and jj where it is at work here: it runs none."""
     if not repository.top:
         return []
@@ -39,18 +41,18 @@ def examine(repository: Repository, environment: Mapping[str, str]) -> list[Diag
     return [_around(repository, top), *_jj(top, environment)]
 
 
-def _around(repository: Repository, top: Path) -> Diagnosis:
+def _around(repository: Repository, top: Path) -> Check:
     ways = f"{_WAYS} go around this hook"
     jobs = [path for pattern in _CI for path in sorted(top.glob(pattern))[:_MOST]]
     if job := next((path for path in jobs if _matches(path, _VERIFIES)), None):
         name = job.relative_to(top)
-        return Diagnosis("around the hook", "ok", f"{ways}; {name} asks again, where a rule requires that check")
+        return Check("around-the-hook", "ok", f"{ways}; {name} asks again, where a rule requires that check")
     if any(_ELSEWHERE.match(url) for url in repository.remote_urls()):
-        return Diagnosis("around the hook", "warning", f"{ways}, and no CI job here asks again", _IN_CI)
-    return Diagnosis("around the hook", "ok", ways)
+        return Check("around-the-hook", "warn", f"{ways}, and no CI job here asks again: {_IN_CI}")
+    return Check("around-the-hook", "ok", ways)
 
 
-def _jj(top: Path, environment: Mapping[str, str]) -> list[Diagnosis]:
+def _jj(top: Path, environment: Mapping[str, str]) -> list[Check]:
     """Where jj keeps its configuration: its docs/config.md."""
     if not (top / ".jj").is_dir():
         return []
@@ -59,9 +61,11 @@ def _jj(top: Path, environment: Mapping[str, str]) -> list[Diagnosis]:
     files = [home / ".jjconfig.toml", top / ".jj" / "repo" / "config.toml", jj / "config.toml"]
     files += [*jj.glob("conf.d/*.toml"), *jj.glob("repos/*/config.toml")]
     if any(_matches(path, _ALIAS) for path in files[:_MOST]):
-        return [Diagnosis("jj", "ok", "jj runs no hooks; an alias pushes by git clearml push")]
-    message = "jj runs no hooks: jj git push goes around this one"
-    return [Diagnosis("jj", "warning", message, "an alias that pushes by git clearml push --from-jj (docs/hook.md)")]
+        return [Check("jj", "ok", "jj runs no hooks; an alias pushes by git clearml push")]
+    message = (
+        "jj runs no hooks: jj git push goes around this one; an alias, jj push, can ask git-clearml (docs/hook.md)"
+    )
+    return [Check("jj", "warn", message, f"jj config set --repo aliases.push '{_PUSH}'")]
 
 
 def _matches(path: Path, pattern: re.Pattern[bytes]) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
-from git_clearml.hook import shipped
+from git_clearml.hook import interpreter, shipped, start
 from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.place import (
     HOOK,
@@ -23,7 +25,7 @@ from git_clearml.hook.place import (
     own_hooks_command,
     shared_hooks_path,
 )
-from git_clearml.hook.steps import Keep, Remove, Restore, Step, Write, same_file
+from git_clearml.hook.steps import Keep, Remove, Restore, Step, Write, apply, same_file
 
 if TYPE_CHECKING:  # printing help must not load GitPython
     from git_clearml.git.repository import Repository
@@ -70,6 +72,13 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     )
 
 
+def carry_out(repository: Repository, plan: InstallPlan, environment: Mapping[str, str]) -> None:
+    """Puts the hook there, and writes down for it how git-clearml is started. Raises OSError."""
+    apply(plan.steps)
+    interpreter.remember(repository.common_dir)
+    start.remember(repository.common_dir, environment, shutil.which("git-clearml") or "")
+
+
 def _plan_renewal(hook: HookFile, force: bool) -> InstallPlan:
     if hook.current and hook.executable:
         return InstallPlan((), f"{hook.path} is already installed")
@@ -95,6 +104,17 @@ def _plan_beside(hook: HookFile, legacy: HookFile) -> InstallPlan:
         )
     words = "which would overwrite our change: its own configuration has to call git-clearml"
     raise UsageError(f"{hook.path} belongs to {name}, {words}", "git clearml install --manual")
+
+
+def plan_beside_framework(repository: Repository) -> InstallPlan:
+    """Our hook where pre-commit's or prek's runs it first, without calling theirs; one that it runs already runs after
+    ours. Raises UsageError where that could not be."""
+    directory = hooks_directory(repository)
+    legacy, previous = directory / LEGACY, directory / PREVIOUS
+    if os.path.lexists(legacy) and os.path.lexists(previous) and not same_file(legacy, previous):
+        raise UsageError(f"{previous} is in the way", "git clearml install --manual")
+    kept = (Keep(legacy, previous),) if os.path.lexists(legacy) else ()
+    return InstallPlan((*kept, Write(legacy)), f"installed {legacy}")
 
 
 def beside(owner: Owner) -> str:

@@ -15,6 +15,10 @@ SHOWN = "_GIT_CLEARML_SHOWN"
 """The hashes that `git clearml push` has told as verified: the hook of the push that follows does not repeat them."""
 
 
+DRILL = "_GIT_CLEARML_DRILL"
+"""The file that a hook tells what came out, in a push of `git clearml doctor --drill`; it remembers nothing then."""
+
+
 class Skip(NamedTuple):
     """Is the check to be skipped, and the line to print about it ("" for none)."""
 

@@ -43,4 +43,4 @@ def test_the_server_accepts_the_credentials(tmp_path: Path) -> None:
     checks = report["checks"]
     assert isinstance(checks, list)
     (server,) = [check for check in checks if check["name"] == "server"]
-    assert server["state"] == "ok", server
+    assert server["level"] == "ok", server

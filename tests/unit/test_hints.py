@@ -43,13 +43,13 @@ WORD = "x"
 
 
 def hints() -> Iterator[tuple[str, str]]:
-    """Where a hint stands, and its text: the second argument of an error, the fourth of a diagnosis, any constant."""
+    """Where a hint stands, and its text: the second argument of an error, the fourth of a check, any constant."""
     for file in sorted(PACKAGE.rglob("*.py")):
         where = str(file.relative_to(PACKAGE))
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             texts = []
             if isinstance(node, ast.Call) and len(node.args) > 1 and _name(node.func)[:1].isupper():
-                texts = node.args[3:] if _name(node.func) == "Diagnosis" else node.args[1:]
+                texts = node.args[3:] if _name(node.func) == "Check" else node.args[1:]
             elif isinstance(node, ast.Assign) or (isinstance(node, ast.keyword) and node.arg == "hint"):
                 texts = [node.value]
             elif isinstance(node, ast.Dict):

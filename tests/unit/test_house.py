@@ -47,7 +47,7 @@ PURE = (
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
-    "hook.ref_updates "
+    "hook.ref_updates doctor.recording doctor.differences doctor.skips doctor.advice "
 ).split()
 HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate")
 

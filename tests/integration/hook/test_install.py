@@ -122,7 +122,7 @@ def test_a_hooks_path_for_all_repositories_is_refused(
     diagnosis = inside("doctor", cwd=yard.repo.path, env={"PATH": on_path(), **yard.server.env})
     assert diagnosis.status == 1
     assert f"core.hooksPath = {tmp_path / 'shared'}, shared by all your repositories" in diagnosis.out
-    assert f"hint: {hint} && git clearml install" in diagnosis.out
+    assert f"fix: {hint} && git clearml install" in diagnosis.out
     subprocess.run(["sh", "-c", hint], cwd=yard.repo.path, check=True)
     yard.command("install")
     assert is_ours(yard.hook)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.hook import place
+from tests.integration.doctor.test_doctor import careful
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import closed_port
 from tests.support.program import Result, inside
@@ -33,7 +34,7 @@ class Bench:
 
     def __init__(self, yard: Yard, command: str) -> None:
         self.yard = yard
-        places = {"/repo": yard.repo.path, "/remote": yard.remote.path, "/venv/bin": BIN}
+        places = {"/repo": yard.repo.path, "/remote": yard.remote.path, "/venv/bin": BIN, "/home": Path.home()}
         self.transcript = Transcript(command, places)
 
     def hook(self, content: str = "", mode: int = 0o755, name: str = place.HOOK) -> Bench:
@@ -100,7 +101,11 @@ def test_uninstall(yard: Yard) -> None:
 def test_doctor(yard: Yard) -> None:
     say = Bench(yard, "doctor")
     ours = HOOK.read_text()
-    say.hook(ours)("all is well", "doctor")
+    say.hook(ours)("all is well, with a clearml.conf as clearml-init writes it", "doctor")
+    careful()
+    say("all is well", "doctor")
+    say("all is well, with --drill", "doctor", "--drill")
+    say("all is well, with --verbose", "doctor", "--verbose")
     say("all is well, with --quiet", "doctor", "--quiet")
     say("nothing listens where the server should be", "doctor", env={"CLEARML_API_HOST": "http://127.0.0.1:1"})
     say("the keys are wrong", "doctor", env={"CLEARML_API_SECRET_KEY": "x" * 50})

@@ -1,26 +1,23 @@
-"""Finds what makes the gate less than it seems: hooks that do not run, refs that pre-commit hides, a deaf server."""
+"""Is a hook of ours there and effective, what runs before and after it, and what does it not see?"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from git_clearml.clearml import config as clearml_conf
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import interpreter
-from git_clearml.hook.install import beside, plan_install
+from git_clearml.hook.install import InstallPlan, beside, carry_out, plan_beside_framework, plan_install
 from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, read_head, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
+from git_clearml.report.diagnosis import Check, Level, Repair
 from git_clearml.settings import load as policies
 
 _LFS = re.compile(rb"^[^#\n]*git[ -]lfs pre-push", re.MULTILINE)
@@ -37,71 +34,68 @@ _CONFIGURATIONS = {
 }
 _SAVES_STDIN = re.compile(rb"\$\(cat\)|`cat`|\btee\b|mktemp")
 
-State = Literal["ok", "warning", "failed"]
+
+def examine(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
+    """The hook, what runs beside it, and git-lfs where that is used."""
+    return [*_hooks(repository, environment), *_lfs(repository)]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """One thing looked at; a hint says how to fix it."""
-
-    name: str
-    state: State
-    message: str
-    hint: str = ""
-
-
-def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
-    """Every check, in the order in which a push meets them; `budget` is the server's, in seconds."""
-    return [*_hooks(repository, environment), *_lfs(repository), *server(environment, budget)]
-
-
-def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Diagnosis]:
-    """Is a hook of ours there and effective, what runs before and after it, and what does it not see?"""
+def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
     directory = hooks_directory(repository)
     hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
     if hook.owner is Owner.OURS:
         return [_own_hook(repository, hook, environment), *_previous(read_hook(directory / PREVIOUS))]
     if hook.owner.runs_legacy and legacy.owner is Owner.OURS:
         order = f"{hook.owner.value}'s hook runs ours first, with every ref of a push"
-        return [_own_hook(repository, legacy, environment), Diagnosis("hook order", "ok", order)]
+        return [_own_hook(repository, legacy, environment), Check("hook-order", "ok", order)]
     if hook.owner.runs_legacy:
         return [_only_pre_commit(repository, hook.owner, environment)]
     if hook.owner in _CONFIGURATIONS and _configured(repository, hook.owner):
-        return [Diagnosis("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
+        return [Check("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
     if hook.owner is Owner.MANUAL:
         if not hook.executable:
-            return [Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))]
-        return [Diagnosis("hook", "ok", f"{hook.path} calls git-clearml")]
-    return [_no_hook(repository, hook)]
+            return [_without_bit("hook", "fail", hook.path, "gates nothing")]
+        return [Check("hook", "ok", f"{hook.path} calls git-clearml")]
+    return [_no_hook(repository, environment, hook)]
 
 
-def _previous(previous: HookFile) -> list[Diagnosis]:
+def _previous(previous: HookFile) -> list[Check]:
     """The hook that ours runs after itself."""
     if not previous.exists:
         return []
     if previous.executable:
-        return [Diagnosis("hook order", "ok", f"{previous.path} runs after ours")]
-    words = f"{previous.path} is not executable and does not run"
-    return [Diagnosis("hook order", "warning", words, _chmod(previous.path))]
+        return [Check("hook-order", "ok", f"{previous.path} runs after ours")]
+    return [_without_bit("hook-order", "warn", previous.path, "does not run")]
 
 
-def _no_hook(repository: Repository, hook: HookFile) -> Diagnosis:
+def _without_bit(name: str, level: Level, path: Path, so: str) -> Check:
+    """A hook that git, or ours, passes over. A `chmod` by hand follows links, and so does this."""
+    repair = Repair(f"make {path} executable", lambda: path.chmod(path.stat().st_mode | 0o111))
+    return Check(name, level, f"{path} is not executable, so it {so}", f"chmod +x {shlex.quote(str(path))}", repair)
+
+
+def _no_hook(repository: Repository, environment: Mapping[str, str], hook: HookFile) -> Check:
     """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
     whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
-    return Diagnosis("hook", "failed", f"{message}: pushes are not gated", _way_in(repository))
+    return Check("hook", "fail", f"{message}: pushes are not gated", *_way_in(repository, environment))
 
 
-def _way_in(repository: Repository) -> str:
+def _way_in(repository: Repository, environment: Mapping[str, str]) -> tuple[str, Repair | None]:
     """The command by which our hook gets where it runs: `install`, after what that wants to be done first."""
     try:
-        plan_install(repository, force=False)
+        plan = plan_install(repository, force=False)
     except UsageError as refusal:
         install = "" if "git clearml install" in refusal.hint else " && git clearml install"
-        return refusal.hint + install
-    return "git clearml install"
+        return refusal.hint + install, None
+    return "git clearml install", _installing(repository, environment, plan)
+
+
+def _installing(repository: Repository, environment: Mapping[str, str], plan: InstallPlan) -> Repair:
+    steps = ", ".join(str(step) for step in plan.steps)
+    return Repair(steps, partial(carry_out, repository, plan, environment))
 
 
 def _configured(repository: Repository, framework: Owner) -> bool:
@@ -110,32 +104,38 @@ def _configured(repository: Repository, framework: Owner) -> bool:
     return any(CALLS_US_ANYWHERE.search(text) for text in texts)
 
 
-def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, str]) -> Diagnosis:
+def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, str]) -> Check:
     if not hook.executable:
-        return Diagnosis("hook", "failed", f"{hook.path} is not executable, so git ignores it", _chmod(hook.path))
+        return _without_bit("hook", "fail", hook.path, "gates nothing")
     if not hook.current:
-        return Diagnosis("hook", "warning", f"{hook.path} is from another version of git-clearml", _way_in(repository))
+        words = f"{hook.path} is from another version of git-clearml"
+        return Check("hook", "warn", words, *_way_in(repository, environment))
     on_path = shutil.which("git-clearml", path=environment.get("PATH", ""))
     if not on_path and not interpreter.remembered(repository.common_dir):
-        return Diagnosis(
+        return Check(
             "hook",
-            "failed",
+            "fail",
             "the hook will not find git-clearml on PATH, and will refuse every push",
             f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"',
         )
-    return Diagnosis("hook", "ok", f"{hook.path} is installed and effective")
+    return Check("hook", "ok", f"{hook.path} is installed and effective")
 
 
-def _only_pre_commit(repository: Repository, manager: Owner, environment: Mapping[str, str]) -> Diagnosis:
+def _only_pre_commit(repository: Repository, manager: Owner, environment: Mapping[str, str]) -> Check:
     """pre-commit, or prek, shows a hook one ref of a push, and none whose commits the remote has."""
     name, both = manager.value, beside(manager)
+    try:
+        repair = _installing(repository, environment, plan_beside_framework(repository))
+    except UsageError:
+        repair = None
     texts = [_content(Path(repository.top or ".", config)) for config in _CONFIGURATIONS[manager]]
     if not any(b"clearml-verify" in text or CALLS_US_ANYWHERE.search(text) for text in texts):
-        return Diagnosis("hook", "failed", f"{name}'s hook does not run clearml-verify: pushes are not gated", both)
+        message = f"{name}'s hook does not run clearml-verify: pushes are not gated"
+        return Check("hook", "fail", message, both, repair)
     blind = f"only {name}'s hook is installed: it shows one ref of a push, and none that the remote has"
     if _protects(repository, environment):
-        return Diagnosis("hook", "failed", f"{blind}; the policy names protected refs", both)
-    return Diagnosis("hook", "warning", blind, both)
+        return Check("hook", "fail", f"{blind}; the policy names protected refs", both, repair)
+    return Check("hook", "warn", blind, both, repair)
 
 
 def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
@@ -146,7 +146,7 @@ def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
         return False
 
 
-def _lfs(repository: Repository) -> list[Diagnosis]:
+def _lfs(repository: Repository) -> list[Check]:
     """Does git-lfs, where the repository uses it, still get the lines of a push?"""
     directory = hooks_directory(repository)
     texts = {name: _content(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
@@ -155,15 +155,17 @@ def _lfs(repository: Repository) -> list[Diagnosis]:
         if not _uses_lfs(repository):
             return []
         message = "this repository uses git-lfs, but no hook uploads its files"
-        return [Diagnosis("git-lfs", "failed", message, "git lfs install --local")]
+        return [Check("git-lfs", "fail", message, "git lfs install --local")]
     name = with_lfs[0]
     content = texts[name]
     both = CALLS_US.search(content) and read_hook(directory / name).owner is not Owner.OURS
     if both and not _SAVES_STDIN.search(content):
-        message = f"{directory / name} runs git-lfs and git-clearml: whichever comes first reads all of stdin"
-        hint = "lines=$(cat) first, then: printf '%s\\n' \"$lines\" | each of them"
-        return [Diagnosis("git-lfs", "failed", message, hint)]
-    return [Diagnosis("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]
+        message = (
+            f"{directory / name} runs git-lfs and git-clearml: whichever comes first reads "
+            "all of stdin; give each a copy: lines=$(cat)"
+        )
+        return [Check("git-lfs", "fail", message, "git clearml install --manual")]
+    return [Check("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]
 
 
 def _uses_lfs(repository: Repository) -> bool:
@@ -178,26 +180,3 @@ def _content(path: Path) -> bytes:
         return read_head(path)
     except OSError:
         return b""
-
-
-def server(environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
-    """Do the credentials work, and how fast is the answer?"""
-    try:
-        configured = clearml_conf.read_server(environment)
-        if configured is None:
-            message = "no ClearML server is configured: evidence is this clone's own run records"
-            return [Diagnosis("server", "warning", message, "clearml-init")]
-        from git_clearml.clearml.client import ClearML
-
-        started = time.monotonic()
-        with contextlib.closing(ClearML(configured, budget, environment=environment)) as api:
-            api.call("users.get_current_user", {})
-    except Error as error:
-        return [Diagnosis("server", "failed", error.message, error.hint)]
-    took = 1000 * (time.monotonic() - started)
-    words = f"{configured.api} accepts the credentials ({configured.origin}) and answered in {took:.0f} ms"
-    return [Diagnosis("server", "ok", words)]
-
-
-def _chmod(path: Path) -> str:
-    return f"chmod +x {shlex.quote(str(path))}"

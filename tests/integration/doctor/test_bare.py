@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.hook import server_doctor, shipped
+from git_clearml.doctor import bare
+from git_clearml.hook import shipped
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.pushing import write_hook
@@ -26,29 +27,29 @@ def examine(receiver: Receiver, env: Mapping[str, str | None] | None = None) -> 
     around = {"GIT_CONFIG_NOSYSTEM": None, "CLEARML_CONFIG_FILE": str(receiver.conf), **(env or {})}
     result = inside("doctor", "--format", "json", cwd=receiver.remote.path, env=around)
     checks = result.json["checks"]
-    assert all(check["hint"] or check["state"] == "ok" for check in checks)
-    return result.status, {check["name"]: check["state"] for check in checks}
+    assert all(set(check) == {"name", "level", "message", "fix"} for check in checks)
+    return result.status, {check["name"]: check["level"] for check in checks}
 
 
 def test_what_is_installed(receiver: Receiver, tmp_path: Path) -> None:
-    assert examine(receiver)[1]["server hook"] == "failed"
+    assert examine(receiver)[1]["server-hook"] == "fail"
     hook = receiver.remote.path / "hooks" / "pre-receive"
     write_hook(hook, "#!/bin/sh\ngit-clearml hook pre-receive\n")
-    assert examine(receiver)[1]["server hook"] == "ok"
+    assert examine(receiver)[1]["server-hook"] == "ok"
     write_hook(hook, "#!/bin/sh\nexit 0\n")
-    assert examine(receiver)[1]["server hook"] == "failed"
+    assert examine(receiver)[1]["server-hook"] == "fail"
     assert inside("install", "--server", cwd=receiver.remote.path).status == 0
     status, states = examine(receiver)
-    assert (status, states["server hook"], states["hook order"]) == (0, "ok", "ok")
+    assert (status, states["server-hook"], states["hook-order"]) == (0, "ok", "ok")
     hook.with_name("pre-receive.pre-clearml").chmod(0o644)
-    assert examine(receiver)[1]["hook order"] == "warning"
+    assert examine(receiver)[1]["hook-order"] == "warn"
     hook.chmod(0o700)
-    assert examine(receiver)[1]["server hook"] == "failed"
-    for python, state in (("/gone/python", "failed"), ("", "ok")):
+    assert examine(receiver)[1]["server-hook"] == "fail"
+    for python, state in (("/gone/python", "fail"), ("", "ok")):
         write_hook(hook, shipped.with_python(shipped.text("pre-receive"), python))
-        assert examine(receiver)[1]["server hook"] == state
+        assert examine(receiver)[1]["server-hook"] == state
     write_hook(hook, shipped.text("pre-receive") + b"# edited\n")
-    assert examine(receiver)[1]["server hook"] == "warning"
+    assert examine(receiver)[1]["server-hook"] == "warn"
 
 
 def test_a_hook_that_runs_those_of_a_directory(receiver: Receiver) -> None:
@@ -56,24 +57,27 @@ def test_a_hook_that_runs_those_of_a_directory(receiver: Receiver) -> None:
     delegate = write_hook(hooks / "pre-receive", "#!/bin/sh\nfor hook in hooks/pre-receive.d/*; do :; done\n")
     (hooks / "pre-receive.d").mkdir()
     assert inside("install", "--server", cwd=receiver.remote.path).status == 0
-    assert examine(receiver)[1]["server hook"] == "ok"
+    assert examine(receiver)[1]["server-hook"] == "ok"
     delegate.chmod(0o644)
-    assert examine(receiver)[1]["server hook"] == "failed"
+    assert examine(receiver)[1]["server-hook"] == "fail"
 
 
 def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
-    assert examine(receiver)[1] | {"server": "ok", "credentials": "warning", "repository": "ok"} == examine(receiver)[1]
-    assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["server"] == "failed"
-    assert examine(receiver, {"CLEARML_CONFIG_FILE": "clearml.conf"})[1]["server"] == "failed"
+    assert (
+        examine(receiver)[1] | {"server": "ok", "credentials-file": "warn", "repository-names": "ok"}
+        == examine(receiver)[1]
+    )
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["server"] == "fail"
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": "clearml.conf"})[1]["server"] == "fail"
     system = with_system_config(tmp_path / "bin", "[clearml]", f"\tconfig-file = {receiver.conf}")
     states = examine(receiver, {**system, "CLEARML_CONFIG_FILE": None})[1]
-    assert (states["server"], "credentials" in states) == ("ok", False)
+    assert (states["server"], "credentials-file" in states) == ("ok", False)
     receiver.remote.git("config", "--unset", "clearml.repository")
-    assert examine(receiver)[1]["repository"] == "warning"
+    assert examine(receiver)[1]["repository-names"] == "warn"
     receiver.remote.git("config", "clearml.server-url", "https://git.example.com")
-    assert examine(receiver)[1]["repository"] == "ok"
+    assert examine(receiver)[1]["repository-names"] == "ok"
     receiver.conf.write_text("api { api_server: http://127.0.0.1:1 }\n")
-    assert examine(receiver)[1]["server"] == "failed"
+    assert examine(receiver)[1]["credentials"] == "fail"
 
 
 @pytest.mark.parametrize(
@@ -82,4 +86,4 @@ def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
 )
 def test_who_may_read_it(tmp_path: Path, owner: int, group: int, mode: int, readable: bool) -> None:
     status = os.stat_result((mode, 0, 0, 0, owner, group, 0, 0, 0, 0))
-    assert server_doctor.may_read(status, os.stat_result((0, 0, 0, 0, 7, 8, 0, 0, 0, 0))) == readable
+    assert bare.may_read(status, os.stat_result((0, 0, 0, 0, 7, 8, 0, 0, 0, 0))) == readable

@@ -9,84 +9,83 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from git_clearml.doctor.server import examine as server
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import git_server, server_install, shipped
-from git_clearml.hook.doctor import Diagnosis, server
 from git_clearml.hook.owner import HookFile, Owner, read_head
+from git_clearml.report.diagnosis import Check
 
 _CALLS_US = re.compile(rb"^[^#\n]*git[ -]clearml hook (pre-receive|update)", re.MULTILINE)
 
 
-def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Diagnosis]:
+def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Check]:
     """Every check, in the order in which a push meets them; `budget` is the ClearML server's, in seconds."""
     config = git_server.read_config(repository, environment)
     credentials = _credentials(repository, environment, config, budget)
     return [*_hook(repository), *credentials, _names(repository, config)]
 
 
-def _hook(repository: Repository) -> list[Diagnosis]:
+def _hook(repository: Repository) -> list[Check]:
     """Is our hook where the server looks, and can it run?"""
     try:
         hook = server_install.hook_file(repository)
     except UsageError as refusal:
-        return [Diagnosis("server hook", "failed", f"pushes are not gated: {refusal.message}", refusal.hint)]
+        return [Check("server-hook", "fail", f"pushes are not gated: {refusal.message}", refusal.hint)]
     install = shlex.join(["git", "clearml", "install", "--server", repository.git_dir])
     if hook.owner is not Owner.OURS:
         if hook.exists and _CALLS_US.search(_content(hook.path)):
-            return [Diagnosis("server hook", "ok", f"{hook.path} calls git-clearml")]
+            return [Check("server-hook", "ok", f"{hook.path} calls git-clearml")]
         words = f"{hook.path} is somebody else's" if hook.exists else f"there is no {hook.path}"
-        return [Diagnosis("server hook", "failed", f"{words}: pushes are not gated", install)]
+        return [Check("server-hook", "fail", f"{words}: pushes are not gated", install)]
     python = shipped.python_in(_content(hook.path))
     if not hook.executable:
         words = f"{hook.path} may not be run by everybody: a git that may not run it goes on without"
-        return [Diagnosis("server hook", "failed", words, install)]
+        return [Check("server-hook", "fail", words, install)]
     if python and not os.access(python, os.X_OK):
         words = f"{hook.path} will refuse every push: {python} is gone"
-        return [Diagnosis("server hook", "failed", words, install)]
+        return [Check("server-hook", "fail", words, install)]
     if not hook.current:
-        return [Diagnosis("server hook", "warning", f"{hook.path} is from another version of git-clearml", install)]
+        return [Check("server-hook", "warn", f"{hook.path} is from another version of git-clearml", install)]
     above = hook.path.parent.with_suffix("")  # Gitea's own hook, which runs those of the directory
     if above.parent.name == "hooks" and hook.path.parent.suffix == ".d" and not os.access(above, os.X_OK):
         words = f"{above}, which runs {hook.path}, is not executable, so git ignores both"
-        return [Diagnosis("server hook", "failed", words, f"chmod +x {shlex.quote(str(above))}")]
+        return [Check("server-hook", "fail", words, f"chmod +x {shlex.quote(str(above))}")]
     words = f"{hook.path} is installed, and runs {python or 'the git-clearml that is on PATH'}"
-    return [Diagnosis("server hook", "ok", words), *_order(hook)]
+    return [Check("server-hook", "ok", words), *_order(hook)]
 
 
-def _order(hook: HookFile) -> list[Diagnosis]:
+def _order(hook: HookFile) -> list[Check]:
     """The hook that ours runs after itself."""
     previous = server_install.previous_of(hook)
     if not previous.exists:
         return []
     if previous.executable:
-        return [Diagnosis("hook order", "ok", f"{previous.path} runs after ours")]
+        return [Check("hook-order", "ok", f"{previous.path} runs after ours")]
     words = f"{previous.path} is not executable and does not run"
-    return [Diagnosis("hook order", "warning", words, f"chmod +x {shlex.quote(str(previous.path))}")]
+    return [Check("hook-order", "warn", words, f"chmod +x {shlex.quote(str(previous.path))}")]
 
 
 def _credentials(
     repository: Repository, environment: Mapping[str, str], config: git_server.ServerConfig, budget: float
-) -> list[Diagnosis]:
+) -> list[Check]:
     """Does the hook find credentials, may it read them, and do they work?"""
     try:
         variables = git_server.with_credentials({"HOME": git_server.NOWHERE}, environment, config)
     except Error as error:
-        return [Diagnosis("server", "failed", error.message, error.hint)]
+        return [Check("server", "fail", error.message, error.hint)]
     file = variables.get(git_server.VARIABLE, "")
     if not file:
         words = "nothing tells the hook where its clearml.conf is: it will refuse every push"
-        return [Diagnosis("server", "failed", words, git_server.ADVICE)]
+        return [Check("server", "fail", words, git_server.ADVICE)]
     checks = server(variables, budget)
     if not config.file:
         words = "a variable says here where clearml.conf is; the hook has it only where the git server hands it on"
-        checks.append(
-            Diagnosis("credentials", "warning", words, git_server.ADVICE.replace(_EXAMPLE, shlex.quote(file)))
-        )
+        checks.append(Check("credentials-file", "warn", words, git_server.ADVICE.replace(_EXAMPLE, shlex.quote(file))))
     elif os.path.exists(file) and not may_read(os.stat(file), os.stat(repository.git_dir)):
         words = f"{file} may not be read by the owner of this repository, as whom the git server runs hooks"
         group, place = os.stat(repository.git_dir).st_gid, shlex.quote(file)
-        checks.append(Diagnosis("credentials", "warning", words, f"chgrp {group} {place} && chmod g+r {place}"))
+        checks.append(Check("credentials-file", "warn", words, f"chgrp {group} {place} && chmod g+r {place}"))
     return checks
 
 
@@ -100,14 +99,14 @@ def may_read(file: os.stat_result, whose: os.stat_result) -> bool:
     return bool(whose.st_uid == 0 or by_owner or by_group or file.st_mode & stat.S_IROTH)
 
 
-def _names(repository: Repository, config: git_server.ServerConfig) -> Diagnosis:
+def _names(repository: Repository, config: git_server.ServerConfig) -> Check:
     """Tasks name a repository by its URL: is that known here?"""
     known = [*config.repositories, *(f"what the forge tells its hooks, below {forge}" for forge in config.forges)]
     if known:
-        return Diagnosis("repository", "ok", f"known as {', '.join(known)}")
+        return Check("repository-names", "ok", f"known as {', '.join(known)}")
     words = "nothing here tells the URL by which tasks name this repository: only the policy's repositories may"
     command = shlex.join(["git", "-C", repository.git_dir, "config", "--add", "clearml.repository"])
-    return Diagnosis("repository", "warning", words, f"{command} <URL>")
+    return Check("repository-names", "warn", words, f"{command} <URL>")
 
 
 def _content(path: Path) -> bytes:

@@ -1,0 +1,222 @@
+"""Pushes a commit that nobody has trained at a throw-away remote, through the hook that git runs here.
+
+Nothing of the user's is touched: the commit lies in a directory of objects of its own, and no ref is moved here; the
+remote is a bare repository beside it, named to git by its path; hooks of a shared directory do not run there; no
+submodule, tag or push option goes along. The remote's HEAD is where the real remote's was last fetched, so that the
+policy which judges real pushes judges this one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from git_clearml.base import globs
+from git_clearml.doctor.advice import of_error
+from git_clearml.errors import CannotDecide, Error
+from git_clearml.git.index import temporary_index
+from git_clearml.git.output import GitResult, reason
+from git_clearml.git.quarantine import Quarantine, quarantine
+from git_clearml.git.repository import Repository, can_be_ref
+from git_clearml.hook import drill as hook_drill
+from git_clearml.hook.drill import NO_LINES, Told
+from git_clearml.hook.owner import Owner, read_hook
+from git_clearml.hook.place import HOOK, hooks_directory
+from git_clearml.hook.skip import DRILL
+from git_clearml.model import Resolved
+from git_clearml.report.diagnosis import Check
+from git_clearml.settings import load, table
+from git_clearml.settings.code_paths import is_code
+from git_clearml.settings.policy import Policy
+from git_clearml.settings.protection import protected
+
+SECONDS = 120.0
+"""That a drill may take: other hooks may run in it."""
+
+_NAME = "git-clearml-drill"
+_WHO = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", _NAME), ("EMAIL", "drill@git-clearml.invalid"))
+}
+# What would push more than the one commit, or elsewhere, or ask somebody for a passphrase (git-push(1)).
+_ALONE = ("--no-follow-tags", "--no-signed", "--recurse-submodules=no", "--no-thin", "--no-progress")
+_SETTINGS = ("push.pushOption=", "protocol.file.allow=always", "push.useBitmaps=false")
+_BARE = {"core.hooksPath": "/dev/null", "gc.auto": "0", "receive.autogc": "false", "maintenance.auto": "false"}
+
+
+class Pushed(NamedTuple):
+    """What a drill's push came to: git's result, what our hook told, whether the ref is there now, in seconds."""
+
+    result: GitResult
+    told: list[Told]
+    arrived: bool
+    seconds: float
+
+
+def run(repository: Repository, environment: Mapping[str, str], timeout: float | None = None) -> Check:
+    """The check "drill". Whatever ends it, a signal too, everything of it goes away."""
+    try:
+        if obstacle := _obstacle(repository):
+            return obstacle
+        with quarantine(repository) as apart:
+            return judged(
+                _pushed(repository, environment, apart, timeout or SECONDS),
+                read_hook(hooks_directory(repository) / HOOK).owner,
+            )
+    except Error as error:
+        return of_error("drill", "fail", error, "; the drill has not seen a refusal")
+
+
+def _obstacle(repository: Repository) -> Check | None:
+    """What would make a drill less than harmless: pre-commit and prek put aside what is not staged while hooks run."""
+    owner = read_hook(hooks_directory(repository) / HOOK).owner
+    if not repository.top or not owner.runs_legacy:
+        return None
+    if repository.run("-C", repository.top, "diff", "--quiet", "--no-ext-diff", "--ignore-submodules").status != 1:
+        return None
+    words = f"{owner.value} would stash your uncommitted changes while the drill runs: it has not been run"
+    return Check("drill", "fail", words, "git stash && git clearml doctor --drill && git stash pop")
+
+
+def _pushed(repository: Repository, environment: Mapping[str, str], apart: Quarantine, timeout: float) -> Pushed:
+    accepted, policy = _accepted(repository, environment)
+    ref = ref_for(policy)
+    remote = _remote(repository, apart, accepted)
+    commit = _commit(repository, apart, policy)
+    log = os.path.join(apart.place, "told")
+    variables = {
+        **apart.environment,
+        DRILL: log,
+        table.SKIP: "",
+        "GIT_CLEARML_REMEMBER": "0",
+        "GIT_ALLOW_PROTOCOL": "file",
+    }
+    words = [word for setting in _SETTINGS for word in ("-c", setting)]
+    started = time.monotonic()
+    result = repository.run(
+        *words, "push", *_ALONE, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=timeout
+    )
+    seconds = time.monotonic() - started
+    arrived = not repository.run(f"--git-dir={remote}", "show-ref", "--verify", "--quiet", ref).status
+    return Pushed(result, hook_drill.told(log), arrived, seconds)
+
+
+def _accepted(repository: Repository, environment: Mapping[str, str]) -> tuple[str, Policy]:
+    """The commit whose policy judges a new ref on the remote, "" where this clone knows none, and that policy.
+
+    Without one it is that of the pushed commit itself, which has that of HEAD.
+    """
+    from git_clearml.git import remote as remotes
+
+    remote = remotes.pushed_to(repository)
+    sides = repository.default_branches([remote.name]) if remote and remote.name else []
+    resolved = [side for side in repository.peel(sides[:1]) if isinstance(side, Resolved)]
+    head = [side for side in repository.peel(["HEAD"]) if isinstance(side, Resolved)]
+    judging = (resolved or head)[:1]
+    if not judging:
+        return "", Policy()
+    policy = load.rulings(repository, judging, flags={}, environment=environment)[0].policy
+    return (resolved[0].commit.hash if resolved else ""), policy
+
+
+def ref_for(policy: Policy) -> str:
+    """A ref of a name that nobody has, which the policy protects. Raises CannotDecide where there is none. Pure."""
+    for name in (_NAME, *(_filled(pattern) for pattern in policy.protect)):
+        for ref in (name, f"refs/heads/{name}"):
+            if ref.startswith("refs/") and can_be_ref(ref) and protected(ref, policy):
+                return ref
+    raise CannotDecide(f"no branch was found that the policy's protect names: {', '.join(policy.protect)}")
+
+
+def _filled(pattern: str) -> str:
+    """A name that the pattern fits, with ours where it leaves room."""
+    name = globs.example(pattern, _NAME)
+    return name.rstrip("/") or _NAME
+
+
+def _remote(repository: Repository, apart: Quarantine, accepted: str) -> str:
+    """An empty bare repository, or one whose default branch is at the accepted commit. Raises CannotDecide."""
+    path = os.path.join(apart.place, "remote.git")
+    if len(repository.spellings(path)) > 1:
+        raise CannotDecide(f"url.<base>.insteadOf would send the drill's push elsewhere than to {path}")
+    kind = repository.run("rev-parse", "--show-object-format").text or "sha1"
+    words = ("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", path)
+    repository.read(*words)
+    for key, value in _BARE.items():
+        repository.read("config", "--file", os.path.join(path, "config"), key, value)
+    alternates = os.path.join(path, "objects", "info")
+    os.makedirs(alternates, exist_ok=True)
+    with (
+        open(os.path.join(alternates, "alternates"), "wb") as file,
+        open(os.path.join(apart.objects, "info", "alternates"), "rb") as ours,
+    ):
+        file.write(ours.read())
+    if accepted:
+        repository.read(f"--git-dir={path}", "symbolic-ref", "HEAD", f"refs/heads/{_NAME}-accepted")
+        repository.read(f"--git-dir={path}", "update-ref", f"refs/heads/{_NAME}-accepted", accepted)
+    return path
+
+
+def _commit(repository: Repository, apart: Quarantine, policy: Policy) -> str:
+    """A commit on top of HEAD with one file more, which is code: no task can have run it, nor one of the same code."""
+    variables = {**apart.environment, **_WHO}
+    token = secrets.token_hex(16)
+    stdin = f"# {_NAME} {token}\n".encode()
+    blob = _read(repository, "hash-object", "-w", "--no-filters", "--stdin", stdin=stdin, env=variables)
+    head = repository.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").text
+    name = f"{_NAME}-{token}.py"
+    patterns = [_filled(pattern) for pattern in policy.code_paths if not pattern.startswith("!")]
+    path = next(
+        (path for path in (name, *(f"{each}/{name}" for each in patterns), *patterns) if is_code(path, policy)), name
+    )
+    if head:
+        with temporary_index(repository, head, environment=variables) as index:
+            index.read("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+            tree = index.read("write-tree", "--missing-ok").decode().strip()
+    else:
+        tree = _read(repository, "mktree", stdin=f"100644 blob {blob}\t{name}\n".encode(), env=variables)
+    parents = ("-p", head) if head else ()
+    return _read(repository, "commit-tree", tree, *parents, stdin=b"A drill\n", env=variables)
+
+
+def _read(repository: Repository, *words: str, stdin: bytes, env: Mapping[str, str]) -> str:
+    return repository.read(*words, stdin=stdin, env=env).decode().strip()
+
+
+def judged(pushed: Pushed, owner: Owner) -> Check:
+    """What the drill has shown. Pure."""
+    said = reason(pushed.result.stderr, pushed.result.status).removeprefix("git clearml: ")
+    took = f"in {pushed.seconds:.1f} s"
+    outcome = pushed.told[0].outcome if pushed.told else ""
+    if pushed.arrived or not pushed.result.status:
+        return Check("drill", "fail", f"a commit that nobody has trained was let through: {_why_not(outcome, owner)}")
+    if outcome == "rejected":
+        return Check("drill", "ok", f"a commit that nobody has trained was refused, {took}")
+    if outcome and outcome != NO_LINES:
+        words = f"a commit that nobody has trained was refused, {took}, but because nothing could be decided: {said}"
+        return Check("drill", "warn", words)
+    if "git clearml:" in pushed.result.stderr:
+        return Check("drill", "warn", f"the push was refused without a verdict: {_line(pushed.result.stderr)}")
+    words = f"the push was refused, but not by git-clearml, which was not asked before: {said}"
+    return Check("drill", "fail", words)
+
+
+def _line(stderr: str) -> str:
+    lines = [line for line in stderr.split("\n") if line.startswith("git clearml:")]
+    return lines[0].removeprefix("git clearml: ")
+
+
+def _why_not(outcome: str, owner: Owner) -> str:
+    if outcome == NO_LINES:
+        return "another hook read the lines of the push before git-clearml, which got none"
+    if outcome == "undecided":
+        return 'the server is away, and the policy has on-unreachable = "warn"'
+    if outcome:
+        return f"git-clearml itself says {outcome}"
+    if owner is Owner.NOBODY:
+        return "there is no pre-push hook"
+    return "the hook did not ask git-clearml"

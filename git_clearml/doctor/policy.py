@@ -1,0 +1,48 @@
+"""The policy of HEAD: can it be read, which refs does it gate, and does it let anything through by itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from git_clearml.base.words import listed
+from git_clearml.doctor.advice import of_error
+from git_clearml.errors import Error, UnknownRevision
+from git_clearml.git.repository import Repository
+from git_clearml.report.diagnosis import Check
+from git_clearml.settings import load
+from git_clearml.settings.policy import Policy
+
+
+class Found(NamedTuple):
+    """The check, and the policy where it can be read."""
+
+    check: Check
+    policy: Policy | None = None
+
+
+def examine(repository: Repository, environment: Mapping[str, str]) -> Found:
+    """What the policy of HEAD says. A push is judged by the remote's, which may be another."""
+    try:
+        head = repository.resolve(["HEAD"])
+        ruling = load.rulings(repository, head, flags={}, environment=environment)[0]
+    except UnknownRevision:
+        words = "there is no commit yet, and so no policy: the strict defaults gate every branch"
+        return Found(Check("policy", "ok", words), Policy())
+    except Error as error:
+        return Found(of_error("policy", "fail", error, "; every push is refused"))
+    return Found(judged(ruling), ruling.policy)
+
+
+def judged(ruling: load.ResolvedPolicy) -> Check:
+    """What a policy that can be read comes to. Pure."""
+    policy = ruling.policy
+    gates = f"gates {listed(policy.protect)}" if policy.protect else "gates every branch"
+    if ruling.warnings:
+        return Check("policy", "warn", "; ".join(ruling.warnings))
+    if policy.on_unreachable == "warn":
+        words = 'on-unreachable = "warn": while the server is away, pushes go through unverified'
+        return Check("policy", "warn", f"the policy {gates}, but has {words}")
+    if ruling.origin == "defaults":
+        return Check("policy", "ok", f"HEAD has no [tool.git-clearml] in pyproject.toml: the strict default {gates}")
+    return Check("policy", "ok", f"the policy of HEAD {gates}")
