@@ -19,6 +19,7 @@ import pytest
 
 from git_clearml.cli import main
 from tests.conftest import COVERAGE
+from tests.support import schemas
 from tests.support.clearml_server import ClearMLServer
 from tests.support.repos import Repo
 
@@ -39,6 +40,7 @@ class Result:
         """stdout as the one JSON document that it has to be."""
         document = json.loads(self.out)
         assert isinstance(document, dict)
+        schemas.check(document)
         return document
 
     @property
