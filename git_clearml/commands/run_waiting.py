@@ -146,7 +146,7 @@ def finish(call: Call, awaited: Awaited, waited: Waited) -> int:
     if is_owed or not ended.over:
         call.console.announce(f"to {'record it' if ended.over else 'wait again'}: {_again(call, awaited.task)}")
     status = status or (3 if problem else 0)
-    report = reports.of_result(ended.result, call.policy.best)
+    report = reports.of_result(ended.result, call.policy)
     try:
         queue_job.tell_end(ended, report, os.environ)
     except CannotDecide as error:

@@ -94,6 +94,7 @@ def report(shown: MetricsReport) -> dict[str, Any]:
         "task": task_object(shown.task) if shown.task else None,
         "against": task_object(shown.against) if shown.against else None,
         "metrics": [row_object(row) for row in shown.rows],
+        **({"spread": measured.spread(shown.measured)} if shown.measured else {}),
         **({} if shown.steps is None else {"steps": [_step(step) for step in shown.steps]}),
         "hidden": shown.hidden,
         "notes": list(shown.notes),

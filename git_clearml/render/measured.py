@@ -15,6 +15,9 @@ from git_clearml.verdict.model import Measured
 
 _NUMERIC = ("value",)
 
+Cell = Callable[[str, int], str]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
 
 def text_lines(metrics: Sequence[Measured], indent: str) -> list[str]:
     """The table for a terminal, each line indented. Not by `draw`: a gate that passes has no time to load tabulate."""
@@ -48,9 +51,27 @@ def objects(metrics: Sequence[Measured]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(
-    metrics: Sequence[Measured], cell: Callable[[str, int], str]
-) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def spread(metrics: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Of each metric what several runs came to."""
+    return [
+        {"metric": each.rule.metric, "runs": each.runs, **dict.fromkeys(("best", "median", "worst"))}
+        | ({name: _finite(value) for name, value in each.spread._asdict().items()} if each.spread else {})
+        for each in metrics
+    ]
+
+
+def spread_table(metrics: Sequence[Measured], cell: Cell) -> Table:
+    """Of each metric the best, the median and the worst of several runs, and which of them has to be what."""
+    headers = ["metric", "runs", "best", "median", "worst", "limit", "outcome"]
+    rows = []
+    for each in metrics:
+        values = each.spread or (None, None, None)
+        limit = f"{each.rule.of} {_limit(each.rule)}" if _limit(each.rule) else ""
+        rows.append([cell(each.rule.metric, 60), str(each.runs), *map(number, values), limit, each.outcome])
+    return headers, rows
+
+
+def _table(metrics: Sequence[Measured], cell: Cell) -> Table:
     """Columns that no row has anything for are left out."""
     headers = ["metric", "value", "of", "limit", "baseline", "outcome"]
     rows = [
@@ -81,7 +102,7 @@ def _limit(rule: MetricRule) -> str:
     return ", ".join([*limits, *([f"≤ {number(rule.at_most)}"] if rule.at_most is not None else [])])
 
 
-def _baseline(each: Measured, cell: Callable[[str, int], str]) -> str:
+def _baseline(each: Measured, cell: Cell) -> str:
     """What it was compared with, and what may be lost against it."""
     if each.baseline is None:
         return ""

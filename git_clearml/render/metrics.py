@@ -46,7 +46,7 @@ _SENTENCES = {
 
 _IN_SIGHT = 30  # rows that are not folded away
 _LEFT_OUT = 50  # characters of the line that says how many rows are left out
-_NUMERIC = ("last", "min", "max", "best", "other", "current", "delta")
+_NUMERIC = ("last", "min", "max", "best", "other", "current", "delta", "median", "worst")
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 Cell = Callable[[str, int], str]
@@ -65,8 +65,18 @@ def report_text(report: MetricsReport, width: int = 0) -> Safe:
         if width and (excess := max(map(len, lines[-1].splitlines())) - width) > 0:
             rows = [replace(row, trend=shortened(row.trend, max(0, MOST - excess))) for row in report.rows]
             lines[-1] = _drawn(_metrics_table(rows, sanitize, report.column), TableForm.TERMINAL)
+    if _has_spread(report):
+        lines += [
+            "of the runs that count:",
+            _drawn(measured.spread_table(report.measured, sanitize), TableForm.TERMINAL),
+        ]
     lines += [f"note: {sanitize(note, 300)}" for note in _notes(report)]
     return Safe("".join(line + "\n" for line in lines))
+
+
+def _has_spread(report: MetricsReport) -> bool:
+    """Is there more to say of the policy's metrics than the rows say: several runs, or what is wrong?"""
+    return report.task is not None and any(each.runs > 1 or each.code for each in report.measured)
 
 
 def metrics_text(rows: Sequence[Row]) -> Safe:
@@ -90,6 +100,9 @@ def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False
     room = max(1, limit - len(before) - len(notes) - 2) if limit else 0
     draw = _folded if fold else metrics_markdown
     parts = [part for part in (before, draw(report.rows, room, report.column)) if part]
+    if not fold and _has_spread(report):
+        table = _drawn(measured.spread_table(report.measured, escape), TableForm.MARKDOWN)
+        parts.append(f"Of the runs that count:\n\n{table}")
     left = limit - sum(len(part) + 1 for part in (*parts, notes)) if limit else math.inf
     return Safe("\n".join([*parts, *_charts(report.charts, left), *([notes] if notes else [])]))
 

@@ -34,7 +34,7 @@ def measured(
     None where there is no task; no more than the problem where its metrics cannot be had.
     """
     verdict = report.verdicts[0]
-    if verdict.task is None:
+    if verdict.task is None and not verdict.runs:
         return None
     rules = session.rulings[0].policy
     source = session.source(rules.evidence)

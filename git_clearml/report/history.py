@@ -78,7 +78,7 @@ def details_of(source: Evidence, task: Task) -> Details:
 def of_task(repository: Repository, source: Evidence, task: Task, policy: Policy) -> History:
     """The history of a task. Raises CannotDecide where it cannot be had."""
     details = details_of(source, task)
-    rows, hidden, _ = make_rows(details.metrics, None, policy.best, Selection())
+    rows, hidden, _ = make_rows(details.metrics, None, policy, Selection())
     files = None if details.diff is None else diff.files(details.diff)
     kind = diff.classify(details.diff)
     commit = whereabouts.find(repository, task.commit)

@@ -126,4 +126,5 @@ class MetricsReport:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     charts: tuple[Chart, ...] = ()  # of the policy's metrics
+    measured: tuple[Measured, ...] = ()  # what the policy's `metrics` came to over all runs of the commit
     steps: tuple[Step, ...] | None = None  # None where nobody wants them

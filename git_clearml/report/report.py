@@ -43,12 +43,19 @@ def of_verdict(
     selection: Selection,
 ) -> MetricsReport:
     """The metrics of the verdict's task; without one, a report that has the verdict's outcome and no numbers."""
-    if verdict.task is None:
+    task = verdict.task or compare.holder(verdict.runs, policy.ranking)
+    if task is None:
         return MetricsReport(verdict.commit, verdict.outcome, verdict.outcome.status, notes=verdict.notes)
-    task = verdict.task
     report = of_task(repository, source, task, policy, against=against, otherwise=otherwise, selection=selection)
     notes = dict.fromkeys((*verdict.notes, *report.notes))
-    return replace(report, commit=verdict.commit, outcome=verdict.outcome, notes=tuple(notes))
+    return replace(
+        report,
+        commit=verdict.commit,
+        outcome=verdict.outcome,
+        status=verdict.outcome.status,
+        notes=tuple(notes),
+        measured=verdict.metrics,
+    )
 
 
 def of_task(
@@ -73,7 +80,7 @@ def of_task(
         other, label, more_notes = _task_to_compare(repository, source, task, policy, otherwise)
         column, notes = "other", [*notes, *more_notes]
     other_metrics = source.metrics(other) if other else None
-    rows, hidden, row_notes = make_rows(source.metrics(task), other_metrics, policy.best, selection)
+    rows, hidden, row_notes = make_rows(source.metrics(task), other_metrics, policy, selection)
     notes = [*task.notes, *notes, *row_notes]
     return MetricsReport(task.commit, None, 0, task, other, label, column, rows, hidden, tuple(notes))
 

@@ -6,10 +6,10 @@ from git_clearml.clearml.model import Result
 from git_clearml.model import Task
 from git_clearml.report.measures import MetricsReport
 from git_clearml.report.rows import Selection, make_rows
-from git_clearml.settings.policy import Best
+from git_clearml.settings.policy import Policy
 
 
-def of_result(result: Result, best: Best) -> MetricsReport:
+def of_result(result: Result, policy: Policy) -> MetricsReport:
     """The report of a task by itself, compared with none."""
     task = Task(
         result.task,
@@ -20,5 +20,5 @@ def of_result(result: Result, best: Best) -> MetricsReport:
         commit=result.commit,
         url=result.url,
     )
-    shown, hidden, notes = make_rows(result.metrics, None, best, Selection())
+    shown, hidden, notes = make_rows(result.metrics, None, policy, Selection())
     return MetricsReport(result.commit, None, 0, task, rows=shown, hidden=hidden, notes=notes)

@@ -11,8 +11,8 @@ from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric
 from git_clearml.report import compare
 from git_clearml.report.measures import Row
-from git_clearml.settings.policy import Best
-from git_clearml.verdict.metric_rules import non_finite_name
+from git_clearml.settings.policy import Policy
+from git_clearml.verdict.metric_rules import Ruled, non_finite_name
 
 _SUSPECT = "0 may have been NaN"
 
@@ -31,17 +31,19 @@ class Selection:
 
 
 def make_rows(
-    metrics: Sequence[Metric], against: Sequence[Metric] | None, rules: Best, selection: Selection
+    metrics: Sequence[Metric], against: Sequence[Metric] | None, policy: Policy, selection: Selection
 ) -> tuple[tuple[Row, ...], int, tuple[str, ...]]:
     """The rows, how many metrics of the resource monitor were left out, and what a reader should know.
 
-    The policy's metric comes first, the others by name. `against` are the other task's metrics, None without one.
-    Compared are the last values, of the policy's metric the value that it names.
+    The policy's metrics come first, the others by name. `against` are the other task's metrics, None without one.
+    Compared are the last values, of a metric of the policy the value that it names.
     """
+    ruled = policy.ruled
+    places = {name: number for number, name in enumerate(ruled)}
     shown = [metric for metric in metrics if selection.takes(metric)]
-    shown.sort(key=lambda metric: (not _is_policys(metric, rules), metric.metric.casefold(), metric.variant))
+    shown.sort(key=lambda each: (places.get(_name(each), len(places)), each.metric.casefold(), each.variant))
     others = {(metric.metric, metric.variant): metric for metric in against or ()}
-    rows = tuple(_row(metric, others.get((metric.metric, metric.variant)), rules) for metric in shown)
+    rows = tuple(_row(each, others.get((each.metric, each.variant)), ruled.get(_name(each))) for each in shown)
     hidden = 0 if selection.names else len(metrics) - len(shown)
     return rows, hidden, (*_unknown_names(metrics, selection), *_only_in_other(shown, others.values(), selection))
 
@@ -50,17 +52,16 @@ def _is_named(metric: Metric, name: str) -> bool:
     return name in (metric.metric, f"{metric.metric}/{metric.variant}")
 
 
-def _is_policys(metric: Metric, rules: Best) -> bool:
-    return bool(rules.metric) and f"{metric.metric}/{metric.variant}" == rules.metric
+def _name(metric: Metric) -> str:
+    return f"{metric.metric}/{metric.variant}"
 
 
-def _row(metric: Metric, other: Metric | None, rules: Best) -> Row:
-    ruled = _is_policys(metric, rules)
-    which = rules.value if ruled else "last"
+def _row(metric: Metric, other: Metric | None, rules: Ruled | None) -> Row:
+    which = rules.value if rules else "last"
     best = getattr(other, which) if other else None
     delta = None if best is None else compare.difference(getattr(metric, which), best)
-    direction = rules.direction if ruled else ""
-    note = _note(metric, which if best is not None else "last", certain=ruled and rules.zero_is_a_value)
+    direction = rules.direction if rules else ""
+    note = _note(metric, which if best is not None else "last", certain=rules is not None and rules.zero_is_a_value)
     return Row(metric.metric, metric.variant, metric.last, metric.min, metric.max, best, delta, direction, note)
 
 

@@ -26,7 +26,7 @@ def with_steps(source: Evidence, report: MetricsReport, policy: Policy, selectio
     recorded = steps.of_task(source.api, report.task.id)
     shown, hidden = [], 0
     for each in recorded.tasks:
-        rows, more, _ = make_rows(each.result.metrics, None, policy.best, selection)
+        rows, more, _ = make_rows(each.result.metrics, None, policy, selection)
         hidden += more
         shown.append(Step(_task(each), each.parent, each.path, rows))
     notes = (*report.notes, *_notes(recorded, shown))

@@ -110,6 +110,14 @@ class Policy(NamedTuple):
         """The metric by which a task is chosen of several that count: the best model's, else the first of `metrics`."""
         return self.metrics[0] if self.metrics and not self.best.metric else self.best
 
+    @property
+    def ruled(self) -> dict[str, Best | MetricRule]:
+        """The metrics that the policy names, the best model's first, and what it says of each."""
+        rules: dict[str, Best | MetricRule] = {self.best.metric: self.best} if self.best.metric else {}
+        for rule in self.metrics:
+            rules.setdefault(rule.metric, rule)
+        return rules
+
 
 class Personal(NamedTuple):
     """The settings that change no verdict, and so are each person's own. All in seconds."""

@@ -310,3 +310,20 @@ def test_compare_needs_a_metric(gate: Gate) -> None:
     assert gate.verify("--compare").status == 2
     gate.repo.policy(*ACCURACY)
     assert gate.verify("--tag-best").errors == ["usage"]
+
+
+def test_the_report_shows_the_spread_of_several_runs(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'of = "worst"', "at-least = 0.5")
+    tasks = measured(gate, 0.4, 0.9, 0.7, None)
+    result = gate.call("report", "--format", "json")
+    assert (result.status, result.json["outcome"], result.json["task"]["id"]) == (1, "rejected", tasks[1])
+    assert result.json["spread"] == [
+        {"metric": "validation/accuracy", "runs": 3, "best": 0.9, "median": 0.7, "worst": 0.4}
+    ]
+    for form in ("text", "markdown"):
+        out = gate.call("report", "--format", form).out.lower()
+        assert "of the runs that count" in out
+        assert "missing" in out
+    for task in tasks[:1] + tasks[3:]:
+        gate.server.tasks[task]["status"] = "failed"
+    assert gate.call("report").status == 0

@@ -82,7 +82,7 @@ def report(
     rules: Best = RULES,
     selection: Selection = Selection(),  # noqa: B008 - a frozen value
 ) -> MetricsReport:
-    rows, hidden, notes = make_rows(measured, against, rules, selection)
+    rows, hidden, notes = make_rows(measured, against, Policy(best=rules), selection)
     other, label = (BEST, "the best task (Best Performance)") if against is not None else (None, "")
     return MetricsReport("a" * 40, Outcome.VERIFIED, 0, OURS, other, label, "best", rows, hidden, notes)
 

@@ -24,7 +24,7 @@ from git_clearml.model import Commit, Metric
 from git_clearml.render import check as check_view
 from git_clearml.render import queue_run
 from git_clearml.report.result import of_result
-from git_clearml.settings.policy import Best, Runnable
+from git_clearml.settings.policy import Policy, Runnable
 from tests.support.program import inside
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -167,7 +167,7 @@ def ends() -> Iterator[tuple[str, QueueEnd]]:
 def test_run(tmp_path: Path) -> None:
     blocks = []
     for title, ended in ends():
-        text = queue_run.text(ended, of_result(ended.result, Best()))
+        text = queue_run.text(ended, of_result(ended.result, Policy()))
         blocks.append((f"{title} (status {ended.end.status}, outcome {ended.outcome})", str(text)))
     for title, watch in {
         "queued": watched("queued"),
