@@ -145,6 +145,15 @@ class ObjectStore(Runner):
             out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=stdin)
         return [Commit(*line.split()) for line in lines(out)]
 
+    def touching(self, commits: Sequence[str], pathspecs: Sequence[str], most: int) -> list[Commit]:
+        """The commits, `most` at most, that made files as these commits have them, newest first; none of bad pathspecs.
+
+        One git process. As git simplifies history: where a merge took all of these files from one side, that one's.
+        """
+        words = ("log", f"--max-count={most}", "--no-show-signature", "--format=%H %T", "--stdin", "--", *pathspecs)
+        result = self.run(*words, stdin=stdin_lines(commits))
+        return [] if result.status else [Commit(*line.split()) for line in result.lines]
+
     def names_of(self, expressions: Iterable[str]) -> list[str]:
         """The object that each expression (`<commit>:<path>`) names, "" for none. One git process for all."""
         return [name if is_hash(name) else "" for name, _ in self._batch_check(list(expressions))]

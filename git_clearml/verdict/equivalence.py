@@ -24,7 +24,7 @@ from git_clearml.verdict.same_code import IsCode, SameCode
 _SHOWN = 3  # equal commits that only explain a refusal
 _SAME_TREE = 50  # equivalent commits asked about per judged commit
 _FAMILY = 450  # and under equivalence = "paths", which has no index to look them up in
-_MOST_WALKS = 5  # through the history, for requirements whose code has not changed for long
+_TOUCHING = 600  # commits that touch what requirements name, where the newest are not all of the history
 _TREES_SEARCHED = 20  # for a pattern of code-paths that the judged commit has no file for
 
 
@@ -111,8 +111,8 @@ class EquivalentCommits:
     def of_same_code(self, commits: Sequence[Commit], most: int = _FAMILY) -> list[str]:
         """Hashes of the newest commits with the code of one of these, as requirements name it: so many at most.
 
-        Three git processes, none where no requirement names its code. Patterns that match nothing make nothing equal,
-        and `families` tells of them.
+        Five git processes at most, none where no requirement names its code. Patterns that match nothing make nothing
+        equal, and `families` tells of them.
         """
         if not self._own or most <= 0:
             return []
@@ -120,6 +120,7 @@ class EquivalentCommits:
         if self._newest is None:
             self._newest = self._repository.history([commit.hash for commit in commits], most=_FAMILY)
             self._trees |= {other.hash: other.tree for other in self._newest}
+            self._newest += self._unchanged_since(relatives, self._own)
             try:
                 self._look_for_typing_errors(relatives, self._newest)
                 self._code.learn(commit.tree for commit in (*relatives, *self._newest))
@@ -138,23 +139,19 @@ class EquivalentCommits:
             if other.hash not in own and any((way, self._code.digest(other.tree, way)) in wanted for way in ways)
         ]
 
-    def _unchanged_since(self, relatives: Sequence[Commit], ways: Sequence[int]) -> list[str]:
-        """Hashes of the commits since which the code that a requirement names has not changed, however long ago.
+    def _unchanged_since(self, relatives: Sequence[Commit], ways: Sequence[int]) -> list[Commit]:
+        """The commits since which the code that requirements name has not changed, however long ago, and others.
 
-        One git process for each of five requirements, and two for what they find. git's own patterns are nearly ours:
-        what it finds is compared as any other commit.
+        One git process; none where all of the history is among the newest commits. git's own patterns are nearly ours:
+        what it finds is compared as any other commit. Those of requirements that are met already would hide others.
         """
-        found: dict[str, None] = {}
-        for way in ways[:_MOST_WALKS]:
-            paths = [_pathspec(pattern) for pattern in self._ways[way].code_paths]
-            names = [commit.hash for commit in relatives]
-            found |= dict.fromkeys(
-                self._repository.run("rev-list", f"--max-count={_SAME_TREE}", *names, "--", *paths).lines
-            )
-        self.learn(found)
-        commits = [Commit(name, self._trees[name]) for name in found if name in self._trees]
-        self._code.learn(commit.tree for commit in commits)
-        return self._with_code_of(relatives, commits, ways)
+        if len(self._newest or ()) < _FAMILY:
+            return []
+        patterns = [pattern for way in ways for pattern in self._ways[way].code_paths if not pattern.startswith("!")]
+        paths = [_pathspec(pattern) for pattern in patterns]
+        found = self._repository.touching([commit.hash for commit in relatives], paths, _TOUCHING)
+        self._trees |= {commit.hash: commit.tree for commit in found}
+        return found
 
     def _look_for_typing_errors(self, judged: Sequence[Commit], newest: Sequence[Commit]) -> None:
         """Notes which requirements have patterns that name no file, here or nearby: they would make everything equal.
@@ -190,8 +187,9 @@ class EquivalentCommits:
             names |= dict.fromkeys(near[commit])
             names |= dict.fromkeys(name for name in recent if name != commit.hash and sense(name))
         if own := [way for way in self._own if way in unmet]:
-            long_ago = self._unchanged_since(relatives, own)
-            names = dict.fromkeys([*long_ago, *names, *self._with_code_of(relatives, self._newest or (), own)])
+            others = dict.fromkeys([*self._unchanged_since(relatives, own), *(self._newest or ())])
+            self._code.learn(commit.tree for commit in (*relatives, *others))
+            names = dict.fromkeys([*self._with_code_of(relatives, others, own), *names])
         return list(names)
 
     def _near(self, commit: Commit) -> list[str]:
@@ -255,9 +253,8 @@ class EquivalentCommits:
 
 def _pathspec(pattern: str) -> str:
     """One of our patterns as git's."""
-    magic = "glob,top,exclude" if pattern.startswith("!") else "glob,top"
-    path = pattern.removeprefix("!").removeprefix("./").removeprefix("/")
-    return f":({magic}){path}{'**' if path.endswith('/') else ''}"
+    path = pattern.removeprefix("./").removeprefix("/")
+    return f":(glob,top){path}{'**' if path.endswith('/') else ''}"
 
 
 def _typing_error(way: Policy, missed: set[str], commit: Commit) -> BadSetting | None:

@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from git_clearml.base.secrets import REDACTED, redact_words
@@ -33,7 +33,25 @@ class _Way(NamedTuple):
     words: str
 
 
-def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Policy) -> str:
+class Files:
+    """Which (commit, path) are files of the commit: each is asked of git once."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def among(self, places: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the places that are. One git process at most."""
+        wanted = list(places)
+        if new := [place for place in wanted if place not in self._known]:
+            files = self._repository.existing_files(new)
+            self._known |= {place: place in files for place in new}
+        return {place for place in wanted if self._known[place]}
+
+
+def next_command(
+    repository: Repository, verdicts: Sequence[Verdict], policy: Policy, files: Files | None = None
+) -> str:
     """What makes the worst of these verdicts a pass; "" when they all are.
 
     Of what a server said it has paths that exist in the commit, and arguments for them, quoted for a shell; whole
@@ -46,13 +64,13 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
     if local := [near.task for near in verdict.near_misses if any(why.message == ONLY_HERE for why in near.reasons)]:
         return "git clearml import" + ("" if local[0].commit == head else f" {local[0].commit[:12]}")
     if unmet := _worst_requirement(verdict):
-        return unmet.hint or _of_requirement(repository, verdict, unmet, policy)
+        return unmet.hint or _of_requirement(repository, verdict, unmet, policy, files)
     is_head = verdict.rev == "HEAD" or head == verdict.commit
     if verdict.outcome is Outcome.PENDING:
         return "git clearml verify --wait" + ("" if is_head else f" {verdict.commit[:12]}")
     if verdict.needs_check:
         return "git clearml check-runnable" + ("" if is_head else f" {verdict.commit[:12]}")
-    command = _command(repository, verdict, policy)
+    command = _command(repository, verdict, policy, files or Files(repository))
     if verdict.fails_metrics:
         from git_clearml.verdict import more_runs  # late: few policies have metrics
 
@@ -62,20 +80,32 @@ def next_command(repository: Repository, verdicts: Sequence[Verdict], policy: Po
 
 
 def with_commands(repository: Repository, verdicts: Sequence[Verdict], policy: Policy) -> list[Verdict]:
-    """The verdicts, with what makes a pass of each requirement that is none."""
+    """The verdicts, with what makes a pass of each requirement that is none. A few git processes for all."""
+    files = Files(repository)
+    ways = [
+        (verdict.commit, way.path)
+        for verdict in verdicts
+        for each in verdict.requirements
+        if each.outcome is Outcome.REJECTED and not each.entry_point
+        for way in (*_ran(repository, each.verdict), *_usual(policy))
+    ]
+    files.among(ways)
 
     def of(verdict: Verdict, each: RequirementVerdict) -> RequirementVerdict:
-        unmet = each.outcome is not Outcome.VERIFIED
-        return each._replace(hint=_of_requirement(repository, verdict, each, policy)) if unmet else each
+        if each.outcome is Outcome.VERIFIED:
+            return each
+        return each._replace(hint=_of_requirement(repository, verdict, each, policy, files))
 
     return [
         verdict._replace(requirements=tuple(of(verdict, each) for each in verdict.requirements)) for verdict in verdicts
     ]
 
 
-def _of_requirement(repository: Repository, verdict: Verdict, unmet: RequirementVerdict, policy: Policy) -> str:
+def _of_requirement(
+    repository: Repository, verdict: Verdict, unmet: RequirementVerdict, policy: Policy, files: Files | None
+) -> str:
     alone = unmet.verdict._replace(rev=verdict.rev, commit=verdict.commit)
-    return next_command(repository, [alone], policy._replace(entry_point=unmet.entry_point))
+    return next_command(repository, [alone], policy._replace(entry_point=unmet.entry_point), files)
 
 
 def _worst_requirement(verdict: Verdict) -> RequirementVerdict | None:
@@ -98,20 +128,28 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict | None:
     return None if worst is Outcome.VERIFIED else next(verdict for verdict in verdicts if verdict.outcome is worst)
 
 
-def _command(repository: Repository, verdict: Verdict, policy: Policy) -> str:
-    """What the nearest task ran, else a usual script, else what a run here did last, else a placeholder."""
+def _ran(repository: Repository, verdict: Verdict) -> list[_Way]:
+    """What the near misses may have run, the nearest first."""
     tasks = [finding.task for finding in verdict.near_misses]
     commands = _recorded_here(repository, tasks)
-    ways = [way for task in tasks for way in _ways(task, commands.get(task.id, ()))]
+    return [way for task in tasks for way in _ways(task, commands.get(task.id, ()))]
+
+
+def _usual(policy: Policy) -> list[_Way]:
+    return [_Way(path, f"python {shlex.quote(path)}") for path in (policy.runnable.entry_point, *_USUAL) if path]
+
+
+def _command(repository: Repository, verdict: Verdict, policy: Policy, files: Files) -> str:
+    """What the nearest task ran, else a usual script, else what a run here did last, else a placeholder."""
+    ways, usual = _ran(repository, verdict), _usual(policy)
     if policy.entry_point:  # of a requirement: nothing else will do
         script = posixpath.normpath(policy.entry_point)
         return next((way.words for way in ways if way.path == script), f"python {shlex.quote(script)}")
-    usual = [_Way(path, f"python {shlex.quote(path)}") for path in (policy.runnable.entry_point, *_USUAL) if path]
-    files = repository.existing_files((verdict.commit, way.path) for way in (*ways, *usual))
-    there = [way.words for way in ways if (verdict.commit, way.path) in files]
+    present = files.among((verdict.commit, way.path) for way in (*ways, *usual))
+    there = [way.words for way in ways if (verdict.commit, way.path) in present]
     there = there or [words for finding in verdict.near_misses for words in _elsewhere(finding)]
-    there += [way.words for way in usual if (verdict.commit, way.path) in files]
-    return there[0] if there else _last_run(repository, verdict.commit) or "python <your training script>"
+    there += [way.words for way in usual if (verdict.commit, way.path) in present]
+    return there[0] if there else _last_run(repository, verdict.commit, files) or "python <your training script>"
 
 
 def _ways(task: Task, command: Sequence[str] = (), *, keep: bool = True) -> list[_Way]:
@@ -181,15 +219,15 @@ def _recorded_here(repository: Repository, tasks: Sequence[Task]) -> dict[str, t
     return {task: record.command for record in known for task, _ in record.tasks}
 
 
-def _last_run(repository: Repository, commit: str) -> str:
+def _last_run(repository: Repository, commit: str, files: Files) -> str:
     """What was run here last, with a file that the commit has too; "" for nothing."""
     from git_clearml.run.store import RunStore  # late: a refusal alone wants it
 
     known = [record for record in RunStore(repository.common_dir).recent(_RECENT) if isinstance(record, RunRecord)]
     commands = [each.command for each in known if _typeable(each.command) and not _has_secrets(each.command)]
     ways = [way for each in commands for way in _ways_of(each)]
-    files = repository.existing_files((commit, way.path) for way in ways)
-    return next((way.words for way in ways if (commit, way.path) in files), "")
+    present = files.among((commit, way.path) for way in ways)
+    return next((way.words for way in ways if (commit, way.path) in present), "")
 
 
 def _arguments(task: Task, path: str) -> tuple[str, ...]:

@@ -47,6 +47,28 @@ def test_300_commits_whose_code_may_be_the_same(gate: Gate, gits: list[str], typ
     assert len(gits) < MOST, gits
 
 
+def test_200_commits_and_a_dozen_requirements(gate: Gate, gits: list[str]) -> None:
+    """One question and few gits where all are met; three at most where the half of them is not."""
+    names = [f"model{number}" for number in range(12)]
+    gate.repo.write({f"{name}/train.py": name for name in names})
+    rows = [row for name in names for row in (
+        "[[tool.git-clearml.require]]", f'name = "{name}"', f'code-paths = ["{name}/**"]', f'task-name = "{name}"',
+    )]  # fmt: skip
+    gate.repo.policy(*rows)
+    for name in names:
+        gate.task(name=name, entry_point=f"{name}/train.py")
+    commits = different(gate, 200)
+    gits.clear()
+    assert len(gate.accepts(*commits).json["commits"][0]["requirements"]) == 12
+    assert len(gits) < MOST, gits
+    gate.repo.commit("half of them", {f"{name}/train.py": "changed" for name in names[::2]})
+    gits.clear()
+    result = gate.verify()
+    assert [each["outcome"] for each in result.commit["requirements"]] == ["rejected", "verified"] * 6
+    assert (result.status, len(result.calls)) == (1, 3)
+    assert len(gits) < MOST, gits
+
+
 def different(gate: Gate, count: int, path: str = "notes.txt") -> list[str]:
     """So many commits above HEAD, newest first, each with another content of this file."""
     who = "C. Committer <committer@example.com>"

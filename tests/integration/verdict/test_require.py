@@ -281,3 +281,14 @@ def test_what_one_ref_of_a_push_has_run_may_be_what_another_needs(models: Gate) 
     result = models.verify("HEAD", first, "HEAD~2")
     assert (result.status, len(result.calls)) == (0, 1)
     assert [each["requirements"][1]["evidence_commit"] for each in result.json["commits"]][:2] == [first, first]
+
+
+def test_code_that_rested_for_longer_than_is_looked_back(models: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that nobody has touched for hundreds of commits: git tells when that was."""
+    monkeypatch.setattr("git_clearml.verdict.equivalence._FAMILY", 2)
+    for number in range(4):
+        models.repo.commit("docs", {"docs/readme.md": f"{number}"})
+    assert senses(models.accepts()) == ["paths"] * 3
+    models.repo.commit("tracker", {"tracker/net.py": "2"})
+    result = models.verify()
+    assert outcomes(result) == {"detector": "verified", "segmenter": "verified", "tracker": "rejected"}
