@@ -85,8 +85,11 @@ def _checks() -> list[Check]:
 def _drill() -> Check:
     from git_clearml.doctor import drill
     from git_clearml.git.repository import Repository
+    from git_clearml.hook import server_install
 
-    return drill.run(Repository(), os.environ)
+    repository = Repository()
+    on_server = server_install.is_bare(repository)
+    return (drill.run_on_server if on_server else drill.run)(repository, os.environ)
 
 
 def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Check]) -> list[Repaired]:

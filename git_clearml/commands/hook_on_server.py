@@ -12,6 +12,7 @@ from git_clearml.commands.hook_io import read_stdin, show
 from git_clearml.errors import Error, UsageError
 from git_clearml.hook import git_server, received
 from git_clearml.hook.ref_updates import Push, RefUpdate, parse_received, received_update, updates_with_side_refs
+from git_clearml.hook.skip import DRILL
 from git_clearml.report.model import VerifyReport
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise
     if report is None:
         return 0
+    if DRILL in given:
+        from git_clearml.hook import drill  # late: for drills alone
+
+        drill.tell(given, report.outcome.value, report.status)
     if not report.status:
         console.prefix = ""
     show(_for_pushers(report), console, AROUND)

@@ -7,14 +7,15 @@ import re
 import shlex
 import stat
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from git_clearml.doctor.server import examine as server
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import git_server, server_install, shipped
+from git_clearml.hook import git_server, server_install, shipped, steps
 from git_clearml.hook.owner import HookFile, Owner, read_head
-from git_clearml.report.diagnosis import Check
+from git_clearml.report.diagnosis import Check, Repair
 
 _CALLS_US = re.compile(rb"^[^#\n]*git[ -]clearml hook (pre-receive|update)", re.MULTILINE)
 
@@ -33,26 +34,37 @@ def _hook(repository: Repository) -> list[Check]:
     except UsageError as refusal:
         return [Check("server-hook", "fail", f"pushes are not gated: {refusal.message}", refusal.hint)]
     install = shlex.join(["git", "clearml", "install", "--server", repository.git_dir])
+    repair = _installing(repository)
     if hook.owner is not Owner.OURS:
         if hook.exists and _CALLS_US.search(_content(hook.path)):
             return [Check("server-hook", "ok", f"{hook.path} calls git-clearml")]
         words = f"{hook.path} is somebody else's" if hook.exists else f"there is no {hook.path}"
-        return [Check("server-hook", "fail", f"{words}: pushes are not gated", install)]
+        return [Check("server-hook", "fail", f"{words}: pushes are not gated", install, repair)]
     python = shipped.python_in(_content(hook.path))
     if not hook.executable:
         words = f"{hook.path} may not be run by everybody: a git that may not run it goes on without"
-        return [Check("server-hook", "fail", words, install)]
+        return [Check("server-hook", "fail", words, install, repair)]
     if python and not os.access(python, os.X_OK):
         words = f"{hook.path} will refuse every push: {python} is gone"
-        return [Check("server-hook", "fail", words, install)]
+        return [Check("server-hook", "fail", words, install, repair)]
     if not hook.current:
-        return [Check("server-hook", "warn", f"{hook.path} is from another version of git-clearml", install)]
+        words = f"{hook.path} is from another version of git-clearml"
+        return [Check("server-hook", "warn", words, install, repair)]
     above = hook.path.parent.with_suffix("")  # Gitea's own hook, which runs those of the directory
     if above.parent.name == "hooks" and hook.path.parent.suffix == ".d" and not os.access(above, os.X_OK):
         words = f"{above}, which runs {hook.path}, is not executable, so git ignores both"
         return [Check("server-hook", "fail", words, f"chmod +x {shlex.quote(str(above))}")]
     words = f"{hook.path} is installed, and runs {python or 'the git-clearml that is on PATH'}"
     return [Check("server-hook", "ok", words), *_order(hook)]
+
+
+def _installing(repository: Repository) -> Repair | None:
+    """What `install --server` would do, None where it would refuse."""
+    try:
+        plan = server_install.plan_install(repository, force=False)
+    except UsageError:
+        return None
+    return Repair(", ".join(map(str, plan.steps)), partial(steps.apply, plan.steps)) if plan.steps else None
 
 
 def _order(hook: HookFile) -> list[Check]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_clearml.base import globs
@@ -22,8 +23,9 @@ from git_clearml.git.output import GitResult, reason
 from git_clearml.git.quarantine import Quarantine, quarantine
 from git_clearml.git.repository import Repository, can_be_ref
 from git_clearml.hook import drill as hook_drill
+from git_clearml.hook import server_install
 from git_clearml.hook.drill import NO_LINES, Told
-from git_clearml.hook.owner import Owner, read_hook
+from git_clearml.hook.owner import read_hook
 from git_clearml.hook.place import HOOK, hooks_directory
 from git_clearml.hook.skip import DRILL
 from git_clearml.model import Resolved
@@ -62,11 +64,35 @@ def run(repository: Repository, environment: Mapping[str, str], timeout: float |
     try:
         if obstacle := _obstacle(repository):
             return obstacle
+        exists = read_hook(hooks_directory(repository) / HOOK).exists
+        accepted, policy = _accepted(repository, environment)
         with quarantine(repository) as apart:
-            return judged(
-                _pushed(repository, environment, apart, timeout or SECONDS),
-                read_hook(hooks_directory(repository) / HOOK).owner,
-            )
+            remote = _remote(repository, apart, accepted)
+            pushed = _pushed(repository, apart, remote, policy, (), timeout or SECONDS)
+        return judged(pushed, HOOK if exists else "")
+    except Error as error:
+        return of_error("drill", "fail", error, "; the drill has not seen a refusal")
+
+
+def run_on_server(repository: Repository, environment: Mapping[str, str], timeout: float | None = None) -> Check:
+    """The same for the hook of a git server, which runs in the throw-away remote, with this repository's settings.
+
+    Only it: what ours runs after itself, and what runs once a push is accepted, does not.
+    """
+    try:
+        hook = server_install.hook_file(repository)
+        accepted, policy = _of_head(repository, environment)
+        with quarantine(repository) as apart:
+            remote = _remote(repository, apart, accepted)
+            own = os.path.join(repository.common_dir, "config")
+            repository.read("config", "--file", os.path.join(remote, "config"), "include.path", own)
+            hooks = os.path.join(apart.place, "hooks")
+            os.mkdir(hooks)
+            if hook.executable:
+                os.symlink(hook.path, os.path.join(hooks, server_install.HOOK))
+            receive = f"--receive-pack=git -c core.hooksPath={shlex.quote(hooks)} receive-pack"
+            pushed = _pushed(repository, apart, remote, policy, ("--no-verify", receive), timeout or SECONDS)
+        return judged(pushed, server_install.HOOK if hook.exists else "")
     except Error as error:
         return of_error("drill", "fail", error, "; the drill has not seen a refusal")
 
@@ -82,10 +108,10 @@ def _obstacle(repository: Repository) -> Check | None:
     return Check("drill", "fail", words, "git stash && git clearml doctor --drill && git stash pop")
 
 
-def _pushed(repository: Repository, environment: Mapping[str, str], apart: Quarantine, timeout: float) -> Pushed:
-    accepted, policy = _accepted(repository, environment)
+def _pushed(
+    repository: Repository, apart: Quarantine, remote: str, policy: Policy, more: Sequence[str], timeout: float
+) -> Pushed:
     ref = ref_for(policy)
-    remote = _remote(repository, apart, accepted)
     commit = _commit(repository, apart, policy)
     log = os.path.join(apart.place, "told")
     variables = {
@@ -95,11 +121,9 @@ def _pushed(repository: Repository, environment: Mapping[str, str], apart: Quara
         "GIT_CLEARML_REMEMBER": "0",
         "GIT_ALLOW_PROTOCOL": "file",
     }
-    words = [word for setting in _SETTINGS for word in ("-c", setting)]
+    words = [*(word for setting in _SETTINGS for word in ("-c", setting)), "push", *_ALONE, *more]
     started = time.monotonic()
-    result = repository.run(
-        *words, "push", *_ALONE, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=timeout
-    )
+    result = repository.run(*words, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=timeout)
     seconds = time.monotonic() - started
     arrived = not repository.run(f"--git-dir={remote}", "show-ref", "--verify", "--quiet", ref).status
     return Pushed(result, hook_drill.told(log), arrived, seconds)
@@ -115,12 +139,17 @@ def _accepted(repository: Repository, environment: Mapping[str, str]) -> tuple[s
     remote = remotes.pushed_to(repository)
     sides = repository.default_branches([remote.name]) if remote and remote.name else []
     resolved = [side for side in repository.peel(sides[:1]) if isinstance(side, Resolved)]
+    if not resolved:
+        return "", _of_head(repository, environment)[1]
+    return resolved[0].commit.hash, load.rulings(repository, resolved, flags={}, environment=environment)[0].policy
+
+
+def _of_head(repository: Repository, environment: Mapping[str, str]) -> tuple[str, Policy]:
+    """The commit at HEAD, "" for none yet, and its policy."""
     head = [side for side in repository.peel(["HEAD"]) if isinstance(side, Resolved)]
-    judging = (resolved or head)[:1]
-    if not judging:
+    if not head:
         return "", Policy()
-    policy = load.rulings(repository, judging, flags={}, environment=environment)[0].policy
-    return (resolved[0].commit.hash if resolved else ""), policy
+    return head[0].commit.hash, load.rulings(repository, head, flags={}, environment=environment)[0].policy
 
 
 def ref_for(policy: Policy) -> str:
@@ -187,36 +216,32 @@ def _read(repository: Repository, *words: str, stdin: bytes, env: Mapping[str, s
     return repository.read(*words, stdin=stdin, env=env).decode().strip()
 
 
-def judged(pushed: Pushed, owner: Owner) -> Check:
-    """What the drill has shown. Pure."""
-    said = reason(pushed.result.stderr, pushed.result.status).removeprefix("git clearml: ")
+def judged(pushed: Pushed, hook: str) -> Check:
+    """What the drill has shown; `hook` is the name of the hook that is there, "" for none. Pure."""
+    stderr = pushed.result.stderr.replace("remote: ", "")
+    said = reason(stderr, pushed.result.status).removeprefix("git clearml: ")
     took = f"in {pushed.seconds:.1f} s"
     outcome = pushed.told[0].outcome if pushed.told else ""
     if pushed.arrived or not pushed.result.status:
-        return Check("drill", "fail", f"a commit that nobody has trained was let through: {_why_not(outcome, owner)}")
+        return Check("drill", "fail", f"a commit that nobody has trained was let through: {_why_not(outcome, hook)}")
     if outcome == "rejected":
         return Check("drill", "ok", f"a commit that nobody has trained was refused, {took}")
     if outcome and outcome != NO_LINES:
         words = f"a commit that nobody has trained was refused, {took}, but because nothing could be decided: {said}"
         return Check("drill", "warn", words)
-    if "git clearml:" in pushed.result.stderr:
-        return Check("drill", "warn", f"the push was refused without a verdict: {_line(pushed.result.stderr)}")
+    ours = [line for line in stderr.split("\n") if line.startswith("git clearml:")]
+    if ours:
+        words = f"the push was refused without a verdict: {ours[0].removeprefix('git clearml: ')}"
+        return Check("drill", "warn", words)
     words = f"the push was refused, but not by git-clearml, which was not asked before: {said}"
     return Check("drill", "fail", words)
 
 
-def _line(stderr: str) -> str:
-    lines = [line for line in stderr.split("\n") if line.startswith("git clearml:")]
-    return lines[0].removeprefix("git clearml: ")
-
-
-def _why_not(outcome: str, owner: Owner) -> str:
+def _why_not(outcome: str, hook: str) -> str:
     if outcome == NO_LINES:
         return "another hook read the lines of the push before git-clearml, which got none"
     if outcome == "undecided":
         return 'the server is away, and the policy has on-unreachable = "warn"'
     if outcome:
         return f"git-clearml itself says {outcome}"
-    if owner is Owner.NOBODY:
-        return "there is no pre-push hook"
-    return "the hook did not ask git-clearml"
+    return f"the {hook} hook did not ask git-clearml" if hook else "there is no hook"

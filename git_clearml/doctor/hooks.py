@@ -32,6 +32,7 @@ _CONFIGURATIONS = {
     Owner.PRE_COMMIT: [".pre-commit-config.yaml"],
     Owner.PREK: [".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml"],
 }
+_USES_STDIN = re.compile(rb"use_stdin\"?\s*[:=]\s*true")  # lefthook gives a command no standard input without
 _SAVES_STDIN = re.compile(rb"\$\(cat\)|`cat`|\btee\b|mktemp")
 
 
@@ -51,6 +52,9 @@ def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check
     if hook.owner.runs_legacy:
         return [_only_pre_commit(repository, hook.owner, environment)]
     if hook.owner in _CONFIGURATIONS and _configured(repository, hook.owner):
+        if hook.owner is Owner.LEFTHOOK and not _configured(repository, hook.owner, _USES_STDIN):
+            words = "lefthook's configuration calls git-clearml without use_stdin: true, so it gets no lines of a push"
+            return [Check("hook", "fail", words, "git clearml install --manual")]
         return [Check("hook", "ok", f"{hook.owner.value}'s configuration calls git-clearml")]
     if hook.owner is Owner.MANUAL:
         if not hook.executable:
@@ -98,10 +102,10 @@ def _installing(repository: Repository, environment: Mapping[str, str], plan: In
     return Repair(steps, partial(carry_out, repository, plan, environment))
 
 
-def _configured(repository: Repository, framework: Owner) -> bool:
-    """Does the configuration of a framework that owns the hook call us?"""
+def _configured(repository: Repository, framework: Owner, pattern: re.Pattern[bytes] = CALLS_US_ANYWHERE) -> bool:
+    """Does the configuration of a framework that owns the hook say so: call us, unless asked for something else?"""
     texts = (_content(Path(repository.top or ".", name)) for name in _CONFIGURATIONS[framework])
-    return any(CALLS_US_ANYWHERE.search(text) for text in texts)
+    return any(pattern.search(text) for text in texts)
 
 
 def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, str]) -> Check:

@@ -13,7 +13,7 @@ from git_clearml.hook import shipped
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.pushing import write_hook
-from tests.support.receiving import Receiver, make_receiver, with_system_config
+from tests.support.receiving import Receiver, listing, make_receiver, with_system_config
 
 
 @pytest.fixture
@@ -87,3 +87,28 @@ def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
 def test_who_may_read_it(tmp_path: Path, owner: int, group: int, mode: int, readable: bool) -> None:
     status = os.stat_result((mode, 0, 0, 0, owner, group, 0, 0, 0, 0))
     assert bare.may_read(status, os.stat_result((0, 0, 0, 0, 7, 8, 0, 0, 0, 0))) == readable
+
+
+def test_a_drill_and_a_fix(receiver: Receiver, tmp_path: Path) -> None:
+    def drill(*words: str, env: Mapping[str, str | None] | None = None) -> dict[str, str]:
+        around = {"GIT_CONFIG_NOSYSTEM": None, "CLEARML_CONFIG_FILE": str(receiver.conf), **(env or {})}
+        result = inside("doctor", "--drill", *words, "--json", cwd=receiver.remote.path, env=around)
+        return dict(result.json["checks"][-1])
+
+    receiver.accept()
+    hooks = receiver.remote.path / "hooks"
+    write_hook(hooks / "post-receive", "#!/bin/sh\ntouch deployed\n")
+    before = listing(receiver.remote.path)
+    check = drill()
+    assert (check["name"], check["level"], "there is no hook" in check["message"]) == ("drill", "fail", True)
+    write_hook(hooks / "pre-receive", "#!/bin/sh\nexit 0\n")
+    assert "did not ask" in drill()["message"]
+    (hooks / "pre-receive").unlink()
+    assert listing(receiver.remote.path) == before
+    assert drill("--fix")["level"] == "ok"
+    check = drill(env={"CLEARML_CONFIG_FILE": None})
+    assert (check["level"], "decided" in check["message"] or "verdict" in check["message"]) == ("warn", True)
+    receiver.repo.policy('protect = ["release/*"]')
+    receiver.accept()
+    assert drill()["level"] == "ok"
+    assert not list(tmp_path.rglob("deployed"))

@@ -154,6 +154,10 @@ def test_lefthook(name: str, yard: Yard) -> None:
     write_hook(yard.hook, '#!/bin/sh\ncall_lefthook run "pre-push" "$@"\n')
     is_so(yard, "hook", "fail", "is lefthook's: pushes are not gated")
     yard.repo.write({name: "run: git-clearml hook pre-push {1} {2}\n"})
+    is_so(yard, "hook", "fail", "without use_stdin: true", "--manual")
+    yard.repo.write(
+        {name: f"run: git-clearml hook pre-push {{1}} {{2}}\nuse_stdin{' =' if 'toml' in name else ':'} true\n"}
+    )
     is_so(yard, "hook", "ok", "lefthook's configuration calls git-clearml")
 
 

@@ -175,7 +175,7 @@ def test_a_server_that_is_away(yard: Yard) -> None:
 @pytest.mark.parametrize(
     ("hook", "level", "words"),
     [
-        (None, "fail", "there is no pre-push hook"),
+        (None, "fail", "there is no hook"),
         ("exit 0\n", "fail", "did not ask git-clearml"),
         ("cat >/dev/null\n" + OURS, "fail", "read the lines of the push before"),
         ("echo 3 tests failed >&2; exit 1\n" + OURS, "fail", "not by git-clearml"),

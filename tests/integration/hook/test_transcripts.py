@@ -119,6 +119,9 @@ def test_doctor(yard: Yard) -> None:
     say.hook(STRANGER)("another hook is there", "doctor")
     say.hook(LEFTHOOK)("lefthook's hook is there", "doctor")
     (yard.repo.path / "lefthook.yml").write_text("pre-push: {commands: {x: {run: git-clearml hook pre-push}}}\n")
+    say("lefthook's configuration calls us without the lines", "doctor", "--quiet")
+    stdin = "pre-push: {commands: {x: {run: git-clearml hook pre-push, use_stdin: true}}}\n"
+    (yard.repo.path / "lefthook.yml").write_text(stdin)
     say("lefthook's configuration calls us", "doctor")
     say.hook("#!/bin/sh\ngit clearml hook pre-push\n")("a hook of one's own calls us", "doctor")
     say.hook("#!/bin/sh\ngit clearml hook pre-push\n", 0o644)("it is not executable", "doctor")

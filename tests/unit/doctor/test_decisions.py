@@ -287,7 +287,7 @@ def pushed(status: int, *told: Told, arrived: bool = False, stderr: str = "") ->
     ],
 )
 def test_a_drill(seen: drill.Pushed, level: str, words: str) -> None:
-    check = drill.judged(seen, Owner.MANUAL)
+    check = drill.judged(seen, "pre-push")
     assert check.level == level
     assert words in check.message
 
