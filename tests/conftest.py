@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import itertools
 import os
 import random
 import shutil
@@ -113,36 +115,53 @@ def commits_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _seal_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For the fixtures that several tests share: these are made before a test's own seal."""
+def _seal_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """For the fixtures that several tests share, and of each test what is the same for all. A place for their homes."""
+    place = tmp_path_factory.mktemp("homes")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in sealed_environment(tmp_path_factory.mktemp("home")).items():
+        for name, value in sealed_environment(place / "shared").items():
             patch.setenv(name, value)
-        yield
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            COVERAGE[name] = os.environ[name]
+            patch.delenv(name)
+        patch.setattr(socket.socket, "connect", _only_loopback(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", _only_loopback(socket.socket.connect_ex))
+        yield place
+
+
+_HOMES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def _seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _seal(_seal_for_all: Path) -> Iterator[None]:
+    """A home of its own. Without pytest's own means, which look through all earlier directories for each test."""
     random.seed(0)  # the pauses between two looks at a server are drawn by lot
-    home = tmp_path_factory.mktemp("home")
-    for name, value in sealed_environment(home).items():
-        monkeypatch.setenv(name, value)
-    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-        COVERAGE[name] = os.environ[name]
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(socket.socket, "connect", _only_loopback(socket.socket.connect))
-    monkeypatch.setattr(socket.socket, "connect_ex", _only_loopback(socket.socket.connect_ex))
+    home = _seal_for_all / str(next(_HOMES))
+    home.mkdir()
+    before = {name: os.environ[name] for name in _at_home(home)}
+    os.environ.update(_at_home(home))
+    yield
+    os.environ.update(before)
+    with contextlib.suppress(OSError):
+        home.rmdir()  # where nothing was put into it
+
+
+def _at_home(home: Path) -> dict[str, str]:
+    return {
+        "HOME": f"{home}",
+        "XDG_CONFIG_HOME": f"{home}/.config",
+        "XDG_CACHE_HOME": f"{home}/.cache",
+        "GIT_CONFIG_GLOBAL": f"{home}/.gitconfig",
+        "CLEARML_CACHE_DIR": f"{home}/clearml-cache",
+    }
 
 
 def sealed_environment(home: Path) -> dict[str, str]:
     """What makes git and ClearML the same on every machine, for this process and its children."""
     return {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / ".config"),
-        "XDG_CACHE_HOME": str(home / ".cache"),
+        **_at_home(home),
         "GIT_TEST_FSYNC": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_AUTHOR_NAME": "A. Author",
         "GIT_AUTHOR_EMAIL": "author@example.com",
         "GIT_COMMITTER_NAME": "C. Committer",
@@ -153,7 +172,6 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": "file",
         "LC_ALL": "C.UTF-8",
-        "CLEARML_CACHE_DIR": str(home / "clearml-cache"),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
+from git_clearml.base.files import read_limited
 from git_clearml.base.ids import SIDE_REFS, is_hash
 from git_clearml.base.secrets import without_credentials
 from git_clearml.errors import NotARepository, TimedOut, Unreachable
@@ -18,6 +19,8 @@ from git_clearml.git.runner import Runner
 _LOCAL = re.compile(r"[^:/]*(?:/.*)?", re.DOTALL)  # no colon before the first slash: git's rule for a path
 _TEMPORARY = "git-clearml-remote"  # the name under which git gets to know a remote that has none
 _VARIABLE = "URL_OF_THE_REMOTE"
+_BRANCHES = "ref: refs/heads/"
+_NO_FILES = _BRANCHES + ".invalid"  # what HEAD says where refs are in another store (reftable)
 
 
 class Remote(NamedTuple):
@@ -36,7 +39,13 @@ class Remote(NamedTuple):
 
 
 def branch(repository: Repository) -> str:
-    """The branch that is checked out, "" for a detached HEAD."""
+    """The branch that is checked out, "" for a detached HEAD. By a process where HEAD is no plain file of git's."""
+    content = read_limited(os.path.join(repository.git_dir, "HEAD"), 4096)
+    text = "" if isinstance(content, str) else content.decode("utf-8", "surrogateescape").rstrip("\n")
+    if text.startswith(_BRANCHES) and text != _NO_FILES:
+        return text.removeprefix(_BRANCHES)
+    if is_hash(text):
+        return ""
     result = repository.run("symbolic-ref", "--quiet", "--short", "HEAD")
     return "" if result.status else result.text
 
@@ -245,8 +254,12 @@ def _address(repository: Repository, remote: Remote, pushing: bool) -> tuple[str
 
 
 def _urls(repository: Repository, name: str, *which: str) -> list[str]:
-    result = repository.run("remote", "get-url", *which, "--", name)
-    return [] if result.status else result.lines
+    """What `git remote get-url` says; asked once."""
+    key = (name, *which)
+    if key not in repository.urls:
+        result = repository.run("remote", "get-url", *which, "--", name)
+        repository.urls[key] = [] if result.status else result.lines
+    return repository.urls[key]
 
 
 def _rewritten(config: Sequence[tuple[str, str]], url: str) -> str:

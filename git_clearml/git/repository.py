@@ -43,6 +43,7 @@ class Repository(ObjectStore):
         self.top = places[2] if not result.status and len(places) > 2 else ""
         self._config: list[tuple[str, str]] | None = None
         self._ssh: ssh_config.Names | None = None
+        self.urls: dict[tuple[str, ...], list[str]] = {}  # what `git remote get-url` has said; see git/remote.py
 
     def resolve(self, revs: Sequence[str]) -> list[Resolved]:
         """Each revision's commit and policy file; see `git_clearml.git.peel`."""

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apart import Apart
+from tests.support.apart import Apart, shared
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
-from tests.support.pushing import BIN
 from tests.support.repos import make_repo
 
 
@@ -29,11 +28,9 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 
 
 @pytest.fixture(scope="session")
-def apart() -> Iterator[Apart]:
+def apart() -> Apart:
     """Answers the hooks of pushes that our own program makes."""
-    answering = Apart(BIN / "git-clearml")
-    yield answering
-    answering.close()
+    return shared()
 
 
 @pytest.fixture(autouse=True)

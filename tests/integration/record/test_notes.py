@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
 from git_clearml.record.model import RecordedTask
-from tests.support.forked import Forked
+from tests.support.apart import Apart
 from tests.support.git_http import GitServer
 from tests.support.program import Gate, process_environment
 from tests.support.pushing import bare, on_path, refs_of, without_privileges, write_hook
@@ -28,21 +28,15 @@ from tests.support.repos import Repo, fast_history, make_repo
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 GIT = shutil.which("git") or "git"
 
-IMPORTS = """
+RECORDER = """
 import sys
 from git_clearml.record import notes
 from git_clearml.git.repository import Repository
 from git_clearml.clearml.model import Result
-import git
-"""
-RECORDER = (
-    IMPORTS
-    + """
 _, commit, *tasks = sys.argv
 for task in tasks:
     notes.record(Repository(), commit, [Result(task, "train", status="completed")])
 """
-)
 
 
 def result(task: str = "1", status: str = "completed", **fields: object) -> Result:
@@ -75,14 +69,6 @@ def other_refs(repo: Repo) -> dict[str, str]:
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
     return make_repo(tmp_path / "räum lich" / "repo", remote="")
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Forked]:
-    """Processes that record, each of its own."""
-    server = Forked(IMPORTS)
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -291,11 +277,11 @@ def test_a_forged_note_verifies_nothing(gate: Gate) -> None:
 # Two at once, and kills.
 
 
-def test_eight_at_once_are_all_kept(repo: Repo, forked: Forked) -> None:
+def test_eight_at_once_are_all_kept(repo: Repo, apart: Apart) -> None:
     repo.commit("second")
     commits = [repo.head, repo.git("rev-parse", "HEAD~1")]
     calls = [[commits[number % 2], *(f"{number}-{n}" for n in range(3))] for number in range(8)]
-    assert forked.run(RECORDER, calls, repo.path) == [0] * 8
+    assert apart.code(RECORDER, calls, repo.path) == [0] * 8
     for place, commit in enumerate(commits):
         assert set(recorded(repo, commit)) == {f"{n}-{m}" for n in range(place, 8, 2) for m in range(3)}
     assert "error" not in repo.git("fsck", "--no-dangling")
@@ -315,11 +301,11 @@ def shim(directory: Path, word: str, before: str = "", after: str = "") -> str:
         ("fast-import", "after"),
     ],
 )
-def test_killed_and_run_again(repo: Repo, tmp_path: Path, forked: Forked, word: str, when: str) -> None:
+def test_killed_and_run_again(repo: Repo, tmp_path: Path, apart: Apart, word: str, when: str) -> None:
     record(repo, result("there"))
     kill = "kill -9 $PPID"
     path = shim(tmp_path / "bin", word, **{when: kill})
-    assert forked.run(RECORDER, [[repo.head, "new"]], repo.path, {"PATH": path}) == [-9]
+    assert apart.code(RECORDER, [[repo.head, "new"]], repo.path, {"PATH": path}) == [-9]
     assert set(recorded(repo)) in ({"there"}, {"there", "new"})
     record(repo, result("new"))
     assert set(recorded(repo)) == {"there", "new"}

@@ -192,23 +192,28 @@ def test_recorded_before_and_the_branch_went_on(desk: Desk, tmp_path: Path) -> N
     assert (again.action.value, again.commit, desk.remote()) == ("unchanged", first.commit, tip)
 
 
-def test_message_suffix_and_committer(desk: Desk) -> None:
+def test_message_suffix_and_committer_and_no_secrets(desk: Desk) -> None:
     message = "T\u00e4glich: better\nwrapped\n\nWhy so.\n\nSigned-off-by: A <a@example.com>"
     desk.repo.commit(message, {"train.py": "2"})
-    desk.yard.task()
     desk.yard.publish()
-    done = desk.record(suffix="-done", skip_ci=True, committer="R\u00f6bot <robot@example.com>")
+    environment = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"}
+    shown = result(parameters=(("Args/key", "wJalrXUtnFEMI"),), artifacts=(Artifact("a", "artifact", "s3://u:p@b/a"),))
+    options = {"suffix": "-done", "skip_ci": True, "committer": "R\u00f6bot <robot@example.com>"}
+    done = desk.record(shown, environment=environment, **options)
     assert desk.repo.git("log", "-1", "--format=%B", done.commit) == (
         "T\u00e4glich: better\nwrapped-done\n\nWhy so.\n\nSigned-off-by: A <a@example.com>\n\n[skip ci]"
     )
     who = desk.repo.git("log", "-1", "--format=%an <%ae>|%cn <%ce>", done.commit)
     assert who == "R\u00f6bot <robot@example.com>|R\u00f6bot <robot@example.com>"
+    text = (desk.repo.path / "clearml.lock").read_text()
+    assert "wJalrXUtnFEMI" not in text
+    assert "u:p@" not in text
+    assert '"Args/key": "[secret]"' in text
 
 
 def test_what_is_no_committer(desk: Desk) -> None:
-    for committer in ("Robot", "<a@example.com>", "A <a b>", "A <a@b", "A\nB <a@b>", "A <>"):
-        with pytest.raises(UsageError, match="not a committer"):
-            desk.plan(committer=committer)
+    with pytest.raises(UsageError, match="not a committer"):  # which ones are none: test_commit.py
+        desk.plan(committer="Robot")
 
 
 def test_where_git_knows_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,24 +233,6 @@ def test_a_clone_that_signs_its_commits_signs_this_one(desk: Desk) -> None:
         desk.record()
     desk.repo.git("config", "commit.gpgSign", "false")
     assert desk.record().action.value == "pushed"
-
-
-def test_a_commit_without_a_message(desk: Desk) -> None:
-    desk.repo.git("commit", "--quiet", "--allow-empty", "--allow-empty-message", "-m", "")
-    ran = desk.repo.head
-    desk.yard.task()
-    desk.yard.publish()
-    assert desk.repo.git("log", "-1", "--format=%B", desk.record().commit) == f"{ran[:12]}-results"
-
-
-def test_secrets_of_the_environment_do_not_get_in(desk: Desk) -> None:
-    environment = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"}
-    shown = result(parameters=(("Args/key", "wJalrXUtnFEMI"),), artifacts=(Artifact("a", "artifact", "s3://u:p@b/a"),))
-    desk.record(shown, environment=environment)
-    text = (desk.repo.path / "clearml.lock").read_text()
-    assert "wJalrXUtnFEMI" not in text
-    assert "u:p@" not in text
-    assert '"Args/key": "[secret]"' in text
 
 
 # --- files added
@@ -306,7 +293,7 @@ def test_files_with_which_it_will_not_verify(guarded: Desk) -> None:
 def test_files_that_cannot_be_added(desk: Desk) -> None:
     (desk.repo.path / ".git/info/exclude").write_text("ignored.txt\n")
     desk.repo.write({"ignored.txt": ""})
-    for path in ("nosuch", "ignored.txt", "../repo2", ""):
+    for path in ("ignored.txt", "../repo2"):
         with pytest.raises(UsageError, match="--add"):
             desk.plan(add=(path,))
 
@@ -320,18 +307,26 @@ def filtered(desk: Desk, name: str, **settings: str) -> None:
     desk.repo.write({"out/model.bin": "weights\n"})
 
 
-@pytest.mark.parametrize("name", ["lfs", "git-crypt", "nbstripout", "mine.v2"])
-@pytest.mark.parametrize("settings", [{}, {"smudge": "cat"}, {"clean": ""}])
-def test_a_file_whose_filter_is_not_set_up_is_refused(name: str, settings: dict[str, str], desk: Desk) -> None:
-    filtered(desk, name, **settings)
-    with pytest.raises(UsageError, match="its plain content would be committed") as refused:
-        desk.plan(add=("out",))
-    assert refused.value.hint.startswith(("git lfs install", "git-crypt unlock", "nbstripout --install", "git config"))
+def test_a_file_whose_filter_is_not_set_up_is_refused(desk: Desk) -> None:
+    filtered(desk, "mine.v2")
+    hints = {"mine.v2": "git config", "lfs": "git lfs install", "git-crypt": "git-crypt unlock"}
+    for name in ("mine.v2", *hints, "nbstripout"):
+        if name in hints:
+            desk.repo.git("config", f"filter.{name}.smudge", "cat")
+            desk.repo.git("config", f"filter.{name}.clean", "")
+        desk.repo.write({f"out/{name}/.gitattributes": f"*.bin filter={name}\n", f"out/{name}/x.bin": "weights\n"})
+        with pytest.raises(UsageError, match="its plain content would be committed") as refused:
+            desk.plan(add=(f"out/{name}",))
+        assert refused.value.hint.startswith(hints.get(name, "nbstripout --install"))
 
 
-@pytest.mark.parametrize("settings", [{"clean": "false"}, {"clean": "no-such-program"}, {"process": "false"}])
-def test_a_filter_that_fails_ends_it_whether_it_is_required_or_not(settings: dict[str, str], desk: Desk) -> None:
-    filtered(desk, "mine", **settings)
+def test_a_filter_that_fails_ends_it_whether_it_is_required_or_not(desk: Desk) -> None:
+    filtered(desk, "mine", clean="false")
+    for key, value in (("clean", "no-such-program"), ("process", "false")):
+        with pytest.raises(UsageError, match="--add"):
+            desk.plan(add=("out",))
+        desk.repo.git("config", "--remove-section", "filter.mine")
+        desk.repo.git("config", f"filter.mine.{key}", value)
     with pytest.raises(UsageError, match="--add"):
         desk.plan(add=("out",))
 
@@ -385,8 +380,11 @@ def test_the_lock_itself_is_ours_to_write(desk: Desk) -> None:
 
 
 def test_a_detached_head_at_a_tag(desk: Desk) -> None:
+    """Whatever is configured for pushes."""
     ran = desk.repo.head
-    desk.repo.git("tag", "run-1")
+    desk.repo.git("tag", "-a", "-m", "run-1", "run-1")
+    desk.repo.git("config", "push.followTags", "true")
+    desk.repo.git("config", "remote.origin.mirror", "true")
     desk.repo.git("checkout", "--quiet", "run-1")
     desk.repo.write({"dvc.lock": "new"})
     done = desk.record(add=("dvc.lock",))
@@ -452,7 +450,7 @@ def test_a_commit_that_is_not_pushed_yet_goes_along_where_the_branch_is_named(de
 
 def test_a_branch_that_the_remote_lacks_is_a_typing_error(desk: Desk) -> None:
     name, near = "mian", "; near it: main"
-    for branch, shown in (("mian", name + near), ("refs/heads/mian", name + near), ("x", "x")):
+    for branch, shown in (("refs/heads/mian", name + near), ("x", "x")):
         with pytest.raises(UsageError) as caught:
             desk.plan(branch=branch)
         assert caught.value.message == f"origin has no branch {shown}"
@@ -504,7 +502,7 @@ def test_a_branch_that_does_not_contain_it(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_what_is_no_branch(desk: Desk) -> None:
-    for branch in ("a..b", "-x y", "a b", "a~1", "/", "refs/heads/"):
+    for branch in ("a..b", "refs/heads/"):
         with pytest.raises(UsageError, match="not the name of a branch"):
             desk.plan(branch=branch)
 
@@ -582,7 +580,7 @@ def test_somebody_elses_results_of_another_commit_are_replaced(desk: Desk, tmp_p
 
 def test_a_lock_that_nobody_can_read_is_replaced(desk: Desk, tmp_path: Path) -> None:
     clone = other_clone(desk, tmp_path / "other")
-    for content in (b"", b"<<<<<<< ours", b'{"schema": 2}', b"\xff"):
+    for content in (b"<<<<<<< ours", b"\xff"):  # more of what nobody can read: test_lockfile.py
         (clone.path / "clearml.lock").write_bytes(content)
         tip = clone.commit("odd")
         assert tree.lock_at(Repository(str(clone.path)), tip) is None
@@ -606,9 +604,8 @@ def test_a_sweep_over_one_commit(desk: Desk) -> None:
     assert desk.tasks(desk.remote()) == set(tasks)
 
 
-@pytest.mark.parametrize("places", [("one", "two", "three"), ("one", "one", "one")])
-def test_several_record_at_once(desk: Desk, tmp_path: Path, places: tuple[str, ...]) -> None:
-    ran = desk.repo.head
+def test_several_record_at_once(desk: Desk, tmp_path: Path) -> None:
+    ran, places = desk.repo.head, ("one", "one", "another")
     clones = {place: other_clone(desk, tmp_path / f"clone {place}") for place in set(places)}
     desks = [Desk(desk.yard, clones[place]) for place in places]
     start = threading.Barrier(len(desks))
@@ -674,14 +671,10 @@ def test_a_file_in_the_way_stays(desk: Desk) -> None:
     assert ((desk.repo.path / "clearml.lock").read_text(), desk.repo.head) == ("mine", ran)
 
 
-@pytest.mark.parametrize("kind", ["--object-format=sha1", "--object-format=sha256"])
-def test_where_the_branch_does_not_follow_the_index_stays(tmp_path: Path, kind: str) -> None:
-    repo = make_repo(tmp_path / "repo", {"train.py": "1", "dvc.lock": "old"}, options=(kind,))
-    path = tmp_path / "remote.git"
-    path.mkdir()
-    remote = Repo(path)
-    remote.git("init", "--quiet", "--bare", "--initial-branch=main", kind)
-    repo.git("remote", "set-url", "origin", str(remote.path))
+def test_where_the_branch_does_not_follow_the_index_stays(tmp_path: Path) -> None:
+    kind = "--object-format=sha256"
+    remote = bare(tmp_path / "remote.git", kind)
+    repo = make_repo(tmp_path / "repo", {"train.py": "1", "dvc.lock": "old"}, remote=str(remote.path), options=(kind,))
     repo.git("push", "--quiet", "--set-upstream", "origin", "main")
     with ClearMLServer() as server:
         desk = Desk(Yard(repo, remote, server), repo)
@@ -717,13 +710,9 @@ def test_a_linked_worktree(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_task_that_did_not_complete_has_no_results(desk: Desk) -> None:
-    before = desk.remote()
-    planned = desk.plan(result(), result("b" * 32, status="failed"))
-    done = desk.execute(planned)
-    assert (done.action.value, done.status, done.commit, desk.remote()) == ("refused", 1, "", before)
+    done = desk.execute(desk.plan(result(), result("b" * 32, status="failed")))
+    assert (done.action.value, done.status, done.commit, desk.kept()) == ("refused", 1, "", {})
     assert "b" * 32 in done.message
-    assert planned.lines() == [f"would commit nothing: {done.message}"]
-    assert desk.kept() == {}
 
 
 def test_a_plan_changes_nothing(desk: Desk) -> None:
@@ -835,14 +824,6 @@ def test_a_push_that_takes_too_long(desk: Desk) -> None:
     with pytest.raises(Unpushed, match="did not answer within") as caught:
         desk.execute(desk.plan(), clock=lambda: next(times))
     assert caught.value.commit in desk.kept().values()
-
-
-def test_settings_that_would_push_more(desk: Desk) -> None:
-    desk.repo.git("tag", "-a", "v1", "-m", "v1")
-    desk.repo.git("config", "push.followTags", "true")
-    desk.repo.git("config", "remote.origin.mirror", "true")
-    desk.record()
-    assert refs_of(desk.yard.remote).keys() == {"refs/heads/main"}
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from git_clearml.clearml.diff import MARKER
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
-from tests.support.forked import apart
+from tests.support.apart import shared
 from tests.support.program import Result, command, inside, process_environment
 from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK, SIGNALS
@@ -36,7 +36,7 @@ def repo(tmp_path: Path) -> Repo:
 
 
 def run(repo: Repo, *words: str, **options: Any) -> Result:
-    return apart("run", *words, cwd=repo.path, **options)
+    return shared().program("run", *words, cwd=repo.path, **options)
 
 
 def train(repo: Repo, *options: str) -> Result:
