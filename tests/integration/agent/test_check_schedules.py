@@ -27,7 +27,7 @@ QUEUED, RUNNING, AWAY_LIMIT = 120.0, 60.0, 90.0  # seconds; see check_world.orde
 MOST = QUEUED + RUNNING + AWAY_LIMIT + 2 * 60.0 + 60.0
 """Seconds after which every check has ended: its limits, twice the grace for cleaning up, and what requests take."""
 
-FULL = settings(max_examples=settings.default.max_examples * 2 // 5, suppress_health_check=list(HealthCheck))
+FULL = settings(max_examples=settings.default.max_examples // 4, suppress_health_check=list(HealthCheck))
 UNDECIDED, FAILED, RUNNABLE, TIMEOUT = "undecided", "failed", "runnable", "timeout"
 
 

@@ -137,16 +137,7 @@ def test_an_empty_name_trains_nowhere(yard: Yard) -> None:
 
 
 def test_what_no_agent_runs(yard: Yard) -> None:
-    for words in (
-        ("make", "train"),
-        ("python",),
-        ("python", "-u", "train.py"),
-        ("python", "-c", "print()"),
-        ("python", "-m"),
-        ("python", "-m", "not-a-module"),
-        ("python2", "train.py"),
-        ("./train.py",),
-    ):
+    for words in (("make", "train"), ("python", "-m", "not-a-module")):  # more of them: test_queue_command.py
         done = run(yard, "--queue", "gpu", "--", *words)
         assert (done.status, done.calls) == (2, ()), words
         assert "git clearml run -- " in done.talk()[1]
@@ -221,12 +212,11 @@ def test_a_dead_agents_last_sign_of_life_is_told_at_the_launch(yard: Yard) -> No
     assert "queue 'gpu' has no active workers; its agent robot:gpu:0 was last seen 4 minutes ago" in done.err
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(400, "6 minutes"), (7300, "2 hours")])
-def test_a_dead_agents_last_sign_of_life_is_told_after_waiting_in_vain(seconds: float, told: str, yard: Yard) -> None:
-    Robot(yard.server, "take", lambda _: silent_for(yard, seconds))
+def test_a_dead_agents_last_sign_of_life_is_told_after_waiting_in_vain(yard: Yard) -> None:
+    Robot(yard.server, "take", lambda _: silent_for(yard, 7300))
     done = run(yard, "--queue", "gpu", "--wait", "--wait-timeout", "0.05", "--", "python", "train.py")
     assert (done.status, only(yard)["status"]) == (4, "in_progress")
-    assert f"; its agent robot:gpu:0 was last seen {told} ago" in done.out
+    assert "; its agent robot:gpu:0 was last seen 2 hours ago" in done.out
 
 
 def test_no_credentials(yard: Yard) -> None:
@@ -449,7 +439,7 @@ def until_running(yard: Yard, running: subprocess.Popen[str]) -> str:
     return task
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_and_called_again_after_the_end(number: int, yard: Yard) -> None:
     """The record that the killed call owed is made by the next, which launches nothing."""
     yard.publish()
@@ -544,7 +534,7 @@ def test_a_timeout_leaves_the_record_to_the_next_call(yard: Yard) -> None:
     assert (only(yard)["id"], task in note(yard)) == (task, True)
 
 
-@pytest.mark.parametrize("step", ["publish", "close", "delete"])
+@pytest.mark.parametrize("step", ["publish", "delete"])
 def test_an_end_without_a_record_owes_none(step: str, yard: Yard) -> None:
     yard.publish()
     Robot(yard.server, "take", step)
@@ -584,8 +574,7 @@ def test_the_record_is_made_whoever_reads_the_end(yard: Yard) -> None:
     assert done.out.splitlines()[0] != task
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("abort", [True, False])
+@pytest.mark.parametrize(("number", "status", "abort"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)])
 def test_interrupted(number: int, status: int, abort: bool, yard: Yard) -> None:
     Robot(yard.server, "take")
     flags = ("--abort-on-interrupt",) if abort else ()
@@ -627,21 +616,25 @@ class Strikes:
 TWICE, THREE = (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    ("abort", "template", "numbers"), [(True, False, THREE), (True, True, TWICE), (False, False, TWICE)]
+    ("first", "abort", "template", "numbers"),
+    [(1, True, False, THREE), (2, True, True, TWICE), (3, False, False, TWICE)],
 )
 @pytest.mark.usefixtures("unharmed")
 # An interrupted exchange leaves its socket to the garbage collector, in a process that is about to end.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_signals_at_every_request(abort: bool, template: bool, numbers: tuple[int, ...], yard: Yard) -> None:
-    """Nothing is on its way, or all of it is and the last line says how to wait for it."""
+def test_signals_at_every_request(
+    first: int, stride: int, abort: bool, template: bool, numbers: tuple[int, ...], yard: Yard
+) -> None:
+    """Nothing is on its way, or all of it is, and the last line says how to wait for it. They share the requests."""
     flags = ("--abort-on-interrupt",) if abort else ()
     origin = yard.server.add_task(status="completed", project="p") if template else ""
     words = ("--queue", "gpu", "--wait", *flags, *(("--from", origin) if template else ()), "--", "python", "train.py")
     ended = {128 + number for number in numbers}  # of signals that wait together the kernel hands over the lowest
-    status, when = 128 + numbers[0], 0
+    status, when = 128 + numbers[0], (first if stride > 1 else 1) - stride
     while status in ended:
-        when += 1
+        when += stride
         Strikes(Robot(yard.server, "take", "wait", "wait", "complete"), when, *numbers)
         done = run(yard, *words)
         status, err = done.status, done.err
@@ -783,8 +776,8 @@ def test_from_a_template(yard: Yard) -> None:
     assert inside("verify", cwd=yard.repo.path, env=yard.server.env).status == 0
 
 
-@pytest.mark.parametrize("words", [("--lr", "0.9"), ("--lr=0.9",), ("-l", "0.9"), ("-l0.9",)])
-def test_what_the_command_says_is_written_over_the_template_s_arguments(words: tuple[str, ...], yard: Yard) -> None:
+def test_what_the_command_says_is_written_over_the_template_s_arguments(yard: Yard) -> None:
+    words = ("-l0.9",)
     options = "p.add_argument('-l', '--lr')"
     yard.repo.commit("options", {"train.py": f"import argparse\np = argparse.ArgumentParser()\n{options}\n"})
     yard.publish()

@@ -50,3 +50,11 @@ def test_anything_is_an_entry_or_a_usage_error(words: list[str]) -> None:
 )
 def test_a_test_session(module: str, tests: bool) -> None:
     assert entry(["python", "-m", module]).is_test is tests
+
+
+def test_what_no_agent_runs() -> None:
+    for words in ("make train", "python", "python -u train.py", "python -c print()", "python -m", "python -m not-a-module",
+                  "python2 train.py", "./train.py"):  # fmt: skip
+        with pytest.raises(UsageError) as refused:
+            entry(words.split())
+        assert "git clearml run -- " in refused.value.hint, words
