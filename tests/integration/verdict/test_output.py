@@ -32,8 +32,9 @@ EVIL = [
 FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\u200e\u200f\ud800-\udfff]")
 
 
-@pytest.mark.parametrize("name", EVIL)
-@pytest.mark.parametrize("passes", [True, False])
+@pytest.mark.parametrize(
+    ("name", "passes"), [*((name, number % 2 > 0) for number, name in enumerate(EVIL)), ("".join(EVIL[:3]), True)]
+)
 def test_evil_names_print_harmlessly(gate: Gate, name: str, passes: bool) -> None:
     gate.task(name=name, project=None, diff="" if passes else DIRTY)
     task = next(iter(gate.server.tasks.values()))
@@ -124,8 +125,7 @@ def test_verbose_says_what_was_asked(gate: Gate) -> None:
     assert re.fullmatch(r"git clearml: POST tasks\.get_all_ex: 200, \d+ bytes, \d+ ms\n", result.err)
 
 
-@pytest.mark.parametrize("unbuffered", ["1", None])
-@pytest.mark.parametrize("words", ["--help", "--version", "verify --help"])
+@pytest.mark.parametrize(("words", "unbuffered"), [("--help", None), ("--version", "1")])
 def test_the_help_on_a_full_disk(words: str, unbuffered: str | None, gate: Gate) -> None:
     done = shell(gate, f'"$@" {words} >/dev/full', PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 3
@@ -145,7 +145,7 @@ def shell(gate: Gate, script: str, **env: str | None) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("words", ["verify", "verify --format json", "verify nosuch --format json", "--help", "config"])
+@pytest.mark.parametrize("words", ["verify", "verify nosuch --format json", "--help"])
 def test_a_reader_that_leaves_early(gate: Gate, words: str) -> None:
     done = shell(gate, f'{{ "$@" {words}; echo $? >status; }} | true')
     status = int((gate.repo.path / "status").read_text())
@@ -155,8 +155,9 @@ def test_a_reader_that_leaves_early(gate: Gate, words: str) -> None:
     assert status in (0, 1, 2, 141)
 
 
-@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-", "<&-"])
-@pytest.mark.parametrize("words", ["verify", "verify nosuch"])
+@pytest.mark.parametrize(
+    ("closing", "words"), [(">&-", "verify"), ("2>&-", "verify nosuch"), (">&- 2>&-", "verify"), ("<&-", "verify")]
+)
 def test_closed_streams(gate: Gate, closing: str, words: str) -> None:
     gate.task()
     done = shell(gate, f'"$@" {words} {closing}')
@@ -164,7 +165,7 @@ def test_closed_streams(gate: Gate, closing: str, words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("words", "status"), [("verify", 3), ("verify nosuch --format json", 2), ("config", 3)])
+@pytest.mark.parametrize(("words", "status"), [("verify", 3), ("verify nosuch --format json", 2)])
 def test_a_full_disk(gate: Gate, words: str, status: int) -> None:
     gate.task()
     done = shell(gate, f'"$@" {words} >/dev/full')
@@ -239,13 +240,12 @@ def test_a_bug_of_ours_is_one_line_and_a_log_without_secrets(
     ],
     ids=["plain", "included", "referred to"],
 )
-@pytest.mark.parametrize("secret", ["", "0123456789abcdef" * 2])
 def test_a_log_without_the_secrets_of_clearml_conf(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, secret: str
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     """They stand in no variable, and still must not come out."""
     conf = tmp_path / "clearml.conf"
-    secret = secret or gate.server.secret_key
+    secret = "0123456789abcdef" * 2 if "include" in content else gate.server.secret_key
     keys = {"url": gate.server.url, "access": gate.server.access_key, "secret": secret}
     gate.server._backend.authority._pair = f"{gate.server.access_key}:{secret}"
     inner = 'api {{ api_server: "{url}", credentials {{ access_key: "{access}", secret_key: "{secret}" }} }}\n'

@@ -14,8 +14,7 @@ from git_clearml.agent import passed_checks as proofs
 from git_clearml.clearml import lease as owners
 from git_clearml.clearml.lease import Lease
 from git_clearml.git.repository import Repository
-from git_clearml.settings.code_paths import is_code
-from git_clearml.settings.policy import Policy, Runnable
+from git_clearml.settings.policy import Runnable
 from git_clearml.verdict import results_commits
 from git_clearml.verdict import results_commits as lineage
 from tests.support.clearml_server import ClearMLServer
@@ -47,17 +46,9 @@ def test_a_results_commit_is_verified_by_its_parent_in_one_request(gate: Gate, r
     assert f"a results commit: its parent {short(ran)} has run" in gate.call("verify").out
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"metrics/new.json": "{}", "metrics/deep/er.json": "{}"},
-        {"metrics/old.json": '{"changed": 1}'},
-        {"dvc.lock": "schema: '2.0'"},
-        {"metrics/\u00fcber sicht.json": "{}"},
-    ],
-)
-def test_what_results_paths_name_may_change_with_it(gate: Gate, ran: str, files: dict[str, str]) -> None:
-    gate.repo.commit("results", {**LOCK, **files})
+def test_what_results_paths_name_may_change_with_it(gate: Gate, ran: str) -> None:
+    new = dict.fromkeys(("metrics/new.json", "metrics/deep/er.json", "metrics/über sicht.json", "dvc.lock"), "{}")
+    gate.repo.commit("results", {**LOCK, **new, "metrics/old.json": '{"changed": 1}'})
     assert gate.accepts().commit["equivalence"] == "results"
 
 
@@ -155,54 +146,43 @@ def other_root(repo: Repo) -> None:
 
 
 NOT_NAMED = "which results-paths do not name"
+CHANGES: list[tuple[Callable[[Repo], object], str | None]] = [
+    (files({"train.py": "1", "src/model.py": "2"}), f"it also changes src/model.py, train.py, {NOT_NAMED}"),
+    (files({"new.txt": ""}), f"it also changes new.txt, {NOT_NAMED}"),
+    (
+        files({"pyproject.toml": '[tool.git-clearml]\nresults-paths = ["**/*"]\n'}),
+        f"it also changes pyproject.toml, {NOT_NAMED}",
+    ),
+    (mode_of_code, "train.py is or was no plain file"),
+    (executable, "clearml.lock is or was no plain file"),
+    (executable_result, "metrics/run is or was no plain file"),
+    (link, "clearml.lock is or was no plain file"),
+    (linked_result, "metrics/link.json is or was no plain file"),
+    (result_becomes_a_link, "metrics/old.json is or was no plain file"),
+    (submodule("clearml.lock"), "clearml.lock is or was no plain file"),
+    (submodule("metrics/lib"), "metrics/lib is or was no plain file"),
+    (directory, "it does not write clearml.lock"),
+    (renamed_code, f"it also changes train.py, {NOT_NAMED}"),
+    (code_moved_to_results, f"it also changes src/model.py, {NOT_NAMED}"),
+    (merge, None),
+    (other_root, None),
+    (lambda repo: repo.commit("results", {"metrics/new.json": "{}"}), None),  # results, but no record of them
+]
+"""What a commit does, and why it is no results commit. Which paths are results: unit/settings/test_code_paths.py."""
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (files({"train.py": "print('better')"}), f"it also changes train.py, {NOT_NAMED}"),
-        (files({"train.py": "1", "src/model.py": "2"}), f"it also changes src/model.py, train.py, {NOT_NAMED}"),
-        (files({"conf.yaml": "a: 2"}), f"it also changes conf.yaml, {NOT_NAMED}"),
-        (files({"new.txt": ""}), f"it also changes new.txt, {NOT_NAMED}"),
-        (files({"sub/clearml.lock": "{}"}), f"it also changes sub/clearml.lock, {NOT_NAMED}"),
-        (files({"sub/dvc.lock": ""}), f"it also changes sub/dvc.lock, {NOT_NAMED}"),
-        (files({"metrics/__init__.py": "import evil"}), f"it also changes metrics/__init__.py, {NOT_NAMED}"),
-        (files({"metrics/A.PY": "import evil"}), f"it also changes metrics/A.PY, {NOT_NAMED}"),
-        (files({"metrics/plot.ipynb": "{}"}), f"it also changes metrics/plot.ipynb, {NOT_NAMED}"),
-        *(
-            (files({f"metrics/{name}": "x"}), f"it also changes metrics/{name}, {NOT_NAMED}")
-            for name in ("a.pyc", "A.PYC", "__pycache__/a.pyc", "a.pyo", "a.pyd", "a.dll", "a.dylib")
-        ),
-        (files({"metrics/.gitattributes": "*"}), f"it also changes metrics/.gitattributes, {NOT_NAMED}"),
-        (files({"metrics/requirements.txt": "x"}), f"it also changes metrics/requirements.txt, {NOT_NAMED}"),
-        (files({"metrics/uv.lock": "x"}), f"it also changes metrics/uv.lock, {NOT_NAMED}"),
-        (
-            files({"pyproject.toml": '[tool.git-clearml]\nresults-paths = ["**/*"]\n'}),
-            f"it also changes pyproject.toml, {NOT_NAMED}",
-        ),
-        (mode_of_code, "train.py is or was no plain file"),
-        (executable, "clearml.lock is or was no plain file"),
-        (executable_result, "metrics/run is or was no plain file"),
-        (link, "clearml.lock is or was no plain file"),
-        (linked_result, "metrics/link.json is or was no plain file"),
-        (result_becomes_a_link, "metrics/old.json is or was no plain file"),
-        (submodule("clearml.lock"), "clearml.lock is or was no plain file"),
-        (submodule("metrics/lib"), "metrics/lib is or was no plain file"),
-        (directory, "it does not write clearml.lock"),
-        (renamed_code, f"it also changes train.py, {NOT_NAMED}"),
-        (code_moved_to_results, f"it also changes src/model.py, {NOT_NAMED}"),
-        (merge, None),
-        (other_root, None),
-        (lambda repo: repo.commit("results", {"metrics/new.json": "{}"}), None),  # results, but no record of them
-    ],
-)
-def test_a_commit_that_changes_more_than_results(
-    gate: Gate, ran: str, change: Callable[[Repo], object], why: str | None
-) -> None:
-    change(gate.repo)
-    result = gate.refuses()
-    assert result.commit["equivalence"] is None
-    assert result.commit["notes"] == ([f"not a results commit: {why}"] if why else [])
+def test_a_commit_that_changes_more_than_results(gate: Gate, ran: str) -> None:
+    commits = []
+    for change, _ in CHANGES:
+        gate.repo.git("checkout", "--quiet", "--force", "--detach", ran)
+        gate.repo.git("clean", "--quiet", "-dff")
+        change(gate.repo)
+        commits.append(gate.repo.head)
+    result = gate.verify(*commits)
+    assert result.status == 1
+    assert [(one["outcome"], one["equivalence"], one["notes"]) for one in result.json["commits"]] == [
+        ("rejected", None, [f"not a results commit: {why}"] if why else []) for _, why in CHANGES
+    ]
 
 
 def test_an_empty_commit_records_nothing(gate: Gate, ran: str) -> None:
@@ -237,30 +217,6 @@ def test_a_lock_that_gets_lost_is_no_result(gate: Gate, ran: str) -> None:
     gate.repo.git("rm", "--quiet", "clearml.lock")
     gate.repo.commit("results")
     gate.refuses("other-commit")
-
-
-@pytest.mark.parametrize("pattern", ["**", "*", "**/*", "*.py", "train.*", "t*", "[t]rain.py", "./train.py"])
-def test_no_pattern_makes_results_of_code(gate: Gate, pattern: str) -> None:
-    gate.repo.policy(f'results-paths = ["{pattern}"]')
-    gate.task()
-    gate.repo.commit("results", {**LOCK, "train.py": "print('better')"})
-    assert gate.verify().json["outcome"] != "verified"
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        ("train.py", True),
-        ("results/plot.py", True),
-        ("results/uv.lock", True),
-        ("results/table.csv", False),
-        ("results/dvc.lock", False),
-        ("conf/a.yaml", True),
-    ],
-)
-def test_what_results_paths_leave_to_the_code_of_a_run(path: str, code: bool) -> None:
-    """A run may write results; code that changes during it stays code."""
-    assert is_code(path, Policy(results_paths=("results/**", "train.py", "**"))) is code
 
 
 def test_the_paths_are_those_of_the_parent(gate: Gate) -> None:

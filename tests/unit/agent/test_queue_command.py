@@ -53,8 +53,8 @@ def test_a_test_session(module: str, tests: bool) -> None:
 
 
 def test_what_no_agent_runs() -> None:
-    for words in ("make train", "python", "python -u train.py", "python -c print()", "python -m", "python -m not-a-module",
-                  "python2 train.py", "./train.py"):  # fmt: skip
+    odd = ("make train", "python", "python -u train.py", "python -c print()", "python -m", "python -m not-a-module")
+    for words in (*odd, "python2 train.py", "./train.py"):
         with pytest.raises(UsageError) as refused:
             entry(words.split())
         assert "git clearml run -- " in refused.value.hint, words
