@@ -27,7 +27,7 @@ LIMIT = 500_000
 _HINT = "push the branch, or leave --as-diff out"
 _LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER = 1024  # bytes; git-lfs takes nothing longer for a pointer
-_SUBMODULE, _LINK = "160000", "120000"
+_SUBMODULE, _LINK, _NOTHING = "160000", "120000", "000000"
 _MADE_BY_AGENT = re.compile(r"^--- a/(?P<path>.*)")
 # diff-tree does not read the settings that are for diffs on a terminal; what else could change the text stands here.
 _PATCH = (
@@ -118,6 +118,7 @@ def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Cha
 def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
     """What among the changes no diff can do, "" for nothing."""
     links = [change.path for change in changes if change.modes[0] == _LINK]
+    new = [change.path for change in changes if change.modes[0] == _NOTHING]
     for change in changes:
         path = change.path
         if _SUBMODULE in change.modes:
@@ -126,6 +127,8 @@ def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
             return f"{path} is in git-lfs, which a diff leaves out"
         if any(path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
             return f"the link above {path} became a folder, which git apply fails at"
+        if " " in path and any(path.startswith(f"{file}/") for file in new):  # it makes a file of that name and a tab
+            return f"the folder of {path} became a file, which an agent fails at"
     return ""
 
 
@@ -164,7 +167,7 @@ def _spoilt(
 ) -> str:
     """A new file that the agent would make before git does, "" for none; see the top of this module."""
     links = {change.path: small.get(change.blobs[0], b"") for change in changes if change.modes[0] == _LINK}
-    new = [change.path for change in changes if change.modes[0] == "000000"]
+    new = [change.path for change in changes if change.modes[0] == _NOTHING]
     touched = set()
     for match in filter(None, map(_MADE_BY_AGENT.match, text.splitlines())):  # the agent cuts lines like this
         path = posixpath.normpath(match["path"])

@@ -148,8 +148,17 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(yard, server, agent)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("where", ["queued", "in_progress"])
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [
+        (signal.SIGINT, "queued"),
+        (signal.SIGTERM, "in_progress"),
+        (signal.SIGHUP, "in_progress"),
+        pytest.param(signal.SIGINT, "in_progress", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "queued", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, "queued", marks=pytest.mark.slow),
+    ],
+)
 def test_once(number: int, where: str, stage: Stage) -> None:
     stage.agent.takes = where == "in_progress"
     running = stage.start()
@@ -274,8 +283,19 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("through", ["git", "git-clearml"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "through"),
+    [
+        ("timeout", "git"),
+        ("timeout -s INT", "git-clearml"),
+        ("timeout --foreground", "git"),
+        ("a group", "git"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in zip(WAYS, ("git-clearml", "git", "git-clearml", "git-clearml"), strict=True)
+        ),
+    ],
+)
 @needs("timeout")
 def test_whoever_ends_all_of_us(way: str, through: str, stage: Stage, tmp_path: Path) -> None:
     """`timeout 14 git clearml check-runnable`: nothing stays, though the signal comes two or three times."""

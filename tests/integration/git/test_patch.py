@@ -199,9 +199,23 @@ CASES: dict[str, tuple[Tree, Tree]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+ALONE = ("all deleted", "from nothing", "names", "attributes", "no text by its attributes")
+"""Cases about the root of a tree; the others lie in folders beside each other, so many in a commit."""
+
+
+@pytest.mark.parametrize("case", ALONE)
 def test_what_an_agent_makes_of_it(place: Place, tmp_path: Path, case: str) -> None:
     place.arrives(*CASES[case], tmp_path / "agent")
+
+
+@pytest.mark.parametrize("start", range(3))
+def test_what_an_agent_makes_of_many(place: Place, tmp_path: Path, start: int) -> None:
+    before: dict[bytes, File] = {}
+    after: dict[bytes, File] = {}
+    for case in sorted(CASES.keys() - set(ALONE))[start::3]:
+        for whole, tree in zip((before, after), CASES[case], strict=True):
+            whole.update({case.replace(" ", "-").encode() + b"/" + path: file for path, file in tree.items()})
+    place.arrives(before, after, tmp_path / "agent")
 
 
 def test_sha256(tmp_path: Path) -> None:
@@ -524,6 +538,17 @@ def test_a_link_that_becomes_a_folder(place: Place, tmp_path: Path) -> None:
     text = place.repo.git("diff-tree", "-p", "--full-index", base, place.commit(after))
     place.repo.git("clone", "--quiet", str(place.remote.path), str(tmp_path / "agent"))
     with pytest.raises(AssertionError, match="Too many levels of symbolic links"):
+        apply(text + "\n", tmp_path / "agent")
+
+
+def test_a_folder_that_becomes_a_file_below_a_name_with_a_space(place: Place, tmp_path: Path) -> None:
+    """git diff ends such a name with a tab, and the agent makes a file of the two in that folder. Without the check:"""
+    before, after = {b"a b/c": LINE, b"d": LINE}, {b"a b": LINE, b"d": LINE}
+    assert place.refused(before, after) == "the folder of a b/c became a file, which an agent fails at"
+    base = place.repo.git("ls-remote", "origin", "main").split()[0]
+    text = place.repo.git("diff-tree", "-p", "--full-index", base, place.commit(after))
+    place.repo.git("clone", "--quiet", str(place.remote.path), str(tmp_path / "agent"))
+    with pytest.raises(AssertionError, match="Directory not empty"):
         apply(text + "\n", tmp_path / "agent")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -23,7 +25,7 @@ from tests.support.apart import Apart
 from tests.support.git_http import GitServer
 from tests.support.program import Gate, process_environment
 from tests.support.pushing import bare, on_path, refs_of, without_privileges, write_hook
-from tests.support.repos import Repo, fast_history, make_repo
+from tests.support.repos import Copier, Repo, fast_history, made_here, make_repo
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 GIT = shutil.which("git") or "git"
@@ -71,14 +73,22 @@ def repo(tmp_path: Path) -> Repo:
     return make_repo(tmp_path / "räum lich" / "repo", remote="")
 
 
+@functools.cache
+def _made_pair() -> tuple[Path, Copier]:
+    place = Path(tempfile.mkdtemp(dir=made_here()))
+    remote = bare(place / "remote ü.git")
+    one = make_repo(place / "one", remote=f"file://{remote.path}")
+    one.git("push", "--quiet", "origin", "main")
+    one.git("clone", "--quiet", f"file://{remote.path}", str(place / "two"))
+    return place, Copier(place)
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Repo, Repo, Repo]:
     """Two clones of one repository, and the bare remote of both."""
-    one, remote = make_repo(tmp_path / "one", remote=""), bare(tmp_path / "remote ü.git")
-    one.git("remote", "add", "origin", f"file://{remote.path}")
-    one.git("push", "--quiet", "origin", "main")
-    one.git("clone", "--quiet", f"file://{remote.path}", str(tmp_path / "two"))
-    return one, Repo(tmp_path / "two"), remote
+    place, copier = _made_pair()
+    copier.copy(tmp_path, {bytes(place): bytes(tmp_path)})
+    return Repo(tmp_path / "one"), Repo(tmp_path / "two"), Repo(tmp_path / "remote ü.git")
 
 
 def test_a_record_is_a_note_that_git_shows(repo: Repo) -> None:
