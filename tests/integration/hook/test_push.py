@@ -118,7 +118,7 @@ def test_a_pending_task_refuses_too(yard: Yard) -> None:
     assert "git clearml verify --wait" in pushed.said
 
 
-@pytest.mark.parametrize("words", [["--all", "origin"], ["--mirror", "origin"], ["origin", "refs/heads/*"]])
+@pytest.mark.parametrize("words", [["--mirror", "origin"], ["origin", "refs/heads/*"]])
 def test_many_branches_are_one_question(words: list[str], yard: Yard) -> None:
     names = ["main"]
     for number in range(4):
@@ -132,7 +132,7 @@ def test_many_branches_are_one_question(words: list[str], yard: Yard) -> None:
     assert "verified 5 commits" in pushed.err
 
 
-@pytest.mark.parametrize("revision", ["HEAD", "HEAD~1", "HEAD^{/fix  it now}", ":/first", "@{0}"])
+@pytest.mark.parametrize("revision", ["HEAD~1", "HEAD^{/fix  it now}"])
 def test_the_pushed_commit_is_judged_and_not_head(revision: str, yard: Yard) -> None:
     first = yard.repo.head
     yard.repo.commit("fix  it now")
@@ -153,15 +153,15 @@ def test_a_detached_head(yard: Yard) -> None:
     yard.accepts("origin", "HEAD:refs/heads/main", moved=["refs/heads/main"])
 
 
-@pytest.mark.parametrize(
-    "name", ["f\u00fcr-\u6a5f\u68b0-\U0001f600", "a'b\"$c&d;e|f(g)", "-dash", "%s%n", "(delete)", "0" * 40]
-)
-def test_branches_of_any_name(name: str, yard: Yard) -> None:
-    yard.repo.git("update-ref", f"refs/heads/{name}", "HEAD")
-    pushed = yard.refuses("origin", f"refs/heads/{name}")
-    assert name in pushed.said
+def test_branches_of_any_name(yard: Yard) -> None:
+    names = ("f\u00fcr-\u6a5f\u68b0-\U0001f600", "a'b\"$c&d;e|f(g)", "-dash", "%s%n", "(delete)", "0" * 40)
+    refs = [f"refs/heads/{name}" for name in names]
+    for ref in refs:
+        yard.repo.git("update-ref", ref, "HEAD")
+    pushed = yard.refuses("origin", *refs)
+    assert [name for name in names if name not in pushed.said] == []
     yard.task()
-    yard.accepts("origin", f"refs/heads/{name}", moved=[f"refs/heads/{name}"])
+    yard.accepts("origin", *refs, moved=refs)
 
 
 def test_a_name_that_is_not_utf8(yard: Yard) -> None:
@@ -183,8 +183,8 @@ def test_a_terminal_escape_in_a_name_of_the_server_is_harmless(yard: Yard) -> No
 
 
 def test_a_sha256_repository(tmp_path: Path) -> None:
-    with ClearMLServer() as server:
-        yard = make_yard(tmp_path, server, "--object-format=sha256").install()
+    with ClearMLServer() as server, quick(make_yard(tmp_path, server, "--object-format=sha256")) as yard:
+        yard.install()
         assert yard.repo.head[:12] in yard.refuses("origin", "main").said
         yard.task()
         yard.accepts("origin", "main", moved=["refs/heads/main"])
@@ -232,8 +232,8 @@ def test_a_task_of_an_unrelated_repository_is_none(yard: Yard, tmp_path: Path) -
     assert "ran in another repository" in yard.refuses("origin", "main").said
 
 
-@pytest.mark.parametrize("name", ["up", "my.remote", "team/fork"])
-def test_a_remote_of_another_name(name: str, yard: Yard) -> None:
+def test_a_remote_of_another_name(yard: Yard) -> None:
+    name = "team/my.fork"
     yard.repo.git("remote", "rename", "origin", name)
     yard.refuses(name, "main")
     yard.task()
@@ -275,11 +275,10 @@ def test_a_tag_that_moves(yard: Yard) -> None:
     yard.accepts("--force", "origin", "v1", moved=["refs/tags/v1"])
 
 
-@pytest.mark.parametrize("what", ["HEAD:train.py", "HEAD^{tree}"])
-def test_a_tag_of_no_commit_is_nothing_to_judge(what: str, yard: Yard) -> None:
+def test_a_tag_of_no_commit_is_nothing_to_judge(yard: Yard) -> None:
     yard.repo.policy('protect = ["refs/tags/**", "main"]')
-    yard.repo.git("tag", "light", what)
-    yard.repo.git("tag", "-a", "-m", "x", "annotated", what)
+    yard.repo.git("tag", "light", "HEAD:train.py")
+    yard.repo.git("tag", "-a", "-m", "x", "annotated", "HEAD^{tree}")
     yard.accepts("origin", "--tags", moved=["refs/tags/light", "refs/tags/annotated"], requests=0)
     yard.refuses("origin", "--tags", "main")
 
@@ -335,24 +334,17 @@ def test_a_thousand_branches_at_one_commit(yard: Yard) -> None:
 @pytest.mark.parametrize(
     ("protect", "gated", "free"),
     [
-        (["main"], ["main"], ["main2", "x/main", "release/1"]),
-        (["release/*"], ["release/1"], ["main", "release", "release/1/2"]),
-        (["main", "release/**"], ["main", "release/1/2"], ["other"]),
+        (["main", "release/*"], ["main", "release/1"], ["main2", "x/main", "release", "x/release/1/2"]),
+        (["release/**"], ["release/1/2"], ["main"]),
     ],
 )
 def test_what_protect_names_is_gated(protect: list[str], gated: list[str], free: list[str], yard: Yard) -> None:
     yard.repo.policy(f"protect = {json.dumps(protect)}")
     for name in gated:
         yard.refuses("origin", f"HEAD:refs/heads/{name}")
-    for name in free:
-        pushed = yard.accepts("origin", f"HEAD:refs/heads/{name}", moved=[f"refs/heads/{name}"], requests=0)
-        assert "verified" not in pushed.said
-        yard.publish(f":refs/heads/{name}")
-    yard.task()
-    for name in gated:
-        yard.forget()
-        yard.accepts("origin", f"HEAD:refs/heads/{name}", moved=[f"refs/heads/{name}"])
-        yard.publish(f":refs/heads/{name}")
+    refs = [f"refs/heads/{name}" for name in free]
+    pushed = yard.accepts("origin", *(f"HEAD:{ref}" for ref in refs), moved=refs, requests=0)
+    assert "verified" not in pushed.said
 
 
 def test_through_an_unprotected_branch_first(yard: Yard) -> None:
@@ -402,8 +394,7 @@ def test_a_new_ref_is_judged_by_the_remotes_default_branch(yard: Yard) -> None:
     yard.accepts("origin", "HEAD:refs/heads/new", moved=["refs/heads/new"])
 
 
-@pytest.mark.parametrize("name", ["origin", "my.remote"])
-@pytest.mark.parametrize("by_url", [False, True])
+@pytest.mark.parametrize(("by_url", "name"), [(False, "my.remote"), (True, "origin")])
 def test_a_new_ref_where_origin_has_no_head(by_url: bool, name: str, yard: Yard) -> None:
     """Then the remote is asked for its own, whether the push names the remote or its URL."""
     yard.publish()
