@@ -72,6 +72,7 @@ def build(place: Path, config: str) -> None:
     scratch.mkdir()
     (scratch / ".pre-commit-config.yaml").write_text(config)
     environment = {**os.environ, **sealed_environment(place), "PRE_COMMIT_HOME": str(place / "store")}
+    environment["PIP_NO_COMPILE"] = "1"  # most of it is never imported
     subprocess.run(["git", "init", "--quiet"], cwd=scratch, env=environment, check=True)
     words = [str(BIN / "pre-commit"), "install", "--install-hooks", "--hook-type", "pre-push"]
     done = subprocess.run(words, cwd=scratch, env=environment, capture_output=True, text=True, check=False)
@@ -203,6 +204,7 @@ def test_a_loosened_policy_on_an_unprotected_branch_is_nobodys_accepted_side(yar
     yard.accepts("origin", "HEAD:refs/heads/release/1", moved=["refs/heads/release/1"])
 
 
+@pytest.mark.slow
 def test_what_it_cannot_see(yard: Yard) -> None:
     """One ref of a push, and none whose commits the remote has. README and doctor say so; ours alone sees all."""
     yard.repo.git("branch", "good")
@@ -212,7 +214,9 @@ def test_what_it_cannot_see(yard: Yard) -> None:
     yard.accepts("origin", "main:refs/heads/copy", moved=["refs/heads/copy"], requests=0)
 
 
-@pytest.mark.parametrize("env", [{"SKIP": "clearml-verify"}, {"GIT_CLEARML_SKIP": "1"}])
+@pytest.mark.parametrize(
+    "env", [pytest.param({"SKIP": "clearml-verify"}, marks=pytest.mark.slow), {"GIT_CLEARML_SKIP": "1"}]
+)
 def test_the_ways_around(env: dict[str, str], yard: Yard) -> None:
     yard.refuses("origin", "main")
     said = yard.accepts("origin", "main", requests=0, env=env).said
@@ -230,7 +234,13 @@ def test_an_unreachable_server_refuses(yard: Yard) -> None:
 # By hand
 
 
-@pytest.mark.parametrize(("stage", "words"), [("manual", ()), ("pre-push", ("clearml-verify", "--all-files"))])
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("manual", ()),
+        pytest.param("pre-push", ("clearml-verify", "--all-files"), marks=pytest.mark.slow),
+    ],
+)
 def test_run_by_hand_judges_head(stage: str, words: tuple[str, ...], yard: Yard) -> None:
     assert "rejected" in pre_commit(yard, "run", "--hook-stage", stage, *words, status=1).said
     yard.task()
@@ -316,6 +326,7 @@ def test_a_strangers_hook_before_both(bare_yard: Yard, tmp_path: Path) -> None:
     assert (tmp_path / "theirs.stdin").read_text().startswith("refs/heads/main")
 
 
+@pytest.mark.slow
 def test_the_push_command_under_pre_commit(yard: Yard) -> None:
     yard.env.pop("PATH")
     push = ["git", "clearml", "push"]
