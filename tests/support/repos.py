@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import quick_commit
 from tests.support.clearml_server import REPOSITORY
 
 TRAIN = "print('training')\n"
@@ -62,6 +63,8 @@ class Repo:
     def commit(self, message: str = "change", files: Mapping[str, str] | None = None) -> str:
         """Commits these files and whatever else has changed; the new commit's hash."""
         self.write(files or {})
+        with contextlib.suppress(quick_commit.NotPlain):
+            return quick_commit.commit(self.path, message)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.head
