@@ -45,6 +45,7 @@ def objects(metrics: Sequence[Measured]) -> list[dict[str, Any]]:
             "baseline": _finite(each.baseline),
             "tolerance": each.rule.tolerance,
             "outcome": each.outcome,
+            **({"requirement": each.rule.requirement} if each.rule.requirement else {}),
             **({"reason": each.reason} if each.reason else {}),
         }
         for each in metrics
@@ -67,7 +68,7 @@ def spread_table(metrics: Sequence[Measured], cell: Cell) -> Table:
     for each in metrics:
         values = each.spread or (None, None, None)
         limit = f"{each.rule.of} {_limit(each.rule)}" if _limit(each.rule) else ""
-        rows.append([cell(each.rule.metric, 60), str(each.runs), *map(number, values), limit, each.outcome])
+        rows.append([_name(each.rule, cell), str(each.runs), *map(number, values), limit, each.outcome])
     return headers, rows
 
 
@@ -76,7 +77,7 @@ def _table(metrics: Sequence[Measured], cell: Cell) -> Table:
     headers = ["metric", "value", "of", "limit", "baseline", "outcome"]
     rows = [
         [
-            cell(each.rule.metric, 60),
+            _name(each.rule, cell),
             number(each.value),
             _of(each),
             _limit(each.rule),
@@ -87,6 +88,11 @@ def _table(metrics: Sequence[Measured], cell: Cell) -> Table:
     ]
     filled = [n for n, name in enumerate(headers) if name in ("metric", "value", "outcome") or any(r[n] for r in rows)]
     return [headers[n] for n in filled], [[row[n] for n in filled] for row in rows]
+
+
+def _name(rule: MetricRule, cell: Cell) -> str:
+    """The metric, and of which requirement where several may have it."""
+    return cell(rule.metric, 60) + (f" ({cell(rule.requirement, 40)})" if rule.requirement else "")
 
 
 def _of(each: Measured) -> str:

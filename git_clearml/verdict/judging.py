@@ -23,18 +23,17 @@ from git_clearml.verdict.run_rules import siblings_of
 class Judging:
     """What has been learned so far about the commits of one policy, and the tasks that may be theirs.
 
-    `tasks_each`: how many tasks a commit needs. `unmet`: the numbers of the requirements that some of the commits which
-    were judged last lacks.
+    `ways`: the policies of which each needs a task. `unmet`: the numbers of those that some of the commits which were
+    judged last do not meet.
     """
 
     def __init__(self, repository: Repository, policy: Policy, commits: Sequence[Commit], scope: Scope) -> None:
         self._repository, self._policy, self._scope = repository, policy, scope
-        self._ways = requirements.ways(policy)
-        self.equivalents = EquivalentCommits(repository, policy, commits, self._ways if policy.require else ())
+        self.ways = requirements.ways(policy)
+        self.equivalents = EquivalentCommits(repository, policy, commits, self.ways if policy.require else ())
         self._entries = EntryPoints(repository)
         self._seen: dict[tuple[str, str], Task] = {}
-        self.tasks_each = len(self._ways)
-        self.unmet = set(range(len(self._ways)))
+        self.unmet = set(range(len(self.ways)))
 
     def verdicts(self, commits: Iterable[Commit], tasks: Sequence[Task]) -> dict[Commit, Verdict]:
         """The verdicts on these commits by these tasks; where the policy has requirements, by all those before too.
@@ -72,18 +71,18 @@ class Judging:
         self, commit: Commit, by_commit: dict[str, list[Task]], others: Sequence[str], facts: rules.Facts
     ) -> Verdict:
         verdicts = []
-        for number, way in enumerate(self._ways):
+        for number, way in enumerate(self.ways):
             sense = self.equivalents.sense(commit, number)
             own = by_commit.get(commit.hash, []) + by_commit.get("", [])
             equal = [task for name in others if name != commit.hash and sense(name) for task in by_commit[name]]
-            tasks = requirements.concerning(own + equal, way, self._ways)
+            tasks = requirements.concerning(own + equal, way, self.ways)
             verdict = rules.judge(commit, tasks, way, facts, equivalent=sense, chosen=self._scope.chosen)
             verdicts.append(self.equivalents.lineage(commit).noted(verdict))
         return requirements.combined(self._policy, verdicts)
 
     def _facts(self, tasks: Sequence[Task]) -> rules.Facts:
         self.equivalents.learn(task.commit for task in tasks if task.commit)
-        if any(way.equivalence is not Equivalence.COMMIT for way in self._ways):
+        if any(way.equivalence is not Equivalence.COMMIT for way in self.ways):
             self.equivalents.learn_recorded(tasks)
         self._entries.learn(tasks, self.equivalents.recorded)
         tips = branch_tasks.tips(self._repository, tasks, self._scope.tips)

@@ -24,6 +24,12 @@ def value_of(task: Task, rule: MetricRule) -> float | None:
     return next((float(getattr(each, rule.value)) for each in named), None)
 
 
+def ranked_value(task: Task, policy: Policy) -> float | None:
+    """What the task reported of the metric by which tasks are chosen: that of a requirement may be another one's."""
+    ranking = policy.ranking
+    return value_of(task, ranking) if isinstance(ranking, MetricRule) else task.value
+
+
 def unusable(value: float | None, rules: Ruled) -> str:
     """Why a value can neither win nor be compared with, as the rest of a sentence; "" when it can."""
     if value is None:

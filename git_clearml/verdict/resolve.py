@@ -127,7 +127,7 @@ class Resolver:
 
     def _by(self, commits: Sequence[Commit], ask: Callable[[int], Answer]) -> dict[Commit, Verdict]:
         """The verdicts by a few tasks, which the policy prefers; by all that may count where those do not suffice."""
-        answer = ask(0 if self._needs_all else len(commits) * self._judging.tasks_each)
+        answer = ask(0 if self._needs_all else len(commits) * len(self._judging.ways))
         verdicts = self._judging.verdicts(commits, answer.tasks)
         if not answer.whole and not all(self._is_settled(verdict) for verdict in verdicts.values()):
             answer = ask(0)
@@ -138,10 +138,12 @@ class Resolver:
         """Would no task that was not looked at make another verdict? Not even one of the commit itself."""
         by_results = any(part.equivalence is Equivalence.RESULTS for part in verdict.parts)
         own = by_results and self._search.passing([verdict.commit], few=1).tasks
-        tasks = [part.task for part in verdict.parts]
-        if None in tasks or own:
+        if own or any(part.task is None for part in verdict.parts):
             return False
-        return not self._policy.ranking.metric or all(task and rules.is_measured(task, self._policy) for task in tasks)
+        return all(
+            not way.ranking.metric or (part.task is not None and rules.is_measured(part.task, way))
+            for way, part in zip(self._judging.ways, verdict.parts, strict=True)
+        )
 
     def _chosen(self) -> Answer:
         return Answer(self._evidence.of_ids([self._scope.chosen], self._policy))
@@ -265,7 +267,7 @@ class Resolver:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
         counts = self._policy.equivalence is not Equivalence.COMMIT
         recent = [task.commit for task in self._search.recent() if task.commit] if counts else []
-        wanted = range(self._judging.tasks_each) if self._needs_all else self._judging.unmet
+        wanted = range(len(self._judging.ways)) if self._needs_all else self._judging.unmet
         return self._judging.equivalents.families(commits, recent, wanted)
 
 

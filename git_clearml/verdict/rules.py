@@ -268,13 +268,13 @@ def unreachable_is_tolerated(policies: Iterable[Policy], error_code: str) -> boo
 
 def is_measured(task: Task, policy: Policy) -> bool:
     """Has the task a value of the policy's metric that can be compared?"""
-    return not metric_rules.unusable(task.value, policy.ranking)
+    return not metric_rules.unusable(metric_rules.ranked_value(task, policy), policy.ranking)
 
 
 def preference(finding: Finding, policy: Policy) -> tuple[bool, float, str, str]:
     """Its own tasks before those of a results commit's parent; then the best metric (none is worst), then the latest
     `completed`, then the id."""
-    value, ranking = finding.task.value, policy.ranking
+    value, ranking = metric_rules.ranked_value(finding.task, policy), policy.ranking
     if not ranking.metric or not is_measured(finding.task, policy):
         signed = float("-inf")
     else:

@@ -292,3 +292,30 @@ def test_code_that_rested_for_longer_than_is_looked_back(models: Gate, monkeypat
     models.repo.commit("tracker", {"tracker/net.py": "2"})
     result = models.verify()
     assert outcomes(result) == {"detector": "verified", "segmenter": "verified", "tracker": "rejected"}
+
+
+def test_each_requirement_is_measured_by_its_own_metrics(gate: Gate) -> None:
+    """And of its tasks the one counts that is best by them."""
+    monorepo(gate.repo)
+    rules = [
+        ('"loss/train"', "detector", 'direction = "min"', "at-most = 0.5"),
+        ('"val/acc"', "segmenter", "min-runs = 2"),
+    ]
+    rows = [row for metric, name, *more in rules for row in (
+        "[[tool.git-clearml.metrics]]", f"metric = {metric}", f'requirement = "{name}"', *more,
+    )]  # fmt: skip
+    text = (gate.repo.path / "pyproject.toml").read_text() + "\n".join(rows)
+    gate.repo.commit("metrics", {"pyproject.toml": text})
+    [best] = train(gate, "detector", metrics={"loss": {"train": 0.25}})
+    train(gate, "detector", metrics={"loss": {"train": 0.4}})
+    train(gate, "segmenter", metrics={"val": {"acc": 0.9}})
+    train(gate, "tracker")
+    result = gate.verify()
+    assert outcomes(result) == {"detector": "verified", "segmenter": "rejected", "tracker": "verified"}
+    assert result.commit["requirements"][0]["task"]["id"] == best
+    assert [(each["requirement"], each["runs"], each["outcome"]) for each in result.commit["metrics"]] == [
+        ("detector", 2, "pass"),
+        ("segmenter", 1, "fail"),
+    ]
+    train(gate, "segmenter", metrics={"val": {"acc": 0.8}})
+    gate.accepts()
