@@ -83,6 +83,7 @@ def _compare(
     ruling = session.rulings[0]
     try:
         best_tag.check(ruling.policy)
+        session.every_run = True
         verdict, comparison = _compared(session, job, arguments)
     finally:
         session.close()

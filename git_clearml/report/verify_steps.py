@@ -50,6 +50,7 @@ def check_possible(session: VerifySession, options: TagOptions, *, check_runnabl
     ):
         if given and len(session.commits) != 1:
             raise UsageError(f"{flag} takes one commit", "run it for each of them")
+    session.every_run = options.compare or options.best
     if options.compare:
         best_tag.check(session.rulings[0].policy)
     flag = "--add-tag" if options.add else "--tag-best" if options.best else ""

@@ -29,6 +29,7 @@ class Scope(NamedTuple):
     the remotes' default branches are. `tips`: where branches are that this clone may not know. `depth`: how far merges
     of merges are followed. `since`: when a task must have been updated to be looked at, None: as the commits say.
     `requests`: for a commit (by its hash) the numbers of the pull requests that brought it, where no message says.
+    `every_run`: what the policy's metrics come to is compared, so that no verdict stands on some of the runs alone.
     """
 
     chosen: str = ""
@@ -38,6 +39,7 @@ class Scope(NamedTuple):
     since: datetime | None = None
     tips: tuple[Tip, ...] = ()
     requests: Mapping[str, Sequence[int]] = MappingProxyType({})
+    every_run: bool = False
 
 
 ANY = Scope()

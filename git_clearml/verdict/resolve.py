@@ -79,7 +79,7 @@ class Resolver:
         self._commits, self._scope = commits, scope
         self._judging = Judging(repository, policy, commits, scope)
         self._search = Search(repository, evidence, requirements.asked(policy), scope.since)
-        self._needs_all = metric_rules.needs_all(policy) or bool(scope.chosen and policy.metrics)
+        self._needs_all = metric_rules.needs_all(policy) or bool((scope.chosen or scope.every_run) and policy.metrics)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer = Answer([])
         self._by_tree: list[Task] = []  # whose records name the tree of a commit

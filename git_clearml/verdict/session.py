@@ -108,6 +108,7 @@ class VerifySession:
     ) -> None:
         self.repository, self.commits, self.rulings = repository, commits, rulings
         self._request, self._context, self._requirement = request, context, requirement
+        self.every_run = False  # see Scope
         self.base = ""  # the commit that was accepted before, in a CI job that tells
         self.requests: Mapping[str, Sequence[int]] = {}  # of commits, where their messages do not say
         self._sources: dict[str, Evidence] = {}
@@ -155,14 +156,9 @@ class VerifySession:
         checkout = self._context.checkout
         urls, tips = (checkout.head_urls, checkout.tips) if checkout else ((), ())
         verdicts: dict[int, Verdict] = {}
-        scope = Scope(
-            self._request.task,
-            tuple(urls),
-            self._accepted,
-            since=self._request.since,
-            tips=tips,
-            requests=self.requests,
-        )
+        since, every_run = self._request.since, self.every_run
+        scope = Scope(self._request.task, tuple(urls), self._accepted, since=since, tips=tips, every_run=every_run)
+        scope = scope._replace(requests=self.requests)
         for kind in dict.fromkeys(ruling.policy.evidence for ruling in self.rulings):
             numbers = [n for n, ruling in enumerate(self.rulings) if ruling.policy.evidence == kind]
             source = self.source(kind)

@@ -98,7 +98,10 @@ def test_a_policy_of_today_asks_for_what_it_asked_for(gate: Gate) -> None:
 
 def test_a_sweep_of_700_tasks(gate: Gate) -> None:
     """Limits of the best run are one small answer; what every run decides takes one more for each 500."""
+    gate.repo.policy(*ACCURACY, "at-least = 0.99", "min-runs = 5")
     tasks = sweep(gate, 700)
+    assert row(gate.accepts())["value"] == 699 / 700  # with the records of a run of all of them
+    assert sent(gate) < 64_000
 
     def policy(*lines: str) -> None:
         gate.repo.policy(*lines)
@@ -112,6 +115,13 @@ def test_a_sweep_of_700_tasks(gate: Gate) -> None:
     assert sent(gate) < 64_000
     policy(*BEST, *ACCURACY, "at-least = 0.99", *LATENCY, "at-most = 1")
     assert gate.verify().status == 1
+    policy(*BEST, *ACCURACY, *RECALL, "at-least = 0.5")
+    for number, task in enumerate(tasks):
+        put_recall(gate, task, 0.5 if number else 0.9)
+    gate.server.tasks[gate.task(metrics=both(0.5, 0.8), commit="c" * 40)]["tags"] = ["Best Performance"]
+    assert row(gate.accepts(), 1)["value"] == 0.5  # of the first ten: enough for the limit
+    assert sent(gate) < 64_000
+    assert outcomes(compare(gate))[1] == (0.9, 0.8, "pass")  # what is compared is the best of all
     policy(*ACCURACY, 'of = "median"', "at-least = 0.49")
     result = gate.accepts(requests=2)
     assert (row(result)["value"], row(result)["runs"]) == (349 / 700, 700)
@@ -248,12 +258,12 @@ def test_the_base_is_where_the_commit_left_the_default_branch(gate: Gate) -> Non
     assert (result.status, result.json["outcome"], outcomes(result)[0]) == (0, "first", (0.1, None, "pass"))
 
 
-def put_recall(gate: Gate, task: str) -> None:
+def put_recall(gate: Gate, task: str, value: float = 0.5) -> None:
     """The task has reported one more metric."""
     [(title, series)] = metric_keys("validation/recall")
     entries = gate.server.tasks[task]["last_metrics"][title]
     entry = next(iter(entries.values()))
-    entries[series] = {**entry, "variant": "recall", "value": 0.5, "min_value": 0.5, "max_value": 0.5}
+    entries[series] = {**entry, "variant": "recall", "value": value, "min_value": value, "max_value": value}
 
 
 @pytest.mark.parametrize(
@@ -327,3 +337,12 @@ def test_the_report_shows_the_spread_of_several_runs(gate: Gate) -> None:
     for task in tasks[:1] + tasks[3:]:
         gate.server.tasks[task]["status"] = "failed"
     assert gate.call("report").status == 0
+
+
+def test_runs_of_equal_commits_count_together(gate: Gate) -> None:
+    gate.repo.policy('equivalence = "tree"', *ACCURACY, "min-runs = 2")
+    measured(gate, 0.8)
+    gate.repo.git("commit", "--amend", "-qm", "reworded")
+    measured(gate, 0.9)
+    result = gate.verify()
+    assert (result.status, row(result)["runs"]) == (0, 2)
