@@ -9,21 +9,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import ModuleType
-from typing import NoReturn
 
 from git_clearml import __version__
 from git_clearml.base import signals
 from git_clearml.base.console import Console, discard, open_streams
-from git_clearml.base.sanitize import Safe
 from git_clearml.base.secrets import Secrets
+from git_clearml.commands.parser import Parser, nearest
 from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = (
     *"verify run check-runnable report comment compare push install uninstall hook doctor config".split(),
-    *"log bisect open show checkout diff import".split(),
+    *"log bisect open show checkout diff import completion".split(),
 )
 _ADDERS = {  # module and function, where they are not as usual
     "uninstall": ("install", "add_uninstall_parser"),
@@ -33,48 +32,26 @@ _REST = "\0{}"  # stands for a word after `--` while argparse looks: no word of 
 _BUG = 70
 
 
-class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are errors like all others, instead of an exit of its own."""
-
-    def error(self, message: str) -> NoReturn:
-        start, _, words = message.partition(": ")
-        flag = words.split(" ")[0].partition("=")[0]
-        if start == "unrecognized arguments" and flag.startswith("-"):
-            near = _nearest(flag, self._option_string_actions)
-            raise UsageError(message + (f"; did you mean {near}?" if near else ""), f"{self.prog} -h")
-        raise UsageError(message, f"{self.prog} -h")
-
-    def _print_message(self, message: str, file: object = None) -> None:
-        """Prints the help or the version, a product like others: argparse's own hides that it could not be written."""
-        Console(os.environ).product(Safe(message))
-
-
 def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """The parser of every command, or of one: the gate has no time for the others' flags. And the commands' own."""
-    parser = _Parser(
+    parser = Parser(
         prog="git clearml", description="No push without a ClearML task that ran exactly that code.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"git-clearml {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=Parser)
     for name in _COMMANDS:
         if not only or only == name:
             module = _module(name)
             command = getattr(module, _ADDERS.get(name, ("", "add_parser"))[1])(commands)
-            command.set_defaults(run=module.run)
+            command.title = commands._choices_actions[-1].help or ""
+            command.set_defaults(run=module.run, whole=build_parser)
             command.add_argument("-q", "--quiet", action="store_true", help="print only the result")
             command.add_argument("-v", "--verbose", action="store_true", help="show each request and how long it took")
     return parser, commands.choices
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
-    """The one of the words that somebody may have meant, "" where none is like it."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, list(words), n=1)), "")
-
-
 def _unknown(command: str) -> UsageError:
-    near = _nearest(command, _COMMANDS)
+    near = nearest(command, _COMMANDS)
     message = f"{command!r} is not a command of git clearml"
     return UsageError(
         f"{message}; did you mean {near}?" if near else message, f"git clearml {near} -h".replace("  ", " ")
@@ -160,7 +137,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         raise _unknown(first)
     parser, commands = build_parser(first if is_command else "")
     if not is_command:
-        return parser.parse_args(words or ["--help"])
+        return parser.parse_args(words or ["-h"])
     end = words.index("--") if "--" in words else len(words)
     parsed = _parse_command(commands[first], words[1:end], words[end:])
     parsed.command = first

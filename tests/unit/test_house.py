@@ -38,6 +38,7 @@ EDGES = {
     "tomli": {"settings.table"},
     "tabulate": {"render.table"},
     "clearml": {"clearml.sdk"},
+    "shtab": {"commands.completions"},
 }
 # What decides and renders does nothing to the world.
 PURE = (
@@ -49,7 +50,7 @@ PURE = (
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
     "hook.ref_updates doctor.recording doctor.differences doctor.skips doctor.advice "
 ).split()
-HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate")
+HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate", "shtab")
 
 
 @dataclass(frozen=True)
