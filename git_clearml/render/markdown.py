@@ -71,6 +71,8 @@ def requirement(shown: RequirementVerdict) -> list[str]:
     verdict = shown.verdict
     notes = "".join(f"; {escape(note, 300)}" for note in verdict.notes)
     by = f" by {task_link(verdict.task)}" if verdict.task else ""
+    if verdict.outcome is Outcome.REJECTED and not verdict.near_misses:
+        by = ": no ClearML task has run it"
     lines = [f"- {MARKS[verdict.outcome]} **{escape(shown.name, 60)}** {verdict.outcome.value}{by}{notes}"]
     lines += [f"  {line}" for line in _near_misses(verdict.near_misses)]
     return [*lines, f"  - next: {code(shown.hint)}"] if shown.hint else lines

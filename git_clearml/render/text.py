@@ -60,7 +60,7 @@ def _requirement(requirement: RequirementVerdict) -> list[str]:
     """A requirement with its task, or with why it has none and what to do."""
     verdict = requirement.verdict
     because = _because(verdict).replace("has run this commit", "has run it")
-    lines = [f"{sanitize(requirement.name, 60)}: {verdict.outcome.value}{because}"]
+    lines = [f"{sanitize(requirement.name, 60)} {verdict.outcome.value}{because}"]
     if verdict.task:
         lines += task_lines(verdict.task, "  ")
     lines += [f"  note: {sanitize(note, 300)}" for note in verdict.notes]
@@ -99,9 +99,9 @@ def _because(verdict: Verdict) -> str:
 def met(verdict: Verdict) -> str:
     """How many of the policy's requirements the commit meets, in a few words."""
     count, every = sum(each.outcome is Outcome.VERIFIED for each in verdict.requirements), len(verdict.requirements)
-    if count == every:
-        return "the requirement is met" if every == 1 else f"all {every} requirements are met"
-    return f"{count} of {every} requirement{'s are' if every > 1 else ' is'} met"
+    if count == every > 1:
+        return f"meets all {every} requirements"
+    return f"meets {count} of {every} requirement{'s' if every > 1 else ''}"
 
 
 def _near_miss(finding: Finding) -> list[str]:

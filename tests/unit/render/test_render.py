@@ -20,9 +20,11 @@ from git_clearml.model import Problem
 from git_clearml.render import json as json_view
 from git_clearml.render import markdown, text
 from git_clearml.report.model import VerifyReport
-from git_clearml.settings.policy import Equivalence
+from git_clearml.settings.policy import Equivalence, Policy, Require
 from git_clearml.verdict.model import Finding, Outcome, Reason
+from git_clearml.verdict.requirements import combined
 from git_clearml.verdict.rules import judge
+from tests.support import schemas
 from tests.support.builders import (
     DIRTY,
     HASH,
@@ -77,6 +79,17 @@ def _reports() -> dict[str, VerifyReport]:
             rejected(outcome=Outcome.UNDECIDED, considered=0),
             hint="is the server up? git clearml doctor",
             problems=(Problem("unreachable", "https://api.clear.ml cannot be reached: connection refused"),),
+        ),
+        "requirements": report(
+            combined(
+                Policy(require=(Require("train"), Require("evaluation"), Require("export"))),
+                [
+                    verified,
+                    judged(task(id="f" * 32, name="evaluate", status="failed")),
+                    judged(),
+                ],
+            )._replace(**main),
+            hint="git clearml run -- python evaluate.py",
         ),
         "several": report(
             verified, near._replace(commit=OTHER_HASH, rev="HEAD~1", near_misses=near.near_misses[:1]), hint=hint
@@ -193,6 +206,9 @@ def has_shape(value: Any, shape: Any) -> bool:
 def test_the_shape_of_the_json(name: str) -> None:
     shown = REPORTS[name]
     document = json.loads(json.dumps(json_view.verify(shown)))
+    schemas.check(document)
+    required = [each for told in document["commits"] for each in told.pop("requirements", ())]
+    assert [each["name"] for each in required] == [each.name for one in shown.verdicts for each in one.requirements]
     assert has_shape(document, SHAPE)
     assert (document["schema"], document["command"], document["exit_code"]) == (1, "verify", shown.outcome.status)
     assert document["outcome"] == shown.outcome.value
