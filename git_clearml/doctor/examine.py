@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from git_clearml.clearml import conf_file
-from git_clearml.doctor import differences, hooks, policy, recording, server, skips, tracked
+from git_clearml.doctor import differences, forge, hooks, policy, recording, server, skips, tracked
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import Error, NotARepository
 from git_clearml.git.repository import Repository
@@ -37,6 +37,7 @@ def clone(repository: Repository, environment: Mapping[str, str], budget: float 
         *_guarded("clearml-conf", partial(_recording, environment, has_server)),
         *_guarded("differences", partial(_differences, repository, environment)),
         *around.examine(repository, environment),
+        *forge.examine(repository, environment, budget),
     ]
 
 

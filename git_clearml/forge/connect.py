@@ -165,8 +165,13 @@ def _common(workplace: Workplace) -> dict[str, Any]:
     return {"secrets": secrets, "log": workplace.log, "clock": workplace.clock or Clock()}
 
 
+def token_variable(environment: Mapping[str, str], provider: Provider) -> str:
+    """The variable that holds the token for this forge, "" for none."""
+    return next((name for name in _TOKENS.get(provider, ()) if environment.get(name)), "")
+
+
 def _token(environment: Mapping[str, str], provider: Provider) -> str:
-    return next((environment[name] for name in _TOKENS[provider] if environment.get(name)), "")
+    return environment.get(token_variable(environment, provider), "")
 
 
 def _bitbucket(workplace: Workplace, repository: str, budget: float) -> Forge:

@@ -1,0 +1,43 @@
+"""Whose the forge's token is, asked of each forge; without one, or without its remote, nothing is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from git_clearml.doctor import forge
+from git_clearml.git.repository import Repository
+from tests.support import forges
+from tests.support.repos import make_repo
+
+API = {
+    "github": {"GITHUB_API_URL": "{url}", "GITHUB_SERVER_URL": "{url}"},
+    "gitea": {"GITHUB_API_URL": "{url}"},
+    "gitlab": {"CI_API_V4_URL": "{url}", "CI_SERVER_URL": "{server}"},
+    "bitbucket": {"BITBUCKET_API_URL": "{url}"},
+}
+
+
+@pytest.mark.parametrize("kind", forges.KINDS, ids=lambda kind: kind.name)
+def test_whose_it_is(kind: forges.Kind, tmp_path: Path) -> None:
+    with kind.server() as server:
+        host = "https://bitbucket.org" if kind.name == "bitbucket" else server.url.partition("/api/")[0]
+        repository = Repository(str(make_repo(tmp_path / "repo", remote=f"{host}/{kind.repository}.git").path))
+        environment = {name: value.format(url=server.url, server=host) for name, value in API[kind.name].items()}
+        held = {**environment, kind.variable: kind.token}
+        assert (forge.examine(repository, environment, 5), server.calls) == ([], [])
+        (unseen,) = forge.examine(repository, held, 5)
+        assert (unseen.level, "does not see this repository" in unseen.message) == ("warn", True)
+        server.refs["refs/heads/main"] = "1" * 40
+        (check,) = forge.examine(repository, held, 5)
+        assert (check.name, check.level) == ("forge-token", "ok")
+        assert check.message.startswith(f"{kind.variable} is that of ")
+        assert kind.token not in check.message
+        (wrong,) = forge.examine(repository, {**environment, kind.variable: "wrong-token-1234567"}, 5)
+        assert (wrong.level, "1234567" in wrong.message) == ("warn", False)
+
+
+def test_a_remote_that_is_elsewhere(tmp_path: Path) -> None:
+    repository = Repository(str(make_repo(tmp_path / "repo", remote="/somewhere/else").path))
+    assert forge.examine(repository, {"GITHUB_TOKEN": "x" * 20}, 5) == []
