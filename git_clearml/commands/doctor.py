@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if repaired:
         checks = _checks()
     if arguments.drill:
-        checks.append(_drill())
+        checks.append(_drill(console))
     if arguments.format == "json":
         console.document(view.document(checks, repaired))
     elif arguments.format == "markdown":
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         shown = checks if console.verbose else summary(checks)
         width = view.WIDTH if console.is_terminal else 0
         console.product(view.text(shown, colour=console.colour, quiet=console.quiet, width=width))
-    return 1 if any(each.trouble for each in repaired) else status_of(checks)
+    return status_of(checks, repaired)
 
 
 def _checks() -> list[Check]:
@@ -82,14 +82,17 @@ def _checks() -> list[Check]:
     return examine.clone(repository, os.environ, _BUDGET)
 
 
-def _drill() -> Check:
+def _drill(console: Console) -> Check:
     from git_clearml.doctor import drill
     from git_clearml.git.repository import Repository
     from git_clearml.hook import server_install
 
     repository = Repository()
-    on_server = server_install.is_bare(repository)
-    return (drill.run_on_server if on_server else drill.run)(repository, os.environ)
+    if server_install.is_bare(repository):
+        return drill.run_on_server(repository, os.environ)
+    if others := drill.runs_too(repository):
+        console.say(f"git clearml: the drill is a push: {others} may run as well")
+    return drill.run(repository, os.environ)
 
 
 def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Check]) -> list[Repaired]:
@@ -105,7 +108,9 @@ def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Che
         console.say("git clearml: there is nothing that can be fixed safely")
         return []
     for check in planned:
-        console.announce(f"git clearml: {check.name}: {'would' if asks else 'to'} {check.repair and check.repair.plan}")
+        console.announce(
+            f"git clearml: {'would fix' if asks else 'fixing'} {check.name}: {check.repair and check.repair.plan}"
+        )
     if asks:
         console.ask("fix these? [y/N]")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -15,6 +15,7 @@ from git_clearml.report.diagnosis import Check
 from git_clearml.settings.code_paths import NEVER_OK
 
 _HIDING = ("all", "dirty")
+_NO = ("false", "no", "off", "0")
 _PLACES = ("system", "global", "local", "worktree")
 
 
@@ -49,6 +50,8 @@ def examine(settings: Sequence[Setting], tracked: Tracked, environment: Mapping[
     """Every way in which a diff can be silent, one check each."""
     return [
         _external(settings, tracked, environment),
+        _relative(settings),
+        _monitor(settings),
         _constant("textconv", "diff", "textconv", tracked, "the diff of such a file hides changes"),
         _constant("clean-filter", "filter", "clean", tracked, "git does not see changes in such a file"),
         _submodules(settings, tracked),
@@ -76,6 +79,29 @@ def _external(settings: Sequence[Setting], tracked: Tracked, environment: Mappin
             words = f"{setting.key} is set ({setting.scope}): ClearML records what that program prints, or nothing"
             return Check(name, "fail", f"{words}; git difftool can show it instead", unsetting(setting))
     return Check(name, "ok", "git diff is git's own")
+
+
+def _relative(settings: Sequence[Setting]) -> Check:
+    """The SDK asks for the diff in the script's directory."""
+    setting = _last(settings, "diff.relative")
+    if setting is None or setting.value.lower() in _NO:
+        return Check("diff-relative", "ok", "git diff shows all of the working tree")
+    words = f"diff.relative is set ({setting.scope}): changes outside of the script's directory are not recorded"
+    return Check("diff-relative", "fail", words, unsetting(setting))
+
+
+def _monitor(settings: Sequence[Setting]) -> Check:
+    """A program of somebody's that says which files have changed; git's own daemon is `true`."""
+    setting = _last(settings, "core.fsmonitor")
+    if setting is None or setting.value.lower() in (*_NO, "true", "yes", "on", "1", ""):
+        return Check("fsmonitor", "ok", "git looks itself which files have changed")
+    words = f"core.fsmonitor is {setting.value} ({setting.scope}): a change that it does not tell is in no diff"
+    return Check("fsmonitor", "warn", words, unsetting(setting))
+
+
+def _last(settings: Sequence[Setting], key: str) -> Setting | None:
+    """The one that is in force."""
+    return next((setting for setting in reversed(settings) if setting.key == key), None)
 
 
 def _constant(name: str, section: str, key: str, tracked: Tracked, so: str) -> Check:

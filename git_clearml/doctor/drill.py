@@ -25,7 +25,7 @@ from git_clearml.git.repository import Repository, can_be_ref
 from git_clearml.hook import drill as hook_drill
 from git_clearml.hook import server_install
 from git_clearml.hook.drill import NO_LINES, Told
-from git_clearml.hook.owner import read_hook
+from git_clearml.hook.owner import Owner, read_hook
 from git_clearml.hook.place import HOOK, hooks_directory
 from git_clearml.hook.skip import DRILL
 from git_clearml.model import Resolved
@@ -95,6 +95,14 @@ def run_on_server(repository: Repository, environment: Mapping[str, str], timeou
         return judged(pushed, server_install.HOOK if hook.exists else "")
     except Error as error:
         return of_error("drill", "fail", error, "; the drill has not seen a refusal")
+
+
+def runs_too(repository: Repository) -> str:
+    """Whose hooks run in a drill besides ours, "" where there are none."""
+    owner = read_hook(hooks_directory(repository) / HOOK).owner
+    if owner in (Owner.NOBODY, Owner.OURS):  # what ours runs after itself does not run after a refusal
+        return ""
+    return f"{owner.value}'s hooks" if owner.is_framework else "your own hook"
 
 
 def _obstacle(repository: Repository) -> Check | None:

@@ -128,5 +128,6 @@ def summary(checks: list[Check]) -> list[Check]:
 
 _QUIET = (
     "store-uncommitted-code-diff store-code-diff-from-remote vcs-repo-detect-async task-reuse vcs-variables "
-    "diff-external textconv clean-filter submodule-ignore assume-unchanged skip-worktree encoding"
+    "diff-external diff-relative fsmonitor textconv clean-filter submodule-ignore assume-unchanged skip-worktree "
+    "encoding"
 ).split()

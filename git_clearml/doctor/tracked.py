@@ -20,6 +20,7 @@ _MOST = 1_000_000  # bytes of a file
 _MOST_PATHS = 1000  # that are compared with the index
 _BINARY = 8000  # bytes in which git looks for a NUL (xdiff-interface.c)
 _PROGRAMS = re.compile(r"(filter\.(?P<filter>.+)\.(?:clean|process)|diff\.(?P<diff>.+)\.(?:textconv|command))", re.S)
+_KNOWN = ("lfs", "annex", "git-crypt")  # filters: they hide no change, and two of them store all content
 _MORE = b"\ngit_clearml_tried_this = 1\n"
 
 
@@ -125,10 +126,10 @@ def _programs(
 ) -> tuple[frozenset[str], dict[str, str]]:
     """The diff drivers of tracked files, and the programs that were tried and hide a change -> the file.
 
-    Without a program in git's settings nothing is asked; git-lfs is known to be honest.
+    Without a program in git's settings nothing is asked; those are not tried that keep what they get.
     """
     keys = {match[0]: match for setting in configured if (match := _PROGRAMS.fullmatch(setting.key))}
-    wanted = {key: match for key, match in keys.items() if match["filter"] != "lfs"}
+    wanted = {key: match for key, match in keys.items() if match["filter"] not in _KNOWN}
     if not wanted:
         return frozenset(), {}
     first: dict[tuple[str, str], str] = {}

@@ -58,5 +58,5 @@ def document(checks: Sequence[Check], repaired: Sequence[Repaired] = ()) -> dict
     ]
     fixed = [{"name": each.name, "plan": each.plan, "error": each.trouble or None} for each in repaired]
     more = {"fixed": fixed} if fixed else {}
-    status = status_of(list(checks))
+    status = status_of(checks, repaired)
     return {"schema": 1, "command": "doctor", "exit_code": status, "checks": rows, **more, "errors": []}

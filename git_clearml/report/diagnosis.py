@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,6 @@ class Repaired:
     trouble: str = ""
 
 
-def status_of(checks: list[Check]) -> int:
-    """The exit status that these checks come to."""
-    return 1 if any(check.level == "fail" for check in checks) else 0
+def status_of(checks: Sequence[Check], repaired: Sequence[Repaired] = ()) -> int:
+    """The exit status that these come to."""
+    return 1 if any(check.level == "fail" for check in checks) or any(each.trouble for each in repaired) else 0

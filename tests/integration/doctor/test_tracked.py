@@ -32,7 +32,8 @@ def look(repo: Repo) -> dict[str, Check]:
 
 def shown(repo: Repo) -> str:
     """What ClearML would record of the uncommitted changes: of a diff that fails, or is no UTF-8, nothing."""
-    done = subprocess.run(["git", "diff", "--submodule=diff", "HEAD"], cwd=repo.path, capture_output=True, check=False)
+    command = ["git", "-C", "deep", "diff", "--submodule=diff", "HEAD"]
+    done = subprocess.run(command, cwd=repo.path, capture_output=True, check=False)
     try:
         return done.stdout.decode() if not done.returncode else ""
     except UnicodeDecodeError:
@@ -65,6 +66,11 @@ def _external(repo: Repo) -> None:
 
 def _global_external(repo: Repo) -> None:
     repo.git("config", "--global", "diff.external", "true")
+    repo.write({"train.py": "print(2)\n"})
+
+
+def _relative(repo: Repo) -> None:
+    repo.git("config", "diff.relative", "true")
     repo.write({"train.py": "print(2)\n"})
 
 
@@ -101,6 +107,7 @@ SCENES: dict[str, tuple[Callable[[Repo], None], str]] = {
     "data of another encoding": (_latin_data, "encoding"),
     "diff.external": (_external, "diff-external"),
     "diff.external everywhere": (_global_external, "diff-external"),
+    "diff.relative": (_relative, "diff-relative"),
     "textconv": (_textconv, "textconv"),
     "a diff driver": (_driver, "diff-external"),
     "a clean filter": (_filter, "clean-filter"),
