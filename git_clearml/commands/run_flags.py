@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 
+from git_clearml.base.secrets import redact_words
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.record.model import RecordOptions
+
+PLACE = "{seed}"
+"""What stands for the seed in a command."""
+
+_MOST_SEEDS, _LARGEST = 1000, 2**32 - 1  # runs of one call, and what numpy, torch and Python all take for a seed
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """All flags but the command itself."""
     parser.add_argument("--allow-dirty", action="store_true", help="run with uncommitted changes; never verifies")
+    parser.add_argument("--seeds", type=int, metavar="N", help="run it N times, for {seed} in the command 0, 1, ...")
+    parser.add_argument("--first-seed", type=int, metavar="N", help="with --seeds: count from there (default: 0)")
     options.add_dry_run(parser, "say what would run, and run nothing")
     _of_queues(parser)
     _of_recording(parser)
@@ -21,6 +31,7 @@ def _of_queues(parser: argparse.ArgumentParser) -> None:
     """The flags of a run on a queue."""
     group = parser.add_argument_group("on an agent")
     group.add_argument("--queue", metavar="NAME", help="launch on this queue instead of running here")
+    group.add_argument("--parallel", type=int, metavar="N", help="with --seeds: no more than N at once (default: all)")
     group.add_argument("--attach", metavar="TASK", help="launch nothing: follow this task")
     group.add_argument("--from", dest="template", metavar="TASK", help="take all but the commit from this task")
     group.add_argument("--wait", action="store_true", help="wait for the end; status 0 only when it completed")
@@ -57,14 +68,43 @@ def on_queue(arguments: argparse.Namespace) -> bool:
     return any(value is not None for value in named.values())
 
 
+def seeds(arguments: argparse.Namespace) -> range:
+    """The seeds to run the command for, none where it is to be run once. Raises UsageError for what makes no sense."""
+    count, first, parallel = arguments.seeds, arguments.first_seed, arguments.parallel
+    for flag, value in (("--first-seed", first), ("--parallel", parallel)):
+        if value is not None and count is None:
+            raise UsageError(f"{flag} requires --seeds", f"add --seeds N, or leave {flag} out")
+    if count is None:
+        return range(0)
+    for flag, value, least, most in (
+        ("--seeds", count, 1, _MOST_SEEDS),
+        ("--first-seed", first or 0, 0, _LARGEST - count + 1),
+        ("--parallel", 1 if parallel is None else parallel, 1, _MOST_SEEDS),
+    ):
+        if not least <= value <= most:
+            raise UsageError(f"{flag} is {value}: expected a number from {least} to {most}", f"for instance {flag} 3")
+    if arguments.attach is not None or arguments.follow:
+        raise UsageError(f"{'--follow' if arguments.follow else '--attach'} is about one task: leave --seeds out")
+    words = arguments.words
+    if (words or arguments.template) and not any(PLACE in word for word in words):
+        known = redact_words(words) == tuple(words)  # else the hint would not work as typed
+        command = shlex.join(words or ["python", "train.py"]) if known else "<command>"
+        hint = f"say where it goes: git clearml run --seeds {count} -- {command} --seed {PLACE}"
+        raise UsageError(f"{PLACE} is not in the command, and so all {count} runs would be the same", hint)
+    return range(first or 0, (first or 0) + count)
+
+
+def for_seed(words: Sequence[str], seed: int) -> list[str]:
+    """The command for one of its seeds."""
+    return [word.replace(PLACE, str(seed)) for word in words]
+
+
 def refuse_alone(arguments: argparse.Namespace) -> None:
     """Raises UsageError for flags that mean nothing for a run on this machine."""
-    for name in ("wait", "follow", "abort_on_interrupt", "wait_timeout", "project", "task_name", "tag", "docker"):
+    of_queue = "parallel wait follow abort_on_interrupt wait_timeout project task_name tag docker"
+    for name in (*of_queue.split(), "requirements", "packages", "repository"):
         if getattr(arguments, name):
             raise UsageError(f"--{name.replace('_', '-')} requires --queue", "add --queue NAME, or leave it out")
-    for name in ("requirements", "packages", "repository"):
-        if getattr(arguments, name):
-            raise UsageError(f"--{name} requires --queue", "add --queue NAME, or leave it out")
 
 
 def record_words(arguments: argparse.Namespace) -> list[str]:

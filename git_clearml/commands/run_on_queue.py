@@ -7,16 +7,14 @@ import os
 from collections.abc import Sequence
 
 from git_clearml.agent import queue_command, queue_request
-from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import id_in, is_clearml_id, is_uuid
-from git_clearml.base.sanitize import sanitize_lines
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
-from git_clearml.commands.run_waiting import Awaited, Call
+from git_clearml.commands.run_waiting import Awaited, Call, Ordered
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.forge import context as ci_context
 from git_clearml.forge import queue_job
@@ -28,8 +26,9 @@ from git_clearml.verdict import session as judgement
 from git_clearml.verdict.server import ServerEvidence
 
 
-def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -> int:
-    """Launches, or attaches; waits where that is wanted; records. Returns the exit status.
+def run(arguments: argparse.Namespace, words: Sequence[str], seeds: Sequence[int], console: Console) -> int:
+    """Launches, for each of the seeds if there are any, or attaches; waits where that is wanted; records. Returns the
+    exit status.
 
     Raises UsageError and BadSetting for what can never run, CannotDecide for what keeps us from launching.
     """
@@ -44,6 +43,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str], console: Console) -
     try:
         if arguments.attach:
             arguments.attach = _attached(call)
+        if seeds:
+            return _launch_seeds(call, words, seeds)
         return run_waiting.attach(call) if arguments.attach else _launch(call, words)
     finally:
         call.api.close()
@@ -93,6 +94,29 @@ def _task_id(text: str) -> str:
 
 
 def _launch(call: Call, words: Sequence[str]) -> int:
+    ordered = _ordered(call, words)
+    if ordered is None:
+        return 1
+    return _show(call, ordered.order) if call.arguments.dry_run else _start(call, ordered)
+
+
+def _launch_seeds(call: Call, words: Sequence[str], seeds: Sequence[int]) -> int:
+    """Launches a task for each seed. What may not be launched for one of them is launched for none."""
+    orders: dict[int, Ordered] = {}
+    for seed in seeds:
+        ordered = _ordered(call, run_flags.for_seed(words, seed))
+        if ordered is None:
+            return 1
+        orders[seed] = ordered
+    if call.arguments.dry_run:
+        return max(_show(call, ordered.order) for ordered in orders.values())
+    from git_clearml.commands import run_several  # late: most runs are of one
+
+    return run_several.run(call, orders)
+
+
+def _ordered(call: Call, words: Sequence[str]) -> Ordered | None:
+    """What is to be launched for a command; None where it may not be, which has been said."""
     entry = queue_command.entry(words) if words else None
     commit, policy = call.commit, call.policy
     refusal = queue_request.refusal(call.repository, commit, policy, allow_dirty=call.arguments.allow_dirty)
@@ -104,9 +128,9 @@ def _launch(call: Call, words: Sequence[str]) -> int:
             refusal = queue_request.missing_script(call.repository, commit, entry)
     if refusal:
         call.console.fail(refusal)
-        return 1
+        return None
     order, notes = queue_request.compose(call.repository, commit, policy, entry, _flags(call.arguments), os.environ)
-    return _show(call, order) if call.arguments.dry_run else _start(call, order, entry, notes)
+    return Ordered(order, entry, tuple(notes))
 
 
 def _flags(arguments: argparse.Namespace) -> queue_request.Flags:
@@ -123,26 +147,22 @@ def _flags(arguments: argparse.Namespace) -> queue_request.Flags:
     )
 
 
-def _start(call: Call, order: QueueOrder, entry: Entry | None, notes: Sequence[str]) -> int:
-    where = records.find_target(call.repository, order.commit.hash, call.recording)
-    launch = QueueRun(call.repository, call.api, order, call.progress)
+def _start(call: Call, ordered: Ordered) -> int:
+    where = records.find_target(call.repository, ordered.order.commit.hash, call.recording)
+    launch = QueueRun(call.repository, call.api, ordered.order, call.progress)
 
-    def awaited() -> Awaited | None:
-        return Awaited(launch.task, order.commit, where, launch.settled, entry) if launch.task else None
+    def awaited() -> list[Awaited]:
+        task = Awaited(launch.task, ordered.order.commit, where, launch.settled, ordered.entry)
+        return [task] if launch.task else []
 
     with run_waiting.interruptible(call, awaited):
-        started = launch.start()
-        for note in () if started.attached else (*notes, *started.notes):
-            call.console.say(f"git clearml: {note}")
-        how = "attached to" if started.attached else "launched"
-        call.console.say(f"git clearml: {how} the task of {order.commit.hash[:12]} on the queue {order.queue!r}")
-        call.console.product(sanitize_lines(f"{started.task}\n{started.url}\n"))
-        task = awaited() if call.arguments.wait or call.arguments.follow else None
+        started = run_waiting.start(call, launch, ordered)
+        task = awaited()[0] if call.arguments.wait or call.arguments.follow else None
         waited = run_waiting.wait(call, task) if task else None
     if task and waited:
         return run_waiting.finish(call, task, waited)
     launch.settled()
-    queue_job.tell_launch(started.task, started.url, order.commit.hash, os.environ)
+    queue_job.tell_launch(started.task, started.url, ordered.order.commit.hash, os.environ)
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from git_clearml.agent import failure, queue_end, queue_launch, queue_wait, sweep
@@ -14,6 +14,8 @@ from git_clearml.agent.interrupt import status_of
 from git_clearml.agent.poll import Tail
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_end import QueueEnd
+from git_clearml.agent.queue_launch import QueueRun, Started
+from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.queue_wait import Waited
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base import signals
@@ -73,6 +75,26 @@ class Awaited:
     entry: Entry | None = None
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """What is to be launched: the order, what it runs (None where that is not known), and notes for the reader."""
+
+    order: QueueOrder
+    entry: Entry | None
+    notes: tuple[str, ...] = ()
+
+
+def start(call: Call, launch: QueueRun, ordered: Ordered) -> Started:
+    """Launches it, or attaches to what an earlier call has launched, and tells which task and where."""
+    started = launch.start()
+    for note in () if started.attached else (*ordered.notes, *started.notes):
+        call.say(note)
+    how = "attached to" if started.attached else "launched"
+    call.say(f"{how} the task of {ordered.order.commit.hash[:12]} on the queue {ordered.order.queue!r}")
+    call.console.product(sanitize_lines(f"{started.task}\n{started.url}\n"))
+    return started
+
+
 def attach(call: Call) -> int:
     """Follows a task that is there already. Its record goes to the commit that it ran, wherever HEAD is.
 
@@ -90,21 +112,21 @@ def attach(call: Call) -> int:
         return 0
     where = records.find_target(repository, commit.hash, call.recording)
     awaited = Awaited(task, commit, where, lambda: queue_launch.recorded(repository, task, owner))
-    with interruptible(call, lambda: awaited):
+    with interruptible(call, lambda: [awaited]):
         call.console.product(sanitize_lines(f"{task}\n{tasks.page_of(call.api, task)}\n"))
         waited = wait(call, awaited)
     return finish(call, awaited, waited)
 
 
 @contextlib.contextmanager
-def interruptible(call: Call, awaited: Callable[[], Awaited | None]) -> Iterator[None]:
-    """Inside, a signal ends the waiting: the task goes on, or is aborted. `awaited` is None while there is none."""
+def interruptible(call: Call, awaited: Callable[[], Sequence[Awaited]]) -> Iterator[None]:
+    """Inside, a signal ends the waiting: the tasks go on, or are aborted. `awaited` tells those that there are."""
     with signals.held() as hold:
         try:
             with hold.released():
                 yield
         except (KeyboardInterrupt, Interrupted) as interruption:
-            if (task := awaited()) is not None:
+            for task in awaited():
                 _interrupted(call, task, status_of(interruption))
             raise
 
@@ -116,10 +138,15 @@ def wait(call: Call, awaited: Awaited) -> Waited:
     waited = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))
     if tail:
         _print_log(call, tail)
+    return given_up(call, task, waited)
+
+
+def given_up(call: Call, task: str, waited: Waited) -> Waited:
+    """How the waiting ended, after what is to be done with a task that has not."""
     if waited.end.status == 4 and call.arguments.abort_on_interrupt:
         _abort(call, task)
         waited = Waited(RunEnd(1, f"{waited.end.sentence}; aborted"), True)
-    return waited if waited.over else _with_sign(call, awaited.task, waited)
+    return waited if waited.over else _with_sign(call, task, waited)
 
 
 def _with_sign(call: Call, task: str, waited: Waited) -> Waited:

@@ -32,10 +32,11 @@ class CommandEnd:
 class Signals:
     """From entering to leaving, no signal that could end us does: they wait for `run`, or are dropped at the end.
 
-    Those that were ignored when we started stay ignored, as `nohup` wants it.
+    Those that were ignored when we started stay ignored, as `nohup` wants it. `seen` has those that came, in order.
     """
 
     def __enter__(self) -> Signals:
+        self.seen: list[int] = []
         self._wanted = {number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN}
         self._child = signal.signal(signal.SIGCHLD, lambda *_: None)  # one that is ignored would never be told
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._wanted | {signal.SIGCHLD})
@@ -43,7 +44,7 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         while waiting := signal.sigpending() & (self._wanted | {signal.SIGCHLD}):
-            signal.sigwait(waiting)
+            self._note(signal.sigwait(waiting))
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         signal.signal(signal.SIGCHLD, self._child)
 
@@ -59,6 +60,7 @@ class Signals:
             return _not_started(command[0], error)
         while True:
             number, by_terminal = self._next()
+            self._note(number)
             if number == signal.SIGCHLD:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
@@ -66,6 +68,10 @@ class Signals:
                     return CommandEnd(code if code >= 0 else 128 - code)
             elif not by_terminal:
                 os.kill(pid, number)  # it exists until we have waited for it
+
+    def _note(self, number: int) -> None:
+        if number != signal.SIGCHLD:
+            self.seen.append(number)
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
         """The process id of the started command. Raises OSError."""

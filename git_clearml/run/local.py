@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from git_clearml.base import process as processes
 from git_clearml.base.console import Console
@@ -31,6 +33,7 @@ from git_clearml.run.record import LISTED
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _BUDGET = 30.0  # seconds of network after a run
 _MOST_PATHS = 1000  # of a kind in a record
 _UNKNOWN = "its tasks on the server are not known"
@@ -95,7 +98,14 @@ def _demand_diffs(environment: Mapping[str, str]) -> None:
         )
 
 
-def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str], console: Console) -> RunRecord:
+class Executed(NamedTuple):
+    """A run that has ended. `interrupted` is the signal by which somebody wanted to end it, and us; 0 for none."""
+
+    record: RunRecord
+    interrupted: int = 0
+
+
+def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str], console: Console) -> Executed:
     """Runs the command and records the run. Whatever goes wrong with the record is a warning: the command has run.
 
     A signal to us goes to the command (see processes); we end after it, with the record written.
@@ -112,7 +122,7 @@ def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str
         _write(store, record, console)
     if plan.server:
         record = _with_server_tasks(record, store, plan.server, environment, console)
-    return record
+    return Executed(record, next((number for number in signals.seen if number in _ENDING), 0))
 
 
 def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:

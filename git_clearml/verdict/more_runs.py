@@ -23,7 +23,7 @@ def next_command(verdict: Verdict, command: str, rev: str) -> str:
     if not missing:
         return f"{checkout}git clearml run -- {command}"
     used = _SEED.search(command)
-    if used is None:
-        return f"{checkout}git clearml run --seeds {missing} -- {command}"
+    if used is None:  # where its seed goes is not known
+        return f"{checkout}git clearml run -- {command}"
     with_seed = f"{command[: used.start()]}{used['name']}{{seed}}{command[used.end() :]}"
     return f"{checkout}git clearml run --seeds {missing} --first-seed {int(used['number']) + 1} -- {with_seed}"

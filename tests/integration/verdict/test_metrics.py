@@ -76,7 +76,7 @@ def test_too_few_runs_and_the_one_that_is_still_waiting(gate: Gate) -> None:
     gate.repo.policy(*ACCURACY, "min-runs = 3", 'of = "median"', "at-least = 0.7")
     measured(gate, 0.8, 0.6)
     result = gate.refuses("too-few-runs")
-    assert "--seeds 1 " in result.json["hint"]
+    assert result.json["hint"] == "git clearml run -- python train.py"
     (waiting,) = measured(gate, None, status="queued", completed=None)
     pending = gate.verify()
     assert (pending.status, pending.json["outcome"], pending.codes) == (4, "pending", ["queued"])

@@ -255,7 +255,7 @@ def _unusable(each: Task, rules: MetricRule) -> bool:
 
 
 NEXT = [
-    ("python train.py", "git clearml run --seeds 2 -- python train.py"),
+    ("python train.py", "git clearml run -- python train.py"),
     (
         "python train.py --seed 3 --epochs 5",
         "git clearml run --seeds 2 --first-seed 4 -- python train.py --seed {seed} --epochs 5",
@@ -265,9 +265,9 @@ NEXT = [
         "python train.py --random-seed=11",
         "git clearml run --seeds 2 --first-seed 12 -- python train.py --random-seed={seed}",
     ),
-    ("python train.py --seeds 3", "git clearml run --seeds 2 -- python train.py --seeds 3"),
-    ("python train.py --seed auto", "git clearml run --seeds 2 -- python train.py --seed auto"),
-    ("python reseed 3", "git clearml run --seeds 2 -- python reseed 3"),
+    ("python train.py --seeds 3", "git clearml run -- python train.py --seeds 3"),
+    ("python train.py --seed auto", "git clearml run -- python train.py --seed auto"),
+    ("python reseed 3", "git clearml run -- python reseed 3"),
 ]
 
 
