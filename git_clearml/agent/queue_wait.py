@@ -91,11 +91,11 @@ def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[
     return repository.resolve([commit])[0].commit, leased_tasks.owner_in(document, lease.RUN)
 
 
-def abort(repository: Repository, api: ClearML, task: str, status: int = 0) -> list[str]:
+def abort(repository: Repository, api: ClearML, task: str, status: int = 0, *, wait: bool = True) -> list[str]:
     """Aborts the task and deletes its side ref. What could not be done, each with the thing to do by hand.
 
-    `status` is the exit status of the signal that is the reason, 0 for another one.
+    `status` is the exit status of the signal that is the reason, 0 for another one; `wait` for its agent to confirm.
     """
     ref = next((record for record in side_ref.recorded(repository) if record.task == task), None)
     launched = Launched(requested=True, task=task, status="in_progress", side_ref=ref)
-    return cleanup(repository, api, launched, CleanupOptions(interrupted=status)).left
+    return cleanup(repository, api, launched, CleanupOptions(wait=wait, interrupted=status)).left

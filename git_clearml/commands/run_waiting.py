@@ -33,6 +33,7 @@ from git_clearml.record import record as records
 from git_clearml.record.model import FinishedRun, RecordOptions
 from git_clearml.render import queue_run as view
 from git_clearml.report import result as reports
+from git_clearml.run.ownership import AT_WORK
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.session import VerifySession
 
@@ -126,8 +127,12 @@ def interruptible(call: Call, awaited: Callable[[], Sequence[Awaited]]) -> Itera
             with hold.released():
                 yield
         except (KeyboardInterrupt, Interrupted) as interruption:
-            for task in awaited():
-                _interrupted(call, task, status_of(interruption))
+            there = awaited()
+            if call.arguments.abort_on_interrupt and len(there) > 1:
+                _abort_all(call, there, status_of(interruption))
+            else:
+                for task in there:
+                    _interrupted(call, task, status_of(interruption))
             raise
 
 
@@ -236,6 +241,30 @@ def _interrupted(call: Call, awaited: Awaited, status: int) -> None:
         awaited.settled()
     call.console.announce(f"the task goes on: {tasks.page_of(call.api, awaited.task)} (abort it there)")
     call.console.announce(f"to wait again: {_again(call, awaited.task)}")
+
+
+def _abort_all(call: Call, there: Sequence[Awaited], status: int) -> None:
+    """Aborts several: all are told at once, since whoever kills us does not wait for each one's agent; then the last is
+    waited for, and those that are still at work by then are named."""
+    *others, last = there
+    call.api.close()  # the request that the signal cut short may still use the connection
+    for task in there:
+        with contextlib.suppress(CannotDecide):  # is told with what is left behind
+            call.api.renew()
+            tasks.stop(call.api, task.task)
+    for task in others:
+        for line in queue_wait.abort(call.repository, call.api, task.task, status, wait=False):
+            call.console.warn(f"left behind: {line}")
+    _abort(call, last.task, status)
+    for task in others:
+        with contextlib.suppress(CannotDecide):
+            call.api.renew()
+            if tasks.poll_task(call.api, task.task).status in AT_WORK:
+                tasks.stop(call.api, task.task)
+                page = tasks.page_of(call.api, task.task)
+                call.console.warn(f"left behind: see that the agent aborts the task: {page}")
+    for task in there:
+        task.settled()
 
 
 def _abort(call: Call, task: str, status: int = 0) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.agent import poll
+from git_clearml.agent import cleanup, poll
 from git_clearml.model import RunRecord
 from git_clearml.run import record as run_records
 from tests.support.clearml_common import Json
@@ -80,11 +80,13 @@ def test_a_run_that_may_not_start_is_the_last(repo: Repo) -> None:
     assert last(result).startswith("0 of 3 runs count, seed 0 will not verify, 2 not run")
 
 
-@pytest.mark.parametrize("ends", ["exit 0", "exit 1"])
-def test_an_interruption_ends_the_run_that_it_meets_and_none_comes_after(repo: Repo, ends: str) -> None:
-    script = f"trap '{ends}' INT; echo started; sleep 20 & wait"
+@pytest.mark.parametrize("status", [0, 1])
+def test_an_interruption_ends_the_run_that_it_meets_and_none_comes_after(repo: Repo, status: int) -> None:
+    """Whatever the command makes of it: one that saves its state and ends well is no reason to go on."""
+    sleep = "time.sleep(20)"
+    ends = f"import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit({status}))"
     started = subprocess.Popen(
-        command("run", "--seeds", "3", "--", "sh", "-c", script, "{seed}"),
+        command("run", "--seeds", "3", "--", sys.executable, "-c", f"{ends}; print(1, flush=True); {sleep}", "{seed}"),
         cwd=repo.path,
         env=process_environment(),
         stdout=subprocess.PIPE,
@@ -92,7 +94,7 @@ def test_an_interruption_ends_the_run_that_it_meets_and_none_comes_after(repo: R
         text=True,
     )
     assert started.stdout
-    assert started.stdout.readline() == "started\n"
+    assert started.stdout.readline() == "1\n"
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=30)
     assert (started.returncode, out) == (130, "")
@@ -103,6 +105,7 @@ def test_an_interruption_ends_the_run_that_it_meets_and_none_comes_after(repo: R
 @pytest.fixture
 def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
     monkeypatch.setattr(poll, "pause", lambda *_: 0.01)
+    monkeypatch.setattr(cleanup, "_TAKEN", 0.1)
     with ClearMLServer() as server:
         yard = make_yard(tmp_path, server)
         yard.repo.policy(*MIN_RUNS)
