@@ -177,13 +177,14 @@ def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, con
     """Says the error; where JSON was asked for, on stdout too, in the command's own shape."""
     console.fail(error)
     error.message, error.hint = console.redact(error.message), console.redact(error.hint)
-    if _wants_json(words) and words and words[0] in _COMMANDS:
-        module = _module(words[0])
-        if hasattr(module, "failed"):  # the command has a JSON form
-            try:
-                console.document(module.failed(error))
-            except Error as unwritten:
-                console.fail(unwritten)
+    module = _module(words[0]) if words and words[0] in _COMMANDS else None
+    if parsed is None and module is not None and hasattr(module, "unparsed"):  # the command leaves files
+        module.unparsed(words[1:], error)
+    if _wants_json(words) and module is not None and hasattr(module, "failed"):  # the command has a JSON form
+        try:
+            console.document(module.failed(error))
+        except Error as unwritten:
+            console.fail(unwritten)
     return error.status
 
 

@@ -45,6 +45,11 @@ def id_in(text: str) -> str:
     return page[1] if page else text
 
 
+def is_page(text: str) -> bool:
+    """Is this the address of a task's page?"""
+    return bool(_TASK_PAGE.fullmatch(text.strip()))
+
+
 def is_short_id(text: str) -> bool:
     """Are these the first digits of a task's id, enough of them to look it up by: 8 to 31?"""
     return is_hex(text, 8, 31)

@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     repository = Repository()
     task, details, _ = recorded.look_up(repository, arguments.subject, arguments.timeout, console)
     directory = _directory(repository, arguments.directory, task)
+    _check_branch(repository, arguments.branch, arguments.subject, task)
     line = command_line.of_task(task, details.parameters)
     plan = _Plan(task, directory, arguments.branch, details.diff, line)
     if not arguments.dry_run:
@@ -97,6 +98,21 @@ def _directory(repository: Repository, named: str, task: Task) -> str:
     if os.path.lexists(directory):
         raise UsageError(f"{directory} exists already", "name another directory")
     return directory
+
+
+def _check_branch(repository: Repository, branch: str, named: str, task: Task) -> None:
+    """Raises UsageError for a name that no new branch can have, with one that it can."""
+    if not branch:
+        return
+    taken = repository.refs([f"refs/heads/{branch}"])
+    if not taken and not repository.run("check-ref-format", "--branch", branch).status:
+        return
+    start = branch if taken else f"task-{task.id.removeprefix('offline-')[:_DIGITS]}"
+    numbered = (start if number == 1 else f"{start}-{number}" for number in range(2 if taken else 1, 100))
+    free = next((name for name in numbered if not repository.refs([f"refs/heads/{name}"])), "NAME")
+    hint = f"git clearml checkout --branch {shlex.quote(free)} {shlex.quote(named)}"
+    what = f"there is a branch {branch} already" if taken else f"no branch can be called {branch!r}"
+    raise UsageError(sanitize(what, 200), hint)
 
 
 def _looked_at(repository: Repository, plan: _Plan) -> _Plan:

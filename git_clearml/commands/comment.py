@@ -128,6 +128,7 @@ def _judged(
         report = compose.verify_report(session)
         base = job.base if job else ""
         read = sections.measured(session, report, environment=os.environ, warn=console.warn, base=base)
+        report = sections.with_standing(report, read, session.rulings[0].policy)
         return report, sections.of_metrics(read), session.rulings[0].personal.timeout
     finally:
         session.close()

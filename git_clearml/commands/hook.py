@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
 
 _PROGRAM = "_GIT_CLEARML_PROGRAM"  # what hooks/pre-push has started us by
+_REFUSED = 41  # what hooks/pre-push takes for a refusal: 1 is how any Python ends that does not find us
 BUDGET = 10.0  # seconds for whoever calls us to close stdin
 
 
@@ -72,11 +73,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     _tell(repository, report, [update.local_hash for update in updates], console, by_pre_commit=by_pre_commit)
     if DRILL in os.environ:
         return _ended(report.status, report.outcome.value)
-    if (program := os.environ.get(_PROGRAM, "")) and not sys.flags.no_site:
+    program = os.environ.get(_PROGRAM, "")
+    if program and not sys.flags.no_site:
         from git_clearml.hook import start  # late: once for each installation
 
         start.remember(repository.common_dir, os.environ, program)
-    return report.status
+    return _REFUSED if program and report.status == 1 else report.status
 
 
 def _ended(status: int, outcome: str) -> int:

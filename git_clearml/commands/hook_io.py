@@ -10,7 +10,7 @@ import time
 from git_clearml.base.console import Console
 from git_clearml.errors import Error, TimedOut
 from git_clearml.report.model import VerifyReport
-from git_clearml.verdict.model import Outcome
+from git_clearml.verdict.model import ONLY_HERE, Outcome
 
 AROUND = "to push anyway: GIT_CLEARML_SKIP=1 git push ..."
 _WIDTH = 80
@@ -42,6 +42,9 @@ def show(report: VerifyReport, console: Console, around: str = AROUND) -> None:
     if report.outcome is Outcome.VERIFIED:
         if report.verdicts:
             console.say(f"git clearml: {_verified(report)}")
+        notes = (note for verdict in report.verdicts for note in verdict.notes if note.startswith(ONLY_HERE))
+        for note in dict.fromkeys(notes):
+            console.say(f"git clearml: {note}")
         return
 
     from git_clearml.render import text

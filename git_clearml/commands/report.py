@@ -9,8 +9,8 @@ from typing import Any
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.ids import id_in
 from git_clearml.base.sanitize import Safe
+from git_clearml.clearml import page
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.forge import context as ci_context
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     repository = Repository()
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     revs, identity = subject.parse(repository, arguments.subject, in_job=job is not None)
-    arguments.against = id_in(arguments.against)
+    arguments.against = page.task_in(arguments.against, os.environ)
     reports.check_against(repository, arguments.against)
     request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
     session = judgement.prepare(repository, request, context, passed_check)

@@ -11,7 +11,8 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
-from git_clearml.base.ids import id_in, is_clearml_id, is_uuid
+from git_clearml.base.ids import is_clearml_id, is_page, is_uuid
+from git_clearml.clearml import page
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call, Ordered
@@ -70,7 +71,7 @@ def _attached(call: Call) -> str:
     Raises UsageError and NoTask.
     """
     name, repository = call.arguments.attach, call.repository
-    if id_in(name) != name or is_uuid(name):
+    if is_page(name) or is_uuid(name):
         return _task_id(name)
     try:
         revs, identity = subjects.parse(repository, name, in_job=False)
@@ -87,7 +88,7 @@ def _attached(call: Call) -> str:
 
 def _task_id(text: str) -> str:
     """The id of a task, which may stand in the address of its page. Raises UsageError."""
-    identity = id_in(text)
+    identity = page.task_in(text, os.environ)
     if not is_clearml_id(identity):
         raise UsageError(f"not the id of a task: {text!r}", "see its id on its page: INFO, or the address")
     return identity

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
-from git_clearml.base.ids import id_in
 from git_clearml.base.words import moment
 from git_clearml.commands import verify_output
 from git_clearml.commands.verify_output import Judged
@@ -87,7 +86,7 @@ class Verification(NamedTuple):
     def _judged(self) -> Judged:
         """The report with all that needs the ClearML server, and what stands below it."""
         arguments = self.arguments
-        task, since = id_in(arguments.task or ""), _since(arguments.since)
+        task, since = _task(arguments.task or ""), _since(arguments.since)
         request = VerifyRequest(tuple(arguments.revs), self.flags, task, arguments.policy_from, since)
         try:
             session = prepare(self.repository, request, self.context, passed_check)
@@ -170,9 +169,9 @@ class Verification(NamedTuple):
             return Judged(report, (), budget)
         from git_clearml.render import sections
 
-        shown = [*sections.of_check(report.check, report.hint), *sections.of_comparison(report.comparison)]
+        shown = sections.of_check(report.check, report.hint)
         if not wants_metrics:
-            return Judged(report, shown, budget)
+            return Judged(report, [*shown, *sections.of_comparison(report.comparison)], budget)
         read = sections.measured(
             session,
             report,
@@ -181,7 +180,9 @@ class Verification(NamedTuple):
             base=self.job.base if self.job else "",
             curves=self.arguments.comment,
         )
-        return Judged(report, [*shown, *sections.of_metrics(read)], budget, read.rows if read else ())
+        report = sections.with_standing(report, read, session.rulings[0].policy)
+        shown = [*shown, *sections.of_comparison(report.comparison, read), *sections.of_metrics(read)]
+        return Judged(report, shown, budget, read.rows if read else ())
 
     def _announce(self, report: VerifyReport, budget: float) -> None:
         """Posts 'pending' before the waiting begins. What goes wrong is a warning: the end of it is posted again."""
@@ -214,6 +215,15 @@ class Verification(NamedTuple):
         except PublishFailed as error:
             return compose.with_problem(report, error)
         return report
+
+
+def _task(text: str) -> str:
+    """The id in --task. Raises UsageError for the page of another server."""
+    if "://" not in text:
+        return text
+    from git_clearml.clearml import page  # late: few ask for a task
+
+    return page.task_in(text, os.environ)
 
 
 def _since(text: str | None) -> datetime | None:

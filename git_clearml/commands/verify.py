@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from git_clearml.base.console import Console
@@ -54,6 +55,13 @@ def failed(error: Error) -> dict[str, Any]:
     from git_clearml.report import compose
 
     return json_view.verify(compose.undecided(error))
+
+
+def unparsed(words: Sequence[str], error: Error) -> None:
+    """Leaves report files that say so, where it can be told which directory was meant."""
+    from git_clearml.commands import verify_output
+
+    verify_output.of_unparsed(words, error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

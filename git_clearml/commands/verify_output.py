@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.base.console import Console
@@ -41,6 +42,18 @@ def whatever_comes(call: Callable[[], int], directory: str) -> int:
         with contextlib.suppress(PublishFailed):
             report_files.write(directory, report_files.Content(compose.undecided(error)), os.environ)
         raise
+
+
+def of_unparsed(words: Sequence[str], error: Error) -> None:
+    """Report files about a command line that is none: those of an earlier call must not stay."""
+    from git_clearml.forge import report_files
+
+    words = words[: words.index("--")] if "--" in words else words
+    named = [word.partition("=")[2] for word in words if word.startswith("--reports=")]
+    named += [after for word, after in pairwise(words) if word == "--reports" and not after.startswith("-")]
+    if named and named[-1] and not {"-n", "--dry-run"} & set(words):
+        with contextlib.suppress(PublishFailed):
+            report_files.write(named[-1], report_files.Content(compose.undecided(error)), os.environ)
 
 
 def with_files(

@@ -18,6 +18,7 @@ from git_clearml.forge.connect import Workplace, connect, flavour_of, provider_o
 from git_clearml.forge.find_comment import marked, own_comments
 from git_clearml.forge.forks import no_rights
 from git_clearml.render import comment as view
+from git_clearml.render import headline
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.model import CommentResult, VerifyReport
 from git_clearml.settings.in_ci import in_ci
@@ -259,5 +260,5 @@ class _CommentPublisher:
         state: Literal["success", "failure", "error", "pending"] = _STATES.get(self._report.status, "error")
         target_url = task.url if task and task.url.startswith(("https://", "http://")) else ""
         self._forge.set_status(
-            commit, Status(state, f"git-clearml/{self._options.label}", view.headline(self._report), target_url)
+            commit, Status(state, f"git-clearml/{self._options.label}", headline.plain(self._report), target_url)
         )

@@ -56,12 +56,24 @@ def _is_gitea(environment: Mapping[str, str]) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true" and api.endswith(_GITEA_API)
 
 
+def _own_name_of_the_commit(environment: Mapping[str, str]) -> str:
+    """What a pipeline of this service calls the commit."""
+    if _is_gitea(environment) or environment.get("GITHUB_ACTIONS") == "true":
+        return "${{ github.event.pull_request.head.sha }}"
+    if environment.get("GITLAB_CI") == "true":
+        return "$CI_COMMIT_SHA"
+    if environment.get("BITBUCKET_BUILD_NUMBER"):
+        return "$BITBUCKET_COMMIT"
+    variable = other_job.variable_of_head(environment)
+    return f"${variable}" if variable else "the output of git rev-parse HEAD"
+
+
 def named_commit(environment: Mapping[str, str]) -> str:
     """COMMIT_ID, as the scripts that we replace understand it; "" when it is not set. Raises UsageError."""
     text = environment.get("COMMIT_ID", "").strip().lower()
     if text and (not is_hash(text) or is_zero(text)):
         raise UsageError(
             f"COMMIT_ID is not the full hash of a commit: {environment['COMMIT_ID'][:80]!r}",
-            "give it ${{ github.event.pull_request.head.sha }}, or leave it out",
+            f"give it {_own_name_of_the_commit(environment)}, or leave it out",
         )
     return text

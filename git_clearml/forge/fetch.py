@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from git_clearml.base.ids import is_hash
-from git_clearml.errors import CannotDecide, Error, NotConfigured, NothingToJudge, UsageError
+from git_clearml.errors import CannotDecide, Error, NotConfigured, NothingToJudge, TimedOut, UsageError
 from git_clearml.forge import remote_refs
 from git_clearml.forge.api import Ask, MergingForge
 from git_clearml.forge.job import Job
@@ -19,6 +19,7 @@ from git_clearml.model import Commit, Resolved
 from git_clearml.settings.load import POLICY_FILE
 from git_clearml.verdict.model import Tip
 
+_BRING_SECONDS = 15.0  # for commits of which nobody knows whether the remote has them
 _LEAST = 0.1  # seconds for a fetch, whatever those before it took
 
 
@@ -58,6 +59,11 @@ class JobCheckout:
         return (Tip(self.job.head_branch, self.job.head, urls),) if self.job.head_branch else ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the verdict has to know of how its policy was found."""
+        return self.job.notes
+
+    @property
     def accepted_branch(self) -> str:
         """The branch that has accepted it, as the event says."""
         return self.job.base_branch
@@ -69,6 +75,17 @@ class JobCheckout:
     def deepen(self, commits: Iterable[str], depth: int) -> None:
         """See `deepen`."""
         deepen(self.repository, commits, depth)
+
+    def bring(self, commits: Sequence[str]) -> None:
+        """Fetches these commits (full hashes), as far as the remote has them and time is left."""
+        deadline = time.monotonic() + _BRING_SECONDS
+        for commit in commits:
+            try:
+                ensure(self.repository, [commit], timeout=max(_LEAST, deadline - time.monotonic()))
+            except TimedOut:
+                return
+            except CannotDecide:
+                continue
 
     def merged_by(self, commit: str) -> Sequence[int]:
         """The numbers of the pull requests that brought a pushed commit, as its forge knows."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, PolicyUnknown
-from git_clearml.forge import fetch, remote_refs
+from git_clearml.forge import fetch, policy_history, remote_refs
 from git_clearml.forge.job import Job, Provider, branch_of, branch_ref
 from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NotFetched
 from git_clearml.git import merge_trees
@@ -130,9 +130,24 @@ def _after_push(job: Job, repository: Repository) -> Job:
     is_default = branch_ref(job.head_branch) == default.branch if job.head_branch and default.branch else True
     if not (is_default and _is_in(repository, job.head, default.commit)):
         return replace(job, base=default.commit)
-    parents = repository.parents([job.head])[job.head]
     is_push = job.event == "push" and bool(job.head_branch and default.branch)
-    return replace(job, base=parents[0] if parents else "", base_ref="", is_push_to_base=is_push)
+    job = replace(job, base_ref="", is_push_to_base=is_push)
+    if job.earlier and not job.head.startswith(job.earlier):
+        return replace(job, base=_earlier(job, repository))
+    parents = repository.parents([job.head])[job.head]
+    notes = policy_history.remarks(repository, parents[0], job.provider.shown) if parents else ()
+    return replace(job, base=parents[0] if parents else "", notes=notes)
+
+
+def _earlier(job: Job, repository: Repository) -> str:
+    """The commit of the build before, in full, fetched where it is missing. Raises NotFetched."""
+    if is_hash(job.earlier):
+        fetch.ensure(repository, [job.earlier])
+        return job.earlier
+    name = full_hash(repository, job.earlier)
+    if not name:
+        raise NotFetched(f"this clone has no commit {job.earlier}, which the build before this one had", FETCH_ALL)
+    return name
 
 
 def _is_in(repository: Repository, commit: str, tip: str) -> bool:

@@ -62,7 +62,8 @@ class Job:
     where the event is that a ref went away; `is_tag` where a tag was pushed, which may be one of something else than a
     commit. `head_urls` are the clone URLs of the repository that the head comes from, a fork's where it `is_fork`.
     `checked_out` is the commit that the job runs for, such as a merge commit. `before_untold` where the job does not
-    tell what its branch was at before: of the default branch the head's first parent is then what was accepted.
+    tell what its branch was at before: of the default branch that is then `earlier`, the commit of the build before, or
+    the head's first parent. `notes` are for whoever reads the verdict.
     """
 
     provider: Provider
@@ -83,9 +84,11 @@ class Job:
     deletes: bool = False
     is_tag: bool = False
     before_untold: bool = False
+    earlier: str = ""
     checked_out: str = ""
     server: str = ""
     api: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def default_ref(self) -> str:

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import Check
-from git_clearml.base.sanitize import Safe
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem, Task
 from git_clearml.render import check as check_view
 from git_clearml.render import comment as view
-from git_clearml.render import metrics
+from git_clearml.render import headline, metrics
 from git_clearml.render.comment import Page, Section
 from git_clearml.report.measures import Comparison
 from git_clearml.report.model import CommentResult, VerifyReport
@@ -104,12 +103,12 @@ def outputs_of(report: VerifyReport, head: str, comment: CommentResult | None = 
 
 def _of_verify(job: Job, result: VerifyResult) -> JobReport:
     report, comment = result.report, result.comment
-    first = view.tells_first_problem(report)
+    first = headline.tells_first_problem(report)
     page = Page(report, sections=result.sections, repository_url=home(job))
     return JobReport(
         report.status,
         report.verdicts[0].commit if report.verdicts else "",
-        view.headline(report),
+        headline.plain(report),
         report.problems[0].hint if first else report.hint,
         report.problems[1:] if first else report.problems,
         outputs_of(report, job.head, comment),
@@ -121,8 +120,8 @@ def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
     comparison, problems = result.comparison, result.comparison.problems
     ended = bool(problems) and comparison.current is None
     hint = "" if comparison.current else result.report.hint
-    text = metrics.comparison_markdown(replace(comparison, problems=())) if comparison.commit else Safe("")
-    report = result.report._replace(problems=problems)
+    text = metrics.comparison_details(replace(comparison, problems=()))
+    report = result.report._replace(problems=problems, comparison=comparison)
     commit = comparison.commit or job.head
     return JobReport(
         comparison.status,

@@ -18,13 +18,15 @@ _TAGS = "refs/tags/"
 class _Service:
     """Names of variables, the first of which that says anything counts. In a job of a pull request `pull` is a number
     or its base, and `pull_head` its newest commit where `head` is a merge that the service made. `may_merge` where that
-    is a matter of the job's settings, and no variable tells."""
+    is a matter of the job's settings, and no variable tells. `before` is what the branch was at before the push,
+    `earlier` the commits at which it was built before, the newest first."""
 
     known_by: str
     head: tuple[str, ...]
     ref: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
     pull: tuple[str, ...] = ()
     pull_head: tuple[str, ...] = ()
     pull_branch: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ _SERVICES = (
         ("GIT_COMMIT",),
         ref=("BRANCH_NAME", "GIT_LOCAL_BRANCH", "GIT_BRANCH"),
         tag=("TAG_NAME",),
+        earlier=("GIT_PREVIOUS_COMMIT", "GIT_PREVIOUS_SUCCESSFUL_COMMIT"),
         pull=("CHANGE_ID",),
         pull_branch=("CHANGE_BRANCH",),
         target=("CHANGE_TARGET",),
@@ -76,6 +79,7 @@ _SERVICES = (
         ("TRAVIS_COMMIT",),
         ref=("TRAVIS_BRANCH",),
         tag=("TRAVIS_TAG",),
+        earlier=("TRAVIS_COMMIT_RANGE",),
         pull=("TRAVIS_PULL_REQUEST",),
         pull_head=("TRAVIS_PULL_REQUEST_SHA",),
         pull_branch=("TRAVIS_PULL_REQUEST_BRANCH",),
@@ -94,6 +98,12 @@ def read(environment: Mapping[str, str]) -> Job:
     service = next((service for service in _SERVICES if environment.get(service.known_by)), _UNKNOWN)
     pull = variables.text(*service.pull)
     return _branch(variables, service) if pull in ("", "false") else _pull_request(variables, service)
+
+
+def variable_of_head(environment: Mapping[str, str]) -> str:
+    """The variable in which the service tells the commit, "" for a service that we do not know."""
+    service = next((service for service in _SERVICES if environment.get(service.known_by)), _UNKNOWN)
+    return next(iter(service.head), "")
 
 
 def _pull_request(variables: Variables, service: _Service) -> Job:
@@ -124,15 +134,17 @@ def _branch(variables: Variables, service: _Service) -> Job:
     tag = bool(variables.text(*service.tag)) or ref.startswith(_TAGS)
     before = "" if tag else variables.abbreviated(*service.before)
     is_push = variables.text(*service.event).lower() in _PUSHES
+    head = variables.abbreviated(*service.head)
     return Job(
         Provider.OTHER,
         "push" if is_push else "other",
-        head=variables.abbreviated(*service.head),
+        head=head,
         head_branch="" if tag else _branch_in(ref),
         base=before,
         base_ref="HEAD",
         is_tag=tag,
         before_untold=not (tag or before),
+        earlier="" if tag or before else variables.another(head, *service.earlier),
     )
 
 

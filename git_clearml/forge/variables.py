@@ -34,6 +34,17 @@ class Variables:
         """The first of the variables that holds a commit's hash, of which digits may be left out, "" for none."""
         return next((name for name in self._hashes(names) if is_hex(name, SHORTEST, 64)), "")
 
+    def another(self, commit: str, *names: str) -> str:
+        """The first of the variables that holds a hash, perhaps cut, of another commit than this one, "" for none.
+
+        Of a range (`OLD...NEW`, as Travis CI has it) the old one.
+        """
+        hashes = (self.text(name).lower().partition("..")[0] for name in names)
+        whole = (name for name in hashes if is_hex(name, SHORTEST, 64) and not is_zero(name))
+        return next(
+            (name for name in whole if not (commit and (commit.startswith(name) or name.startswith(commit)))), ""
+        )
+
     def number(self, *names: str) -> int:
         """The first of the variables, where that is a number above 0; else 0."""
         text = self.text(*names)

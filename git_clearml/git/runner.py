@@ -180,7 +180,7 @@ class GitStream:
             raise self._timed_out() from None
 
     def _timed_out(self) -> TimedOut:
-        return TimedOut(f"git {self._name} did not end within {self._timeout:g} s", "try again with more time")
+        return TimedOut(f"git {self._name} did not end within {self._timeout:g} s", "try again")
 
     def _end(self) -> None:
         """Ends git, and what it has started where that is a session of its own."""

@@ -94,7 +94,7 @@ class PushJudge:
             report = compose.of_verdicts(self._repository, verdicts, gated[0].ruling)
             self._remember(push, gated)
         except CannotDecide as error:
-            report = _undecided(gated, error)
+            report = _typed_in_a_push(_undecided(gated, error), push, gated[0].ruling.personal.timeout)
         if _lacks_only_checks(report):  # which may be wanted by a policy that is not the commit's own
             report = report._replace(hint="git clearml push")
         return JudgedPush(report, tuple(gated))
@@ -219,6 +219,21 @@ def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:
 def _lacks_only_checks(report: VerifyReport) -> bool:
     lacking = [verdict for verdict in report.verdicts if verdict.outcome is not Outcome.VERIFIED]
     return bool(lacking) and all(verdict.needs_check for verdict in lacking)
+
+
+_LITTLE, _MUCH = 60, 300  # seconds
+
+
+def _typed_in_a_push(report: VerifyReport, push: Push, timeout: float) -> VerifyReport:
+    """The report with a hint that helps the next push: nobody types a flag there. `timeout` is what is set, 0: none."""
+    if "--timeout" not in report.hint:
+        return report
+    if push.received:
+        hint = "push again; whoever keeps this server can give it more time: git config clearml.timeout SECONDS"
+    else:
+        hint = f"git config clearml.timeout {_LITTLE if timeout < _LITTLE else max(_MUCH, 2 * round(timeout))}"
+    told = tuple(problem._replace(hint=hint) if "--timeout" in problem.hint else problem for problem in report.problems)
+    return report._replace(hint=hint, problems=told)
 
 
 def _undecided(gated: Sequence[GatedUpdate], error: CannotDecide) -> VerifyReport:

@@ -27,6 +27,9 @@ _HANDED_OVER = re.compile(r"(?P<digest>[0-9a-f]{40,64}) (?P<defaults>(?:[0-9a-f]
 _OPEN = re.compile(rb"^[^#\n]*(\$\{|\binclude\b)", re.MULTILINE)
 """A clearml.conf that says so takes values from elsewhere, where the hook does not look."""
 
+_SSH_INCLUDES = re.compile(rb"^[ \t]*include\b", re.MULTILINE | re.IGNORECASE)
+"""So does an ssh configuration, of what hosts are called."""
+
 _CROWDED = 50  # digests; a change of credentials, remotes or settings makes a new one
 
 
@@ -57,11 +60,18 @@ def remember(common_dir: str, environment: Mapping[str, str], verified: Iterable
 
 
 def _open_configuration(environment: Mapping[str, str]) -> bool:
-    """Does a clearml.conf that the hook looks at depend on other files or variables? One that cannot be read does."""
+    """Does a clearml.conf that the hook looks at depend on other files or variables, or does the user's ssh
+    configuration? One that cannot be read does."""
     named = [environment.get(name, "") for name in ("CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE")]
-    usual = [os.path.join(environment.get("HOME", ""), name) for name in ("clearml.conf", "trains.conf")]
-    contents = [read_limited(os.path.realpath(path), 1_000_000) for path in named + usual if os.path.isfile(path)]
-    return any(isinstance(content, str) or _OPEN.search(content) for content in contents)
+    home = environment.get("HOME", "")
+    usual = [os.path.join(home, name) for name in ("clearml.conf", "trains.conf")]
+    return any(_says(path, _OPEN) for path in named + usual) or _says(os.path.join(home, ".ssh/config"), _SSH_INCLUDES)
+
+
+def _says(path: str, pattern: re.Pattern[bytes]) -> bool:
+    """Is there such a file, and does it say this? One that cannot be read may."""
+    content = read_limited(os.path.realpath(path), 1_000_000) if os.path.isfile(path) else b""
+    return isinstance(content, str) or bool(pattern.search(content))
 
 
 def _installed() -> tuple[str, str] | None:

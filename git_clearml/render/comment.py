@@ -16,20 +16,18 @@ from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
 from git_clearml.render import comment_history as history
-from git_clearml.render import markdown, metrics, text
+from git_clearml.render import headline, markdown
 from git_clearml.render.comment_history import HistoryRow
 from git_clearml.render.flavour import GITHUB, Flavour
 from git_clearml.render.markdown import MARKS
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.measures import ComparisonOutcome
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Equivalence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 
 LIMIT = GITHUB.limit
 SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
-_CALLED_WRONGLY = 2  # the exit status: no policy has judged, and no server was asked
 _MOST_VERDICTS = 20
 _MOST_NOTES = 20
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/]|-(?!-)){0,62}", re.ASCII)
@@ -93,45 +91,6 @@ def summary(page: Page, remarks: Sequence[str] = (), *, limit: int = SUMMARY_LIM
     return _composed(page, "", [*(f"*{escape(remark, 500)}*" for remark in remarks), _footer(page)], limit)
 
 
-def headline(report: VerifyReport) -> str:
-    """The verdict in a line, for a status or an annotation. Text of a server may stand in it: untrusted."""
-    if report.outcome is Outcome.VERIFIED and report.status == 0:
-        if not report.verdicts and report.notes:
-            return report.notes[0]
-        first = next((verdict for verdict in report.verdicts if verdict.task), None)
-        if first and len(first.requirements) > 1:
-            return f"verified: {text.met(first)}"
-        return f"verified by the task {first.task.name!r}" if first and first.task and first.task.name else "verified"
-    if tells_first_problem(report):
-        joint = ", but " if report.outcome is Outcome.VERIFIED else ": "
-        return f"{report.outcome.value}{joint}{report.problems[0].message}"
-    unmet = next((each for each in report.verdicts if each.requirements and each.outcome is Outcome.REJECTED), None)
-    if unmet is None and (short := next((each.shortfalls[0] for each in report.verdicts if each.fails_metrics), "")):
-        return f"{report.outcome.value}: {short}"
-    return {
-        Outcome.REJECTED: "rejected: not proved to run on a ClearML agent"
-        if any(verdict.needs_check for verdict in report.verdicts)
-        else f"rejected: {text.met(unmet)}"
-        if unmet
-        else "rejected: no clean, completed ClearML task has run this commit",
-        Outcome.PENDING: "pending: the right ClearML task has not ended yet",
-        Outcome.VERIFIED: f"verified, but {_wrong_after(report)}",
-    }.get(report.outcome, "undecided")
-
-
-def tells_first_problem(report: VerifyReport) -> bool:
-    """Does the headline say the first problem? A rejection has its reason already, and so has what is pending."""
-    return bool(report.problems) and report.outcome in (Outcome.UNDECIDED, Outcome.VERIFIED)
-
-
-def _wrong_after(report: VerifyReport) -> str:
-    if report.check and report.check.status:
-        return f"not proved to run on a ClearML agent: {report.check.sentence or report.check.outcome.value}"
-    if report.comparison and report.comparison.status:
-        return metrics.headline(report.comparison)
-    return "a check after it failed"
-
-
 def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> Safe:
     """Head, verdict, as much of the sections as there is room for, tail: blocks, with an empty line between."""
     blocks = [*_verdicts(page, limit // 4), *_remarks(page.report, limit // 8)]
@@ -153,67 +112,39 @@ def _composed(page: Page, head: str, tail: Sequence[str], limit: int) -> Safe:
 
 
 def _verdicts(page: Page, limit: int) -> list[str]:
-    verdicts = page.report.verdicts
-    if not verdicts:
-        if page.report.outcome is Outcome.VERIFIED:
-            return ["### Nothing to judge"]
-        return [f"### {MARKS[page.report.outcome]} {page.report.outcome.value.capitalize()}"]
-    shown = verdicts[:_MOST_VERDICTS]
-    blocks = [block for verdict in shown for block in _verdict(page, verdict, limit // len(shown))]
-    rest = len(verdicts) - len(shown)
+    report = page.report
+    shown = report.verdicts[:_MOST_VERDICTS]
+    titles = headline.headings(report, {verdict.commit: _commit(page, verdict.commit) for verdict in shown})
+    if not shown:
+        return titles
+    blocks = []
+    for title, verdict in zip(titles, shown, strict=True):
+        room = limit // len(shown)
+        blocks += [title, *_because(verdict), *markdown.table_of(verdict, room // 2), *_lists(verdict, room)]
+    rest = len(report.verdicts) - len(shown)
     return [*blocks, f"and {rest} more commits"] if rest else blocks
 
 
-def _verdict(page: Page, verdict: Verdict, limit: int) -> list[str]:
+def _lists(verdict: Verdict, limit: int) -> list[str]:
     near = verdict.other_near_misses
     misses = [_near_miss(finding) for finding in near[:MOST_NEAR_MISSES]]
     notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
     left_out = len(near) - len(misses), len(verdict.notes) - len(notes)
     lists = _list([line for each in verdict.requirements for line in markdown.requirement(each)], limit // 2, 0)
-    lists += [*_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
-    because = _because(verdict) if page.report.status != _CALLED_WRONGLY else "It has not been judged."
-    return [_heading(page, verdict), because, *markdown.table_of(verdict, limit // 2), *lists]
+    return [*lists, *_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
 
 
-def _heading(page: Page, verdict: Verdict) -> str:
-    """The verdict, and what went wrong after a good one."""
-    but = _but(page.report) if verdict.outcome is Outcome.VERIFIED else ""
-    mark = "⚠️" if but else MARKS[verdict.outcome]
-    return f"### {mark} {verdict.outcome.value.capitalize()}{but}: {_commit(page, verdict.commit)}"
-
-
-def _but(report: VerifyReport) -> str:
-    if report.check and report.check.status:
-        return ", but not proved to run on an agent"
-    if report.comparison and report.comparison.failing:
-        return ", but worse than the policy allows"
-    standing = report.comparison.outcome if report.comparison and report.comparison.status else None
-    if standing is ComparisonOutcome.WORSE:
-        return ", but worse than the best task"
-    compared = standing not in (ComparisonOutcome.MISSING, ComparisonOutcome.UNDECIDED, ComparisonOutcome.PENDING)
-    return "" if compared else ", but not compared with the best task"
-
-
-def _because(verdict: Verdict) -> str:
-    """One sentence for why; the near misses follow it as a list."""
+def _because(verdict: Verdict) -> list[str]:
+    """What the heading has not said: in which sense the task ran the commit, or what the list below it is."""
     if verdict.requirements and not verdict.needs_check:
-        return f"{text.met(verdict).capitalize()}."
+        return []
     if verdict.task:
+        where = f" in {escape(verdict.task.project, 80)}" if verdict.task.project else ""
         more = f" ({verdict.accepted} tasks count.)" if verdict.accepted > 1 else ""
-        return f"{markdown.task_link(verdict.task)} {_how(verdict)}.{more}"
-    nearest = " Nearest:" if verdict.near_misses else ""
-    if verdict.outcome is Outcome.PENDING:
-        return f"The right task has not ended yet.{nearest}"
-    if verdict.outcome is Outcome.UNDECIDED:
-        return f"It could not be decided whether a ClearML task ran this commit.{nearest}"
+        return [f"The task{where} {_how(verdict)}.{more}"]
     if verdict.outcome is Outcome.VERIFIED:
-        return "A ClearML task ran this commit."
-    if verdict.needs_check:
-        return "It has not been proved to run on a ClearML agent."
-    if verdict.fails_metrics:
-        return "Its metrics are not what the policy wants:"
-    clean = "clean, completed " if verdict.near_misses else ""
-    return f"No {clean}ClearML task has run this commit.{nearest}"
+        return ["A ClearML task ran this commit."]
+    return ["Nearest:"] if verdict.other_near_misses and not verdict.fails_metrics else []
 
 
 def _how(verdict: Verdict) -> str:
@@ -238,13 +169,15 @@ def _dated(reason: Reason, task: Task) -> str:
 
 
 def _remarks(report: VerifyReport, limit: int) -> list[str]:
-    """What else there is to say, and what to do."""
+    """What else there is to say, and what to do, where that is not in the heading."""
+    problems = report.problems[1:] if headline.told_in_heading(report) else report.problems
     lines = [f"- {escape(note, 300)}" for note in report.notes[:_MOST_NOTES]]
-    for problem in report.problems[:_MOST_NOTES]:
+    for problem in problems[:_MOST_NOTES]:
         hint = f" Hint: {escape(problem.hint, 300)}" if problem.hint else ""
         lines.append(f"- {escape(problem.message, 500)}.{hint}")
-    next_step = [f"Next: {code(report.hint)}"] if report.hint and not report.problems else []
-    left_out = len(report.notes) + len(report.problems) - len(lines)
+    elsewhere = len(report.verdicts) != 1 or report.outcome in (Outcome.VERIFIED, Outcome.UNDECIDED)
+    next_step = [f"Next: {code(command)}"] if elsewhere and (command := headline.to_do(report)) else []
+    left_out = len(report.notes) + len(problems) - len(lines)
     return [*_list(lines, limit, left_out), *next_step]
 
 
@@ -264,7 +197,7 @@ def _history(page: Page, earlier: Sequence[HistoryRow], limit: int) -> list[str]
 
 
 def _footer(page: Page) -> str:
-    if page.report.status == _CALLED_WRONGLY:
+    if page.report.status == headline.CALLED_WRONGLY:
         return f"<sub>git-clearml {escape(__version__)}</sub>"
     origin = page.report.policy_from
     policy = {"flags": "judged by flags", "defaults": "judged by the default policy"}.get(

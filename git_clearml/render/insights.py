@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_clearml.base.sanitize import sanitize
-from git_clearml.render import comment as view
+from git_clearml.render import headline
 from git_clearml.report.measures import Row
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Outcome
@@ -23,7 +23,7 @@ def document(report: VerifyReport, rows: Sequence[Row], page: str) -> dict[str, 
     """The report; `page` is the address that it leads to where there is no task's. What is undecided is pending."""
     task = next((verdict.task for verdict in report.verdicts if verdict.task), None)
     url = task.url if task else ""
-    details = view.headline(report) + (f". Next: {report.hint}" if report.hint else "")
+    details = headline.plain(report) + (f". Next: {report.hint}" if report.hint else "")
     passed = _RESULTS.get(report.status, "PENDING")
     fields: list[dict[str, Any]] = [_field("Verdict", "TEXT", report.outcome.value)]
     if task and _is_address(url):

@@ -163,10 +163,9 @@ def headline(comparison: Comparison) -> str:
     if comparison.failing:
         more = f"; and {len(comparison.failing) - 1} more" if len(comparison.failing) > 1 else ""
         return f"{sentence}: {comparison.failing[0].message}{more}"
-    if comparison.metrics:
-        return sentence
+    by = f" by {number(abs(comparison.delta))}" if comparison.delta and not comparison.metrics else ""
     best = f", best {number(comparison.best_value)}" if comparison.best_value is not None else ""
-    return f"{sentence}: {comparison.metric} {number(comparison.current_value)}{best}"
+    return f"{sentence}{by}: {comparison.metric} {number(comparison.current_value)}{best}"
 
 
 def _sentence(comparison: Comparison) -> str:
@@ -208,22 +207,30 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, table: bool
 
 
 def comparison_markdown(comparison: Comparison, *, table: bool = True) -> Safe:
-    """The same for a pull request or a job summary."""
+    """The same for a pull request or a job summary, below a heading of its own."""
     mark = "⚠️" if not _good(comparison) and not comparison.status else _MARKS[comparison.outcome]
     if comparison.metrics and comparison.current and (comparison.status or _good(comparison)):
         mark = "❌" if comparison.status else "✅"
-    lines = [f"### {mark} `{comparison.commit[:12]}` {_sentence(comparison)}", ""]
+    heading = f"### {mark} `{comparison.commit[:12]}` {_sentence(comparison)}\n\n"
+    return Safe(heading + comparison_details(comparison, table=table))
+
+
+def comparison_details(comparison: Comparison, *, table: bool = True, tasks: bool = True) -> Safe:
+    """The numbers, the tasks and the notes, below a heading that has said how the model stands.
+
+    Of the policy's metrics no `table`, and no `tasks`, where they stand above.
+    """
+    lines = []
     if comparison.metrics:
         lines += [measured.markdown(comparison.metrics)] if table and comparison.current else []
-        lines += [f"- current: {markdown.task_link(comparison.current)}"] if comparison.current else []
-    elif comparison.current:
+    elif tasks and comparison.current:
         lines += [_drawn(_comparison_table(comparison, escape), TableForm.MARKDOWN)]
-        lines.append(f"- current: {markdown.task_link(comparison.current)}")
-    if comparison.best:
-        lines.append(f"- best: {markdown.task_link(comparison.best)}")
+    if tasks:
+        lines += [f"- current: {markdown.task_link(comparison.current)}"] if comparison.current else []
+        lines += [f"- best: {markdown.task_link(comparison.best)}"] if comparison.best else []
     lines += [f"- {escape(note, 300)}" for note in comparison.notes]
     lines += [f"> {escape(problem.message, 500)}" for problem in comparison.problems]
-    return Safe("\n".join(lines) + "\n")
+    return Safe("\n".join(lines) + "\n" if lines else "")
 
 
 def _metrics_table(rows: Sequence[Row], cell: Cell, column: str) -> Table:

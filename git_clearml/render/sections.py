@@ -16,7 +16,8 @@ from git_clearml.report import report as reports
 from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import Comparison, MetricsReport
 from git_clearml.report.model import VerifyReport
-from git_clearml.report.rows import Selection
+from git_clearml.report.rows import Selection, against_best
+from git_clearml.settings.policy import Policy
 from git_clearml.verdict.session import VerifySession
 
 
@@ -50,6 +51,11 @@ def measured(
     return known_secrets(environment).redact(read)  # before names are cut to their limits
 
 
+def with_standing(report: VerifyReport, measured: MetricsReport | None, policy: Policy) -> VerifyReport:
+    """The report, which knows how the policy's metric stands against the best task's."""
+    return report._replace(against_best=against_best(measured, policy) if measured else None)
+
+
 def of_metrics(shown: MetricsReport | None) -> list[Section]:
     """The table of what was measured; a line where it could not be had."""
     if shown is None:
@@ -70,9 +76,13 @@ def of_check(check: Check | None, hint: str = "") -> list[Section]:
     return [lambda limit: view.markdown_of(shown, limit)]
 
 
-def of_comparison(comparison: Comparison | None) -> list[Section]:
-    """How the model stands; none without a task. Its problems are the report's, and stand there."""
+def of_comparison(comparison: Comparison | None, measured: MetricsReport | None = None) -> list[Section]:
+    """How the model stands, below a heading that has said it; none without a task. Its problems are the report's.
+
+    Without a table where that of `measured` begins with the same numbers.
+    """
     if comparison is None or comparison.current is None:
         return []
-    text = metrics.comparison_markdown(replace(comparison, problems=()), table=False)
+    drawn = measured is not None and any(row.direction and row.best is not None for row in measured.rows)
+    text = metrics.comparison_details(replace(comparison, problems=()), table=False, tasks=not drawn)
     return [lambda _: text]

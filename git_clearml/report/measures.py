@@ -64,7 +64,8 @@ class Row:
 
     `best` is the other task's value and `delta` ours minus that, both None without one. `direction` is the policy's
     (max or min) where it names this metric, else "": which way is better is then unknown. `note` is for the reader, and
-    `trend` shows in up to 20 block characters how the value went, "" where that is not on record.
+    `trend` shows in up to 20 block characters how the value went, "" where that is not on record. `which` of the values
+    was compared: last, min or max.
     """
 
     metric: str
@@ -77,6 +78,7 @@ class Row:
     direction: str = ""
     note: str = ""
     trend: str = ""
+    which: str = "last"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from git_clearml.verdict.model import Outcome, Verdict
 
 if TYPE_CHECKING:  # what most reports do not have is loaded with what makes it
     from git_clearml.agent.model import Check
-    from git_clearml.report.measures import Comparison
+    from git_clearml.report.measures import Comparison, Row
 
 
 class CommentResult(NamedTuple):
@@ -33,3 +33,4 @@ class VerifyReport(NamedTuple):
     check: Check | None = None  # with --check-runnable
     comparison: Comparison | None = None  # with --tag-best
     comment: CommentResult | None = None  # with --comment
+    against_best: Row | None = None  # the policy's metric next to the best task's, where both were read

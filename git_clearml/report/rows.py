@@ -10,9 +10,9 @@ from git_clearml.base.words import listed
 from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric
 from git_clearml.report import compare
-from git_clearml.report.measures import Row
+from git_clearml.report.measures import MetricsReport, Row
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.metric_rules import Ruled, non_finite_name
+from git_clearml.verdict.metric_rules import Ruled, non_finite_name, unusable
 
 _SUSPECT = "0 may have been NaN"
 
@@ -62,7 +62,18 @@ def _row(metric: Metric, other: Metric | None, rules: Ruled | None) -> Row:
     delta = None if best is None else compare.difference(getattr(metric, which), best)
     direction = rules.direction if rules else ""
     note = _note(metric, which if best is not None else "last", certain=rules is not None and rules.zero_is_a_value)
-    return Row(metric.metric, metric.variant, metric.last, metric.min, metric.max, best, delta, direction, note)
+    values = metric.last, metric.min, metric.max
+    return Row(metric.metric, metric.variant, *values, best, delta, direction, note, which=which)
+
+
+def against_best(report: MetricsReport, policy: Policy) -> Row | None:
+    """The policy's first metric next to the best task's, where both have a value that can be compared."""
+    row = next((row for row in report.rows if row.direction), None)
+    rules = policy.ruled.get(f"{row.metric}/{row.variant}") if row else None
+    if report.column != "best" or row is None or rules is None or row.delta is None:
+        return None
+    values = getattr(row, row.which), row.best
+    return None if any(unusable(value, rules) for value in values) else row
 
 
 def _note(metric: Metric, compared_by: str, *, certain: bool) -> str:

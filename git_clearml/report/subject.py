@@ -5,11 +5,13 @@ The one implementation for every command that takes a task.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from git_clearml.base.ids import id_in, is_hash
+from git_clearml.base.ids import is_hash
+from git_clearml.clearml import page as pages
 from git_clearml.errors import CannotDecide, NoTask, UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
@@ -39,8 +41,11 @@ class Subject:
 
 def parse(repository: Repository, name: str, *, in_job: bool) -> tuple[tuple[str, ...], str]:
     """The commit that is meant, or (the policy is HEAD's then, or the CI job's) the id of a task. What git knows is a
-    commit; in CI a full hash may have to be fetched first, which the session does. An address is of a task's page."""
-    name, address = id_in(name), name
+    commit; in CI a full hash may have to be fetched first, which the session does. An address is of a task's page.
+
+    Raises UnknownRevision, and UsageError for a page of another server.
+    """
+    name, address = pages.task_in(name, os.environ), name
     if name != address:
         return (), name
     if not name or (in_job and is_hash(name)):

@@ -11,6 +11,10 @@ from git_clearml.settings.policy import Equivalence, MetricRule
 STATUS_OF_OUTCOME = {"verified": 0, "rejected": 1, "undecided": 3, "pending": 4}
 
 
+ONLY_HERE = "only this clone knows"
+"""How a note begins that says that elsewhere the verdict may be another one."""
+
+
 class Outcome(str, Enum):
     """What a verdict comes to; the worst of several is the first of this order."""
 

@@ -30,6 +30,7 @@ class Scope(NamedTuple):
     of merges are followed. `since`: when a task must have been updated to be looked at, None: as the commits say.
     `requests`: for a commit (by its hash) the numbers of the pull requests that brought it, where no message says.
     `every_run`: what the policy's metrics come to is compared, so that no verdict stands on some of the runs alone.
+    `bring` fetches those of some commits that the remote has, None where nothing is to be fetched.
     """
 
     chosen: str = ""
@@ -40,6 +41,7 @@ class Scope(NamedTuple):
     tips: tuple[Tip, ...] = ()
     requests: Mapping[str, Sequence[int]] = MappingProxyType({})
     every_run: bool = False
+    bring: Callable[[Sequence[str]], None] | None = None
 
 
 ANY = Scope()
@@ -55,6 +57,10 @@ class RequestHeads(Protocol):
 
     def merged_by(self, commit: str) -> Sequence[int]:
         """The numbers of the pull requests that brought this commit, as the forge knows; none where it tells none."""
+        ...
+
+    def bring(self, commits: Sequence[str]) -> None:
+        """Fetches these commits (full hashes), as far as the remote has them and time is left."""
         ...
 
     def fetch_pull_requests(self, numbers: Iterable[int]) -> None:

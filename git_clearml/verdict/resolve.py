@@ -13,7 +13,7 @@ from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import accepted, metric_rules, requirements, rules
+from git_clearml.verdict import accepted, elsewhere, metric_rules, requirements, rules
 from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
 from git_clearml.verdict.judging import Judging
 from git_clearml.verdict.model import Outcome, Verdict
@@ -63,7 +63,7 @@ def verify(
         resolver = Resolver(repository, evidence, policy, commits, scope)
         for commit, verdict in resolver.verdicts().items():
             answers[Question(commit, policy)] = verdict
-    verdicts = [answers[question] for question in questions]
+    verdicts = elsewhere.noted(repository, [answers[question] for question in questions])
     if any(question.policy.runnable.required for question in questions):
         return requirement(repository, questions, verdicts, evidence)
     return verdicts
@@ -78,7 +78,8 @@ class Resolver:
         self._repository, self._evidence, self._policy = repository, evidence, policy
         self._commits, self._scope = commits, scope
         self._judging = Judging(repository, policy, commits, scope)
-        self._search = Search(repository, evidence, requirements.asked(policy), scope.since)
+        self._search = Search(repository, evidence, asked := requirements.asked(policy), scope.since)
+        self._elsewhere = elsewhere.Elsewhere(repository, asked, scope)
         self._needs_all = metric_rules.needs_all(policy) or bool((scope.chosen or scope.every_run) and policy.metrics)
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer = Answer([])
@@ -180,7 +181,7 @@ class Resolver:
             scope = self._scope._replace(accepted=accepted, depth=self._scope.depth - 1)
             resolver = Resolver(self._repository, self._evidence, self._policy, sources, scope)
             resolver._asked, resolver._answer = self._asked, self._answer
-            resolver._search = self._search
+            resolver._search, resolver._elsewhere = self._search, self._elsewhere
             verdicts = resolver.passing()
             if unverified := _unverified(verdicts):  # what is verified, or pending, by itself has to be so here
                 judged, tasks = resolver._found(unverified, resolver._relatives(unverified))
@@ -212,7 +213,7 @@ class Resolver:
             verdicts[commit] = verdicts[commit]._replace(near_misses=(finding, *others))
         if bare and not became and not {task.commit for task in tasks} & set(names):  # else a 4th request
             verdicts |= self._without_commit(bare, verdicts)
-        return verdicts
+        return verdicts | self._elsewhere.explained({commit: verdicts[commit] for commit in bare})
 
     def _without_commit(self, bare: Sequence[Commit], verdicts: Mapping[Commit, Verdict]) -> dict[Commit, Verdict]:
         """The verdicts on commits without a task, by recent tasks that lost their commit or have none yet."""
@@ -266,7 +267,7 @@ class Resolver:
     def _families(self, commits: Sequence[Commit]) -> list[str]:
         """Hashes of commits that could be equivalent to these. Where equals cannot count nothing is asked."""
         counts = self._policy.equivalence is not Equivalence.COMMIT
-        recent = [task.commit for task in self._search.recent() if task.commit] if counts else []
+        recent = self._elsewhere.commits_of(self._search.recent()) if counts else []
         wanted = range(len(self._judging.ways)) if self._needs_all else self._judging.unmet
         return self._judging.equivalents.families(commits, recent, wanted)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import HistoryMissing, PolicyUnknown, TimedOut
@@ -18,53 +18,16 @@ from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
 from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
+from git_clearml.verdict.checkout import SECONDS, Checkout
 from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.model import Outcome, Tip, Verdict
-from git_clearml.verdict.question import Question, RequestHeads, Requirement, Scope
+from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.question import Question, Requirement, Scope
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
 
 _HISTORY = 500  # commits that are fetched where one of them may have the code that a requirement names
-BUDGET = 30.0  # seconds for all network calls of one asking
-
-
-class Checkout(RequestHeads, Protocol):
-    """What a CI job adds: which commit it is about, what was accepted before, and how to get what its clone lacks."""
-
-    @property
-    def head_urls(self) -> Sequence[str]:
-        """The clone URLs of the repository that the judged commit comes from, a fork's for one."""
-        ...
-
-    def judged(self) -> Resolved:
-        """The commit that the job is about. Raises CannotDecide where it cannot be fetched."""
-        ...
-
-    def accepted(self) -> Resolved | None:
-        """The commit whose policy judges, None where nothing was accepted before. Raises CannotDecide."""
-        ...
-
-    @property
-    def tips(self) -> tuple[Tip, ...]:
-        """Which branch is at the judged commit, as the event says."""
-        ...
-
-    @property
-    def accepted_branch(self) -> str:
-        """The branch that has accepted that commit, "" where nobody says."""
-        ...
-
-    def deepen(self, commits: Iterable[str], depth: int) -> None:
-        """Fetches so much of the history of these commits, which are here. Raises CannotDecide."""
-        ...
-
-    def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = BUDGET) -> None:
-        """Fetches those of the commits (full hashes) that are missing, with so much history, in so many seconds.
-
-        Raises CannotDecide.
-        """
-        ...
+BUDGET = SECONDS
 
 
 class VerifyRequest(NamedTuple):
@@ -158,7 +121,7 @@ class VerifySession:
         verdicts: dict[int, Verdict] = {}
         since, every_run = self._request.since, self.every_run
         scope = Scope(self._request.task, tuple(urls), self._accepted, since=since, tips=tips, every_run=every_run)
-        scope = scope._replace(requests=self.requests)
+        scope = scope._replace(requests=self.requests, bring=checkout.bring if checkout else None)
         for kind in dict.fromkeys(ruling.policy.evidence for ruling in self.rulings):
             numbers = [n for n, ruling in enumerate(self.rulings) if ruling.policy.evidence == kind]
             source = self.source(kind)
@@ -174,7 +137,11 @@ class VerifySession:
                     self.repository, source, questions, answers, scope, self._context.environment
                 )
             verdicts |= dict(zip(numbers, answers, strict=True))
-        return [verdicts[n]._replace(rev=commit.rev) for n, commit in enumerate(self.commits)]
+        notes = tuple(checkout.notes) if checkout and not self._request.revs else ()
+        return [
+            verdicts[n]._replace(rev=commit.rev, notes=(*verdicts[n].notes, *notes))
+            for n, commit in enumerate(self.commits)
+        ]
 
 
 def prepare(

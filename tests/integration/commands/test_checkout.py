@@ -163,7 +163,13 @@ def test_a_branch_and_the_directory_that_it_takes_by_itself(gate: Gate) -> None:
     taken = gate.call("checkout", "--branch", "again", task, "elsewhere")
     assert taken.status == 2
     assert not (gate.repo.path / "elsewhere").exists()
-    assert gate.call("checkout", "--branch=--orphan", task, "elsewhere").status == 2
+    hints = [taken.talk()[1]]
+    for name in ("--orphan", "a..b", "a b", "@{-1}"):
+        result = gate.call("checkout", f"--branch={name}", "--dry-run", task, "elsewhere")
+        assert result.status == 2, name
+        hints.append(result.talk()[1])
+    assert hints == [f"git clearml checkout --branch {name} {task}" for name in ("again-2", *[f"task-{task[:8]}"] * 4)]
+    assert gate.call(*hints[-1].split()[2:], "elsewhere").status == 0
 
 
 def test_a_commit_that_is_not_here_is_fetched(gate: Gate, tmp_path: Path) -> None:

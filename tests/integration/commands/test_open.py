@@ -94,6 +94,22 @@ def test_of_a_revision_and_of_a_task(gate: Gate) -> None:
     assert page(gate, other).json["commit"] is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["open {}", "show {}", "diff {}", "diff HEAD {}", "checkout {}", "report {}", "report --against {}",
+     "verify --task {}", "run --attach {}", "run --queue q --from {} -- python train.py"],
+)  # fmt: skip
+def test_the_page_of_another_server_s_task(gate: Gate, words: str) -> None:
+    """By the id alone another task would be found here, or none."""
+    gate.task(id="2" * 32)
+    address = f"https://app.example.com/projects/1/experiments/{'2' * 32}/output/log"
+    result = gate.call(*words.format(address).split())
+    message, hint = result.talk()
+    assert result.status == 2
+    assert "is on example.com" in message
+    assert hint.endswith("2" * 32)
+
+
 def test_the_nearest_task_is_better_than_none(gate: Gate) -> None:
     task = gate.task(status="in_progress")
     result = gate.call("open")

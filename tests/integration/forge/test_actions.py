@@ -221,15 +221,15 @@ def test_get_stats_asks_for_its_project(bench: Bench, tmp_path: Path) -> None:
     assert "uid=" not in done.stdout + done.stderr
 
 
-def test_the_tags_of_our_own_action(bench: Bench, tmp_path: Path) -> None:
+def test_the_tags_and_the_files_of_our_own_action(bench: Bench, tmp_path: Path) -> None:
     policy = bench.gate.repo.policy("[tool.git-clearml.best]", 'metric = "validation/accuracy"')
     bench.job.event = pull_request(7, bench.head, policy)
     bench.github.pulls[7]["head"]["sha"] = bench.head
     task = bench.gate.task(metrics=ACCURACY)
-    done = run(
-        OURS, bench, tmp_path, **credentials(bench, OURS), comment="false", tag_unmerged="true", add_tag="-a b; $(id)"
-    )
+    asked = {"comment": "false", "tag_unmerged": "true", "add_tag": "-a b; $(id)", "reports": "-my reports/$(id)"}
+    done = run(OURS, bench, tmp_path, **credentials(bench, OURS), **asked)
     assert done.returncode == 0, done.stderr
+    assert (bench.gate.repo.path / "-my reports" / "$(id)" / "junit.xml").is_file()
     assert sorted(bench.gate.server.tasks[task]["tags"]) == ["-a b; $(id)", "Best Performance"]
     assert (bench.job.outputs["compare"], bench.github.comments) == ("first", [])
 

@@ -98,7 +98,7 @@ def test_one_command_does_it_all(bench: Bench) -> None:
     assert (check["script"]["version_num"], check["script"]["diff"]) == (bench.head, "")
     assert (result.json["check_runnable"]["outcome"], result.json["compare"]["outcome"]) == ("runnable", "better")
     for page in (bench.ours(), bench.job.summary):
-        parts = ("### ✅ Verified", "Runs on an agent", "better than the best task", "| metric")
+        parts = ("### ✅ Verified", "better than the best task", "Runs on an agent", "| metric")
         assert [page.index(part) for part in parts] == sorted(page.index(part) for part in parts)
     outputs = bench.job.outputs
     assert (outputs["check-runnable"], outputs["compare"]) == ("runnable", "better")

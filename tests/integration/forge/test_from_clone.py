@@ -69,6 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 BRANCH = "BITBUCKET_BRANCH"
 JENKINS = {"JENKINS_URL": "x", "CHANGE_ID": "7", "CHANGE_TARGET": "main"}
+BUILT = {"JENKINS_URL": "x", "BRANCH_NAME": "main", "GIT_COMMIT": "main:40"}
 PULL = {"BITBUCKET_PR_ID": "7", "BITBUCKET_PR_DESTINATION_BRANCH": "main"}
 
 CASES: dict[str, tuple[str, str, dict[str, str], str, str]] = {
@@ -96,6 +97,18 @@ CASES: dict[str, tuple[str, str, dict[str, str], str, str]] = {
     "a remote that is silent": ("alone", "topic", {BRANCH: "topic"}, "topic", "3"),
     "a head that is not here": ("shallow", "topic", {BRANCH: "main", "BITBUCKET_COMMIT": "main:40"}, "main", "before"),
     "as fetched before": ("alone", "topic", {BRANCH: "topic", **PULL}, "topic", "main"),
+    # what Jenkins has built before was accepted then: a push of two commits is not judged by the first of them
+    "the build before": ("full", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "old:40"}, "main", "old"),
+    "the build before, shallow": ("shallow", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "old:40"}, "main", "old"),
+    "the build before was of something else": ("full", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "topic:40"}, "main",
+                                               "topic"),
+    "a rebuild": ("full", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "main:40",
+                                   "GIT_PREVIOUS_SUCCESSFUL_COMMIT": "old:40"}, "main", "old"),
+    "a rebuild of what was good": ("full", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "main:40",
+                                                    "GIT_PREVIOUS_SUCCESSFUL_COMMIT": "main:40"}, "main", "before"),
+    "the build before is gone": ("full", "main", {**BUILT, "GIT_PREVIOUS_COMMIT": "1" * 40}, "main", "3"),
+    "the build before of a branch": ("full", "topic", {**BUILT, "BRANCH_NAME": "topic", "GIT_COMMIT": "topic:40",
+                                                       "GIT_PREVIOUS_COMMIT": "earlier:40"}, "topic", "main"),
     # Jenkins may check out a merge of its own: the head is what the remote says that it is
     "a merge": ("full", "merge", {**JENKINS, "CHANGE_BRANCH": "topic"}, "topic", "main"),
     "a fork's merge": ("full", "merge", {**JENKINS, "CHANGE_BRANCH": "main", "CHANGE_FORK": "x"}, "topic", "main"),
@@ -145,7 +158,8 @@ def test_judged_and_accepted(world: World, name: str) -> None:
             got = str(error.status)
         assert got == wanted.removeprefix("pushed ")
     pushed = {"main", "main, shallow", "main, which has moved on", "the first commit", "a head that is not here"}
-    assert job.is_push_to_base is (name in pushed)
+    built = CASES[name][2].get("BRANCH_NAME") == "main" and "gone" not in name
+    assert job.is_push_to_base is (name in pushed or built)
 
 
 def test_a_branch_that_is_called_like_a_short_hash(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ OUTCOMES: dict[str, tuple[dict[str, Any], dict[str, str | None], tuple[str, ...]
     "a usage error": (PLAIN, {}, ("no-such-rev",), 2, "undecided", ("0", "1", "0")),
     "an empty tag": (PLAIN, {}, ("--add-tag", " "), 2, "undecided", ("0", "1", "0")),
     "a bad job": (PLAIN, {"GITHUB_ACTIONS": "true"}, (), 3, "undecided", ("0", "1", "0")),
+    "no such flag": (PLAIN, {}, ("--no-such-flag",), 2, "undecided", ("0", "1", "0")),
+    "no such choice": (PLAIN, {}, ("--evidence", "x"), 2, "undecided", ("0", "1", "0")),
     "a bad COMMIT_ID": (PLAIN, {"CI": "1", "COMMIT_ID": "x"}, (), 2, "undecided", ("0", "1", "0")),
 }
 
@@ -81,6 +84,25 @@ def test_whatever_comes(gate: Gate, tmp_path: Path, name: str) -> None:
     assert (told["outcome"], told["exit_code"], told["errors"]) == (outcome, status, result.json["errors"])
     assert written["metrics.txt"] == "# EOF\n"
     assert written["clearml.env"].startswith(f"OUTCOME={outcome}\n")
+
+
+def test_a_mistyped_flag_before_or_without_a_directory(gate: Gate, tmp_path: Path) -> None:
+    """No file of an earlier call is left green where it can be told which were meant."""
+    place = tmp_path / "reports"
+    for words, told in (
+        (["--no-such-flag", f"--reports={place}"], True),
+        (["--reports", str(tmp_path / "first"), "--reports", str(place), "-x"], True),
+        (["--no-such-flag", "--reports"], False),
+        (["--reports", "--no-such-flag"], False),
+        (["--no-such-flag", "--", "--reports", str(place)], False),
+        (["-n", "--no-such-flag", "--reports", str(place)], False),
+        (["--no-such-flag", "--reports", "/dev/null/x"], False),
+    ):
+        assert gate.call("verify", *words).status == 2
+        assert place.exists() is told, words
+        if told:
+            assert json.loads(content(place)["report.json"])["exit_code"] == 2
+            shutil.rmtree(place)
 
 
 def test_not_even_a_repository(gate: Gate, tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ def test_a_fault_refuses_the_push(fault: Fault, yard: Yard) -> None:
     assert f"undecided {yard.repo.head[:12]} (refs/heads/main): could not be decided" in pushed.err
     assert "GIT_CLEARML_SKIP=1 git push" in pushed.err
     assert "rejected" not in pushed.lines()[0]
+    assert "--timeout" not in pushed.err, "nobody can type a flag there"
+    assert ("did not answer within" in pushed.err) == ("hint: git config clearml.timeout 60" in pushed.err)
     assert not yard.memory.exists()
     yard.accepts("origin", "main", moved=["refs/heads/main"])
 

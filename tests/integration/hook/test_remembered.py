@@ -117,6 +117,18 @@ def environment(**values: str) -> Callable[[Yard], object]:
     return lambda yard: yard.env.update(values)
 
 
+@pytest.mark.parametrize("line", ["Include config.d/*", "\tinclude = ~/hosts", 'INCLUDE "a b"'])
+def test_hosts_that_are_called_something_in_an_included_file(line: str, yard: Yard, tmp_path: Path) -> None:
+    """That one may change, and the hook does not read it."""
+    yard.env["HOME"] = str(tmp_path)
+    Repo(tmp_path).write({".ssh/config": f"Host a\n  HostName b\n{line}\n"})
+    push(yard, 1)
+    push(yard, 1)
+    Repo(tmp_path).write({".ssh/config": "Host a # include\n  HostName include\n"})
+    push(yard, 1)
+    push(yard, 0)
+
+
 CHANGES: dict[str, Callable[[Yard], object]] = {
     "the accepted policy": change_default,
     "clearml.conf": change_conf,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from git_clearml.git.repository import Repository
-from tests.support.program import Gate
+from tests.support.program import Gate, Result
 from tests.support.recorded import put, record
-from tests.support.repos import Repo, make_repo
+from tests.support.repos import REPOSITORY, Repo, make_repo
 
 TREE, PATHS = ("--equivalence", "tree"), ("--equivalence", "paths")
 
@@ -51,7 +51,10 @@ def test_another_commit_with_the_same_tree(gate: Gate, change: Callable[[Repo], 
     ]
     commit = gate.verify(*TREE).commit
     assert (commit["outcome"], commit["equivalence"], commit["evidence_commit"]) == ("verified", "tree", ran)
-    assert commit["notes"] == [f"the task ran {ran[:12]}, which is the same tree"]
+    same, *only_here = commit["notes"]
+    assert same == f"the task ran {ran[:12]}, which is the same tree"
+    remedy = "CI will ask again; git clearml run records the tree of what it runs"
+    assert only_here == ([] if change is revert else [f"only this clone knows {ran[:12]}: {remedy}"])
 
 
 def test_a_task_of_the_commit_itself_is_preferred_and_costs_one_request(gate: Gate) -> None:
@@ -226,6 +229,81 @@ def test_every_clone_gives_the_answer_that_the_author_s_gave(
         assert (result.status, result.commit["equivalence"], result.commit["evidence_commit"]) == (0, "tree", ran)
         assert len(result.calls) == 2
         assert f"the task ran {ran[:12]}, which is the same tree" in result.commit["notes"]
+
+
+def notes_of(gate: Gate, *words: str) -> list[str]:
+    """What there is to say of a verdict that holds in this clone alone."""
+    notes = gate.verify(*words).commit["notes"]
+    assert all(f"note: {note}" in gate.call("verify", *words).out for note in notes)
+    return [note for note in notes if note.startswith("only this clone knows")]
+
+
+def test_a_verdict_that_only_this_clone_gives_says_so(gate: Gate) -> None:
+    ran, task = gate.repo.head, gate.task()
+    assert notes_of(gate, *TREE) == []
+    amend(gate.repo)
+    assert len(notes_of(gate, *TREE)) == 1
+    gate.repo.git("update-ref", "refs/remotes/origin/topic", ran)
+    assert notes_of(gate, *TREE) == [], "the remote has it, or had it when last fetched"
+    gate.repo.git("update-ref", "-d", "refs/remotes/origin/topic")
+    gate.repo.git("tag", "v1", ran)
+    assert notes_of(gate, *TREE) == []
+    gate.repo.git("tag", "-d", "v1")
+    assert len(notes_of(gate, *TREE)) == 1
+    put(gate, task, record(gate, task, commit=ran))
+    assert notes_of(gate, *TREE) == [], "its record names the tree"
+    gate.repo.git("remote", "remove", "origin")
+    gate.server.tasks[task]["hyperparams"] = {}
+    assert notes_of(gate, *TREE) == [], "there is nobody else"
+
+
+def test_it_goes_along_with_what_is_pushed(gate: Gate) -> None:
+    """A commit whose effect was taken back is still there, in the history of what is judged."""
+    gate.task()
+    revert(gate.repo)
+    assert notes_of(gate, *TREE) == []
+
+
+def in_ci(gate: Gate, place: Path, *words: str, depth: str = "--depth=1") -> Result:
+    """The verdict of a job whose clone has the one commit; its remote is the repository of the gate."""
+    clone = gate.repo.clone(place, *([depth] if depth else []))
+    clone.git("remote", "set-url", "origin", f"file://{gate.repo.path}")
+    gate.server.reset_log()
+    job = {"GITLAB_CI": "true", "CI_COMMIT_SHA": gate.repo.head, "CI_COMMIT_BRANCH": "main"}
+    return gate.verify(*words, cwd=clone.path, env=job)
+
+
+@pytest.mark.parametrize("depth", ["--depth=1", ""])
+@pytest.mark.parametrize("policy", [('equivalence = "tree"',), ('equivalence = "paths"', 'code-paths = ["train.py"]')])
+def test_ci_fetches_the_commit_that_a_task_ran(gate: Gate, tmp_path: Path, policy: tuple[str, ...], depth: str) -> None:
+    """What the remote has of it, be it under no name: its task names it."""
+    gate.repo.policy(*policy, f'repositories = ["{REPOSITORY}"]')
+    ran = gate.repo.commit("ran", {"a.py": "1"})
+    gate.task()
+    if len(policy) == 1:
+        amend(gate.repo)
+    else:
+        gate.repo.commit("words", {"README": "1"})
+    result = in_ci(gate, tmp_path / "clone", depth=depth)
+    assert (result.status, result.commit["evidence_commit"]) == (0, ran), result.out
+    assert len(result.calls) <= 4
+
+
+def test_ci_says_what_it_lacks(gate: Gate, tmp_path: Path) -> None:
+    """The author's clone has told that it would ask again. Nothing is fetched for tasks that cannot count."""
+    gate.repo.policy('equivalence = "tree"', f'repositories = ["{REPOSITORY}"]')
+    lost = gate.task(commit="c" * 40)
+    others = [
+        gate.task(commit="d" * 40, status="failed"),
+        gate.task(commit="e" * 40, repository="https://x.org/y.git"),
+        gate.task(commit="f" * 40),
+    ]
+    for task in (lost, *others[:2]):
+        gate.server.tasks[task]["script"]["branch"] = "main"
+    result = in_ci(gate, tmp_path / "clone", "--verbose")
+    assert (result.status, [miss["task"]["id"] for miss in result.commit["near_misses"]]) == (1, [lost])
+    what = "a commit that neither this clone nor the remote has: whether that is the same code, nothing tells"
+    assert result.messages == [f"ran {'c' * 12}, {what}"]
 
 
 def test_the_tree_is_asked_for_only_where_trees_count_and_the_commit_has_nothing(

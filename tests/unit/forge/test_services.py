@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.base.ids import is_hash, is_hex
-from git_clearml.errors import Error
+from git_clearml.errors import Error, UsageError
 from git_clearml.forge import forks, other_job
-from git_clearml.forge.current_job import detect
+from git_clearml.forge.current_job import detect, named_commit
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem
 from git_clearml.report.model import VerifyReport
@@ -43,6 +43,11 @@ JOBS: list[tuple[dict[str, str], dict[str, Any]]] = [
         {**CODEBUILD, "CODEBUILD_WEBHOOK_HEAD_REF": TOPIC, "CODEBUILD_WEBHOOK_PREV_COMMIT": BASE},
         {"head_branch": "topic", "base": BASE, "before_untold": False},
     ),
+    ({**JENKINS, "BRANCH_NAME": "main", "GIT_PREVIOUS_COMMIT": BASE}, {"earlier": BASE, "before_untold": True}),
+    ({**JENKINS, "GIT_PREVIOUS_COMMIT": HEAD, "GIT_PREVIOUS_SUCCESSFUL_COMMIT": BASE}, {"earlier": BASE}),
+    ({**JENKINS, "GIT_PREVIOUS_COMMIT": "null", "GIT_PREVIOUS_SUCCESSFUL_COMMIT": HEAD}, {"earlier": ""}),
+    ({**TRAVIS, "TRAVIS_BRANCH": "main", "TRAVIS_COMMIT_RANGE": f"{BASE[:12]}...{HEAD[:12]}"}, {"earlier": BASE[:12]}),
+    ({**TRAVIS, "TRAVIS_BRANCH": "main", "TRAVIS_COMMIT_RANGE": ""}, {"earlier": ""}),
     ({**CIRCLE, "CIRCLE_BRANCH": "topic"}, {"head_branch": "topic"}),
     ({**CIRCLE, "CIRCLE_BRANCH": "pull/7"}, {"head_branch": "pull/7"}),
     ({**TRAVIS, "TRAVIS_BRANCH": "main", "TRAVIS_EVENT_TYPE": "push"}, {"head_branch": "main", "event": "push"}),
@@ -181,3 +186,24 @@ def test_no_variable_gets_further_than_it_makes_sense(environment: dict[str, str
     assert job.number >= 0
     assert (job.head_branch + job.base_ref + job.head_ref).isprintable()
     assert job.base or job.base_ref
+
+
+@pytest.mark.parametrize(
+    ("service", "spelling"),
+    [
+        ({"GITHUB_ACTIONS": "true"}, "${{ github.event.pull_request.head.sha }}"),
+        ({"GITEA_ACTIONS": "true"}, "${{ github.event.pull_request.head.sha }}"),
+        ({"GITLAB_CI": "true"}, "$CI_COMMIT_SHA"),
+        (BITBUCKET, "$BITBUCKET_COMMIT"),
+        (AZURE, "$BUILD_SOURCEVERSION"),
+        (JENKINS, "$GIT_COMMIT"),
+        (CIRCLE, "$CIRCLE_SHA1"),
+        (CODEBUILD, "$CODEBUILD_RESOLVED_SOURCE_VERSION"),
+        ({"CI": "1"}, "git rev-parse HEAD"),
+    ],
+)
+def test_a_bad_commit_id_is_told_in_the_words_of_the_service(service: dict[str, str], spelling: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        named_commit({**service, "COMMIT_ID": "main"})
+    assert spelling in caught.value.hint
+    assert ("github" in caught.value.hint) == ("github" in spelling)

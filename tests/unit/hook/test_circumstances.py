@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 
 from git_clearml.clearml import conf_file, config
+from git_clearml.settings import in_ci
 from git_clearml.settings.table import TABLE
-from git_clearml.verdict import sources
 from tests.support.program import ROOT
 
 HOOK = (ROOT / "hooks" / "pre-push").read_text()
 
 
 def test_the_sh_knows_the_variables_of_ci_services() -> None:
-    assert set(re.findall(r"[\w]+(?=-\})", re.findall(r"recall\(\) \{.*?\n\}", HOOK, re.DOTALL)[0])) >= set(sources._CI)
+    assert set(re.findall(r"[\w]+(?=-\})", re.findall(r"recall\(\) \{.*?\n\}", HOOK, re.DOTALL)[0])) >= set(
+        in_ci.SERVICES
+    )
 
 
 def test_the_sh_hashes_what_names_a_server_and_what_a_person_sets() -> None:

@@ -23,7 +23,7 @@ from git_clearml.base.sanitize import sanitize
 from git_clearml.model import Problem, Task
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
-from git_clearml.render import metrics
+from git_clearml.render import headline, metrics
 from git_clearml.render.comment import Page, Section
 from git_clearml.render.comment_history import HistoryRow
 from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
@@ -239,7 +239,8 @@ def measured(*rows: Row) -> Section:
 
 def test_verified_as_a_whole() -> None:
     old = view.comment(Page(report(Outcome.REJECTED, OTHER)))
-    body = view.comment(Page(report(), sections=(measured(*ROWS),), repository_url=HOME), old)
+    told = report(against_best=ROWS[0])
+    body = view.comment(Page(told, sections=(measured(*ROWS),), repository_url=HOME), old)
     snapshot("comment-verified.md", scrubbed(body))
     page = Reader(body)
     assert page.links[:2] == [f"{HOME}/commit/{HEAD}", URL]
@@ -259,51 +260,109 @@ def test_a_worse_model_as_a_whole() -> None:
     )
     rows = (replace(ROWS[0], last=0.91, best=0.93, delta=-0.02), *ROWS[1:])
     told = report(status=1, comparison=compared)
-    sections = (lambda _: metrics.comparison_markdown(compared), measured(*rows))
+    sections = (lambda _: metrics.comparison_details(compared, tasks=False), measured(*rows))
     body = view.comment(Page(told, sections=sections, repository_url=HOME))
     snapshot("comment-worse.md", scrubbed(body))
     text = seen(Reader(body).text)
-    assert text.startswith("⚠️ Verified, but worse than the best task: 1a2b3c4d5e6f")
-    assert text.index("Verified") < text.index("last, max is better") < text.index("variant")
-    assert view.headline(told) == ("verified, but worse than the best task: validation/accuracy 0.91, best 0.93")
+    worse = "but worse than the best task by 0.02: validation/accuracy 0.91, best 0.93"
+    assert text.startswith(f"⚠️ Verified: 1a2b3c4d5e6f by train, {worse}\n")
+    assert headline.plain(told) == f"verified, {worse}"
+    assert body.count("### ") == 1
+
+
+def standing(outcome: ComparisonOutcome, value: float) -> Comparison:
+    """How a task of this value stands against the best one's 0.93."""
+    delta = round(value - 0.93, 10)
+    return Comparison(outcome, 0, HEAD, "validation/accuracy", "max", "last", TASK, value, BEST, 0.93, delta)
 
 
 @pytest.mark.parametrize(
-    ("fields", "heading", "headline"),
+    ("fields", "heading", "line"),
     [
-        ({}, "✅ Verified: ", "verified by the task 'train'"),
-        ({"status": 1}, "✅ Verified: ", "verified, but a check after it failed"),
-        ({"problems": (Problem("x", "the report could not be posted"),), "status": 3}, "✅ Verified: ",
+        ({}, "✅ Verified: {} by train", "verified by the task 'train'"),
+        ({"status": 1}, "✅ Verified: {} by train", "verified, but a check after it failed"),
+        ({"problems": (Problem("x", "the report could not be posted"),), "status": 3}, "✅ Verified: {} by train",
          "verified, but the report could not be posted"),
         ({"check": Check(CheckOutcome.FAILED, 1, sentence="the task failed"), "status": 1},
-         "⚠️ Verified, but not proved to run on an agent: ",
+         "⚠️ Verified: {} by train, but not proved to run on a ClearML agent: the task failed",
          "verified, but not proved to run on a ClearML agent: the task failed"),
-        ({"check": Check(CheckOutcome.NO_WORKER, 3), "status": 3}, "⚠️ Verified, but not proved to run on an agent: ",
+        ({"check": Check(CheckOutcome.NO_WORKER, 3), "status": 3},
+         "⚠️ Verified: {} by train, but not proved to run on a ClearML agent: no-worker",
          "verified, but not proved to run on a ClearML agent: no-worker"),
         ({"status": 1, "comparison":
               Comparison(ComparisonOutcome.MISSING, 1, notes=("a/b of this task was not reported",))},
-         "⚠️ Verified, but not compared with the best task: ",
-         "verified, but missing: nothing to compare: a/b of this task was not reported"),
+         "⚠️ Verified: {} by train, but not compared with the best task: a/b of this task was not reported",
+         "verified, but not compared with the best task: a/b of this task was not reported"),
         ({"comparison": Comparison(ComparisonOutcome.FIRST, 3), "status": 3, "problems": (Problem("x", "no tag"),)},
-         "✅ Verified: ", "verified, but no tag"),
-        ({"comparison": Comparison(ComparisonOutcome.WORSE, 0)}, "✅ Verified: ", "verified by the task 'train'"),
+         "✅ Verified: {} by train, first: there is no best task yet", "verified, but no tag"),
+        ({"comparison": standing(ComparisonOutcome.BETTER, 0.95)},
+         "✅ Verified: {} by train, better than the best task by 0.02: validation/accuracy 0.95, best 0.93",
+         "verified by the task 'train', better than the best task by 0.02: validation/accuracy 0.95, best 0.93"),
+        ({"comparison": standing(ComparisonOutcome.EQUAL, 0.93)},
+         "✅ Verified: {} by train, equal to the best task: validation/accuracy 0.93, best 0.93",
+         "verified by the task 'train', equal to the best task: validation/accuracy 0.93, best 0.93"),
+        ({"comparison": standing(ComparisonOutcome.WORSE, 0.92)},
+         "⚠️ Verified: {} by train, worse than the best task by 0.01: validation/accuracy 0.92, best 0.93",
+         "verified by the task 'train', worse than the best task by 0.01: validation/accuracy 0.92, best 0.93"),
+        ({"against_best": Row("validation", "accuracy", 0.9, 0.1, 0.96, 0.93, 0.03, "max", which="max")},
+         "✅ Verified: {} by train, better than the best task by 0.03: validation/accuracy 0.96, best 0.93",
+         "verified by the task 'train', better than the best task by 0.03: validation/accuracy 0.96, best 0.93"),
+        ({"against_best": Row("val", "loss", 0.9, 0.1, 1.0, 0.9, 0.0, "min")},
+         "✅ Verified: {} by train, equal to the best task: val/loss 0.9, best 0.9",
+         "verified by the task 'train', equal to the best task: val/loss 0.9, best 0.9"),
+        ({"against_best": Row("val", "loss", 0.9, 0.1, 1.0, 0.5, 0.4, "min")},
+         "⚠️ Verified: {} by train, worse than the best task by 0.4: val/loss 0.9, best 0.5",
+         "verified by the task 'train', worse than the best task by 0.4: val/loss 0.9, best 0.5"),
     ],
 )  # fmt: skip
-def test_what_went_wrong_after_a_good_verdict_is_said_beside_it(
-    fields: dict[str, object], heading: str, headline: str
-) -> None:
+def test_the_headline_says_what_the_verdict_is_worth(fields: dict[str, object], heading: str, line: str) -> None:
     told = report(**fields)
-    assert Reader(view.comment(Page(told))).text.strip().startswith(heading + HEAD[:12])
-    assert view.headline(told) == headline
+    body = view.comment(Page(told))
+    assert seen(Reader(body).text).splitlines()[0] == heading.format(HEAD[:12])
+    assert body.count("### ") == 1
+    assert headline.plain(told) == line
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        (report(Outcome.REJECTED, hint="git clearml run -- python train.py"),
+         "❌ Rejected: {}. No ClearML task has run it. Next: git clearml run -- python train.py"),
+        (report(Outcome.REJECTED, hint="git clearml run", problems=(Problem("publish-failed", "no", "what else"),)),
+         "❌ Rejected: {}. No ClearML task has run it. Next: git clearml run"),
+        (report(Outcome.PENDING, hint="git clearml verify --wait"),
+         "⏳ Pending: {}. The right task has not ended yet. Next: git clearml verify --wait"),
+        (report(Outcome.UNDECIDED, hint="is it up?", problems=(Problem("unreachable", "no answer", "is it up?"),)),
+         "❔ Undecided: {}. It could not be decided whether a ClearML task ran it: no answer. Hint: is it up?"),
+        (report(Outcome.UNDECIDED, status=2, problems=(Problem("usage", "no such flag"),)),
+         "❔ Undecided: {}. It has not been judged: no such flag"),
+        (report(Outcome.UNDECIDED)._replace(verdicts=(), problems=(Problem("usage", "no such flag", "spell it"),)),
+         "❔ Undecided: no such flag. Hint: spell it"),
+    ],
+)  # fmt: skip
+def test_the_headline_says_what_to_do(told: VerifyReport, line: str) -> None:
+    text = seen(Reader(view.comment(Page(told))).text)
+    assert text.splitlines()[0] == line.format(HEAD[:12])
+    for said in (told.hint, *(problem.hint for problem in told.problems), *(each.message for each in told.problems)):
+        assert not said or text.count(said) == 1
+
+
+def test_several_verdicts_share_what_there_is_to_do() -> None:
+    told = report(Outcome.REJECTED, hint="git clearml run")
+    told = told._replace(verdicts=(*told.verdicts, *report(commit=OTHER).verdicts))
+    lines = seen(Reader(view.comment(Page(told))).text).splitlines()
+    assert lines[0] == f"❌ Rejected: {HEAD[:12]}. No ClearML task has run it"
+    assert [line for line in lines if line.startswith("✅")] == [f"✅ Verified: {OTHER[:12]} by train"]
+    assert "Next: git clearml run" in lines
 
 
 def test_a_rejection_keeps_its_reason_whatever_came_after() -> None:
     problem = Problem("publish-failed", "the report could not be posted")
     told = rejected()._replace(problems=(problem,))
-    assert view.headline(told) == "rejected: no clean, completed ClearML task has run this commit"
-    assert not view.tells_first_problem(told)
+    assert headline.plain(told) == "rejected: no clean, completed ClearML task has run this commit"
+    assert not headline.tells_first_problem(told)
     away = report(Outcome.UNDECIDED, problems=(problem,))
-    assert view.headline(away) == "undecided: the report could not be posted"
+    assert headline.plain(away) == "undecided: the report could not be posted"
 
 
 def test_undecided_says_why_and_what_to_do() -> None:

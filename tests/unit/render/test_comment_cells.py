@@ -35,7 +35,7 @@ def read(name: str, other: str = "") -> Reader:
         ComparisonOutcome.BETTER, 0, HEAD, name, current=task, best=task, tolerance="0.5%", notes=(name,), **numbers
     )
     old = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, HEAD, (verdict._replace(commit=OTHER),))))
-    sections = (lambda _: metrics.comparison_markdown(compared), lambda limit: metrics.report_markdown(measured, limit))
+    sections = (lambda _: metrics.comparison_details(compared), lambda limit: metrics.report_markdown(measured, limit))
     body = view.comment(Page(report, sections=sections, repository_url=HOME), old)
     assert len(body) <= view.LIMIT
     return Reader(body)
