@@ -43,6 +43,8 @@ def explained(
 
 def _with_local(verdict: Verdict, local: Verdict | None) -> Verdict:
     """The refusal with that of the local run which is not among its tasks: what is on the server is not sent again."""
+    if local and verdict.requirements and local.requirements:
+        return _with_local_parts(verdict, local)
     task = local.task if local and local.outcome is Outcome.VERIFIED else None
     if task is None or task.run is None or verdict.needs_check:
         return verdict
@@ -50,6 +52,17 @@ def _with_local(verdict: Verdict, local: Verdict | None) -> Verdict:
         return verdict
     finding = Finding(task._replace(source="offline"), None, (Reason("no-task", ONLY_HERE),))
     return verdict._replace(near_misses=(finding, *verdict.near_misses))
+
+
+def _with_local_parts(verdict: Verdict, local: Verdict) -> Verdict:
+    """The same for each requirement that is not met: one may have run here, and another on the server."""
+    parts = [
+        each._replace(verdict=_with_local(each.verdict, own.verdict)) if each.outcome is Outcome.REJECTED else each
+        for each, own in zip(verdict.requirements, local.requirements, strict=True)
+    ]
+    known = {near.task.id for near in verdict.near_misses}
+    new = {near.task.id: near for part in parts for near in part.verdict.near_misses if near.task.id not in known}
+    return verdict._replace(requirements=tuple(parts), near_misses=(*new.values(), *verdict.near_misses))
 
 
 class _AsImported(OfflineEvidence):

@@ -221,10 +221,12 @@ class Resolver:
             return {}
         from git_clearml.verdict import lost_tasks  # late: a refusal alone wants it
 
-        lost = lost_tasks.of(self._repository, bare, self._search.recent(), self._policy)
+        lost = lost_tasks.of(self._repository, bare, self._search.recent(), requirements.asked(self._policy))
         judged = {commit: self._judging.verdicts([commit], tasks)[commit] for commit, tasks in lost.items()}
         return {
-            commit: verdicts[commit]._replace(outcome=verdict.outcome, near_misses=verdict.near_misses)
+            commit: verdicts[commit]._replace(
+                outcome=verdict.outcome, near_misses=verdict.near_misses, requirements=verdict.requirements
+            )
             for commit, verdict in judged.items()
         }
 
