@@ -51,6 +51,8 @@ def sanitize_output(text: str, *, colours: bool = False) -> Safe:
 
     A carriage return stays before a line feed alone.
     """
+    if text.isascii() and text.isprintable():
+        return Safe(text)
     return Safe(re.sub(_OUTPUT, lambda match: match[0] if colours and match[1] else "\N{REPLACEMENT CHARACTER}", text))
 
 

@@ -48,6 +48,7 @@ def test_a_page_is_the_parser_s(name: str) -> None:
 
 def test_pages_of_nothing_that_is_gone() -> None:
     assert {path.stem for path in PLACE.glob("*.md")} == {*COMMANDS, "git-clearml"}
+    assert not list((ROOT / "docs").glob("*.1")), "what it says belongs into docs/manual/<command>.md"
 
 
 def test_the_overview_has_every_command() -> None:
