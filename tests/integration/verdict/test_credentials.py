@@ -81,7 +81,7 @@ def test_verify_certificate_of_clearml_conf(gate: Gate, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["api {", "api { credentials { ", "= = =", 'api { include "x" ', "api : ${nosuch}", "a" * 10_000 + "{"]
+    "content", ["api {", "api { credentials { ", "= = =", 'api { include "x" ', "api : ${nosuch}", "a" * 500 + "{"]
 )
 def test_a_broken_clearml_conf(gate: Gate, tmp_path: Path, content: str) -> None:
     result = with_conf(gate, tmp_path, content + f"\n# {SECRET_KEY}\nsecret_key: {SECRET_KEY}\n")
@@ -196,8 +196,14 @@ def test_a_token_in_place_of_keys(gate: Gate) -> None:
     assert gate.env["CLEARML_AUTH_TOKEN"] not in late.out + late.err
 
 
-@pytest.mark.parametrize("name", ["CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE"])
-@pytest.mark.parametrize("named", ["/nowhere/clearml.conf", "/", "~/missing.conf"])
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("CLEARML_CONFIG_FILE", "/nowhere/clearml.conf"),
+        ("TRAINS_CONFIG_FILE", "/"),
+        ("CLEARML_CONFIG_FILE", "~/missing.conf"),
+    ],
+)
 def test_a_clearml_conf_that_is_not_there(gate: Gate, tmp_path: Path, name: str, named: str) -> None:
     """Neither is local evidence looked at, nor does a run go on without a server."""
     result = only(gate, **{name: named})
@@ -218,8 +224,17 @@ def test_run_does_not_go_offline_by_half_a_configuration(gate: Gate, tmp_path: P
     assert (result.status, touched.exists()) == (3, False)
 
 
-@pytest.mark.parametrize("odd", ["\udcff", "a\nb", "ä\u20ac", "q w", "x" * 100_000])
-@pytest.mark.parametrize("name", ["CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN"])
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        ("CLEARML_API_ACCESS_KEY", "\udcff"),
+        ("CLEARML_API_ACCESS_KEY", "ä\u20ac"),
+        ("CLEARML_API_SECRET_KEY", "a\nb"),
+        ("CLEARML_API_SECRET_KEY", "x" * 100_000),
+        ("CLEARML_AUTH_TOKEN", "\udcff"),
+        ("CLEARML_AUTH_TOKEN", "q w"),
+    ],
+)
 def test_odd_credentials_are_refused_and_no_bug(gate: Gate, name: str, odd: str) -> None:
     result = gate.verify(env={name: odd})
     assert (result.status, result.json["outcome"]) in ((2, "undecided"), (3, "undecided"))

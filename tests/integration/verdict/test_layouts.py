@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,22 @@ HAS: list[tuple[dict[str, str], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("files", "entry_point", "working_dir"), HAS)
-def test_the_commit_has_it(
-    gate: Gate, gits: list[str], files: dict[str, str], entry_point: str, working_dir: str
-) -> None:
-    gate.repo.commit("layout", files)
-    gate.task(entry_point=entry_point, working_dir=working_dir)
+def layouts(gate: Gate, cases: Sequence[tuple[dict[str, str], str, str]]) -> list[str]:
+    """A commit and a task for each of these layouts; the hashes. No commit has another one's files."""
+    base, commits = gate.repo.head, []
+    for number, (files, entry_point, working_dir) in enumerate(cases):
+        gate.repo.git("checkout", "--quiet", "--force", "--detach", base)
+        commits.append(gate.repo.commit("layout", {"case": str(number), **files}))
+        gate.task(entry_point=entry_point, working_dir=working_dir)
+    return commits
+
+
+def test_the_commits_have_it(gate: Gate, gits: list[str]) -> None:
+    commits = layouts(gate, HAS)
     gits.clear()
-    gate.accepts()
+    result = gate.verify(*commits)
+    outcomes = [commit["outcome"] for commit in result.json["commits"]]
+    assert [case for case, outcome in zip(HAS, outcomes, strict=True) if outcome != "verified"] == []
     assert len(gits) < MOST, "\n".join(gits)
 
 
@@ -96,15 +105,15 @@ LACKS: list[tuple[dict[str, str], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("files", "entry_point", "working_dir", "message"), LACKS)
-def test_the_commit_lacks_it(
-    gate: Gate, gits: list[str], files: dict[str, str], entry_point: str, working_dir: str, message: str
-) -> None:
-    gate.repo.commit("layout", files)
-    gate.task(entry_point=entry_point, working_dir=working_dir)
+def test_the_commits_lack_it(gate: Gate, gits: list[str]) -> None:
+    commits = layouts(gate, [case[:3] for case in LACKS])
     gits.clear()
-    [said] = gate.refuses("entry-point-missing").messages
-    assert message in said
+    result = gate.verify(*commits)
+    for commit, (*case, message) in zip(result.json["commits"], LACKS, strict=True):
+        assert commit["outcome"] == "rejected", case
+        ((reason,),) = ([*miss["reasons"]] for miss in commit["near_misses"])
+        assert reason["code"] == "entry-point-missing", case
+        assert message in reason["message"], case
     assert len(gits) < MOST, "\n".join(gits)
 
 
@@ -303,7 +312,7 @@ def test_a_script_that_the_submodule_lacks_or_nobody_has(with_submodules: Gate, 
     assert "(git submodule update --init --recursive)" in words
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=settings.default.max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd, odd)
 def test_whatever_a_server_says_is_looked_up_inside_of_the_commit(
     with_submodules: Gate, entry_point: str, working_dir: str

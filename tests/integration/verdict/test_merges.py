@@ -221,9 +221,15 @@ def test_a_merge_of_what_has_not_run(work: Gate) -> None:
     assert "one must be verified, and the other accepted before or verified" in refused(work)
 
 
-@pytest.mark.parametrize("status", ["queued", "in_progress"])
-@pytest.mark.parametrize("task", ["of the head", "of its tree", "of the branch"])
-@pytest.mark.parametrize("how", ["merge", "squash"])
+@pytest.mark.parametrize(
+    ("status", "task", "how"),
+    [
+        ("queued", "of the head", "merge"),
+        ("in_progress", "of its tree", "squash"),
+        ("queued", "of the branch", "squash"),
+        ("in_progress", "of the branch", "merge"),
+    ],
+)
 def test_a_merge_of_what_has_not_ended_is_pending(work: Gate, status: str, task: str, how: str) -> None:
     """A verdict hangs on what comes of it, as on the commit's own task; a failed one of its own is told beside it."""
     fields = work.server.tasks[next(iter(work.server.tasks))]
