@@ -29,6 +29,11 @@ repos:
 """
 
 
+def one_of(first: str, second: str) -> pytest.MarkDecorator:
+    """With the first of them; with the second in `make slow`."""
+    return pytest.mark.parametrize("manager", [first, pytest.param(second, marks=pytest.mark.slow)], indirect=True)
+
+
 @pytest.fixture(params=["pre-commit", "prek"])
 def manager(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -80,7 +85,16 @@ def test_every_ref_is_judged(yard: Yard, manager: str) -> None:
     assert bad[:12] in yard.refuses("origin", "good", "main").said
 
 
-@pytest.mark.parametrize("remember", ["86400", "0"])
+@pytest.mark.parametrize(
+    ("manager", "remember"),
+    [
+        ("pre-commit", "0"),
+        ("prek", "86400"),
+        pytest.param("pre-commit", "86400", marks=pytest.mark.slow),
+        pytest.param("prek", "0", marks=pytest.mark.slow),
+    ],
+    indirect=["manager"],
+)
 def test_a_verdict_is_told_once(remember: str, both: Yard) -> None:
     both.repo.git("config", "clearml.remember", remember)
     refused = both.refuses("origin", "main", requests=6).said
@@ -95,6 +109,7 @@ def test_a_verdict_is_told_once(remember: str, both: Yard) -> None:
     assert skipped.count("this push is not verified") == 1
 
 
+@one_of("prek", "pre-commit")
 def test_told_in_full_where_only_theirs_refuses(both: Yard) -> None:
     """What the native hook has let pass is no refusal that has been told."""
     both.task()
@@ -108,6 +123,7 @@ def test_told_in_full_where_only_theirs_refuses(both: Yard) -> None:
     assert "as said before" not in said
 
 
+@one_of("pre-commit", "prek")
 def test_by_hand_it_is_told_in_full(both: Yard, manager: str) -> None:
     both.refuses("origin", "main", requests=6)
     done = both.push("run", "--hook-stage", "pre-push", "--all-files", command=[manager])
@@ -115,6 +131,7 @@ def test_by_hand_it_is_told_in_full(both: Yard, manager: str) -> None:
     assert "rejected" in done.said
 
 
+@one_of("prek", "pre-commit")
 def test_the_push_command_tells_once(both: Yard) -> None:
     both.task()
     push = ["git", "clearml", "push"]
@@ -122,6 +139,7 @@ def test_the_push_command_tells_once(both: Yard) -> None:
     assert said.count("git clearml: verified") == 1
 
 
+@one_of("prek", "pre-commit")
 def test_uninstall_leaves_theirs_and_a_strangers(yard: Yard, manager: str, tmp_path: Path) -> None:
     write_hook(yard.hook, recorder(tmp_path / "theirs"))
     yard.install()
