@@ -22,7 +22,7 @@ from git_clearml.errors import Error, Interrupted, UsageError
 
 _COMMANDS = (
     *"verify run check-runnable report comment compare push install uninstall hook doctor config".split(),
-    *"log bisect open show checkout diff import completion".split(),
+    *"log bisect open show checkout diff import completion init".split(),
 )
 _ADDERS = {  # module and function, where they are not as usual
     "uninstall": ("install", "add_uninstall_parser"),

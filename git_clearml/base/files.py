@@ -115,3 +115,10 @@ def locked(path: str | os.PathLike[str], seconds: float, waiting: Callable[[], N
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def umask() -> int:
+    """The bits that a new file of this process does without."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,12 @@ _HOSTS = {
     "codeberg.org": Provider.GITEA,
     "bitbucket.org": Provider.BITBUCKET,
 }
+_KINDS = {  # in the name of somebody's own server; Bitbucket's of that kind has no pipelines
+    "github": Provider.GITHUB,
+    "gitlab": Provider.GITLAB,
+    "gitea": Provider.GITEA,
+    "forgejo": Provider.GITEA,
+}
 _SERVERS = {"GITHUB_SERVER_URL": Provider.GITHUB, "CI_SERVER_URL": Provider.GITLAB}
 _ASKING_BUDGET = 30.0  # seconds for one question that git could not answer
 _SET_TOKEN = "give the step env: GITHUB_TOKEN: ${{ github.token }}, and the job permissions: pull-requests: write"  # noqa: S105
@@ -45,6 +52,14 @@ class Workplace:
     environment: Mapping[str, str]
     log: Callable[[str], None] = lambda _: None
     clock: Clock | None = None
+
+
+def provider_of_host(host: str) -> Provider | None:
+    """The forge behind a host: a public one, or a server that is named after its kind; None for any other."""
+    if host in _HOSTS:
+        return _HOSTS[host]
+    kinds = [kind for kind in re.split(r"[.-]", host)[:-1] if kind in _KINDS]
+    return _KINDS[kinds[0]] if len(kinds) == 1 else None
 
 
 def takes_comments(provider: Provider) -> bool:

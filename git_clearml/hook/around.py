@@ -18,12 +18,15 @@ _CI = (
     ".forgejo/workflows/*.yml",
     ".forgejo/workflows/*.yaml",
     ".gitlab-ci.yml",
+    ".gitlab/*.yml",
     "bitbucket-pipelines.yml",
     "azure-pipelines.yml",
     ".circleci/config.yml",
     "Jenkinsfile",
 )
-_VERIFIES = re.compile(rb"^[^#\n]*(?:git[ -]clearml (?:verify|comment)|uses:\s*\S*git-clearml\S*@)", re.MULTILINE)
+_VERIFIES = re.compile(
+    rb"^[^#\n]*(?:git[ -]clearml (?:verify|comment)|(?:uses|component):\s*\S*git-clearml\S*@)", re.MULTILINE
+)
 _ALIAS = re.compile(rb"^[^#\n]*git clearml push --from-jj", re.MULTILINE)
 _ELSEWHERE = re.compile(r"https?://|ssh://|[\w.@-]+:(?!//)")
 _WAYS = "clones without it, git push --no-verify, the web interface's buttons, pull requests of forks"
@@ -43,13 +46,18 @@ def examine(repository: Repository, environment: Mapping[str, str]) -> list[Chec
 
 def _around(repository: Repository, top: Path) -> Check:
     ways = f"{_WAYS} go around this hook"
-    jobs = [path for pattern in _CI for path in sorted(top.glob(pattern))[:_MOST]]
-    if job := next((path for path in jobs if _matches(path, _VERIFIES)), None):
-        name = job.relative_to(top)
-        return Check("around-the-hook", "ok", f"{ways}; {name} asks again, where a rule requires that check")
+    if job := job_that_asks(top):
+        return Check("around-the-hook", "ok", f"{ways}; {job} asks again, where a rule requires that check")
     if any(_ELSEWHERE.match(url) for url in repository.remote_urls()):
         return Check("around-the-hook", "warn", f"{ways}, and no CI job here asks again: {_IN_CI}")
     return Check("around-the-hook", "ok", ways)
+
+
+def job_that_asks(top: Path) -> str:
+    """The file of a CI job that asks again, as seen from the working tree's top; "" for none."""
+    jobs = [path for pattern in _CI for path in sorted(top.glob(pattern))[:_MOST]]
+    job = next((path for path in jobs if _matches(path, _VERIFIES)), None)
+    return str(job.relative_to(top)) if job else ""
 
 
 def _jj(top: Path, environment: Mapping[str, str]) -> list[Check]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_clearml.base.files import write_whole
+from git_clearml.base.files import umask, write_whole
 from git_clearml.hook import shipped
 
 
@@ -95,7 +95,7 @@ def _keep(source: Path, target: Path) -> None:
 
 def _write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, shipped.text(), mode=0o777 & ~_umask(), prefix=".git-clearml-")
+    write_whole(path, shipped.text(), mode=0o777 & ~umask(), prefix=".git-clearml-")
 
 
 def _write_for_all(path: Path, content: bytes) -> None:
@@ -104,9 +104,3 @@ def _write_for_all(path: Path, content: bytes) -> None:
         directory.mkdir()
         directory.chmod(0o755)
     write_whole(path, content, mode=0o755, prefix=".git-clearml-")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

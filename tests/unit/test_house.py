@@ -37,6 +37,7 @@ EDGES = {
     "pyparsing": {"clearml.conf_file"},
     "tomli": {"settings.table"},
     "tabulate": {"render.table"},
+    "yaml": {"hook.yaml_edit"},
     "clearml": {"clearml.sdk"},
     "shtab": {"commands.completions"},
 }
@@ -48,9 +49,10 @@ PURE = (
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
-    "hook.ref_updates doctor.recording doctor.differences doctor.skips doctor.advice "
+    "hook.ref_updates hook.yaml_edit hook.entries hook.proposed_policy hook.setup_plan report.setup "
+    "doctor.recording doctor.differences doctor.skips doctor.advice "
 ).split()
-HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate", "shtab")
+HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate", "shtab", "yaml")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""`git clearml init`: finds out and writes the policy, the hook and the CI job; asks before it writes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from git_clearml.base.console import Console
+from git_clearml.base.sanitize import Safe
+from git_clearml.commands import options
+from git_clearml.errors import Error, UsageError
+
+if TYPE_CHECKING:
+    from git_clearml.hook.setup import Plan
+
+_BUDGET = 10.0  # seconds for the server's answers
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Adds the command and its flags (design 11)."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "init",
+        help="set up the policy, the hook and the CI job",
+        description="Looks at the repository, its remote, its hooks and its recent tasks on the server, shows a plan, "
+        "and writes it when you agree: the policy into pyproject.toml, the pre-push hook, an entry for pre-commit, "
+        "prek, husky or lefthook, and a CI job. Nothing that is there is overwritten; called twice it changes nothing.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
+    options.add_dry_run(parser, "show the plan and write nothing")
+    options.add_format(parser)
+    return parser
+
+
+def failed(error: Error) -> dict[str, Any]:
+    """The JSON of a call that had no plan."""
+    from git_clearml.render import json as json_view
+
+    return {**json_view.failed("init", error), "changes": []}
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Shows the plan, asks, writes. Exit status 1 where something is left to do by hand, or the answer was no."""
+    from git_clearml.git.repository import Repository
+    from git_clearml.hook import setup
+
+    repository = Repository()
+    plan = setup.plan(repository, os.environ, _BUDGET, console.log)
+    plan = plan._replace(setup=console.redact(plan.setup))
+    status = 1 if plan.setup.is_left else 0
+    if plan.setup.is_done or arguments.dry_run:
+        return _show(plan, arguments, console, status)
+    if not arguments.yes:
+        if refused := _unasked(arguments):
+            _show(plan, arguments, console, refused.status, refused)
+            console.fail(refused)
+            return refused.status
+        _show(plan, arguments, console, 0)
+        if not _agreed(console):
+            console.say("git clearml: nothing was written")
+            return 1
+    written: list[str] = []
+    try:
+        setup.apply(repository, plan, os.environ, lambda change: written.append(change.path))
+    except UsageError as error:
+        if written:
+            error.message = f"{error.message}; written before: {', '.join(written)}"
+        raise
+    if arguments.yes:
+        _show(plan, arguments, console, status, written=True)
+    elif arguments.format == "text":
+        console.say(f"git clearml: wrote {', '.join(written)}")
+    for hint in plan.setup.hints if arguments.format == "text" else ():
+        console.say(f"next: {hint}")
+    return status
+
+
+def _unasked(arguments: argparse.Namespace) -> UsageError | None:
+    """Why nobody can be asked here; None where somebody can."""
+    terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    if terminal and arguments.format == "text":
+        return None
+    return UsageError("nothing was written: there is no terminal to ask at", "git clearml init --yes")
+
+
+def _agreed(console: Console) -> bool:
+    """Asks at the terminal. The end of its input is a no."""
+    console.ask("write this? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _show(
+    plan: Plan,
+    arguments: argparse.Namespace,
+    console: Console,
+    status: int,
+    error: Error | None = None,
+    *,
+    written: bool = False,
+) -> int:
+    from git_clearml.render import setup as view
+
+    if arguments.format == "json":
+        console.document(view.document(plan.setup, status, written=written, error=error))
+    elif arguments.format == "markdown":
+        console.product(view.markdown(plan.setup, planned=not written))
+    else:
+        console.product(Safe(view.text(plan.setup, planned=not written, whole=console.verbose)))
+    return status

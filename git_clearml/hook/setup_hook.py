@@ -1,0 +1,69 @@
+"""How git comes to run our hook in this clone, beside whatever manages hooks here; and how it gets there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from git_clearml.errors import UsageError
+from git_clearml.hook.install import beside, plan_install
+from git_clearml.hook.owner import HookFile, Owner, read_hook
+from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
+from git_clearml.hook.steps import Keep, Step, Write
+from git_clearml.report.setup import Action, Change
+
+if TYPE_CHECKING:  # printing help must not load GitPython
+    from git_clearml.git.repository import Repository
+
+
+class HookPlan(NamedTuple):
+    """The change, and the steps to it."""
+
+    change: Change
+    steps: tuple[Step, ...] = ()
+
+
+def plan(repository: Repository, entered: frozenset[Owner]) -> HookPlan:
+    """What makes git run our hook here. `entered` are the programs whose configuration has our entry, or gets it."""
+    directory = hooks_directory(repository)
+    hook, legacy = read_hook(directory / HOOK), read_hook(directory / LEGACY)
+    name = _shown(repository, str(hook.path))
+    if not shared_hooks_path(repository):
+        if ".husky" in directory.parts and not hook.exists:
+            hook = HookFile(hook.path, Owner.HUSKY)
+        if hook.owner in entered and not hook.owner.runs_legacy:
+            return HookPlan(Change(name, "unchanged", f"{hook.owner.value} runs ours", lasting=False))
+        if hook.owner.runs_legacy and legacy.owner is not Owner.OURS:
+            name = _shown(repository, str(legacy.path))
+            return _beside(name, hook.owner, legacy, read_hook(directory / PREVIOUS))
+    try:
+        installing = plan_install(repository, force=False)
+    except UsageError as refusal:
+        hint = refusal.hint
+        command = hint if "git clearml install" in hint else f"{hint} && git clearml install"
+        why = Change(name, "unchanged", "the pre-push hook", f"{command}\n", by_hand=refusal.message, lasting=False)
+        return HookPlan(why)
+    action: Action = "unchanged" if not installing.steps else "changed" if hook.exists else "created"
+    says = "the pre-push hook" if installing.steps else "it is installed already"
+    if any(isinstance(step, Keep) for step in installing.steps):
+        says += f"; the one that is there runs after it, as {PREVIOUS}"
+    return HookPlan(Change(name, action, says, lasting=False), installing.steps)
+
+
+def _beside(name: str, manager: Owner, legacy: HookFile, previous: HookFile) -> HookPlan:
+    """pre-commit and prek run a pre-push.legacy first, whoever has put it there; ours sees every ref of a push."""
+    says = f"the pre-push hook, which {manager.value}'s runs first"
+    if legacy.exists and previous.exists:
+        why = f"{previous.path} is in the way: {manager.value} runs another hook already"
+        return HookPlan(Change(name, "unchanged", says, beside(manager) + "\n", by_hand=why, lasting=False))
+    kept = (Keep(legacy.path, previous.path),) if legacy.exists else ()
+    return HookPlan(
+        Change(name, "changed" if legacy.exists else "created", says, lasting=False), (*kept, Write(legacy.path))
+    )
+
+
+def _shown(repository: Repository, path: str) -> str:
+    """A path as seen from the top of the working tree, where it lies below that."""
+    top = os.path.realpath(repository.top)
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.relpath(real, top) if real.startswith(top + os.sep) else path
