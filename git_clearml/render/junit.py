@@ -103,9 +103,10 @@ def _metric(metric: Mapping[str, Any]) -> _Case:
     name, outcome = f"metric {metric['metric']}", str(metric["outcome"])
     if outcome in ("pass", "warned", "accepted"):
         return _Case(name)
-    limits = [f"{key}: {metric[key]}" for key in ("value", "at_least", "at_most", "baseline", "tolerance", "runs")
-              if metric.get(key) is not None]  # fmt: skip
-    return _Case(name, "failure" if outcome in ("fail", "missing") else "error", outcome, "\n".join([outcome, *limits]))
+    keys = ("value", "runs", "at_least", "at_most", "baseline", "tolerance")
+    limits = [f"{key} {metric[key]}".replace("_", " ") for key in keys if metric.get(key) is not None]
+    kind = "failure" if outcome in ("fail", "missing") else "error"
+    return _Case(name, kind, outcome, f"{outcome}: {', '.join(limits)}")
 
 
 def _of_call(report: Mapping[str, Any]) -> list[_Case]:
@@ -115,7 +116,11 @@ def _of_call(report: Mapping[str, Any]) -> list[_Case]:
     if compared:
         values = [f"{name}: {compared[name]['value']}" for name in ("current", "best") if compared[name]]
         text = "\n".join([compared["outcome"], *values, *compared["notes"]])
-        cases.append(_by_status(f"compared with the best task by {compared['metric'] or 'a metric'}", compared, text))
+        name = f"compared with the best task by {compared['metric'] or 'a metric'}"
+        if rows := compared.get("metrics"):  # each of them has its own test case
+            name = "metrics compared with their baselines"
+            text = "\n".join([*(f"{row['metric']}: {row['outcome']}" for row in rows), *compared["notes"]])
+        cases.append(_by_status(name, compared, text))
     if check:
         text = "\n".join([check["outcome"], *filter(None, [check["sentence"]]), *check["log_tail"]])
         cases.append(_by_status("it runs on a ClearML agent", check, text))

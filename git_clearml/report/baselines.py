@@ -40,7 +40,8 @@ def compared(result: Measured, baseline: Baseline) -> Measured:
     """The metric next to its baseline. One that is outside of its limits, or missing, is so whatever it is next to."""
     if baseline.value is None:
         return result
-    result = result._replace(baseline=baseline.value, baseline_is=baseline.whose)
+    whose = baseline.task.id if baseline.task else ""
+    result = result._replace(baseline=baseline.value, baseline_is=baseline.whose, baseline_task=whose)
     if result.code or result.value is None:
         return result
     rule = result.rule

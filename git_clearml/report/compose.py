@@ -101,11 +101,10 @@ def with_comparison(report: VerifyReport, comparison: Comparison) -> VerifyRepor
 
 def _difference(comparison: Comparison) -> str:
     """The command that shows in what a task differs from the one that has the better metric."""
-    ours, other = comparison.current, comparison.best
-    worse = any(result.code == "metric-worse" for result in comparison.metrics)
-    if not (worse and ours and other) or ours.source != "server":
+    worse = [each for each in comparison.metrics if each.code == "metric-worse" and each.baseline_task and each.task]
+    if not worse or comparison.current is None or comparison.current.source != "server":
         return ""
-    return f"git clearml diff {other.id} {ours.id}"
+    return f"git clearml diff {worse[0].baseline_task} {worse[0].task}"
 
 
 def _with_baselines(verdict: Verdict, metrics: tuple[Measured, ...]) -> Verdict:

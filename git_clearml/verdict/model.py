@@ -79,8 +79,8 @@ class Measured(NamedTuple):
     """One of the policy's `metrics` for a commit: its value, that of the task `task`, of how many runs that have it.
 
     `outcome` is a word of design 11: pass, fail, missing, warned or accepted. Where it is no pass, `code` and `message`
-    are those of a Reason; with `accepted` `reason` is why. `baseline` is the value that it was
-    compared with, None where it was compared with none, and `baseline_is` says whose that is.
+    are those of a Reason; with `accepted` `reason` is why. `baseline` is the value that it was compared with, None for
+    none; `baseline_is` says whose that is, and `baseline_task` is the id of the task that has it.
     """
 
     rule: MetricRule
@@ -93,6 +93,7 @@ class Measured(NamedTuple):
     message: str = ""
     baseline: float | None = None
     baseline_is: str = ""
+    baseline_task: str = ""
     reason: str = ""
 
 

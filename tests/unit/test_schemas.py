@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
@@ -22,7 +23,11 @@ def test_each_command_that_prints_json_has_one() -> None:
 
 @pytest.mark.parametrize("path", sorted(schemas.DIRECTORY.iterdir()), ids=lambda path: path.stem)
 def test_it_is_a_schema(path: Path) -> None:
-    Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs), "a name stands in it twice"
+        return dict(pairs)
+
+    Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

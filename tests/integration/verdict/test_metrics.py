@@ -241,8 +241,15 @@ def test_the_base_is_where_the_commit_left_the_default_branch(gate: Gate) -> Non
         put_recall(gate, task)
     result = compare(gate)
     assert (result.status, outcomes(result)) == (1, [(0.79, 0.8, "fail"), (0.5, None, "pass")])
-    assert result.json["best"]["task"]["commit"] == base
+    best = result.json["best"]["task"]
+    assert best["commit"] == base
+    assert (
+        gate.verify("--compare").json["hint"] == f"git clearml diff {best['id']} {result.json['current']['task']['id']}"
+    )
     assert len(result.calls) <= 2
+    junit = gate.repo.path / "reports" / "junit.xml"
+    assert gate.verify("--compare", "--reports", str(junit.parent)).status == 1
+    assert 'message="fail: value 0.79, runs 1, baseline 0.8, tolerance 0"' in junit.read_text()
     measured(gate, 0.9, 0.8)
     for task in measured(gate, 0.85):
         put_recall(gate, task)
