@@ -15,7 +15,7 @@ from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.report.bisection import Bisection, Bisector, Limit
 from git_clearml.settings import load
-from git_clearml.settings.policy import Best
+from git_clearml.settings.policy import Best, MetricRule, Policy
 from git_clearml.verdict import sources
 
 _SECONDS = 30.0
@@ -31,8 +31,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="[<good>] [<bad>] (default: the last good, HEAD)")
-    parser.add_argument("--metric", metavar="TITLE/SERIES", help="default: the policy's best.metric")
-    parser.add_argument("--worse-than", metavar="NUMBER", help="worse is what lies below (min: above) this; required")
+    parser.add_argument("--metric", metavar="TITLE/SERIES", help="default: the policy's first")
+    parser.add_argument(
+        "--worse-than", metavar="NUMBER", help="worse is below (min: above) this (default: the policy's limit)"
+    )
     parser.add_argument("--direction", choices=("max", "min"), help="which way is better (default: the policy's, max)")
     parser.add_argument("--value", choices=("last", "min", "max"), help="which of the metric's values")
     options.add_timeout(parser)
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     resolved = repository.resolve([bad or "HEAD", *([good] if good else [])])
     flags = {"timeout": arguments.timeout}
     [ruling] = load.rulings(repository, resolved[:1], flags=flags, environment=os.environ)
-    limit = _limit(ruling.policy.best, arguments)
+    limit = _limit(ruling.policy, arguments)
     budget = ruling.personal.timeout or _SECONDS
     bisector = Bisector(
         repository,
@@ -85,15 +87,24 @@ def _ends(repository: Repository, revs: list[str]) -> tuple[str, str]:
     return good, bad
 
 
-def _limit(best: Best, arguments: argparse.Namespace) -> Limit:
-    """What is worse. What the policy says of its own metric says nothing of others: of those more is better."""
-    metric = arguments.metric or best.metric
+def _limit(policy: Policy, arguments: argparse.Namespace) -> Limit:
+    """What is worse. What the policy says of its own metrics says nothing of others: of those more is better.
+
+    How many runs there must be is no question of the past: one run is a number.
+    """
+    metric = arguments.metric or policy.ranking.metric
     if "/" not in metric:
         what = f"not a metric: {metric!r}" if metric else "which metric?"
         raise UsageError(what, _EXAMPLE)
-    best = best if metric == best.metric else Best(metric)
-    direction, value = arguments.direction or best.direction, arguments.value or best.value
-    return Limit(best._replace(direction=direction, value=value), _number(arguments.worse_than))
+    rules = {**policy.ruled, **{rule.metric: rule for rule in policy.metrics}}
+    rule = rules.get(metric, MetricRule(metric))
+    if isinstance(rule, Best):
+        rule = MetricRule(metric, rule.direction, rule.value, zero_is_a_value=rule.zero_is_a_value)
+    direction, value = arguments.direction or rule.direction, arguments.value or rule.value
+    own = rule.at_least if direction == "max" else rule.at_most
+    worse_than = own if arguments.worse_than is None and own is not None else _number(arguments.worse_than)
+    rule = rule._replace(direction=direction, value=value, at_least=None, at_most=None, min_runs=1)
+    return Limit(rule, worse_than)
 
 
 def _number(text: str | None) -> float:

@@ -39,18 +39,18 @@ def markdown(result: Bisection) -> Safe:
 
 
 def _headline(result: Bisection) -> str:
-    what = f"{result.limit.best.metric} {_worse(result)}"
+    what = f"{result.limit.rule.metric} {_worse(result)}"
     first = result.falls.first
     if not first:
-        verb = "fall" if result.limit.best.direction == "max" else "rise"
-        return f"{result.limit.best.metric} does not {verb} {_worse(result)}: {result.says}"
+        verb = "fall" if result.limit.rule.direction == "max" else "rise"
+        return f"{result.limit.rule.metric} does not {verb} {_worse(result)}: {result.says}"
     if result.outcome == "found":
         return f"{result.nodes[first.commit].short} is the first commit with {what}"
     return f"the first commit with {what} is one of {len(result.left)}, oldest first:"
 
 
 def _worse(result: Bisection) -> str:
-    return f"{'below' if result.limit.best.direction == 'max' else 'above'} {number(result.limit.worse_than)}"
+    return f"{'below' if result.limit.rule.direction == 'max' else 'above'} {number(result.limit.worse_than)}"
 
 
 def _rows(result: Bisection, *, markdown: bool) -> list[list[str]]:
@@ -105,8 +105,8 @@ def document(result: Bisection, hint: str) -> dict[str, Any]:
         "command": "bisect",
         "outcome": "undecided" if result.problems else result.outcome,
         "exit_code": result.status,
-        "metric": result.limit.best.metric,
-        "direction": result.limit.best.direction,
+        "metric": result.limit.rule.metric,
+        "direction": result.limit.rule.direction,
         "worse_than": result.limit.worse_than,
         "good": result.good or None,
         "bad": result.bad or None,

@@ -11,15 +11,16 @@ from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import log as history
 from git_clearml.git.log import Node
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, Problem, Task
+from git_clearml.model import Commit, Metric, Problem, Task
 from git_clearml.record.model import RecordedTask
 from git_clearml.record.recorded import Recorded
 from git_clearml.report import falls
 from git_clearml.report.falls import Falls
-from git_clearml.settings.policy import Best, Policy
+from git_clearml.settings.policy import Best, MetricRule, Policy
 from git_clearml.verdict.evidence import Evidence
-from git_clearml.verdict.metric_rules import unusable
+from git_clearml.verdict.metric_rules import measure
 from git_clearml.verdict.range_tasks import RangeTasks, same_code
+from git_clearml.verdict.requirements import ways
 
 BisectionOutcome = Literal["found", "none", "undecided"]
 STATUS: Mapping[BisectionOutcome, int] = {"found": 0, "none": 1, "undecided": 3}
@@ -31,13 +32,14 @@ _ENDED_WELL = ("completed", "published")
 
 @dataclass(frozen=True)
 class Limit:
-    """What is worse: a value on the wrong side of `worse_than`, of the metric and in the direction of `best`."""
+    """What is worse: a value on the wrong side of `worse_than`. `rule` says of which metric, and of several runs which
+    counts; what else it demands of a model is no question here."""
 
-    best: Best
+    rule: MetricRule
     worse_than: float
 
     def is_worse(self, value: float) -> bool:
-        return value < self.worse_than if self.best.direction == "max" else value > self.worse_than
+        return value < self.worse_than if self.rule.direction == "max" else value > self.worse_than
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Bisector:
 
     def __init__(self, repository: Repository, policy: Policy, limit: Limit, evidence: Callable[[], Evidence]) -> None:
         self._repository, self._limit, self._evidence = repository, limit, evidence
-        self._policy = policy._replace(best=limit.best)
+        self._policy = _asking(policy, limit.rule)
         self._recorded = Recorded(repository)
         self._source: Evidence | None = None
         self._problems: list[Problem] = []
@@ -127,9 +129,9 @@ class Bisector:
         tasks = self._tasks({good: end, **nodes})
         worse = self._worse(tasks)
         if worse.get(good):
-            metric = shlex.quote(self._limit.best.metric)
+            metric = shlex.quote(self._limit.rule.metric)
             raise UsageError(
-                f"{self._limit.best.metric} is worse at {end.short} already: {tasks[good].value}",
+                f"{self._limit.rule.metric} is worse at {end.short} already: {tasks[good].value}",
                 f"git clearml bisect --metric {metric} --worse-than {self._limit.worse_than:g}",
             )
         if bad_is_named and bad not in worse:
@@ -154,7 +156,7 @@ class Bisector:
             train = falls.halving(parents, first) if first.hidden else ""
             return replace(result, outcome=outcome, train=train, before=before)
         if not tasks:
-            return replace(result, says=f"no commit has a number for {self._limit.best.metric}")
+            return replace(result, says=f"no commit has a number for {self._limit.rule.metric}")
         if bad not in tasks:
             return replace(result, says=f"{nodes[bad].short} has no number, and none that is worse is on record")
         return replace(result, outcome="none", says=f"it is {tasks[bad].value} at {nodes[bad].short}, not worse")
@@ -176,7 +178,7 @@ class Bisector:
         names = same_code(self._repository, self._policy, list(made), _parents(nodes))
         accepted = _by_name(asked.accepted(), names)
         recorded: dict[str, list[Task]] = {}
-        if self._limit.best.value == "last":  # all that a note has
+        if self._limit.rule.value == "last":  # all that a note has
             on_record = self._recorded.of(nodes)
             recorded = _by_name({name: self._measured(name, each) for name, each in on_record.items()}, names)
         chosen: dict[str, Task] = {}
@@ -197,17 +199,34 @@ class Bisector:
                 status=entry.status,
                 commit=commit,
                 url=entry.url,
-                value=dict(entry.metrics).get(self._limit.best.metric),
+                metrics=_named(self._limit.rule.metric, dict(entry.metrics)),
             )
             for entry in entries
-            if entry.status in _ENDED_WELL
+            if entry.status in _ENDED_WELL and self._policy.task_name in ("", entry.name) and self._is_of_project(entry)
         ]
 
+    def _is_of_project(self, entry: RecordedTask) -> bool:
+        project = self._policy.project
+        return not project or f"{entry.project}/".startswith(f"{project}/")
+
     def _chosen(self, tasks: Sequence[Task]) -> Task | None:
-        """The best of the tasks that have a usable value, as for `verify`."""
-        sign = 1 if self._limit.best.direction == "max" else -1
-        usable = [task for task in tasks if not unusable(task.value, self._limit.best)]
-        return max(usable, key=lambda task: (sign * (task.value or 0), task.completed, task.id), default=None)
+        """The task whose value is the commit's, with that value; None where no task has one that can be used."""
+        measured = measure(self._limit.rule, tasks)
+        task = next((task for task in tasks if task.id == measured.task), None)
+        return task and task._replace(value=measured.value)
+
+
+def _asking(policy: Policy, rule: MetricRule) -> Policy:
+    """The policy by which tasks count: of several requirements the one whose tasks the metric is about."""
+    narrowed = ways(policy)
+    way = next((way for way in narrowed if any(each.metric == rule.metric for each in way.metrics)), narrowed[0])
+    best = Best(rule.metric, rule.direction, rule.value, zero_is_a_value=rule.zero_is_a_value)
+    return way._replace(best=best, metrics=(rule,))
+
+
+def _named(metric: str, values: Mapping[str, float]) -> tuple[Metric, ...]:
+    title, _, series = metric.rpartition("/")
+    return (Metric(title, series, *[values[metric]] * 3),) if metric in values else ()
 
 
 def _by_name(tasks: Mapping[str, Sequence[Task]], names: Mapping[str, str]) -> dict[str, list[Task]]:

@@ -152,6 +152,26 @@ def test_less_is_better(gate: Gate) -> None:
     assert (bisect(gate, one, limit="0.2").json["without_number"]) == [gate.repo.head]
 
 
+def test_what_the_policy_says_of_several_metrics_and_runs(gate: Gate) -> None:
+    rule = ("[[tool.git-clearml.metrics]]", f'metric = "{METRIC}"', "at-least = 0.9", 'of = "worst"', "min-runs = 3")
+    loss = ("[[tool.git-clearml.metrics]]", 'metric = "m/loss"', 'direction = "min"', "at-most = 0.5")
+    requirements = ("[[tool.git-clearml.require]]", 'name = "evaluate"', 'task-name = "evaluate"')
+    for more in ((), requirements):
+        gate.repo.policy(*rule, *loss, *more)
+        good = gate.repo.commit("good", {"train.py": f"1 {more}"})
+        for value in (0.91, 0.95):
+            gate.task(metrics=measured(value) | {"m": {"loss": 0.1}}, name="evaluate")
+        gate.task(metrics=measured(0.1), name="train" if more else "evaluate", status="completed" if more else "failed")
+        bad = gate.repo.commit("bad", {"train.py": f"2 {more}"})
+        for value in (0.89, 0.95):
+            gate.task(metrics=measured(value) | {"m": {"loss": 0.6}}, name="evaluate")
+        for metric, value in ((METRIC, 0.89), ("m/loss", 0.6)):
+            result = gate.call("bisect", "--metric", metric, "--json", good, "HEAD")
+            assert (result.json["first"]["commit"], result.json["first"]["value"]) == (bad, value)
+    assert gate.call("bisect", "--json", good).json["metric"] == METRIC
+    assert gate.call("bisect", "--json", good, "--worse-than", "0.8").status == 1
+
+
 def test_what_is_on_record_counts_without_a_server(gate: Gate) -> None:
     one, two, three = line(gate, None, None, None)
     note(gate.repo, one, 0.95)
