@@ -99,9 +99,7 @@ def _way(server: Server, ends: str, now: float) -> list[Check]:
         return []
     left = ssl.cert_time_to_seconds(ends) - now
     if left < _SOON:
-        return [
-            Check("certificate", "warn", f"the certificate of {server.api} ends in {max(left, 0) / 86400:.0f} days")
-        ]
+        return [Check("certificate", "warn", f"the certificate of {server.api} ends soon: {ends}")]
     return [Check("certificate", "ok", f"the certificate of {server.api} is good until {ends}")]
 
 
@@ -152,6 +150,6 @@ def _queue(name: str, api: ClearML) -> Check:
 
     queue = queues.queue(api, name)
     if queue.workers:
-        return Check("queue", "ok", f"{sanitize(name, 60)} is served by {queue.workers} live workers")
+        return Check("queue", "ok", f"{sanitize(name, 60)} is served by live workers: {queue.workers}")
     words = f"no live worker serves the queue {name!r}, where the policy wants commits to be proved runnable"
     return Check("queue", "warn", words, f"clearml-agent daemon --queue {name} --detached")

@@ -11,7 +11,7 @@ import pytest
 
 from git_clearml.hook import place, shipped
 from tests.support.clearml_server import ClearMLServer
-from tests.support.faults import closed_port
+from tests.support.faults import answering, closed_port, make_certificate, reply
 from tests.support.program import inside
 from tests.support.pushing import BIN, HOOK, Yard, make_yard, on_path, write_hook
 from tests.support.tools import require
@@ -229,6 +229,40 @@ def test_a_server_that_is_down(yard: Yard) -> None:
 
 def test_a_key_without_a_host(yard: Yard) -> None:
     is_so(yard, "credentials", "fail", "host is missing", env={"CLEARML_API_HOST": None})
+
+
+def test_what_the_policy_names_is_looked_for(yard: Yard) -> None:
+    runnable = ("[tool.git-clearml.runnable]", "required = true", 'queue = "gpu"')
+    yard.repo.policy('project = "Vision/Detector"', *runnable)
+    is_so(yard, "project", "warn", "no project 'Vision/Detector'")
+    is_so(yard, "queue", "warn", "there is no queue 'gpu'")
+    yard.server.add_project("Vision/Detector")
+    yard.server.add_queue("gpu")
+    is_so(yard, "project", "ok", "Vision/Detector is on the server")
+    is_so(yard, "queue", "warn", "no live worker serves", "clearml-agent daemon --queue gpu")
+    yard.server.add_worker("host:0", ["gpu"])
+    is_so(yard, "queue", "ok", "by live workers: 1")
+
+
+def test_a_policy_that_cannot_be_read(yard: Yard) -> None:
+    yard.repo.policy('protcet = ["main"]')
+    is_so(yard, "policy", "fail", "every push is refused")
+
+
+def test_a_server_with_a_certificate_and_another_clock(yard: Yard, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    server = answering(
+        reply(b'{"meta": {"result_code": 200}, "data": {}}', headers=("Date: Thu, 26 Nov 2020 09:00:00 GMT",))
+    )
+    server.context = certificate.context
+    with server:
+        env = {"CLEARML_API_HOST": f"https://127.0.0.1:{server.port}"}
+        checks = examine(yard, {**env, "CLEARML_API_HOST_VERIFY_CERT": str(certificate.file)})
+        assert "ends soon: " in checks["certificate"]["message"]
+        assert "ahead of the server's" in checks["clock"]["message"]
+        assert "those of a user without a name" in checks["credentials"]["message"]
+        is_so(yard, "certificate", "warn", "is not checked", env={**env, "CLEARML_API_HOST_VERIFY_CERT": "false"})
+        is_so(yard, "server", "fail", "cannot be trusted", env={**env, "CLEARML_API_HOST_VERIFY_CERT": "true"})
 
 
 def test_no_repository(tmp_path: Path) -> None:

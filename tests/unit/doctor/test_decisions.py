@@ -231,6 +231,25 @@ def test_of_a_key_no_more_than_its_first_digits_is_shown() -> None:
     assert short == "access key from X"
 
 
+@pytest.mark.parametrize(
+    ("api", "verify", "ends", "levels"),
+    [
+        ("http://127.0.0.1:8008", True, "", []),
+        ("http://clearml.example.com:8008", True, "", ["warn"]),
+        ("https://clearml.example.com", False, "", ["warn"]),
+        ("https://clearml.example.com", True, "", []),
+        ("https://clearml.example.com", True, "Dec  5 09:00:00 2026 GMT", ["warn"]),
+        ("https://clearml.example.com", True, "Nov 25 09:00:00 2026 GMT", ["warn"]),
+        ("https://clearml.example.com", True, "Dec 31 09:00:00 2026 GMT", ["ok"]),
+    ],
+)
+def test_the_way_to_the_server(api: str, verify: bool, ends: str, levels: list[str]) -> None:
+    from git_clearml.clearml.config import Server
+
+    checks = server._way(Server(api, api, "k", "s", verify), ends, 1795683600.0)
+    assert [check.level for check in checks] == levels
+
+
 # The policy, and what it gates
 
 
