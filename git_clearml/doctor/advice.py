@@ -13,4 +13,4 @@ def of_error(name: str, level: Level, error: Error, more: str = "") -> Check:
     hint = error.hint
     if hint.partition(" ")[0] in _PROGRAMS:
         return Check(name, level, error.message + more, hint)
-    return Check(name, level, f"{error.message}{more}{': ' if hint else ''}{hint}")
+    return Check(name, level, f"{error.message}{': ' if hint else ''}{hint}{more}")

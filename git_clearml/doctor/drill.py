@@ -20,7 +20,7 @@ from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.git.index import temporary_index
 from git_clearml.git.output import GitResult, reason
-from git_clearml.git.quarantine import Quarantine, quarantine
+from git_clearml.git.quarantine import Quarantine, make_objects, quarantine
 from git_clearml.git.repository import Repository, can_be_ref
 from git_clearml.hook import drill as hook_drill
 from git_clearml.hook import server_install
@@ -47,7 +47,21 @@ _WHO = {
 # What would push more than the one commit, or elsewhere, or ask somebody for a passphrase (git-push(1)).
 _ALONE = ("--no-follow-tags", "--no-signed", "--recurse-submodules=no", "--no-thin", "--no-progress")
 _SETTINGS = ("push.pushOption=", "protocol.file.allow=always", "push.useBitmaps=false")
-_BARE = {"core.hooksPath": "/dev/null", "gc.auto": "0", "receive.autogc": "false", "maintenance.auto": "false"}
+_CONFIG = """\
+[core]
+	bare = true
+	hooksPath = /dev/null
+[gc]
+	auto = 0
+[receive]
+	autogc = false
+"""
+_OTHER_HASH = """\
+[core]
+	repositoryFormatVersion = 1
+[extensions]
+	objectFormat = {}
+"""
 
 
 class Pushed(NamedTuple):
@@ -70,8 +84,14 @@ def run(repository: Repository, environment: Mapping[str, str], timeout: float |
             remote = _remote(repository, apart, accepted)
             pushed = _pushed(repository, apart, remote, policy, (), timeout or SECONDS)
         return judged(pushed, HOOK if exists else "")
-    except Error as error:
-        return of_error("drill", "fail", error, "; the drill has not seen a refusal")
+    except (Error, OSError) as error:
+        return _unseen(error)
+
+
+def _unseen(error: Error | OSError) -> Check:
+    if isinstance(error, OSError):
+        error = CannotDecide(f"{error.strerror}: {error.filename or 'the directory for temporary files'}")
+    return of_error("drill", "fail", error, "; the drill has not seen a refusal")
 
 
 def run_on_server(repository: Repository, environment: Mapping[str, str], timeout: float | None = None) -> Check:
@@ -93,8 +113,8 @@ def run_on_server(repository: Repository, environment: Mapping[str, str], timeou
             receive = f"--receive-pack=git -c core.hooksPath={shlex.quote(hooks)} receive-pack"
             pushed = _pushed(repository, apart, remote, policy, ("--no-verify", receive), timeout or SECONDS)
         return judged(pushed, server_install.HOOK if hook.exists else "")
-    except Error as error:
-        return of_error("drill", "fail", error, "; the drill has not seen a refusal")
+    except (Error, OSError) as error:
+        return _unseen(error)
 
 
 def runs_too(repository: Repository) -> str:
@@ -176,26 +196,28 @@ def _filled(pattern: str) -> str:
 
 
 def _remote(repository: Repository, apart: Quarantine, accepted: str) -> str:
-    """An empty bare repository, or one whose default branch is at the accepted commit. Raises CannotDecide."""
+    """A bare repository without a ref, or whose default branch is at the accepted commit. Raises CannotDecide.
+
+    Written as gitrepository-layout(5) has it: `git init` would take templates, and variables of the user's.
+    """
     path = os.path.join(apart.place, "remote.git")
     if len(repository.spellings(path)) > 1:
         raise CannotDecide(f"url.<base>.insteadOf would send the drill's push elsewhere than to {path}")
     kind = repository.run("rev-parse", "--show-object-format").text or "sha1"
-    words = ("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", path)
-    repository.read(*words)
-    for key, value in _BARE.items():
-        repository.read("config", "--file", os.path.join(path, "config"), key, value)
-    alternates = os.path.join(path, "objects", "info")
-    os.makedirs(alternates, exist_ok=True)
-    with (
-        open(os.path.join(alternates, "alternates"), "wb") as file,
-        open(os.path.join(apart.objects, "info", "alternates"), "rb") as ours,
-    ):
-        file.write(ours.read())
+    heads = os.path.join(path, "refs", "heads")
+    os.makedirs(heads)
+    with open(os.path.join(apart.objects, "info", "alternates"), encoding="utf-8", errors="surrogateescape") as file:
+        make_objects(os.path.join(path, "objects"), file.readline().rstrip("\n"))
+    _write(os.path.join(path, "HEAD"), f"ref: refs/heads/{_NAME}-accepted\n")
+    _write(os.path.join(path, "config"), _CONFIG + (_OTHER_HASH.format(kind) if kind != "sha1" else ""))
     if accepted:
-        repository.read(f"--git-dir={path}", "symbolic-ref", "HEAD", f"refs/heads/{_NAME}-accepted")
-        repository.read(f"--git-dir={path}", "update-ref", f"refs/heads/{_NAME}-accepted", accepted)
+        _write(os.path.join(heads, f"{_NAME}-accepted"), f"{accepted}\n")
     return path
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
 
 
 def _commit(repository: Repository, apart: Quarantine, policy: Policy) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import ssl
 import sys
 import time
@@ -44,7 +45,7 @@ def examine(environment: Mapping[str, str], budget: float, policy: Policy | None
         try:
             user = api.call("users.get_current_user", {})
         except Error as error:
-            words = "; they are " + described(server, origins) if isinstance(error, Unauthorized) else ""
+            words = f" ({described(server, origins)})" if isinstance(error, Unauthorized) else ""
             return [*_way(server, "", time.time()), of_error("server", "fail", error, words)]
         milliseconds = 1000 * (time.monotonic() - started)
         now = time.time()
@@ -152,4 +153,4 @@ def _queue(name: str, api: ClearML) -> Check:
     if queue.workers:
         return Check("queue", "ok", f"{sanitize(name, 60)} is served by live workers: {queue.workers}")
     words = f"no live worker serves the queue {name!r}, where the policy wants commits to be proved runnable"
-    return Check("queue", "warn", words, f"clearml-agent daemon --queue {name} --detached")
+    return Check("queue", "warn", words, shlex.join(["clearml-agent", "daemon", "--queue", name, "--detached"]))

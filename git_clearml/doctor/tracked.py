@@ -151,7 +151,7 @@ def _is_constant(repository: Repository, key: str, driver: str, path: str) -> bo
             answers = [_hashed(repository, path, each) for each in (content, content + _MORE)]
         else:
             answers = _converted(repository, driver, path, (content, content + _MORE))
-    except CannotDecide:
+    except (CannotDecide, OSError):
         return False
     return bool(answers[0]) and answers[0] == answers[1]
 
