@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.colours import RED, YELLOW, painted
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, joined, sanitize
 from git_clearml.git.log import Node
@@ -16,14 +17,13 @@ from git_clearml.report.bisection import Bisection
 
 _HEADERS = ("", "commit", "subject", "value", "task")
 _SHOWN = 20  # commits of a list that people read
-_YELLOW, _RED = "33", "31"
 
 
 def text(result: Bisection, *, colour: bool = False) -> Safe:
     """The answer on the first line, then the commits that it is about."""
-    shade = _RED if result.outcome == "found" else _YELLOW
+    shade = RED if result.outcome == "found" else YELLOW
     headline = sanitize(_headline(result))
-    lines = [Safe(f"\x1b[{shade}m{headline}\x1b[0m" if colour else headline)]
+    lines = [Safe(painted(headline, shade, colour))]
     table = draw(_HEADERS, _rows(result, markdown=False), TableForm.TERMINAL)
     lines += [Safe("    " + line if line else line) for line in map(Safe, table.split("\n")[2:-1])]
     lines += [Safe(sanitize(note)) for note in _notes(result)]

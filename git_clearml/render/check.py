@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from git_clearml.agent.model import Check, CheckOutcome
+from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 
-_COLOURS = {CheckOutcome.RUNNABLE: "32", CheckOutcome.FAILED: "31", CheckOutcome.TIMEOUT: "31"}
+_COLOURS = {CheckOutcome.RUNNABLE: GREEN, CheckOutcome.FAILED: RED, CheckOutcome.TIMEOUT: RED}
 _MARKS = {CheckOutcome.RUNNABLE: "✅", CheckOutcome.FAILED: "❌", CheckOutcome.TIMEOUT: "❌"}
 _MOST_LOG = 8000  # characters in a comment
 
 
 def text(check: Check, *, colour: bool = False) -> Safe:
     """What came out and why, the end of the log where it failed, the next thing to do."""
-    word = check.outcome.value
-    if colour:
-        word = f"\x1b[{_COLOURS.get(check.outcome, '33')}m{word}\x1b[0m"
+    word = painted(check.outcome.value, _COLOURS.get(check.outcome, YELLOW), colour)
     reason = "" if check.sentence in ("", check.outcome.value) else f": {sanitize(check.sentence, 400)}"
     lines = [f"{word} {check.commit[:12]}{reason}"]
     if check.task and not check.earlier:

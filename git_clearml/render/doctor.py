@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.report.diagnosis import Check, Level, Repaired, status_of
 
 _MARKS: dict[Level, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
-_COLOURS: dict[Level, str] = {"ok": "32", "warn": "33", "fail": "31"}
+_COLOURS: dict[Level, str] = {"ok": GREEN, "warn": YELLOW, "fail": RED}
 _SIGNS: dict[Level, str] = {"ok": "✅", "warn": "⚠️", "fail": "❌"}
 _INDENT = " " * 6
 WIDTH = 80
@@ -32,8 +33,7 @@ def text(checks: Sequence[Check], *, colour: bool = False, quiet: bool = False, 
             break_long_words=False,
             break_on_hyphens=False,
         )
-        mark = _MARKS[check.level]
-        mark = f"\x1b[{_COLOURS[check.level]}m{mark}\x1b[0m" if colour else mark
+        mark = painted(_MARKS[check.level], _COLOURS[check.level], colour)
         lines += [f"{mark}  {words[0]}", *(_INDENT + line for line in words[1:])]
         if check.fix:
             lines.append(f"{_INDENT}fix: {sanitize(check.fix, _FIX)}")

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.colours import DIM, GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.record.model import CommitWithTasks, RecordedTask
@@ -18,7 +19,6 @@ from git_clearml.render.table import TableForm, draw
 
 _SHOWN = 2  # metrics of a task, where none are named
 _GOOD, _BAD = ("completed", "published"), ("failed", "stopped", "closed")
-_YELLOW, _GREEN, _RED, _DIM = "33", "32", "31", "2"
 RECORDED = "recorded"
 _HEADERS = ("commit", "subject", "status", "task", "metrics")
 
@@ -38,7 +38,7 @@ def text(commits: Sequence[CommitWithTasks], names: Sequence[str], *, width: int
     """
     lines = []
     for commit in commits:
-        lines.append(_drawn([(commit.short, _YELLOW), (f" {sanitize(commit.subject, 500)}", "")], "", width, colour))
+        lines.append(_drawn([(commit.short, YELLOW), (f" {sanitize(commit.subject, 500)}", "")], "", width, colour))
         for task in commit.tasks:
             tail = f"  ({RECORDED})" if task.recorded else ""
             lines.append(_drawn(_task(task, names), tail, width, colour))
@@ -54,7 +54,7 @@ def _task(task: RecordedTask, names: Sequence[str]) -> _Parts:
 def _status(task: RecordedTask) -> tuple[str, str]:
     """The task's status, and its colour."""
     status = sanitize(task.status, 20) or "unknown"
-    return status, _GREEN if status in _GOOD else _RED if status in _BAD else _YELLOW
+    return status, GREEN if status in _GOOD else RED if status in _BAD else YELLOW
 
 
 def _drawn(parts: _Parts, tail: str, width: int, colour: bool) -> str:
@@ -64,8 +64,8 @@ def _drawn(parts: _Parts, tail: str, width: int, colour: bool) -> str:
     for words, shade in parts:
         words = cut(words, room) if width else words
         room -= column_count(words)
-        drawn.append(f"\x1b[{shade}m{words}\x1b[0m" if colour and shade and words else words)
-    return "".join(drawn) + (f"\x1b[{_DIM}m{tail}\x1b[0m" if colour and tail else tail)
+        drawn.append(painted(words, shade, colour))
+    return "".join(drawn) + painted(tail, DIM, colour)
 
 
 def columns(tasks: Sequence[RecordedTask], names: Sequence[str], *, colour: bool = False) -> str:
@@ -76,7 +76,7 @@ def columns(tasks: Sequence[RecordedTask], names: Sequence[str], *, colour: bool
     if not tasks:
         return ""
     status, shade = _status(tasks[0])
-    status = f"\x1b[{shade}m{status}\x1b[0m" + " " * (9 - len(status)) if colour else f"{status:9}"
+    status = painted(status, shade, colour) + " " * (9 - len(status))
     numbers = "".join(f"  {sanitize(name, 40)} {number(value):<8}" for name, value in chosen(tasks[0], names))
     more = f"  +{len(tasks) - 1}" if len(tasks) > 1 else ""
     return status + numbers + more

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, measured, text
@@ -25,13 +26,13 @@ _MARKS = {
     ComparisonOutcome.PENDING: "⏳",
 }
 _COLOURS = {
-    ComparisonOutcome.BETTER: "32",
-    ComparisonOutcome.EQUAL: "32",
-    ComparisonOutcome.FIRST: "32",
-    ComparisonOutcome.WORSE: "31",
-    ComparisonOutcome.MISSING: "31",
-    ComparisonOutcome.UNDECIDED: "33",
-    ComparisonOutcome.PENDING: "33",
+    ComparisonOutcome.BETTER: GREEN,
+    ComparisonOutcome.EQUAL: GREEN,
+    ComparisonOutcome.FIRST: GREEN,
+    ComparisonOutcome.WORSE: RED,
+    ComparisonOutcome.MISSING: RED,
+    ComparisonOutcome.UNDECIDED: YELLOW,
+    ComparisonOutcome.PENDING: YELLOW,
 }
 _SENTENCES = {
     ComparisonOutcome.BETTER: "better than the best task",
@@ -192,8 +193,8 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, table: bool
     sentence = _sentence(comparison)
     if colour:
         word = sentence.partition(" ")[0] if comparison.metrics else comparison.outcome.value
-        code = {0: "32", 1: "31"}.get(comparison.status, "33") if comparison.metrics else _COLOURS[comparison.outcome]
-        sentence = f"\x1b[{code}m{word}\x1b[0m{sentence.removeprefix(word)}"
+        code = {0: GREEN, 1: RED}.get(comparison.status, YELLOW) if comparison.metrics else _COLOURS[comparison.outcome]
+        sentence = painted(word, code) + sentence.removeprefix(word)
     lines = [f"{sentence} ({comparison.commit[:12]})"]
     if comparison.metrics:
         lines += ["", *measured.text_lines(comparison.metrics, ""), ""] if table and comparison.current else []

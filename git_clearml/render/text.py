@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
@@ -11,7 +12,7 @@ from git_clearml.verdict import windows
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 MOST_NEAR_MISSES = 10
-_COLOURS = {Outcome.VERIFIED: "32", Outcome.REJECTED: "31", Outcome.PENDING: "33", Outcome.UNDECIDED: "33"}
+_COLOURS = {Outcome.VERIFIED: GREEN, Outcome.REJECTED: RED, Outcome.PENDING: YELLOW, Outcome.UNDECIDED: YELLOW}
 
 
 def verify(report: VerifyReport, *, colour: bool = False) -> Safe:
@@ -28,9 +29,7 @@ def verify(report: VerifyReport, *, colour: bool = False) -> Safe:
 
 
 def _verdict(verdict: Verdict, colour: bool) -> list[str]:
-    word = verdict.outcome.value
-    if colour:
-        word = f"\x1b[{_COLOURS[verdict.outcome]}m{word}\x1b[0m"
+    word = painted(verdict.outcome.value, _COLOURS[verdict.outcome], colour)
     names = ", ".join(sanitize(name, 60) for name in verdict.refs) or sanitize(verdict.rev, 60)
     label = "" if not names or names == verdict.commit else f" ({names})"
     lines = [f"{word} {verdict.commit[:12]}{label}{_because(verdict)}"]

@@ -44,7 +44,7 @@ EDGES = {
 # What decides and renders does nothing to the world.
 PURE = (
     "model errors settings.table settings.checks settings.policy settings.ci_flags settings.tolerance base.globs "
-    "settings.packages base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
+    "settings.packages base.colours base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
     "clearml.entry_point run.record "
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "
@@ -151,6 +151,13 @@ def test_third_parties_stay_behind_their_edge() -> None:
 def test_nothing_but_the_known_third_parties() -> None:
     ours = {"git_clearml", *EDGES, *sys.stdlib_module_names}
     assert [str(one) for one in imports() if one.name.partition(".")[0] not in ours] == []
+
+
+def test_colours_are_painted_in_one_place() -> None:
+    """The console says whether there are any; escape sequences beside that are those of moving, of bold, of git's."""
+    known = {"base/colours.py", "base/console.py", "base/sanitize.py", "render/manual.py", "render/log_format.py"}
+    named = {str(file.relative_to(PACKAGE)) for file in modules() if "\\x1b[" in file.read_text(encoding="utf-8")}
+    assert named <= known
 
 
 def test_processes_are_started_in_three_places() -> None:

@@ -585,12 +585,10 @@ def test_git_s_pager_shows_it(gate: Gate) -> None:
     def shown(*words: str) -> bool:
         return "paged: " in on_a_terminal(gate, "log", *words, env={"GIT_PAGER": "sed 's/^/paged: /'"})
 
-    assert shown()
     assert shown("--graph")
-    assert shown("--format", "%h")
     assert not shown("--json")
     gate.repo.git("config", "pager.log", "false")
-    assert not shown("--graph")
+    assert not shown()
     gate.repo.git("config", "pager.log", "true")
     left = on_a_terminal(gate, "log", env={"GIT_PAGER": "true"})  # whoever leaves it early sees no error
     assert left == ""
