@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -149,7 +150,8 @@ class Importer:
         try:
             return staging.stage(session.path, record, self._directory)
         except OSError as error:
-            raise PublishFailed(f"the session cannot be copied: {error.strerror or error}", self._directory) from None
+            why = f"the session cannot be copied: {error.strerror or error}"
+            raise PublishFailed(why, shlex.join(["df", "-h", self._directory])) from None
 
     def _made(self, staged: staging.Staged, session: Session, record: RunRecord) -> str:
         """The id of the finished task."""
@@ -248,7 +250,8 @@ def workplace(common_dir: str, seconds: float, waiting: Callable[[], None]) -> I
         except TimeoutError:
             raise TimedOut("another git clearml import is at work in this clone", "wait for its end") from None
         except OSError as error:
-            raise PublishFailed(f"there is no room for copies: {error.strerror or error}", f"look at {ours}") from None
+            why = f"there is no room for copies: {error.strerror or error}"
+            raise PublishFailed(why, shlex.join(["df", "-h", ours])) from None
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         yield directory, lock
 

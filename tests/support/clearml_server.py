@@ -127,6 +127,11 @@ class ClearMLServer:
         return self.store.tasks
 
     @property
+    def uploads(self) -> list[str]:
+        """What was sent to the file server, which has the same address, by name."""
+        return self._backend.uploads
+
+    @property
     def requests(self) -> list[Request]:
         return self._backend.requests
 

@@ -23,7 +23,9 @@ from tests.support.repos import Repo
 def session(place: Path, run: str, commit: str, name: str = "train", **task: Any) -> Path:
     """Writes an offline session below ClearML's cache; its folder."""
     folder = place / "offline" / f"offline-{new_id()}"
-    (folder / "data").mkdir(parents=True)
+    made = folder / "data" / "Vision%2FDetector" / f"train.{folder.name}" / "artifacts" / "notes" / "notes.txt"
+    made.parent.mkdir(parents=True)
+    made.write_text("made by the run")
     marker = {"section": "Environment", "name": "GIT_CLEARML_RUN", "type": "str", "value": run, "description": ""}
     script = {"repository": REPOSITORY, "version_num": commit, "branch": "main", "diff": "", "binary": "python3"}
     document = {
@@ -32,6 +34,7 @@ def session(place: Path, run: str, commit: str, name: str = "train", **task: Any
         "project_name": "Vision/Detector",
         "type": "training",
         "offline_folder": str(folder),
+        "execution": {"artifacts": [{"key": "notes", "type": "string", "mode": "output", "uri": str(made)}]},
         "hyperparams": {"Environment": {"GIT_CLEARML_RUN": marker}},
         "script": {**script, "entry_point": "train.py", "working_dir": "."},
         **task,

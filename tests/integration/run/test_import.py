@@ -67,6 +67,9 @@ def test_each_run_is_there_once_and_as_it_ended(gate: Gate) -> None:
         assert script == {"version_num": head, "branch": "main", "entry_point": "train.py", "diff": ""}
         assert task["hyperparams"]["properties"]["git_clearml_tree"]["value"] == good.tree
         assert [event["type"] for event in gate.server.store.events[task["id"]]] == ["log", "training_stats_scalar"]
+        [artifact] = task["execution"]["artifacts"]
+        assert artifact["uri"].startswith(gate.server.url)
+        assert artifact["uri"].removeprefix(gate.server.url) in gate.server.uploads
     accepted = gate.accepts()
     assert (accepted.commit["task"]["source"], accepted.commit["evidence"]["accepted"]) == ("server", 2)
     assert gate.accepts("--policy-from", gate.repo.policy("require-run-record = true"), head)
@@ -94,7 +97,7 @@ def test_a_kill_at_any_point_leaves_no_second_task_and_none_that_looks_good(gate
         assert (left["status"], left["script"].get("version_num")) == (status, None)
         assert left["name"].startswith("unfinished import of offline-")
         assert (gate.verify().status, gate.verify("--equivalence", "tree").status) == (1, 1)
-    with killed_at(gate, "tasks.edit", 2) as started:  # it has been asked for all there is
+    with killed_at(gate, "tasks.edit", 3) as started:  # it has been asked for all there is
         started.append(subprocess.Popen(command("import"), cwd=gate.repo.path, env=environment(gate)))
         assert started[0].wait(timeout=60) == -signal.SIGKILL
     [task] = tasks(gate)

@@ -210,6 +210,15 @@ def test_a_task_that_went_to_a_queue_is_waited_for(runs: dict[str, Ran], server:
     assert ran.verify("--evidence", "server").status == 0
 
 
+def test_an_offline_run_of_the_sdk_goes_to_the_server(runs: dict[str, Ran], server: ClearMLServer) -> None:
+    ran = runs["normal"]
+    sent = inside("import", "--json", cwd=ran.repo.path, env={**ran.env, **server.env})
+    [run] = sent.json["runs"]
+    assert (sent.status, run["action"], run["status"]) == (0, "sent", "completed"), sent
+    answer = inside("verify", "--format", "json", cwd=ran.repo.path, env={**ran.env, **server.env})
+    assert (answer.status, answer.commit["task"]["source"]) == (0, "server")
+
+
 def test_and_here_too(runs: dict[str, Ran]) -> None:
     assert runs["server"].verify("--evidence", "offline").status == 0
 

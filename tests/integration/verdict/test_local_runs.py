@@ -10,8 +10,9 @@ import pytest
 
 from git_clearml.model import RunRecord
 from git_clearml.verdict.near_miss import ONLY_HERE
+from tests.support.clearml_server import REPOSITORY
 from tests.support.offline_runs import ran
-from tests.support.program import Gate
+from tests.support.program import Gate, inside
 
 
 def hint(gate: Gate, *words: str, **options: Any) -> str:
@@ -43,6 +44,11 @@ def test_a_run_that_would(gate: Gate) -> None:
     commit = ran(gate.repo).commit
     assert hint(gate) == "git clearml import"
     assert hint(gate, "--task-name", "eval") == "other"
+    gate.repo.default_branch(commit)
+    push = f"refs/heads/main {commit} refs/heads/main {'0' * 40}\n".encode()
+    environment = {name: str(value) for name, value in gate.server.env.items()}
+    pushed = inside("hook", "pre-push", "origin", REPOSITORY, cwd=gate.repo.path, env=environment, stdin=push)
+    assert (pushed.status, "git clearml import" in pushed.err) == (1, True)
     in_job = gate.verify("--policy-from", commit, commit, env={"CI": "true"})  # a checkout may bring records of its own
     assert ONLY_HERE not in in_job.out
     gate.repo.git("commit", "--amend", "--quiet", "--message", "other words")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +108,7 @@ SPOILED: dict[str, Callable[[Path], object]] = {
         (folder / "task.json").rename(folder / "t"), (folder / "task.json").symlink_to("t")
     ),
     "link in data": lambda folder: (folder / "data" / "x").symlink_to("/etc/passwd"),
-    "data a link": lambda folder: ((folder / "data").rmdir(), (folder / "data").symlink_to("/etc")),
+    "data a link": lambda folder: (shutil.rmtree(folder / "data"), (folder / "data").symlink_to("/etc")),
     "link to the log": lambda folder: ((folder / "log.jsonl").unlink(), (folder / "log.jsonl").symlink_to("/etc/x")),
     "artifact elsewhere": _artifact("/etc/passwd"),
     "artifact above": _artifact("../../../etc/passwd"),
