@@ -48,7 +48,7 @@ def test_a_run_that_would(gate: Gate) -> None:
     push = f"refs/heads/main {commit} refs/heads/main {'0' * 40}\n".encode()
     environment = {name: str(value) for name, value in gate.server.env.items()}
     pushed = inside("hook", "pre-push", "origin", REPOSITORY, cwd=gate.repo.path, env=environment, stdin=push)
-    assert (pushed.status, "git clearml import" in pushed.err) == (1, True)
+    assert (pushed.status, "next: git clearml import\n" in pushed.out) == (1, True)
     in_job = gate.verify("--policy-from", commit, commit, env={"CI": "true"})  # a checkout may bring records of its own
     assert ONLY_HERE not in in_job.out
     gate.repo.git("commit", "--amend", "--quiet", "--message", "other words")
