@@ -88,11 +88,11 @@ def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Poli
 
 def naming(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> set[str]:
     """Those of these code-paths that name this file, or what lies below it, with or without a `!` before them."""
-    bare = {pattern: pattern.removeprefix("!") for pattern in patterns}
     return {
         pattern
-        for pattern, name in bare.items()
-        if globs.matches([name], path) or (not is_plain and globs.reaches_below(name, path))
+        for pattern in patterns
+        if globs.matches((name := pattern.removeprefix("!"),), path)
+        or (not is_plain and globs.reaches_below(name, path))
     }
 
 

@@ -246,8 +246,8 @@ class EquivalentCommits:
         patterns = {pattern for way in (self._policy, *self._ways) for pattern in way.code_paths}
         missed = {tree: patterns.copy() for tree in distinct}
         for number, change in changes.files(self._repository, distinct):
-            left = missed[distinct[number]]
-            left -= code_paths.naming(left, change.path, is_plain=change.plain)
+            if left := missed[distinct[number]]:
+                left -= code_paths.naming(left, change.path, is_plain=change.plain)
         return missed
 
 

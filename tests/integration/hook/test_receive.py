@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.verdict.test_require import MODELS, monorepo
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import closed_port, silent
 from tests.support.pushing import NULL
@@ -473,3 +474,19 @@ def test_a_server_that_does_not_answer(receiver: Receiver) -> None:
             waited = re.search(r"did not answer within (0\.\d{1,2}) s", result.err)
             assert waited, result.err
             assert float(waited[1]) <= seconds  # git's time is part of it
+
+
+def test_each_model_of_a_monorepo_has_its_task(receiver: Receiver) -> None:
+    """What the commit stands on is here, or in quarantine: a push that touches one model asks for that one."""
+    monorepo(receiver.repo)
+    receiver.accept()
+    for model in MODELS:
+        receiver.task(entry_point=f"{model}/train.py")
+    receiver.repo.commit("docs", {"docs/readme.md": "2"})
+    receiver.accepts()
+    receiver.repo.commit("a model", {"tracker/net.py": "2"})
+    refused = receiver.refuses()
+    assert len(refused.calls) == 3
+    assert "meets 2 of 3 requirements" in refused.out
+    receiver.task(entry_point="tracker/train.py")
+    receiver.accepts()
