@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from git_clearml.base.ids import is_offline_id, is_short_id, is_uuid
+from git_clearml.base.words import listed
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
@@ -47,7 +48,7 @@ def of_verdict(
     if task is None:
         return MetricsReport(verdict.commit, verdict.outcome, verdict.outcome.status, notes=verdict.notes)
     report = of_task(repository, source, task, policy, against=against, otherwise=otherwise, selection=selection)
-    notes = dict.fromkeys((*verdict.notes, *report.notes))
+    notes = dict.fromkeys((*verdict.notes, *whose(verdict, task), *report.notes))
     return replace(
         report,
         commit=verdict.commit,
@@ -56,6 +57,18 @@ def of_verdict(
         notes=tuple(notes),
         measured=verdict.metrics,
     )
+
+
+def whose(verdict: Verdict, task: Task) -> list[str]:
+    """Of which requirement the task is, and which tasks are those of the others; nothing where there are none."""
+    tasks = {each.name: each.verdict.task for each in verdict.requirements}
+    own = next((name for name, other in tasks.items() if other and other.id == task.id), "")
+    others = [
+        f"{name} {other.id.removeprefix('offline-')[:8] if other else 'has none'}"
+        for name, other in tasks.items()
+        if name != own
+    ]
+    return [f"this is the task of the requirement {own!r}; of the others: {listed(others)}"] if own and others else []
 
 
 def of_task(

@@ -319,3 +319,14 @@ def test_each_requirement_is_measured_by_its_own_metrics(gate: Gate) -> None:
     ]
     train(gate, "segmenter", metrics={"val": {"acc": 0.8}})
     gate.accepts()
+
+
+def test_whose_task_is_looked_at(models: Gate) -> None:
+    """Commands about one task take the first requirement's, of those that are met, and say so."""
+    ids = [each["task"]["id"][:8] for each in models.verify().commit["requirements"]]
+    note = f"this is the task of the requirement 'detector'; of the others: segmenter {ids[1]}, tracker {ids[2]}"
+    assert note in models.call("report", "--format", "json").json["notes"]
+    models.repo.commit("detector", {"detector/net.py": "2"})
+    shown = models.call("show")
+    assert "segmenter/train.py" in shown.out
+    assert f"'segmenter'; of the others: detector has none, tracker {ids[2]}" in shown.out + shown.err
