@@ -84,7 +84,10 @@ def _no_hook(repository: Repository, environment: Mapping[str, str], hook: HookF
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
-    return Check("hook", "fail", f"{message}: pushes are not gated", *_way_in(repository, environment))
+    message += ": pushes are not gated"
+    if hook.owner in (Owner.HUSKY, Owner.LEFTHOOK):
+        return Check("hook", "fail", message, "git clearml init")  # which puts us into its configuration
+    return Check("hook", "fail", message, *_way_in(repository, environment))
 
 
 def _way_in(repository: Repository, environment: Mapping[str, str]) -> tuple[str, Repair | None]:

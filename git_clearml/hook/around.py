@@ -49,7 +49,7 @@ def _around(repository: Repository, top: Path) -> Check:
     if job := job_that_asks(top):
         return Check("around-the-hook", "ok", f"{ways}; {job} asks again, where a rule requires that check")
     if any(_ELSEWHERE.match(url) for url in repository.remote_urls()):
-        return Check("around-the-hook", "warn", f"{ways}, and no CI job here asks again: {_IN_CI}")
+        return Check("around-the-hook", "warn", f"{ways}, and no CI job here asks again: {_IN_CI}", "git clearml init")
     return Check("around-the-hook", "ok", ways)
 
 
