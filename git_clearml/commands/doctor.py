@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         checks = _checks()
     if arguments.drill:
         checks.append(_drill(console))
+    checks = [replace(check, message=console.redact(check.message), fix=console.redact(check.fix)) for check in checks]
     if arguments.format == "json":
         console.document(view.document(checks, repaired))
     elif arguments.format == "markdown":

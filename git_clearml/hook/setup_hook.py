@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.errors import UsageError
-from git_clearml.hook.install import beside, plan_install
+from git_clearml.hook.install import beside, plan_beside_framework, plan_install
 from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
-from git_clearml.hook.steps import Keep, Step, Write
+from git_clearml.hook.steps import Keep, Step
 from git_clearml.report.setup import Action, Change
 
 if TYPE_CHECKING:  # printing help must not load GitPython
@@ -35,7 +35,7 @@ def plan(repository: Repository, entered: frozenset[Owner]) -> HookPlan:
             return HookPlan(Change(name, "unchanged", f"{hook.owner.value} runs ours", lasting=False))
         if hook.owner.runs_legacy and legacy.owner is not Owner.OURS:
             name = _shown(repository, str(legacy.path))
-            return _beside(name, hook.owner, legacy, read_hook(directory / PREVIOUS))
+            return _beside(repository, name, hook.owner, exists=legacy.exists)
     try:
         installing = plan_install(repository, force=False)
     except UsageError as refusal:
@@ -50,16 +50,15 @@ def plan(repository: Repository, entered: frozenset[Owner]) -> HookPlan:
     return HookPlan(Change(name, action, says, lasting=False), installing.steps)
 
 
-def _beside(name: str, manager: Owner, legacy: HookFile, previous: HookFile) -> HookPlan:
+def _beside(repository: Repository, name: str, manager: Owner, *, exists: bool) -> HookPlan:
     """pre-commit and prek run a pre-push.legacy first, whoever has put it there; ours sees every ref of a push."""
     says = f"the pre-push hook, which {manager.value}'s runs first"
-    if legacy.exists and previous.exists:
-        why = f"{previous.path} is in the way: {manager.value} runs another hook already"
+    try:
+        steps = plan_beside_framework(repository).steps
+    except UsageError as refusal:
+        why = f"{refusal.message}: {manager.value} runs another hook already"
         return HookPlan(Change(name, "unchanged", says, beside(manager) + "\n", by_hand=why, lasting=False))
-    kept = (Keep(legacy.path, previous.path),) if legacy.exists else ()
-    return HookPlan(
-        Change(name, "changed" if legacy.exists else "created", says, lasting=False), (*kept, Write(legacy.path))
-    )
+    return HookPlan(Change(name, "changed" if exists else "created", says, lasting=False), steps)
 
 
 def _shown(repository: Repository, path: str) -> str:

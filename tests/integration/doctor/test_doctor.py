@@ -12,7 +12,7 @@ import pytest
 from git_clearml.hook import place, shipped
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import answering, closed_port, make_certificate, reply
-from tests.support.program import inside
+from tests.support.program import assert_no_secrets, inside
 from tests.support.pushing import BIN, HOOK, Yard, make_yard, on_path, write_hook
 from tests.support.tools import require
 
@@ -263,6 +263,17 @@ def test_a_server_with_a_certificate_and_another_clock(yard: Yard, tmp_path: Pat
         assert "those of a user without a name" in checks["credentials"]["message"]
         is_so(yard, "certificate", "warn", "is not checked", env={**env, "CLEARML_API_HOST_VERIFY_CERT": "false"})
         is_so(yard, "server", "fail", "cannot be trusted", env={**env, "CLEARML_API_HOST_VERIFY_CERT": "true"})
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_no_secret_is_shown(form: str, yard: Yard) -> None:
+    """Not even where a setting that is told holds one."""
+    secret = yard.server.secret_key
+    yard.repo.git("config", "core.fsmonitor", f"watch --key {secret}")
+    around = {"PATH": on_path(), **yard.server.env}
+    result = inside("doctor", "--format", form, cwd=yard.repo.path, env=around)
+    assert "fsmonitor" in result.out
+    assert_no_secrets(result.out + result.err, yard.server.access_key, secret)
 
 
 def test_no_repository(tmp_path: Path) -> None:
