@@ -69,7 +69,7 @@ def min_runs(counts: Mapping[str, int], policy: Policy) -> list[str]:
     enough = [f"{rule.metric} ({rule.min_runs})" for rule in rules if counts[rule.metric] >= rule.min_runs]
     lacking = [f"{rule.metric} ({rule.min_runs})" for rule in rules if counts[rule.metric] < rule.min_runs]
     parts = [f"enough for min-runs of {listed(enough)}"] if enough else []
-    return parts + ([f"too few for min-runs of {listed(lacking)}"] if lacking else [])
+    return parts + ([f"too few by themselves for min-runs of {listed(lacking)}"] if lacking else [])
 
 
 def _seeds(names: Sequence[str]) -> str:

@@ -68,7 +68,7 @@ def test_one_that_fails_keeps_none_from_running(repo: Repo) -> None:
     closing = next(line for line in result.err.splitlines() if " runs count" in line)
     assert closing == (
         "git clearml: 2 of 3 runs count, seed 2 failed; enough for min-runs of validation/accuracy (2); "
-        "too few for min-runs of test/f1 (3); next: git clearml verify"
+        "too few by themselves for min-runs of test/f1 (3); next: git clearml verify"
     )
     note = repo.git("notes", "--ref", "clearml", "show", "HEAD")
     assert note.count("offline-") == 2
