@@ -51,7 +51,8 @@ def gates(yard: Yard, *, cwd: Path | None = None) -> None:
     repo = Repo(cwd or yard.repo.path)
     repo.commit("set up")
     yard.command("config", cwd=cwd)
-    yard.command("doctor", cwd=cwd)
+    drill = yard.push("doctor", "--drill", "--quiet", cwd=cwd, command=["git-clearml"])
+    assert drill.status == 0, drill.said
     refused = yard.push("origin", "HEAD:refs/heads/main", cwd=cwd)
     assert refused.status, refused.said
     assert "rejected" in refused.said
