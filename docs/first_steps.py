@@ -1,4 +1,4 @@
-"""Runs the commands of docs/first-steps.md in an empty home; `python docs/first_steps.py` writes what comes of it there.
+"""Runs what docs/first-steps.md shows, in an empty home; `python docs/first_steps.py` writes what comes of it there.
 
 Blocks marked `console` are run, one command after the other; a `python` block is the file that its first line names.
 What changes from run to run (directories, ids) is replaced; lines that ClearML prints for itself are left out.
