@@ -16,15 +16,16 @@ from git_clearml.settings.code_paths import NEVER_OK
 
 _HIDING = ("all", "dirty")
 _NO = ("false", "no", "off", "0")
-_PLACES = ("system", "global", "local", "worktree")
 
 
 class Setting(NamedTuple):
-    """One setting of git config: the file it stands in (git-config(1), --show-scope), its key and its value."""
+    """One setting of git config (git-config(1), --show-scope and --show-origin): `file` is the one it stands in, "" for
+    a variable's or the command line's."""
 
     scope: str
     key: str
     value: str
+    file: str = ""
 
 
 class Tracked(NamedTuple):
@@ -52,19 +53,19 @@ def examine(settings: Sequence[Setting], tracked: Tracked, environment: Mapping[
         _external(settings, tracked, environment),
         _relative(settings),
         _monitor(settings),
-        _constant("textconv", "diff", "textconv", tracked, "the diff of such a file hides changes"),
-        _constant("clean-filter", "filter", "clean", tracked, "git does not see changes in such a file"),
+        _constant("textconv", "diff.", settings, tracked, "the diff of such a file hides changes"),
+        _constant("clean-filter", "filter.", settings, tracked, "git does not see changes in such a file"),
         _submodules(settings, tracked),
         *(_bit(name, tracked) for name in ("assume-unchanged", "skip-worktree")),
         _encoding(tracked),
     ]
 
 
-def unsetting(setting: Setting) -> str:
-    """The command that takes a setting out of the file in which it stands; "" for one that stands in none."""
-    if setting.scope not in _PLACES:
+def unsetting(setting: Setting | None) -> str:
+    """The command that takes a setting out of its file, which another one may include; "" where it is in none."""
+    if setting is None or not setting.file:
         return ""
-    return shlex.join(["git", "config", f"--{setting.scope}", "--unset-all", setting.key])
+    return shlex.join(["git", "config", "--file", setting.file, "--unset-all", setting.key])
 
 
 def _external(settings: Sequence[Setting], tracked: Tracked, environment: Mapping[str, str]) -> Check:
@@ -104,13 +105,13 @@ def _last(settings: Sequence[Setting], key: str) -> Setting | None:
     return next((setting for setting in reversed(settings) if setting.key == key), None)
 
 
-def _constant(name: str, section: str, key: str, tracked: Tracked, so: str) -> Check:
+def _constant(name: str, section: str, settings: Sequence[Setting], tracked: Tracked, so: str) -> Check:
     """A program that is run over content before it is compared, and that gave the same for another content."""
-    for full, path in sorted(tracked.constant.items()):
-        if full.startswith(f"{section}.") and full.endswith(f".{key}"):
-            fix = shlex.join(["git", "config", "--unset-all", full])
-            return Check(name, "fail", f"{full}, tried with {path}, gives the same for another content: {so}", fix)
-    return Check(name, "ok", f"no {section}.<name>.{key} hides a change")
+    for key, path in sorted(tracked.constant.items()):
+        if key.startswith(section):
+            words = f"{key}, tried with {path}, gives the same for another content: {so}"
+            return Check(name, "fail", words, unsetting(_last(settings, key)))
+    return Check(name, "ok", f"no {name.replace('-', ' ')} hides a change")
 
 
 def _submodules(settings: Sequence[Setting], tracked: Tracked) -> Check:

@@ -18,7 +18,7 @@ from git_clearml.clearml.config import Server
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error, Unauthorized
 from git_clearml.report.diagnosis import Check
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Policy, Runnable
 
 if TYPE_CHECKING:
     from git_clearml.clearml.client import ClearML
@@ -124,7 +124,7 @@ def _named_by(policy: Policy, api: ClearML) -> list[Check]:
     checks = []
     if policy.project:
         checks.append(_asked("project", lambda: _project(policy.project, api)))
-    if policy.runnable.required:
+    if policy.runnable.required or policy.runnable.queue != Runnable().queue:
         checks.append(_asked("queue", lambda: _queue(policy.runnable.queue, api)))
     return checks
 

@@ -15,7 +15,8 @@ from git_clearml.git.quarantine import quarantine
 from git_clearml.git.repository import Repository
 
 _SECONDS = 3.0  # for reading the tracked files
-_EACH = 10.0  # seconds for a program that is tried
+_EACH = 5.0  # seconds for a program that is tried
+_PROGRAMS_SECONDS = 10.0  # after which no other one is
 _MOST = 1_000_000  # bytes of a file
 _MOST_PATHS = 1000  # that are compared with the index
 _BINARY = 8000  # bytes in which git looks for a NUL (xdiff-interface.c)
@@ -25,10 +26,15 @@ _MORE = b"\ngit_clearml_tried_this = 1\n"
 
 
 def settings(repository: Repository) -> list[Setting]:
-    """Every setting of git config with the scope of its file. Raises CannotDecide."""
-    parts = repository.read("config", "--list", "--show-scope", "-z").decode("utf-8", "surrogateescape").split("\0")
-    pairs = zip(parts[::2], parts[1::2], strict=False)
-    return [Setting(scope, *entry.partition("\n")[::2]) for scope, entry in pairs]
+    """Every setting of git config with its scope and its file. Raises CannotDecide."""
+    base = repository.top or repository.git_dir
+    out = repository.read("-C", base, "config", "--list", "--show-scope", "--show-origin", "-z")
+    parts = out.decode("utf-8", "surrogateescape").split("\0")
+    triples = zip(parts[::3], parts[1::3], parts[2::3], strict=False)
+    return [
+        Setting(scope, *entry.partition("\n")[::2], os.path.join(base, origin[5:]) if origin[:5] == "file:" else "")
+        for scope, origin, entry in triples
+    ]
 
 
 def look(repository: Repository, configured: Sequence[Setting]) -> Tracked:
@@ -135,11 +141,12 @@ def _programs(
     first: dict[tuple[str, str], str] = {}
     for path, attribute, value in _attributes(repository, paths):
         first.setdefault((attribute, value), path)
-    constant = {}
+    constant, end = {}, time.monotonic() + _PROGRAMS_SECONDS
     for key, match in wanted.items():
         path = first.get(("filter", match["filter"]) if match["filter"] else ("diff", match["diff"]), "")
-        if path and not key.endswith(".command") and _is_constant(repository, key, match["diff"] or "", path):
-            constant[key.replace(".process", ".clean")] = path
+        is_tried = path and not key.endswith(".command") and time.monotonic() < end
+        if is_tried and _is_constant(repository, key, match["diff"] or "", path):
+            constant[key] = path
     return frozenset(value for attribute, value in first if attribute == "diff"), constant
 
 

@@ -65,7 +65,9 @@ def _external(repo: Repo) -> None:
 
 
 def _global_external(repo: Repo) -> None:
-    repo.git("config", "--global", "diff.external", "true")
+    """In a file that the user's own includes."""
+    (Path.home() / "more config").write_text("[diff]\n\texternal = true\n")
+    repo.git("config", "--global", "include.path", "~/more config")
     repo.write({"train.py": "print(2)\n"})
 
 
@@ -87,7 +89,7 @@ def _driver(repo: Repo) -> None:
 
 
 def _filter(repo: Repo) -> None:
-    repo.git("config", "filter.blank.clean", "cat >/dev/null; echo 'print(1)'")
+    repo.git("config", "--global", "filter.blank.clean", "cat >/dev/null; echo 'print(1)'")
     repo.commit("attributes", {".gitattributes": "*.py filter=blank\n"})
     repo.write({"train.py": "print(2)\n"})
 

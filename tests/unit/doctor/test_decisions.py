@@ -113,9 +113,12 @@ ONE = ("train.py",)
 BIT = "git update-index --no-"
 
 
+def setting(scope: str, key: str, value: str) -> Setting:
+    return Setting(scope, key, value, "" if scope == "command" else f"/{scope}")
+
+
 LIB = Tracked(submodules=("lib",))
-UNSET = "git config --unset-all "
-FROM = {place: f"git config --{place} --unset-all " for place in ("local", "global")}
+FROM = {place: f"git config --file /{place} --unset-all " for place in ("local", "global")}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +134,20 @@ FROM = {place: f"git config --{place} --unset-all " for place in ("local", "glob
         ([("global", "diff.relative", "1"), ("local", "diff.relative", "no")], Tracked(), "diff-relative", "ok", ""),
         ([("global", "core.fsmonitor", "/x/watch")], Tracked(), "fsmonitor", "warn", FROM["global"] + "core.fsmonitor"),
         ([("global", "core.fsmonitor", "true")], Tracked(), "fsmonitor", "ok", ""),
-        ([], Tracked(constant={"diff.py.textconv": "a.py"}), "textconv", "fail", UNSET + "diff.py.textconv"),
-        ([], Tracked(constant={"filter.x.clean": "a.py"}), "clean-filter", "fail", UNSET + "filter.x.clean"),
+        (
+            [("global", "diff.py.textconv", "x")],
+            Tracked(constant={"diff.py.textconv": "a.py"}),
+            "textconv",
+            "fail",
+            FROM["global"],
+        ),
+        (
+            [("local", "filter.x.clean", "x")],
+            Tracked(constant={"filter.x.clean": "a.py"}),
+            "clean-filter",
+            "fail",
+            FROM["local"],
+        ),
         ([], LIB, "submodule-ignore", "ok", ""),
         ([], LIB._replace(ignores={"lib": "all"}), "submodule-ignore", "fail", "git config submodule.lib.ignore none"),
         (
@@ -164,7 +179,7 @@ FROM = {place: f"git config --{place} --unset-all " for place in ("local", "glob
 def test_a_way_to_hide_a_change(
     settings: list[tuple[str, str, str]], tracked: Tracked, name: str, level: str, fix: str
 ) -> None:
-    checks = by_name(differences.examine([Setting(*each) for each in settings], tracked, {}))
+    checks = by_name(differences.examine([setting(*each) for each in settings], tracked, {}))
     assert (checks[name].level, checks[name].fix[: len(fix)]) == (level, fix)
     assert fix or not checks[name].fix
     others = {check.level for check in checks.values() if check.name != name}
