@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PROGRAM = "git-clearml"
@@ -130,9 +130,9 @@ def _help(action: argparse.Action) -> str:
 
 def _invocation(action: argparse.Action) -> str:
     """`-n`, `--max-count` N."""
-    if not action.option_strings:
-        return str(action.metavar or action.dest)
     choices = "|".join(map(str, action.choices)) if action.choices else ""
+    if not action.option_strings:
+        return str(action.metavar or choices or action.dest)
     value = "" if action.nargs == 0 else f" {action.metavar or choices or action.dest.upper()}"
     return ", ".join(f"`{flag}`" for flag in action.option_strings) + value
 
@@ -183,13 +183,14 @@ def _heading(words: str, colour: bool) -> list[str]:
     return [f"{_BOLD}{words.upper()}{_PLAIN}" if colour else words.upper()]
 
 
-def _wrapped(words: str, indent: int, width: int, colour: bool) -> Iterable[str]:
-    """Lines of the text; the marks of code count for nothing where they become bold letters, and are dropped."""
-    bold = False
+def _wrapped(words: str, indent: int, width: int, colour: bool) -> Iterator[str]:
+    """Lines of the text, what is code in bold letters."""
+    parts = words.split("`")
+    shades = iter([number % 2 == 1 for number, part in enumerate(parts) for letter in part if letter != " "])
     room = max(min(width, 100) - indent, 20)
-    for line in textwrap.wrap(words.replace("`", "\x00"), room, break_long_words=False, break_on_hyphens=False):
-        shown = _BOLD if bold and colour else ""
-        for part in re.split("(\x00)", line):
-            bold = bold ^ (part == "\x00")
-            shown += (_BOLD if bold else _PLAIN) if part == "\x00" and colour else part.strip("\x00")
-        yield " " * indent + shown + (_PLAIN if bold and colour else "")
+    for line in textwrap.wrap("".join(parts), room, break_long_words=False, break_on_hyphens=False):
+        shown, bold = " " * indent, False
+        for letter in line if colour else ():
+            before, bold = bold, bold if letter == " " else next(shades)
+            shown += ("" if bold == before else _BOLD if bold else _PLAIN) + letter
+        yield shown + (_PLAIN if bold else "") if colour else shown + line

@@ -46,6 +46,17 @@ def test_nothing_and_what_was_mistyped(gate: Gate) -> None:
         assert ("did you mean" in result.err) is ("did you mean" in meant)
 
 
+def test_help_is_short_or_the_page(gate: Gate) -> None:
+    for name in ("", *COMMANDS):
+        words = [name] if name else []
+        short, page = gate.call(*words, "-h"), gate.call(*words, "--help")
+        assert (short.status, short.err, page.status, page.err) == (0, "", 0, ""), name
+        assert short.out.startswith("usage: git clearml")
+        assert "\nexamples:\n  git" in short.out or "\nexamples:\n  eval" in short.out, name
+        assert page.out.startswith(f"NAME\n       git-clearml{'-' if name else ' '}{name}")
+        assert "\x1b" not in short.out + page.out
+
+
 def test_flags_may_stand_between_the_hook_s_arguments(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     for words in (("pre-push", "--quiet", "origin", "url"), ("--quiet", "pre-push", "origin", "url")):
