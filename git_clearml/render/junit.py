@@ -16,6 +16,7 @@ from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 
 _MOST_TEXT = 20_000  # characters of one failure
 _NAME = "git-clearml"
+_GOOD = ("pass", "warned", "accepted")  # outcomes of metrics
 _NOT_FINISHED = ("undecided", "pending")
 
 _RULES: Mapping[str, tuple[str, ...]] = {
@@ -101,7 +102,7 @@ def _requirement(requirement: Mapping[str, Any]) -> _Case:
 def _metric(metric: Mapping[str, Any]) -> _Case:
     """One of the policy's metrics and its limits."""
     name, outcome = f"metric {metric['metric']}", str(metric["outcome"])
-    if outcome in ("pass", "warned", "accepted"):
+    if outcome in _GOOD:
         return _Case(name)
     keys = ("value", "runs", "at_least", "at_most", "baseline", "tolerance")
     limits = [f"{key} {metric[key]}".replace("_", " ") for key in keys if metric.get(key) is not None]
@@ -119,7 +120,8 @@ def _of_call(report: Mapping[str, Any]) -> list[_Case]:
         name = f"compared with the best task by {compared['metric'] or 'a metric'}"
         if rows := compared.get("metrics"):  # each of them has its own test case
             name = "metrics compared with their baselines"
-            text = "\n".join([*(f"{row['metric']}: {row['outcome']}" for row in rows), *compared["notes"]])
+            failed_first = sorted(rows, key=lambda row: row["outcome"] in _GOOD)
+            text = "\n".join([*(f"{row['metric']}: {row['outcome']}" for row in failed_first), *compared["notes"]])
         cases.append(_by_status(name, compared, text))
     if check:
         text = "\n".join([check["outcome"], *filter(None, [check["sentence"]]), *check["log_tail"]])

@@ -10,7 +10,7 @@ from git_clearml.report import compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import MetricRule, Policy
 from git_clearml.settings.tolerance import decimal, parse_tolerance
-from git_clearml.verdict.metric_rules import unusable, value_of
+from git_clearml.verdict.metric_rules import exact, unusable, value_of
 from git_clearml.verdict.model import Measured, Verdict
 
 TRAILER = "ClearML-Accept"
@@ -49,7 +49,9 @@ def compared(result: Measured, baseline: Baseline) -> Measured:
     if lost <= parse_tolerance(rule.tolerance).allows(baseline.value):
         return result
     tolerance = f", by more than {rule.tolerance}" if parse_tolerance(rule.tolerance).amount else ""
-    message = f"{rule.metric} is {result.value!r}, worse than {baseline.value!r} of {baseline.whose}{tolerance}"
+    message = (
+        f"{rule.metric} is {exact(result.value)}, worse than {exact(baseline.value)} of {baseline.whose}{tolerance}"
+    )
     if rule.on_worse == "warn":
         return result._replace(outcome="warned", message=message)
     return result._replace(outcome="fail", code="metric-worse", message=message)

@@ -112,13 +112,14 @@ def _outside(rule: MetricRule, value: float, runs: int) -> str:
     """In which way the value is outside of the limits, "" where it is not."""
     of = f", the {rule.of} of {runs} runs," if runs > 1 else ""
     if rule.at_least is not None and value < rule.at_least:
-        return f"{rule.metric} is {_shown(value)}{of} and must be at least {_shown(rule.at_least)}"
+        return f"{rule.metric} is {exact(value)}{of} and must be at least {exact(rule.at_least)}"
     if rule.at_most is not None and value > rule.at_most:
-        return f"{rule.metric} is {_shown(value)}{of} and must be at most {_shown(rule.at_most)}"
+        return f"{rule.metric} is {exact(value)}{of} and must be at most {exact(rule.at_most)}"
     return ""
 
 
-def _shown(value: float) -> str:
+def exact(value: float) -> str:
+    """A value with all its digits: next to a limit the last of them may decide."""
     return repr(value).removesuffix(".0")
 
 

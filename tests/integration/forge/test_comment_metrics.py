@@ -183,3 +183,31 @@ def test_the_example_in_docs_is_what_the_command_posts(curves: Bench) -> None:
     if os.environ.get("UPDATE_SNAPSHOTS") == "1":
         EXAMPLE.write_text(body, encoding="utf-8")
     assert body == EXAMPLE.read_text(encoding="utf-8"), "UPDATE_SNAPSHOTS=1 rewrites it"
+
+
+def test_the_policys_metrics_next_to_those_of_the_pull_requests_base(gate: Gate, tmp_path: Path) -> None:
+    """By the accepted policy: the head's own would take any loss."""
+    rule = ("[[tool.git-clearml.metrics]]", 'metric = "loss/val"', 'direction = "min"', 'against = "base"')
+    base = gate.repo.policy(*rule, "at-most = 0.5", 'of = "median"')
+    for loss in (0.1, 0.2, 0.3):
+        gate.task(metrics={"loss": {"val": loss}})
+    head = gate.repo.policy(*rule, "at-most = 9", 'of = "best"')
+    for loss in (0.1, 0.25, 0.4):
+        gate.task(metrics={"loss": {"val": loss}})
+    with GitHubServer() as github:
+        github.add_pull(7, head, base)
+        bench = Bench(gate, github, Job(tmp_path / "job", event=pull_request(7, head, base), api=github.url), base)
+        result = gate.verify("--comment", "--compare", env=bench.job.env)
+        assert result.status == 1
+        (metric,) = result.commit["metrics"]
+        facts = (metric["value"], metric["runs"], metric["at_most"], metric["baseline"], metric["outcome"])
+        assert facts == (0.25, 3, 0.5, 0.2, "fail")
+        (shown,) = [each for each in Reader(bench.ours()).rows if each[0] == "loss/val"]
+        assert shown == ["loss/val", "0.25", "median of 3 runs", "≤ 0.5", f"0.2 (the base {base[:12]})", "fail"]
+        gate.task(metrics={"loss": {"val": 0.6}})
+        gate.task(metrics={"loss": {"val": 0.6}})
+        assert gate.verify("--comment", "--compare", env=bench.job.env).json["outcome"] == "verified"
+        gate.task(metrics={"loss": {"val": 0.6}})
+        limited = gate.verify("--comment", env=bench.job.env)
+        assert (limited.status, limited.codes) == (1, ["metric-limit"])
+        assert "must be at most 0.5" in Reader(bench.ours()).text
