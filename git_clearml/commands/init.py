@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe
 from git_clearml.commands import options
-from git_clearml.errors import Error, UsageError
+from git_clearml.errors import Error, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from git_clearml.hook.setup import Plan
@@ -68,6 +68,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if written:
             error.message = f"{error.message}; written before: {', '.join(written)}"
         raise
+    except (KeyboardInterrupt, Interrupted):
+        console.say(f"git clearml: written so far: {', '.join(written) or 'nothing'}")
+        raise
     if arguments.yes:
         _show(plan, arguments, console, status, written=True)
     elif arguments.format == "text":
@@ -82,7 +85,8 @@ def _unasked(arguments: argparse.Namespace) -> UsageError | None:
     terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     if terminal and arguments.format == "text":
         return None
-    return UsageError("nothing was written: there is no terminal to ask at", "git clearml init --yes")
+    why = f"--format {arguments.format} asks nobody" if terminal else "there is no terminal to ask at"
+    return UsageError(f"nothing was written: {why}", "git clearml init --yes")
 
 
 def _agreed(console: Console) -> bool:

@@ -98,7 +98,9 @@ def _job(situation: Situation, has_metric: bool) -> Iterator[Planned]:
     if name:
         yield _edited(name, says, None, lambda _: text)
     else:
-        yield _by_hand(names[0], says, "it is there already: put the job into it", text)
+        there = situation.contents[names[0]]
+        why = there if isinstance(there, str) else "it is there already: put the job into it"
+        yield _by_hand(names[0], says, why, text)
 
 
 def _gitlab(situation: Situation, text: str, says: str) -> Iterator[Planned]:

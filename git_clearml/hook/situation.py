@@ -79,6 +79,10 @@ def look(
     names = [POLICY_FILE, *PRE_COMMIT, *LEFTHOOK, *LEFTHOOK_LOCAL, OVERCOMMIT, ci_file.GITLAB_JOB]
     names += [HUSKY] if ".husky" in folders else []
     names += ci_file.candidates(provider, folders) if provider else ()
+    contents = {name: content_of(top, name) for name in names}
+    missing = [name for name, content in contents.items() if content is None]
+    for name in repository.run("-C", top, "ls-files", "--", *missing).lines:  # deleted, or left out of the checkout
+        contents[name] = "git has it, but it is not in the working tree"
     return Situation(
         top=top,
         remote=without_credentials(remote.url) if remote else "",
@@ -89,7 +93,7 @@ def look(
         problem=problem,
         recent=recent,
         entry_points=_in_commit(repository, recent),
-        contents={name: content_of(top, name) for name in names},
+        contents=contents,
         folders=folders,
         job=job_that_asks(Path(top)),
         package=package.installed(),

@@ -248,6 +248,25 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_what_git_has_and_the_working_tree_lacks(tmp_path: Path) -> None:
+    """Deleted, or left out of a sparse checkout: a new file would take its place at the next commit."""
+    repo = make_repo(tmp_path / "repo", {"pyproject.toml": "[project]\n", "train.py": ""})
+    (repo.path / "pyproject.toml").unlink()
+    result = inside("init", "--yes", "--json", cwd=repo.path)
+    assert [(change["action"], bool(change["by_hand"])) for change in result.json["changes"]] == [
+        ("created", False),
+        ("unchanged", True),
+    ]
+    assert not (repo.path / "pyproject.toml").exists()
+
+
+def test_what_gitignore_hides_is_added_all_the_same(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {".gitignore": "*.toml\n"})
+    (command, *_) = inside("init", "--yes", "--json", cwd=repo.path).json["next"]
+    subprocess.run(["sh", "-c", command], cwd=repo.path, check=True, capture_output=True)
+    assert repo.git("ls-files", "pyproject.toml") == "pyproject.toml"
+
+
 def test_permissions_are_kept(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", {"pyproject.toml": ""})
     (repo.path / "pyproject.toml").chmod(0o640)
