@@ -130,7 +130,8 @@ def _lists(verdict: Verdict, limit: int) -> list[str]:
     misses = [_near_miss(finding) for finding in near[:MOST_NEAR_MISSES]]
     notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
     left_out = len(near) - len(misses), len(verdict.notes) - len(notes)
-    lists = _list([line for each in verdict.requirements for line in markdown.requirement(each)], limit // 2, 0)
+    lines = [line for each in verdict.requirements for line in markdown.requirement(each, _near_miss)]
+    lists = _list(lines, limit // 2, 0)
     return [*lists, *_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe
@@ -57,24 +57,26 @@ def table_of(verdict: Verdict, limit: int = 0) -> list[str]:
     return [table] if not limit or len(table) <= limit else []
 
 
-def _near_misses(findings: Sequence[Finding]) -> list[str]:
-    lines = []
-    for finding in findings[:MOST_NEAR_MISSES]:
-        reasons = "; ".join(escape(reason.message, 300) for reason in finding.reasons)
-        lines.append(f"- {task_link(finding.task)}: {reasons}")
+def _near_miss(finding: Finding) -> str:
+    reasons = "; ".join(escape(reason.message, 300) for reason in finding.reasons)
+    return f"- {task_link(finding.task)}: {reasons}"
+
+
+def _near_misses(findings: Sequence[Finding], shown: Callable[[Finding], str] = _near_miss) -> list[str]:
+    lines = [shown(finding) for finding in findings[:MOST_NEAR_MISSES]]
     rest = len(findings) - MOST_NEAR_MISSES
     return [*lines, f"- and {rest} more"] if rest > 0 else lines
 
 
-def requirement(shown: RequirementVerdict) -> list[str]:
-    """A requirement as an item of a list, with its task; or with its near misses and what to do."""
+def requirement(shown: RequirementVerdict, near_miss: Callable[[Finding], str] = _near_miss) -> list[str]:
+    """A requirement as an item of a list, with its task; or with its near misses, each as a line, and what to do."""
     verdict = shown.verdict
     notes = "".join(f"; {escape(note, 300)}" for note in verdict.notes)
     by = f" by {task_link(verdict.task)}" if verdict.task else ""
     if verdict.outcome is Outcome.REJECTED and not verdict.near_misses:
         by = ": no ClearML task has run it"
     lines = [f"- {MARKS[verdict.outcome]} **{escape(shown.name, 60)}** {verdict.outcome.value}{by}{notes}"]
-    lines += [f"  {line}" for line in _near_misses(verdict.near_misses)]
+    lines += [f"  {line}" for line in _near_misses(verdict.near_misses, near_miss)]
     return [*lines, f"  - next: {code(shown.hint)}"] if shown.hint else lines
 
 

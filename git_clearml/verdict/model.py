@@ -174,4 +174,4 @@ class Verdict(NamedTuple):
     def of_more(self) -> Verdict:
         """The verdict with what its counts do not say, where not all tasks have been looked at."""
         note = f"the first {self.considered} tasks were looked at; there are more"
-        return self._replace(notes=(*self.notes, note)) if self.task else self
+        return self._replace(notes=(*self.notes, note)) if self.task and not self.requirements else self

@@ -29,7 +29,7 @@ from git_clearml.render.comment_history import HistoryRow
 from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.policy import Equivalence
-from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
+from git_clearml.verdict.model import Finding, Outcome, Reason, RequirementVerdict, Verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 HEAD, OTHER = "1a2b3c4d5e6f" + 28 * "0", "9f8e7d6c5b4a" + 28 * "1"
@@ -252,6 +252,26 @@ def test_rejected_as_a_whole() -> None:
     body = view.comment(Page(rejected(), repository_url=HOME))
     snapshot("comment-rejected.md", scrubbed(body))
     assert "failed on 2026-01-02 03:04 UTC" in seen(Reader(body).text).replace(GUARD, "")
+
+
+def test_requirements_as_a_whole() -> None:
+    """Each with its task, or with what nearly met it and the command for it: the heading has the worst one's."""
+    unmet = rejected().verdicts[0]._replace(notes=())
+    parts = (
+        RequirementVerdict("train", report().verdicts[0]._replace(notes=("verified by a run record",))),
+        RequirementVerdict("evaluation | all", unmet, "evaluate.py", "git clearml run -- python evaluate.py"),
+        RequirementVerdict("export", Verdict(HEAD, Outcome.REJECTED)),
+    )
+    verdict = unmet._replace(requirements=parts)
+    told = VerifyReport(Outcome.REJECTED, 1, OTHER, (verdict,), "git clearml run -- python evaluate.py")
+    body = view.comment(Page(told, repository_url=HOME))
+    snapshot("comment-requirements.md", scrubbed(body))
+    assert body.count("ran with uncommitted changes") == 1
+    assert headline.plain(told) == "rejected: meets 1 of 3 requirements"
+    passed = verdict._replace(outcome=Outcome.VERIFIED, near_misses=(), task=TASK, requirements=(parts[0],) * 3)
+    assert headline.plain(told._replace(outcome=Outcome.VERIFIED, status=0, verdicts=(passed,))) == (
+        "verified: meets all 3 requirements"
+    )
 
 
 def test_a_worse_model_as_a_whole() -> None:
