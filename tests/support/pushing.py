@@ -173,8 +173,10 @@ class Yard:
         assert "Traceback" not in out + err, err
         after = refs_of(self.remote)
         moved = {ref: after.get(ref, "") for ref in before.keys() | after.keys() if before.get(ref) != after.get(ref)}
-        calls = tuple(self.server.calls())
         tls = environment.get("CLEARML_API_HOST", "").startswith("https")  # ends at its first words
+        end = time.monotonic() + 5.0  # who was interrupted ends before the server has noted what it was asked
+        while not (calls := tuple(self.server.calls())) and self.server.opened and not tls and time.monotonic() < end:
+            time.sleep(0.01)
         assert calls or tls or not self.server.opened, "a connection was made, and nothing asked"
         return Pushed(done.status, out, err, calls, moved, seconds)
 
