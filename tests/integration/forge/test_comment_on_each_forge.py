@@ -38,6 +38,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return chosen
 
 
+def on(*kinds: Kind) -> pytest.MarkDecorator:
+    """What no forge has a part in is looked at on these, on all in `make slow`."""
+    cases = [pytest.param(kind, id=kind.name, marks=[] if kind in kinds else pytest.mark.slow) for kind in KINDS]
+    return pytest.mark.parametrize("kind", cases)
+
+
 @pytest.fixture
 def site(gate: Gate, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(calls, "TRIES", 2)
@@ -87,6 +93,7 @@ def test_ours_is_found_among_300_others_and_a_forged_one_left_alone(site: Site) 
     assert len(site.server.comments) == 301
 
 
+@on(GITEA)
 def test_labels_stand_side_by_side(site: Site) -> None:
     site.gate.task()
     for label in ("GPU tests", "verify", "GPU tests"):
@@ -97,6 +104,7 @@ def test_labels_stand_side_by_side(site: Site) -> None:
     ]
 
 
+@on(BITBUCKET)
 def test_mode_new_adds_one_for_each_report_but_not_the_same_twice(site: Site) -> None:
     site.gate.task()
     assert site.comment().status == 0
@@ -139,6 +147,7 @@ def test_amending_keeps_a_history_newest_first_and_bounded(site: Site) -> None:
     assert heads[-1][:12] in site.ours.splitlines()[2]
 
 
+@on(GITLAB)
 def test_a_late_job_does_not_overwrite_the_newer_head(site: Site) -> None:
     old = site.head
     site.gate.repo.git("tag", "old")
@@ -167,6 +176,7 @@ def sneak_in(site: Site, verb: str, *, after: bool = False) -> None:
     site.server.hook = sneak
 
 
+@on(BITBUCKET)
 def test_two_jobs_at_once_end_with_one_comment(site: Site) -> None:
     """The other job's comment appears after we looked and before we wrote."""
     site.gate.task()
@@ -185,6 +195,7 @@ def test_the_loser_of_the_race_is_taken_away(site: Site) -> None:
     assert "### ✅ Verified" in site.ours
 
 
+@on(GITLAB)
 def test_eight_jobs_at_once_end_with_one_comment(site: Site) -> None:
     env = {name: value for name, value in site.request().items() if value is not None}
     repository = Repository(str(site.gate.repo.path))
@@ -201,6 +212,7 @@ def test_eight_jobs_at_once_end_with_one_comment(site: Site) -> None:
     assert set(actions) <= {"created", "updated", "unchanged"}
 
 
+@on(GITEA)
 def test_duplicates_of_the_past_are_cleaned_up(site: Site) -> None:
     site.gate.task()
     first = site.server.add_comment(7, site.kind.bot, f"{site.marker()}\none")
@@ -259,6 +271,7 @@ def test_no_refusal_hides_the_verdict(site: Site) -> None:
         assert site.kind.token not in result.out + result.err, name
 
 
+@on(GITLAB)
 def test_silence_ends_with_the_budget_and_the_verdict_is_told(site: Site) -> None:
     site.gate.task()
     site.server.faults.append(Fault(-1))
@@ -301,6 +314,7 @@ def test_a_status_is_set_but_never_on_gitlab(site: Site) -> None:
         assert [one["state"] for one in site.server.statuses] == ["success"]
 
 
+@on(GITEA)
 def test_a_dry_run_shows_the_body_and_writes_nothing(site: Site) -> None:
     site.gate.task(name="costs $1", project="x")
     result = site.comment("--dry-run", "--status")
@@ -327,7 +341,10 @@ def test_no_secret_comes_out_anywhere(site: Site) -> None:
 # --- by hand -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["https://{}/{}.git", "git@{}:{}.git", "ssh://git@{}:2222/{}"])
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    list(zip(KINDS, ["https://{}/{}.git", "git@{}:{}.git", "ssh://git@{}:2222/{}"] * 2, strict=False)),
+)
 def test_by_hand_the_forge_is_that_of_the_remote(site: Site, scheme: str) -> None:
     hosts = {"gitea": "git.example.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
     url = scheme.format(hosts.get(site.kind.name, "github.com"), site.kind.repository)

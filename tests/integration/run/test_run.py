@@ -257,7 +257,7 @@ def test_a_session_of_another_commit_is_no_evidence_for_the_record_s(repo: Repo)
     assert verify(repo, first).status == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"null", b'{"schema": 1}'])
+@pytest.mark.parametrize("content", [b"{", b'{"schema": 1}'])
 def test_a_damaged_record_does_not_verify_and_stops_nothing(repo: Repo, content: bytes) -> None:
     train(repo)
     record_file(repo).write_bytes(content)
@@ -314,7 +314,7 @@ def test_an_uncommitted_policy_allows_nothing(repo: Repo) -> None:
     assert "out/model.bin" in run(repo, "true").err
 
 
-@pytest.mark.parametrize("words", [(), ("--",), ("--allow-dirty",), ("--dry-run", "--")])
+@pytest.mark.parametrize("words", [(), ("--dry-run", "--")])
 def test_no_command_is_a_usage_error(repo: Repo, words: tuple[str, ...]) -> None:
     result = run(repo, *words)
     assert result.status == 2
@@ -434,7 +434,7 @@ def test_a_dirty_run_runs_and_never_verifies(repo: Repo) -> None:
     assert verify(repo).status == 0
 
 
-@pytest.mark.parametrize(("value", "offline"), [("1", True), ("yes", True), ("2.30", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(("value", "offline"), [("2.30", True), ("0", False), ("", False)])
 def test_offline_mode_is_the_user_s_choice_with_a_server(repo: Repo, value: str, offline: bool) -> None:
     result = run(repo, "--dry-run", "true", env={**SERVER, "CLEARML_OFFLINE_MODE": value})
     assert ("CLEARML_OFFLINE_MODE=1" in result.out) is offline
@@ -462,7 +462,7 @@ def test_the_command_keeps_its_flags(repo: Repo, separator: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("exit 0", 0), ("exit 1", 1), ("exit 255", 255), ("kill -KILL $$", 137), ("kill -TERM $$", 143)],
+    [("exit 0", 0), ("exit 255", 255), ("kill -KILL $$", 137)],
 )
 def test_the_exit_status_is_the_command_s(repo: Repo, script: str, status: int) -> None:
     assert run(repo, "sh", "-c", script).status == status
@@ -508,7 +508,15 @@ def _line(child: subprocess.Popen[str]) -> str:
     return child.stdout.readline().strip()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIGINT",
+        "SIGTERM",
+        "SIGUSR1",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGHUP", "SIGQUIT", "SIGUSR2")),
+    ],
+)
 def test_signals_to_us_reach_the_command_once_and_we_outlive_it(repo: Repo, name: str) -> None:
     child = _start(repo, command("run", sys.executable, "signals.py"))
     assert _line(child) == "ready"

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -119,21 +118,34 @@ def server() -> Iterator[ClearMLServer]:
         yield running
 
 
+@dataclass
+class Runs:
+    """The runs by their names, each made when it is first asked for: an SDK takes two seconds."""
+
+    base: Path
+    server: ClearMLServer
+    made: dict[str, Ran] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Ran:
+        if name not in self.made:
+            home = self.base / name
+            home.mkdir()
+            online = self.server.env if name in ONLINE else {}
+            self.made[name] = {**OFFLINE, **ONLINE}[name](
+                home, {**sealed_environment(home), "CLEARML_LOG_LEVEL": "ERROR", **online}
+            )
+        return self.made[name]
+
+
 @pytest.fixture(scope="module")
-def runs(server: ClearMLServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    base = tmp_path_factory.mktemp("sdk")
+def runs(server: ClearMLServer, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("sdk"), server)
 
-    def start(name: str) -> Ran:
-        home = base / name
-        home.mkdir()
-        env = {**sealed_environment(home), "CLEARML_LOG_LEVEL": "ERROR", **(server.env if name in ONLINE else {})}
-        return {**OFFLINE, **ONLINE}[name](home, env)
 
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
-        for name, value in sealed_environment(base).items():
-            patch.setenv(name, value)
-        names = [*OFFLINE, *ONLINE]
-        return dict(zip(names, pool.map(start, names), strict=True))
+def some(*names: str) -> list[object]:
+    """Those of them with a real SDK that the quick script of other tests says least of; the others in `make slow`."""
+    usual = ("normal", "module", "server", "server bad fold", "server remote", "server dirty")
+    return [pytest.param(name, marks=[] if name in usual else pytest.mark.slow) for name in names]
 
 
 def task(ran: Ran, server: ClearMLServer) -> dict[str, Any]:
@@ -142,8 +154,8 @@ def task(ran: Ran, server: ClearMLServer) -> dict[str, Any]:
     return server.tasks[name]
 
 
-@pytest.mark.parametrize("name", ["normal", "sub", "module", "folder", "installed"])
-def test_a_run_verifies_its_commit(runs: dict[str, Ran], name: str) -> None:
+@pytest.mark.parametrize("name", some("normal", "sub", "module", "folder", "installed"))
+def test_a_run_verifies_its_commit(runs: Runs, name: str) -> None:
     ran = runs[name]
     assert ran.result.status == 0, ran.result
     answer = ran.verify()
@@ -153,27 +165,33 @@ def test_a_run_verifies_its_commit(runs: dict[str, Ran], name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "entry_point", "working_dir"),
-    [("normal", "train.py", "."), ("sub", "../src/train.py", "conf"), ("module", "-m pkg.mod", ".")],
+    [
+        ("normal", "train.py", "."),
+        pytest.param("sub", "../src/train.py", "conf", marks=pytest.mark.slow),
+        ("module", "-m pkg.mod", "."),
+    ],
 )
-def test_the_session_says_what_ran(runs: dict[str, Ran], name: str, entry_point: str, working_dir: str) -> None:
+def test_the_session_says_what_ran(runs: Runs, name: str, entry_point: str, working_dir: str) -> None:
     [session] = runs[name].record.sessions
     assert (session.entry_point[: len(entry_point)], session.working_dir) == (entry_point, working_dir)
     assert (session.commit, session.repository) == (runs[name].repo.head, "https://example.com/team/project.git")
     assert [(one.metric, one.variant, one.last) for one in session.metrics] == [("validation", "accuracy", 0.75)]
 
 
-def test_a_failing_script_keeps_its_status_and_does_not_verify(runs: dict[str, Ran]) -> None:
+@pytest.mark.slow
+def test_a_failing_script_keeps_its_status_and_does_not_verify(runs: Runs) -> None:
     assert runs["fails"].result.status == 3
     assert runs["fails"].verify().codes == ["run-failed"]
 
 
-def test_a_dirty_run_is_dirty_in_the_session_too(runs: dict[str, Ran]) -> None:
+@pytest.mark.slow
+def test_a_dirty_run_is_dirty_in_the_session_too(runs: Runs) -> None:
     assert runs["dirty"].result.status == 0
     assert runs["dirty"].record.sessions[0].diff.summary == "train.py (+1 -0)"
     assert runs["dirty"].verify().codes[0] == "dirty"
 
 
-def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: dict[str, Ran], server: ClearMLServer) -> None:
+def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: Runs, server: ClearMLServer) -> None:
     ran = runs["server"]
     assert ran.result.status == 0, ran.result
     document = task(ran, server)
@@ -185,8 +203,8 @@ def test_a_run_with_a_server_leaves_its_record_on_the_task(runs: dict[str, Ran],
     assert ran.verify("--evidence", "server", "--policy-from", "HEAD").status == 0
 
 
-@pytest.mark.parametrize("name", ["folds", "server folds", "server bad fold"])
-def test_every_task_of_a_process_is_the_run_s(runs: dict[str, Ran], server: ClearMLServer, name: str) -> None:
+@pytest.mark.parametrize("name", some("folds", "server folds", "server bad fold"))
+def test_every_task_of_a_process_is_the_run_s(runs: Runs, server: ClearMLServer, name: str) -> None:
     ran = runs[name]
     assert ran.result.status == 0, ran.result
     names = sorted(session.name for session in ran.record.sessions)
@@ -199,7 +217,7 @@ def test_every_task_of_a_process_is_the_run_s(runs: dict[str, Ran], server: Clea
         assert answer.commit["evidence"]["accepted"] == 3
 
 
-def test_a_task_that_went_to_a_queue_is_waited_for(runs: dict[str, Ran], server: ClearMLServer) -> None:
+def test_a_task_that_went_to_a_queue_is_waited_for(runs: Runs, server: ClearMLServer) -> None:
     ran = runs["server remote"]
     assert ran.result.status == 0, ran.result
     assert "next: git clearml verify --wait" in ran.result.err
@@ -210,7 +228,7 @@ def test_a_task_that_went_to_a_queue_is_waited_for(runs: dict[str, Ran], server:
     assert ran.verify("--evidence", "server").status == 0
 
 
-def test_an_offline_run_of_the_sdk_goes_to_the_server(runs: dict[str, Ran], server: ClearMLServer) -> None:
+def test_an_offline_run_of_the_sdk_goes_to_the_server(runs: Runs, server: ClearMLServer) -> None:
     ran = runs["normal"]
     sent = inside("import", "--json", cwd=ran.repo.path, env={**ran.env, **server.env})
     [run] = sent.json["runs"]
@@ -219,11 +237,11 @@ def test_an_offline_run_of_the_sdk_goes_to_the_server(runs: dict[str, Ran], serv
     assert (answer.status, answer.commit["task"]["source"]) == (0, "server")
 
 
-def test_and_here_too(runs: dict[str, Ran]) -> None:
+def test_and_here_too(runs: Runs) -> None:
     assert runs["server"].verify("--evidence", "offline").status == 0
 
 
-def test_a_dirty_run_never_looks_clean_on_the_server(runs: dict[str, Ran], server: ClearMLServer) -> None:
+def test_a_dirty_run_never_looks_clean_on_the_server(runs: Runs, server: ClearMLServer) -> None:
     ran = runs["server dirty"]
     assert ran.result.status == 0, ran.result
     assert "files that git does not track: new.py" in task(ran, server)["script"]["diff"]
@@ -231,7 +249,7 @@ def test_a_dirty_run_never_looks_clean_on_the_server(runs: dict[str, Ran], serve
     assert (answer.status, answer.codes[0]) == (1, "dirty")
 
 
-def test_the_quick_script_of_the_other_tests_leaves_the_same_session(runs: dict[str, Ran], tmp_path: Path) -> None:
+def test_the_quick_script_of_the_other_tests_leaves_the_same_session(runs: Runs, tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", {"train.py": QUICK})
     assert inside("run", PYTHON, "train.py", cwd=repo.path).status == 0
     [real], [quick] = runs["normal"].record.sessions, Ran(repo, {}, runs["normal"].result).record.sessions
