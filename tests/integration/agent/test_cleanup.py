@@ -75,9 +75,15 @@ def everything(yard: Yard) -> Launched:
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-@pytest.mark.parametrize("when", [*range(14), 20])
-@pytest.mark.parametrize("numbers", [(TERM,), (INT, INT), (INT, TERM, HUP)])
-@pytest.mark.parametrize("interrupted", [0, 143])
+@pytest.mark.parametrize(
+    ("when", "numbers", "interrupted"),
+    [  # each moment with each kind of signals; interrupted before or not by turns, and both in `make slow`
+        pytest.param(when, numbers, interrupted, marks=[] if (when + place) % 2 == turn else pytest.mark.slow)
+        for when in (*range(14), 20)
+        for place, numbers in enumerate([(TERM,), (INT, INT), (INT, TERM, HUP)])
+        for turn, interrupted in enumerate([0, 143])
+    ],
+)
 def test_signals_in_the_midst_of_it(
     numbers: tuple[signal.Signals, ...], when: int, interrupted: int, yard: Yard
 ) -> None:
