@@ -21,7 +21,7 @@ base.jsonvalue base.words base.sanitize base.secrets base.signals
 clearml.__init__ clearml.client clearml.conf_file clearml.config clearml.connect clearml.diff clearml.entry_point
 clearml.filters clearml.plain_conf clearml.properties clearml.query clearml.response clearml.secrets
 cli
-commands.__init__ commands.options
+commands.__init__ commands.options commands.parser
 errors
 git.__init__ git.changes git.forge_url git.gitpython git.objects git.output git.peel git.repository git.runner
 git.ssh_config git.url
@@ -30,14 +30,15 @@ report.__init__ report.compose report.model
 run.__init__ run.ownership run.record
 settings.__init__ settings.checks settings.code_paths settings.in_ci settings.load settings.policy settings.protection
 settings.table
-verdict.__init__ verdict.accepted verdict.branch_tasks verdict.entry_points verdict.equivalence verdict.evidence
+verdict.__init__ verdict.accepted verdict.branch_tasks verdict.checkout verdict.elsewhere verdict.entry_points
+verdict.equivalence verdict.evidence
 verdict.hint verdict.judging verdict.metric_rules verdict.model verdict.question verdict.requirements verdict.same_code
 verdict.near_miss verdict.resolve verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server
 verdict.server_tasks verdict.session verdict.sources verdict.statuses verdict.windows
 """
 VERIFY = """
-commands.verification commands.verify commands.verify_output forge.__init__ forge.context render.__init__ render.text
-render.verify verdict.ahead
+base.colours commands.verification commands.verify commands.verify_output forge.__init__ forge.context render.__init__
+render.text render.verify verdict.ahead
 """
 HOOK = """
 commands.hook commands.hook_io git.remote git.remote_branch hook.__init__
