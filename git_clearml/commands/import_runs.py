@@ -13,7 +13,7 @@ from git_clearml.base.console import Console
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import options
-from git_clearml.errors import BadAnswer, CannotDecide, Error, PublishFailed, TimedOut
+from git_clearml.errors import BadAnswer, CannotDecide, Error, PublishFailed, TimedOut, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem, RunRecord
 from git_clearml.render import imports as view
@@ -22,7 +22,7 @@ from git_clearml.run.importing import Candidate, Imported, Importer
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 
-_EACH, _BUDGET = 120.0, 30.0  # seconds: of the SDK for a task, and of our own questions
+_EACH, _BUDGET, _LONGEST = 120.0, 30.0, 1e6  # seconds: of the SDK for a task, of our own questions, and of the former
 _DESCRIPTION = """\
 Makes tasks on the server of what git clearml run recorded without one, by the SDK's own import, each with its run
 record and the status that its run had. What is there already is not sent again."""
@@ -50,6 +50,8 @@ def failed(error: Error) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the runs, sends what the server does not have, prints what became of each. Returns the exit status."""
+    if arguments.timeout is not None and not 0 < arguments.timeout <= _LONGEST:
+        raise UsageError(f"--timeout is {arguments.timeout:g}: expected seconds", f"for instance --timeout {_EACH:g}")
     repository = Repository()
     found = list(importing.candidates(_records(arguments, repository)))
     if not found:

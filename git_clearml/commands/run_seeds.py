@@ -35,7 +35,8 @@ def run(here: Here, words: Sequence[str], seeds: Sequence[int]) -> int:
         here.console.announce(f"git clearml: {summary(ran, seeds, policy)}")
         raise
     if not dry_run:
-        here.console.announce(f"git clearml: {summary(ran, seeds, policy)}")
+        is_good = len(ran) == len(seeds) and not any(each.status for each in ran.values())
+        (here.console.say if is_good else here.console.announce)(f"git clearml: {summary(ran, seeds, policy)}")
     if signal := next((each.interrupted for each in ran.values() if each.interrupted), 0):
         return 128 + signal
     not_recorded = run_here.recorded(here, [*ran.values()])
@@ -49,8 +50,8 @@ def summary(ran: Mapping[int, Once], seeds: Sequence[int], policy: Policy) -> st
     unfit = [str(seed) for seed, each in ran.items() if each.record and not each.status and not each.accepted]
     rest = len(seeds) - len([each for each in ran.values() if each.record])
     facts = [f"{len(accepted)} of {len(seeds)} runs count"]
-    facts += [f"{_seeds(failed)} failed"] if failed else []
-    facts += [f"{_seeds(unfit)} will not verify"] if unfit else []
+    facts += [f"{named(failed)} failed"] if failed else []
+    facts += [f"{named(unfit)} will not verify"] if unfit else []
     facts += [f"{rest} not run"] if rest else []
     counts = {rule.metric: sum(_measured(rule, ran[seed]) for seed in accepted) for rule in policy.metrics}
     text = "; ".join([", ".join(facts), *min_runs(counts, policy)])
@@ -72,5 +73,6 @@ def min_runs(counts: Mapping[str, int], policy: Policy) -> list[str]:
     return parts + ([f"too few by themselves for min-runs of {listed(lacking)}"] if lacking else [])
 
 
-def _seeds(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """`seeds 1, 3 and 4 more`."""
     return f"seed{'s' if len(names) > 1 else ''} {listed(names, 10)}"

@@ -109,8 +109,9 @@ def run(call: Call, orders: Mapping[int, Ordered]) -> int:
     with run_waiting.interruptible(call, fleet.awaited):
         fleet.run()
     statuses = [*fleet.statuses.values(), *([4] if fleet.left else [])]
+    tell = call.console.announce if any(statuses) else call.console.say
     for line in _closing(fleet, call):
-        call.console.announce(f"git clearml: {line}")
+        tell(f"git clearml: {line}")
     return next((outcome.status for outcome in Outcome if outcome.status in statuses), 0)
 
 
@@ -121,13 +122,14 @@ def _closing(fleet: Fleet, call: Call) -> list[str]:
         good = sum(status == 0 for status in fleet.statuses.values())
         failed = [str(seed) for seed, status in fleet.statuses.items() if status]
         facts = [f"{good} of {fleet.launched} tasks completed"]
-        facts += [f"seeds {', '.join(failed[:10])} did not"] if failed else []
+        facts += [f"{run_seeds.named(failed)} did not"] if failed else []
         then = "; next: git clearml verify" if good else ""
         counts = {rule.metric: good for rule in call.policy.metrics}
         lines.append("; ".join([", ".join(facts), *run_seeds.min_runs(counts, call.policy)]) + then)
     else:
-        lines.append(f"{fleet.launched} tasks launched; next: git clearml verify --wait")
+        many = "task" if fleet.launched == 1 else "tasks"
+        lines.append(f"{fleet.launched} {many} launched; next: git clearml verify --wait")
     if fleet.left:
-        left = f"not launched, because no place got free in time: {len(fleet.left)} seeds"
+        left = f"not launched, because no place got free in time: {run_seeds.named([*map(str, fleet.left)])}"
         lines.append(f"{left}; to go on: the same with --seeds {len(fleet.left)} --first-seed {fleet.left[0]}")
     return lines

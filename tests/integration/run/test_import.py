@@ -156,6 +156,11 @@ def test_a_server_that_cannot_be_asked(gate: Gate, fault: object, code: str) -> 
     assert result.talk()
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "x"])
+def test_a_timeout_that_is_none(gate: Gate, seconds: str) -> None:
+    assert (gate.call("import", "--json", "--timeout", seconds).errors, gate.server.tasks) == (["usage"], {})
+
+
 def test_the_sdk_has_its_deadline(gate: Gate, tmp_path: Path) -> None:
     started = time.monotonic()
     server = Server(gate.server.url, gate.server.url, "key", "secret")

@@ -150,7 +150,7 @@ def test_side_by_side_but_no_more_than_wanted(yard: Yard, parallel: tuple[str, .
     expected = {f"--seed {seed}": "failed" if seed == 1 else "completed" for seed in range(4)}
     assert (arguments(yard), agent.most) == (expected, most)
     assert last(result) == (
-        "3 of 4 tasks completed, seeds 1 did not; "
+        "3 of 4 tasks completed, seed 1 did not; "
         "enough for min-runs of validation/accuracy (2), test/f1 (3); next: git clearml verify"
     )
 
