@@ -36,22 +36,29 @@ def explained(
     if not refused or not on_server or scope.chosen or not RunStore(repository.common_dir).recent(1):
         return list(verdicts)
     local = _AsImported(repository, environment=environment)
-    answers = resolve.verify(repository, local, [questions[n] for n in refused], resolve.tasks_only, scope)
+    asked = [Question(questions[n].commit, _of_one(questions[n].policy)) for n in refused]
+    answers = resolve.verify(repository, local, asked, resolve.tasks_only, scope)
     explained = dict(zip(refused, answers, strict=True))
     return [_with_local(verdict, explained.get(n)) for n, verdict in enumerate(verdicts)]
 
 
 def _with_local(verdict: Verdict, local: Verdict | None) -> Verdict:
-    """The refusal with that of the local run which is not among its tasks: what is on the server is not sent again."""
+    """The refusal with that of a local run which is not among its tasks: what is on the server is not sent again."""
     if local and verdict.requirements and local.requirements:
         return _with_local_parts(verdict, local)
-    task = local.task if local and local.outcome is Outcome.VERIFIED else None
-    if task is None or task.run is None or verdict.needs_check:
+    if local is None or local.outcome is not Outcome.VERIFIED or verdict.needs_check:
         return verdict
-    if any(near.task.run and near.task.run.id == task.run.id for near in verdict.near_misses):
-        return verdict
-    finding = Finding(task._replace(source="offline"), None, (Reason("no-task", ONLY_HERE),))
-    return verdict._replace(near_misses=(finding, *verdict.near_misses))
+    there = {task.run.id for task in (*verdict.runs, *(near.task for near in verdict.near_misses)) if task.run}
+    for task in (local.task, *local.runs):
+        if task and task.run and task.run.id not in there:
+            finding = Finding(task._replace(source="offline"), None, (Reason("no-task", ONLY_HERE),))
+            return verdict._replace(near_misses=(finding, *verdict.near_misses))
+    return verdict
+
+
+def _of_one(policy: Policy) -> Policy:
+    """The policy, to which one run is enough: others may be on the server."""
+    return policy._replace(metrics=tuple(rule._replace(min_runs=1) for rule in policy.metrics))
 
 
 def _with_local_parts(verdict: Verdict, local: Verdict) -> Verdict:

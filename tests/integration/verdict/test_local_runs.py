@@ -59,3 +59,15 @@ def test_a_run_that_would(gate: Gate) -> None:
     assert hint(gate, commit) == f"git clearml import {commit[:12]}"
     gate.task(commit=commit)
     assert gate.verify(commit).status == 0
+
+
+def test_a_run_that_is_one_of_several(gate: Gate) -> None:
+    """Two here and one on the server are three; after the import, further runs are what is missing."""
+    table, metric = "[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"'
+    commit = gate.repo.policy(table, metric, "min-runs = 4", "at-least = 0.5")
+    for _ in range(2):
+        ran(gate.repo)
+    gate.task(metrics={"validation": {"accuracy": [0.9]}})
+    assert hint(gate) == "git clearml import"
+    gate.repo.policy(table, metric, "min-runs = 4", "at-least = 0.8")
+    assert hint(gate, "--policy-from", "HEAD", commit) == "other"  # they have 0.75
