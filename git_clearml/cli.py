@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -18,7 +19,7 @@ from git_clearml.base import signals
 from git_clearml.base.console import Console, discard, open_streams
 from git_clearml.base.secrets import Secrets
 from git_clearml.commands.parser import Parser, nearest
-from git_clearml.errors import Error, Interrupted, UsageError
+from git_clearml.errors import CannotDecide, Error, Interrupted, UsageError
 
 _COMMANDS = (
     *"verify run check-runnable report comment compare push install uninstall hook doctor config".split(),
@@ -122,6 +123,12 @@ def _run(words: list[str], hold: signals.Hold) -> int:
         return status
     except BrokenPipeError:
         raise
+    except OSError as error:
+        if not _is_of_the_machine(error):
+            return _report_bug(error, words, console)
+        what = error.strerror or str(error)
+        where = f": {error.filename}" if isinstance(error.filename, str) else ""
+        return _fail(CannotDecide(f"the system refuses: {what}{where}", "df -h . /tmp"), words, parsed, console)
     except Exception as bug:  # noqa: BLE001  the last resort: whatever is left is a bug
         return _report_bug(bug, words, console)
 
@@ -203,11 +210,26 @@ def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
     import traceback
 
     text = _all_secrets().redact("".join(traceback.format_exception(bug)))
-    with tempfile.NamedTemporaryFile("w", prefix="git-clearml-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write(f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        log.write(f"command: {words[:1]}\n\n{text}")
-    console.fail(_Bug(f"this is a bug of git-clearml ({type(bug).__name__})", f"please report it with {log.name}"))
+    system = f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    what = f"this is a bug of git-clearml ({type(bug).__name__})"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="git-clearml-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
+        ) as log:
+            log.write(f"{system}\ncommand: {words[:1]}\n\n{text}")
+    except OSError as error:
+        console.fail(
+            _Bug(f"{what}, and its log could not be written: {error.strerror}", "df -h /tmp, and call it again")
+        )
+        return _BUG
+    console.fail(_Bug(what, f"please report it with {log.name}"))
     return _BUG
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Is it a disk that is full, a limit that is reached, or no folder for temporary files, and nothing of ours?"""
+    limits = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+    return error.errno in (*limits, errno.EAGAIN) or "usable temporary directory" in str(error)
 
 
 def _secrets() -> Secrets:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from git_clearml.git.output import GitResult, decode, stdin_lines
+from git_clearml.git.output import GitResult, cut, decode, stdin_lines
 from git_clearml.git.runner import Runner, failure
 
 SUBMODULE, LINK = "160000", "120000"
@@ -54,7 +54,7 @@ def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int
     with git.stream(*_WORDS, stdin=stdin_lines(f"{before} {after}" for before, after in pairs)) as stream:
         for entry in _entries(stream):
             if raw:
-                before, after, _, name, _ = raw.split(" ")
+                before, after, _, name, _ = cut(raw, " ", 5)
                 yield number, Change(entry, before.lstrip(":"), after, name)
                 raw = ""
                 continue

@@ -43,6 +43,8 @@ def graph(repository: Repository, ranges: Sequence[str], *, most: int) -> list[N
     if result.status:
         raise _explained(result.reason, ranges)
     fields = result.stdout.decode("utf-8", "replace").split("\0")[:-1]
+    if len(fields) % 6:
+        raise CannotDecide("git log ended in the middle of a commit", "git --version")
     nodes = []
     for commit, short, subject, tree, parents, made in zip(*(fields[n::6] for n in range(6)), strict=True):
         nodes.append(Node(commit, short, subject, tree, tuple(parents.split()), committed(made)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, PublishFailed
-from git_clearml.git.output import stdin_lines
+from git_clearml.git.output import cut, stdin_lines
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED
 
@@ -58,8 +58,8 @@ def files(repository: Repository, tip: str) -> list[Note]:
         path = name.decode("utf-8", "replace")
         commit = path.replace("/", "")
         fan_out = all(len(folder) == 2 for folder in path.split("/")[:-1])
-        if fan_out and is_hash(commit) and facts.split()[1] == b"blob":
-            _, _, blob, size = facts.decode("ascii").split()
+        if fan_out and is_hash(commit) and facts.split()[1:2] == [b"blob"]:
+            _, _, blob, size = cut(" ".join(facts.decode("ascii", "replace").split()), " ", 4)
             notes.append(Note(path, commit, blob, int(size) if size.isdigit() else 0))
     return notes
 

@@ -14,7 +14,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
 from git_clearml.git import changes
 from git_clearml.git.changes import Change
-from git_clearml.git.output import PROMISED, GitResult, entries, lines, stdin_lines
+from git_clearml.git.output import PROMISED, GitResult, cut, entries, integer, lines, stdin_lines
 from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
@@ -60,7 +60,7 @@ class ObjectStore(Runner):
         if kind not in ("commit", "tree", "blob", "tag"):
             return name, kind
         name, _, size = name.rpartition(" ")
-        self.sizes[name] = int(size)
+        self.sizes[name] = integer(size)
         return name, kind
 
     def _promised(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
@@ -80,7 +80,7 @@ class ObjectStore(Runner):
         for entry in listed:
             facts, _, name = entry.partition("\t")
             if name == path:
-                _, kind, blob = facts.split(" ")
+                _, kind, blob = cut(facts, " ", 3)
                 return [(blob, kind)]
         return [(names[0], "missing")]
 
@@ -143,7 +143,7 @@ class ObjectStore(Runner):
         out = result.stdout
         if result.status:  # a reflog may name commits that are no longer there
             out = self.read("log", "--all", *_NO_NOTES, *form, "--stdin", stdin=stdin)
-        return [Commit(*line.split()) for line in lines(out)]
+        return [Commit(*cut(line, " ", 2)) for line in lines(out)]
 
     def touching(self, commits: Sequence[str], pathspecs: Sequence[str], most: int) -> list[Commit]:
         """The commits, `most` at most, that made files as these commits have them, newest first; none of bad pathspecs.
@@ -152,7 +152,7 @@ class ObjectStore(Runner):
         """
         words = ("log", f"--max-count={most}", "--no-show-signature", "--format=%H %T", "--stdin", "--", *pathspecs)
         result = self.run(*words, stdin=stdin_lines(commits))
-        return [] if result.status else [Commit(*line.split()) for line in result.lines]
+        return [] if result.status else [Commit(*cut(line, " ", 2)) for line in result.lines]
 
     def names_of(self, expressions: Iterable[str]) -> list[str]:
         """The object that each expression (`<commit>:<path>`) names, "" for none. One git process for all."""

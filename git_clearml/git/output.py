@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_clearml.base.secrets import without_users
+from git_clearml.errors import CannotDecide
 
 PROMISED = "from promisor remote"
 """What git says of an object that a partial clone has not fetched."""
@@ -58,6 +59,21 @@ def lines(content: bytes) -> list[str]:
 def entries(content: bytes) -> list[str]:
     """git's output cut at NUL, without empty entries."""
     return [entry for entry in decode(content).split("\0") if entry]
+
+
+def cut(line: str, separator: str, count: int) -> list[str]:
+    """A line of git's cut into so many parts. Raises CannotDecide for another number: a git that died, or a wrapper."""
+    parts = line.split(separator, count - 1)
+    if len(parts) != count:
+        raise CannotDecide(f"git printed what it should not: {line[:60]!r}", "git --version")
+    return parts
+
+
+def integer(text: str) -> int:
+    """A number that git prints. Raises CannotDecide for what is none."""
+    if not (text.isascii() and text.isdigit()):
+        raise CannotDecide(f"git printed what it should not: {text[:60]!r}", "git --version")
+    return int(text)
 
 
 def stdin_lines(texts: Iterable[str]) -> bytes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
 from git_clearml.git.index import temporary_index
-from git_clearml.git.output import entries, lines, reason, stdin_lines
+from git_clearml.git.output import cut, entries, lines, reason, stdin_lines
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED
@@ -85,9 +85,11 @@ def _base(repository: Repository, tips: Sequence[str], commit: str) -> str:
 def _changes(repository: Repository, base: str, commit: str) -> list[_Change]:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
     fields = entries(repository.read(*words, base, commit))
+    if len(fields) % 2:
+        raise CannotDecide("git diff-tree ended in the middle of a change", DAMAGED)
     changes = []
     for raw, path in zip(fields[0::2], fields[1::2], strict=True):
-        before, after, old, new, _ = raw.removeprefix(":").split(" ")
+        before, after, old, new, _ = cut(raw.removeprefix(":"), " ", 5)
         changes.append(_Change(path, (before, after), (old, new)))
     return changes
 
@@ -144,7 +146,7 @@ def _small_blobs(repository: Repository, changes: Sequence[_Change]) -> dict[str
     sizes = repository.run(*asking, stdin=stdin_lines(names), env=env, remote=True)  # a partial clone fetches them now
     if sizes.status:
         raise CannotDecide(f"git cat-file failed: {sizes.reason}", DAMAGED)
-    pairs = (line.split(" ") for line in sizes.lines)
+    pairs = (cut(line, " ", 2) for line in sizes.lines)
     return repository.blobs([name for name, size in pairs if size.isdigit() and int(size) <= _POINTER])
 
 

@@ -13,7 +13,7 @@ from git_clearml.git import peel as peeling
 from git_clearml.git import ssh_config
 from git_clearml.git import url as repository_urls
 from git_clearml.git.objects import ObjectStore
-from git_clearml.git.output import GitResult, decode
+from git_clearml.git.output import GitResult, cut, decode
 from git_clearml.git.peel import NoCommit
 from git_clearml.model import Resolved
 
@@ -124,7 +124,7 @@ class Repository(ObjectStore):
         if not names:
             return {}
         listed = self.run("for-each-ref", "--format=%(refname) %(objectname)", *names).lines
-        objects = dict(line.rsplit(" ", 1) for line in listed)
+        objects = {name: target for name, _, target in (line.rpartition(" ") for line in listed)}
         return {name: objects[name] for name in names if name in objects}
 
     def symbolic_target(self, ref: str) -> str:
@@ -165,7 +165,7 @@ class Repository(ObjectStore):
             return []
         patterns = [f"refs/remotes/{name}/HEAD" for name in remotes]
         listed = self.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)", *patterns).lines
-        heads = [line.split(" ", 2) for line in listed]
+        heads = [cut(line, " ", 3) for line in listed]
         return [target for target, name, symbolic in heads if symbolic.startswith(name.removesuffix("HEAD"))]
 
     def branch_tips(self, names: Iterable[str]) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:

@@ -19,7 +19,7 @@ from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
 from git_clearml.git import links
 from git_clearml.git.index import TemporaryIndex, temporary_index
-from git_clearml.git.output import GitResult, entries
+from git_clearml.git.output import GitResult, cut, entries
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.settings.code_paths import NEVER_OK, is_code, is_untracked_code, untracked_ok
@@ -131,7 +131,7 @@ class _Tree:
         self._submodules: dict[str, str] = {}
         for entry in entries(self.git("ls-tree", "-r", "-z", "--full-tree", commit)):
             facts, _, path = entry.partition("\t")
-            mode, kind, name = facts.split()
+            mode, kind, name = cut(facts, " ", 3)
             if kind == "commit":
                 self._submodules[path] = name
             else:
@@ -172,7 +172,7 @@ class _Tree:
         changed, unknown = set(), set(self._added)
         for entry in entries(self.git(*status, "--ignore-submodules=all")):
             if entry[0] == "1" and entry[3] != ".":  # only the second column: on disk against our index
-                changed.add(entry.split(" ", 8)[8])
+                changed.add(cut(entry, " ", 9)[8])
             elif entry[0] == "?":
                 unknown.add(entry[2:])
         states = {path: _state(self._at(path)) for path in changed if path not in self._submodules}

@@ -1,0 +1,114 @@
+"""git fails midway: at each of its calls in turn, in each way that a program can. Nothing unverified gets through."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clearml_server import ClearMLServer
+from tests.support.program import inside, process_environment
+from tests.support.pushing import Yard, line, published_yard, without_privileges, write_hook
+
+WAYS = {
+    "fails": "echo 'fatal: out of memory' >&2; exit 128",
+    "fails without a word": "exit 1",
+    "is killed": "kill -9 $$",
+    "prints nothing": "exit 0",
+    "prints what it should not": "echo 'warning: what is this'; exit 0",
+    "stops in the middle": '"$real" "$@" | head -c 30; exit 0',
+}
+CALLS = 9
+"""More than there are in a pass or a refusal."""
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    with ClearMLServer() as server:
+        made = published_yard(tmp_path_factory.mktemp("yard"), server, 'equivalence = "tree"', 'merges = "clean"')
+        made.repo.git("update-ref", "refs/remotes/origin/main", "main")
+        made.repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+        yield made
+
+
+def failing_git(directory: Path, number: int, way: str) -> str:
+    """PATH with a git that does as it should, but for this call of it."""
+    real = shutil.which("git")
+    count = f'n=$(cat "{directory}/n" 2>/dev/null || echo 0); echo $((n + 1)) >"{directory}/n"'
+    script = f'#!/bin/sh\nreal={real}\n{count}\nif [ "$n" = {number} ]; then {WAYS[way]}; fi\nexec "$real" "$@"\n'
+    write_hook(directory / "git", script)
+    (directory / "n").unlink(missing_ok=True)
+    return f"{directory}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_push_that_nobody_ran_does_not_get_through(way: str, yard: Yard, tmp_path: Path) -> None:
+    commit = yard.repo.commit(f"untrained {way}", {"train.py": f"print({way!r})\n"})
+    old = yard.remote.git("rev-parse", "refs/heads/main").strip()
+    stdin, words = line(new=commit, old=old), ("hook", "pre-push", "origin", str(yard.remote.path))
+    for number in range(CALLS):
+        env = {**yard.server.env, "PATH": failing_git(tmp_path, number, way)}
+        result = inside(*words, cwd=yard.repo.path, env=env, stdin=stdin)
+        assert result.status in (1, 2, 3), (way, number, result.out + result.err)
+        assert "bug of git-clearml" not in result.err, (way, number, result.err)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_that_has_run_gets_through_or_is_told_why_not(way: str, yard: Yard, tmp_path: Path) -> None:
+    commit = yard.repo.commit(f"trained {way}", {"train.py": f"print('trained', {way!r})\n"})
+    yard.task(commit)
+    statuses = set()
+    for number in range(CALLS):
+        env = {**yard.server.env, "PATH": failing_git(tmp_path, number, way)}
+        result = inside("verify", commit, cwd=yard.repo.path, env=env)
+        statuses.add(result.status)
+        assert result.status in (0, 1, 2, 3), (way, number, result.out + result.err)
+        assert "bug of git-clearml" not in result.err, (way, number, result.err)
+        assert result.status == 0 or (result.out + result.err).strip()
+    assert 0 in statuses
+
+
+def full_disk() -> None:
+    """No file of the process grows any more. (A file system that is full says ENOSPC, this says EFBIG.)"""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_full_disk_costs_the_memory_and_not_the_verdict(yard: Yard) -> None:
+    run = yard.repo.commit("trained before the disk was full", {"train.py": "print('full')\n"})
+    yard.task(run)
+    other = yard.repo.commit("not trained", {"train.py": "print('not')\n"})
+    for commit, statuses in ((run, {0}), (other, {1, 3})):  # 3: a merge would be made in a temporary folder
+        done = subprocess.run(
+            [sys.executable, "-m", "git_clearml", "hook", "pre-push", "origin", str(yard.remote.path)],
+            cwd=yard.repo.path,
+            env=process_environment({**yard.server.env, "PYTHONDONTWRITEBYTECODE": "1"}),
+            input=line(local="refs/heads/topic", new=commit, remote="refs/heads/topic"),
+            capture_output=True,
+            preexec_fn=full_disk,
+            check=False,
+        )
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode in statuses, said
+        assert "Traceback" not in said
+
+
+def test_a_git_directory_that_may_not_be_written(yard: Yard) -> None:
+    commit = yard.repo.commit("trained, and read-only", {"train.py": "print('read-only')\n"})
+    yard.task(commit)
+    git_dir = yard.repo.path / ".git"
+    shutil.rmtree(git_dir / "clearml", ignore_errors=True)
+    git_dir.chmod(0o500)
+    try:
+        command = without_privileges([sys.executable, "-m", "git_clearml", "verify", commit])
+        done = subprocess.run(
+            command, cwd=yard.repo.path, env=process_environment(yard.server.env), capture_output=True, check=False
+        )
+    finally:
+        git_dir.chmod(0o700)
+    assert done.returncode == 0, done.stderr
