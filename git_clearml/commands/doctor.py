@@ -15,6 +15,7 @@ from git_clearml.commands import options
 from git_clearml.errors import Error, NotARepository
 
 if TYPE_CHECKING:
+    from git_clearml.git.repository import Repository
     from git_clearml.report.diagnosis import Check, Repaired
 
 _BUDGET = 10.0  # seconds for the server's answers
@@ -70,26 +71,35 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _checks() -> list[Check]:
     from git_clearml.doctor import bare, examine
-    from git_clearml.git.repository import Repository
     from git_clearml.hook import server_install
 
-    try:
-        repository = Repository()
-    except NotARepository as error:
-        if "safe.directory" not in error.hint:
-            raise
-        return examine.refused(error, os.environ, _BUDGET)
+    repository = _repository()
+    if isinstance(repository, NotARepository):
+        return examine.refused(repository, os.environ, _BUDGET)
     if server_install.is_bare(repository):
         return bare.examine(repository, os.environ, _BUDGET)
     return examine.clone(repository, os.environ, _BUDGET)
 
 
+def _repository() -> Repository | NotARepository:
+    """As it is now, or how git refuses the directory of somebody else. Raises NotARepository where there is none."""
+    from git_clearml.git.repository import Repository
+
+    try:
+        return Repository()
+    except NotARepository as error:
+        if "safe.directory" not in error.hint:
+            raise
+        return error
+
+
 def _drill(console: Console) -> Check:
     from git_clearml.doctor import drill
-    from git_clearml.git.repository import Repository
     from git_clearml.hook import server_install
 
-    repository = Repository()
+    repository = _repository()
+    if isinstance(repository, NotARepository):
+        return drill.unseen(repository)
     if server_install.is_bare(repository):
         return drill.run_on_server(repository, os.environ)
     if others := drill.runs_too(repository):

@@ -85,10 +85,11 @@ def run(repository: Repository, environment: Mapping[str, str], timeout: float |
             pushed = _pushed(repository, apart, remote, policy, (), timeout or SECONDS)
         return judged(pushed, HOOK if exists else "")
     except (Error, OSError) as error:
-        return _unseen(error)
+        return unseen(error)
 
 
-def _unseen(error: Error | OSError) -> Check:
+def unseen(error: Error | OSError) -> Check:
+    """The check for a drill that could not be."""
     if isinstance(error, OSError):
         error = CannotDecide(f"{error.strerror}: {error.filename or 'the directory for temporary files'}")
     return of_error("drill", "fail", error, "; the drill has not seen a refusal")
@@ -114,7 +115,7 @@ def run_on_server(repository: Repository, environment: Mapping[str, str], timeou
             pushed = _pushed(repository, apart, remote, policy, ("--no-verify", receive), timeout or SECONDS)
         return judged(pushed, server_install.HOOK if hook.exists else "")
     except (Error, OSError) as error:
-        return _unseen(error)
+        return unseen(error)
 
 
 def runs_too(repository: Repository) -> str:

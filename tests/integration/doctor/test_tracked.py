@@ -159,8 +159,9 @@ def test_a_conflict_an_empty_index_and_no_commit(tmp_path: Path) -> None:
 
 
 def test_somebody_elses_repository(repo: Repo) -> None:
-    result = inside("doctor", "--json", cwd=repo.path, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
-    first = result.json["checks"][0]
+    result = inside("doctor", "--fix", "--drill", "--json", cwd=repo.path, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    first, *_, last = result.json["checks"]
+    assert (last["name"], last["level"], last["fix"]) == ("drill", "fail", first["fix"])
     assert (result.status, first["name"], first["level"]) == (1, "repository", "fail")
     assert first["fix"].startswith("git config --global --add safe.directory '")
     subprocess.run(["sh", "-c", first["fix"]], cwd=repo.path, check=True)
