@@ -75,6 +75,7 @@ _ZSH = (
 _git_clearml_revs() { local -a names=("${(@f)$(_git_clearml_list_revs)}"); compadd -a names }
 _git_clearml_tasks() { local -a names=("${(@f)$(_git_clearml_list_tasks)}"); compadd -a names }
 _git_clearml_revs_and_tasks() { _git_clearml_revs; _git_clearml_tasks }
+_git-clearml() { _shtab_git_clearml "$@" }  # what git's own completion calls for `git clearml`
 """
 )
 
@@ -91,6 +92,15 @@ function _git_clearml_revs_and_tasks
     _git_clearml_revs
     _git_clearml_tasks
 end
+
+# `git clearml` as git-clearml, without the words before that. fish 3.6 looks for its own way under a wrong name.
+function _git_clearml_after_git
+    set -l words (commandline -opc)
+    set -l place (contains -i -- clearml $words); or return
+    set -e words[1..$place]
+    complete -C "git-clearml "(string escape -- $words | string join ' ')" "(commandline -ct)
+end
+complete -c git -f -n '__fish_git_using_command clearml' -a '(_git_clearml_after_git)'
 """
 
 

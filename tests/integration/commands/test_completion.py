@@ -16,11 +16,16 @@ from tests.support.program import Gate
 from tests.support.tools import needs
 
 _DRIVER = """
+gits=/usr/share/bash-completion/completions/git  # where Debian and most others have it
+[ -r "$gits" ] && source "$gits"
 source "$1"
 complete -p git-clearml
 while IFS= read -r line; do
     eval "words=($line)"; cword=$((${#words[@]} - 1)); COMPREPLY=()
-    if [ "${words[0]}" = git ]; then
+    if [ "${words[0]}" = git ] && declare -F __git_wrap__git_main >/dev/null; then
+        COMP_WORDS=("${words[@]}"); COMP_CWORD=$cword; COMP_LINE=$line; COMP_POINT=${#line}; words=(); unset cword
+        __git_wrap__git_main
+    elif [ "${words[0]}" = git ]; then
         _git_clearml
     else
         COMP_WORDS=("${words[@]}"); COMP_CWORD=$cword; words=(); unset cword
@@ -95,8 +100,9 @@ def test_other_shells_read_theirs(gate: Gate, shell: str) -> None:
     done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     if shell == "fish":
-        line = f"source {shlex.quote(str(script))}; complete -C 'git-clearml verify --eq'"
-        assert "--equivalence" in subprocess.check_output([shell, "-c", line], text=True, cwd=gate.repo.path)
+        for words in ("git-clearml verify --eq", "git clearml verify --eq", "git -C . clearml verify --eq"):
+            line = f"source {shlex.quote(str(script))}; complete -C '{words}'"
+            assert "--equivalence" in subprocess.check_output([shell, "-c", line], text=True, cwd=gate.repo.path), words
 
 
 def test_each_shell_s_own(gate: Gate) -> None:
