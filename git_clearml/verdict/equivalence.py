@@ -241,14 +241,18 @@ class EquivalentCommits:
                 raise error
 
     def _unmatched(self, trees: Iterable[str]) -> dict[str, set[str]]:
-        """Tree -> the code-paths that name no file in it. One git process for all trees."""
+        """Tree -> the code-paths that name no file in it; of a requirement also all of them, where they name none
+        together. One git process for all trees."""
         distinct = [tree for tree in dict.fromkeys(trees) if tree]
         patterns = {pattern for way in (self._policy, *self._ways) for pattern in way.code_paths}
         missed = {tree: patterns.copy() for tree in distinct}
+        empty = {tree: {self._ways[way].code_paths for way in self._own} for tree in distinct}
         for number, change in changes.files(self._repository, distinct):
             if left := missed[distinct[number]]:
                 left -= code_paths.naming(left, change.path, is_plain=change.plain)
-        return missed
+            if none := empty[distinct[number]]:
+                none -= {each for each in none if code_paths.is_named(each, change.path, is_plain=change.plain)}
+        return {tree: left | {_all_of(each) for each in empty[tree]} for tree, left in missed.items()}
 
 
 def _pathspec(pattern: str) -> str:
@@ -257,8 +261,12 @@ def _pathspec(pattern: str) -> str:
     return f":(glob,top){path}{'**' if path.endswith('/') else ''}"
 
 
+def _all_of(patterns: Sequence[str]) -> str:
+    return ", ".join(patterns)
+
+
 def _typing_error(way: Policy, missed: set[str], commit: Commit) -> BadSetting | None:
-    pattern = next((pattern for pattern in way.code_paths if pattern in missed), "")
+    pattern = next((each for each in (*way.code_paths, _all_of(way.code_paths)) if each in missed), "")
     if not pattern:
         return None
     return BadSetting(

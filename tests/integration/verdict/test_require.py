@@ -143,7 +143,7 @@ def test_a_model_that_was_trained_long_ago(
     assert senses(gate.accepts(requests=requests)) == ["paths"] * 3
 
 
-@pytest.mark.parametrize("pattern", ["detcetor/**", "!detcetor/**"])
+@pytest.mark.parametrize("pattern", ["detcetor/**", "!detcetor/**", "!**"])
 def test_a_pattern_that_names_nothing_makes_nothing_equal(models: Gate, pattern: str) -> None:
     name = models.repo.path / "pyproject.toml"
     models.repo.commit(
@@ -151,7 +151,7 @@ def test_a_pattern_that_names_nothing_makes_nothing_equal(models: Gate, pattern:
     )
     result = models.verify()
     assert (result.status, result.errors) == (2, ["bad-setting"])
-    assert repr(pattern) in result.talk()[0]
+    assert pattern in result.talk()[0]
     train(models, "detector")
     models.accepts()
 
