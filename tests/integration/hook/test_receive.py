@@ -56,6 +56,18 @@ def test_the_old_side_decides(receiver: Receiver) -> None:
     receiver.accepts()
 
 
+def test_limits_of_metrics_are_the_old_sides(receiver: Receiver) -> None:
+    rule = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"')
+    receiver.repo.policy(*rule, "at-least = 0.8", "min-runs = 2")
+    receiver.accept()
+    receiver.repo.policy(*rule)
+    receiver.task(metrics={"validation": {"accuracy": 0.8}})
+    assert "min-runs is 2" in receiver.refuses().out
+    receiver.task(metrics={"validation": {"accuracy": 0.1}})
+    assert "verified" in receiver.accepts().err
+    assert len(receiver.server.requests) == 1
+
+
 def test_the_default_branch_decides_about_what_is_new(receiver: Receiver) -> None:
     receiver.repo.policy('protect = ["release/*"]')
     receiver.accept()
