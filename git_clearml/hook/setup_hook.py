@@ -41,8 +41,8 @@ def plan(repository: Repository, entered: frozenset[Owner]) -> HookPlan:
     except UsageError as refusal:
         hint = refusal.hint
         command = hint if "git clearml install" in hint else f"{hint} && git clearml install"
-        why = Change(name, "unchanged", "the pre-push hook", f"{command}\n", by_hand=refusal.message, lasting=False)
-        return HookPlan(why)
+        why = refusal.message.replace(f"{hook.path} ", "it ")  # its name stands before
+        return HookPlan(Change(name, "unchanged", "the pre-push hook", f"{command}\n", by_hand=why, lasting=False))
     action: Action = "unchanged" if not installing.steps else "changed" if hook.exists else "created"
     says = "the pre-push hook" if installing.steps else "it is installed already"
     if any(isinstance(step, Keep) for step in installing.steps):
