@@ -67,7 +67,7 @@ def test_a_run_that_is_one_of_several(gate: Gate) -> None:
     commit = gate.repo.policy(table, metric, "min-runs = 4", "at-least = 0.5")
     for _ in range(2):
         ran(gate.repo)
-    gate.task(metrics={"validation": {"accuracy": [0.9]}})
+    gate.task(metrics={"validation": {"accuracy": 0.9}})
     assert hint(gate) == "git clearml import"
     gate.repo.policy(table, metric, "min-runs = 4", "at-least = 0.8")
     assert hint(gate, "--policy-from", "HEAD", commit) == "other"  # they have 0.75
