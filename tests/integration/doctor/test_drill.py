@@ -48,9 +48,7 @@ def drill(yard: Yard, cwd: Path | None = None, env: Mapping[str, str | None] | N
 
 def files(place: Path) -> dict[str, str]:
     return {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(place.rglob("*"))
-        if path.is_file() and "clearml/start" not in str(path)
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(place.rglob("*")) if path.is_file()
     }
 
 
