@@ -98,9 +98,9 @@ def _because(verdict: Verdict) -> str:
 def met(verdict: Verdict) -> str:
     """How many of the policy's requirements the commit meets, in a few words."""
     count, every = sum(each.outcome is Outcome.VERIFIED for each in verdict.requirements), len(verdict.requirements)
-    if count == every > 1:
-        return f"meets all {every} requirements"
-    return f"meets {count} of {every} requirement{'s' if every > 1 else ''}"
+    if every == 1:
+        return "meets the requirement" if count else "does not meet the requirement"
+    return f"meets {'all' if count == every else f'{count} of'} {every} requirements"
 
 
 def _near_miss(finding: Finding) -> list[str]:
