@@ -230,7 +230,7 @@ def test_no_line_is_wider_than_the_terminal(width: int, colour: bool) -> None:
     for one in log.text(commits, [], width=width, colour=colour).splitlines():
         bare = re.sub(r"\x1b\[\d+m", "", one)
         room = max(width, len("  (recorded)") + 1)
-        assert log._columns(bare) <= room, bare
+        assert log.column_count(bare) <= room, bare
         assert one.count("\x1b[0m") * 2 == one.count("\x1b[")
 
 
