@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
+from types import MappingProxyType
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
 from git_clearml.git import changes
+from git_clearml.git.cat_file import CatFile
 from git_clearml.git.changes import Change
-from git_clearml.git.output import PROMISED, GitResult, cut, entries, integer, lines, stdin_lines
+from git_clearml.git.output import PROMISED, GitResult, cut, decode, entries, integer, lines, stdin_lines
 from git_clearml.git.runner import DAMAGED, Runner
 from git_clearml.model import Commit
 
@@ -23,6 +26,7 @@ from git_clearml.model import Commit
 _NO_PATH = re.compile(r"[\n\0]|\r\Z|\A/|\A\.\.?(?:/|\Z)")
 _COMMITTED = rb"(?m)^committer .*> (\d{1,12}) [+-]\d+$"  # compiled when used
 _LASTING = re.compile(r"[0-9a-f]{40,64}\W")  # what follows a full hash
+_CHECK, _CONTENTS = "--batch-check=%(objectname) %(objectsize) %(objecttype)", "--batch=%(objectsize)"
 _SMALL = 20_000  # bytes of an object that is kept
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
@@ -30,15 +34,27 @@ _NO_NOTES = ("--not", "--glob=refs/notes/*", "--glob=refs/clearml/note[s]", "--n
 
 
 class ObjectStore(Runner):
-    """Reads commits, trees and blobs. In a partial clone nothing is fetched for that."""
+    """Reads commits, trees and blobs. In a partial clone nothing is fetched for that.
 
-    def __init__(self, directory: str) -> None:
+    `options` and `environment` are those that git needs to find the repository.
+    """
+
+    def __init__(
+        self, directory: str, options: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(directory)
         self.sizes: dict[str, int] = {}  # bytes of the objects that have been looked at, by their names
         self.head = ""  # the commit of HEAD, once it has been peeled
         self.locks: dict[str, str] = {}  # the clearml.lock ("" for none) of commits that have been peeled
         self._answers: dict[str, tuple[str, str]] = {}  # of expressions that name what is here, and always will
         self._small: dict[str, bytes] = {}  # contents of small objects
+        start = partial(Runner(directory).stays, environment, *options, "cat-file")  # no method of ours: no cycle
+        self._checks, self._batch = (CatFile(partial(start, mode)) for mode in (_CHECK, _CONTENTS))
+
+    def forget(self) -> None:
+        """Ends the gits that stay: a fetch may have changed where history ends."""
+        self._checks.close()
+        self._batch.close()
 
     def object_types(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """(object name, type) of each expression; the type is `missing` or `ambiguous` where there is none.
@@ -46,9 +62,9 @@ class ObjectStore(Runner):
         One git process. The git that failed where it does not understand one of them. Raises CannotDecide where a
         partial clone lacks the tree that would tell.
         """
-        form = "--batch-check=%(objectname) %(objectsize) %(objecttype)"
-        result = self.run("cat-file", form, stdin=stdin_lines(names))
-        answers = result.lines
+        known = self._checks.lines(names)
+        result = GitResult(0, b"", "") if known is not None else self.run("cat-file", _CHECK, stdin=stdin_lines(names))
+        answers = result.lines if known is None else [decode(line) for line in known]
         if not result.status and len(answers) == len(names):
             return [self._learned(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
         if result.status and PROMISED in result.stderr:
@@ -125,14 +141,23 @@ class ObjectStore(Runner):
         """The content of each object, None where it is missing. One git process for all."""
         contents: dict[str, bytes | None] = {name: self._small.get(name) for name in names if name}
         new = [name for name, content in contents.items() if content is None]
-        out = self.read("cat-file", "--batch=%(objectsize)", stdin=stdin_lines(new)) if new else b""
-        for name in new:
-            header, _, rest = out.partition(b"\n")
-            length = int(header) if header.isdigit() else -1
-            content, out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
+        for name, content in zip(new, self._read_contents(new), strict=True):
             contents[name] = content
             if content is not None and len(content) <= _SMALL:
                 self._small[name] = content
+        return contents
+
+    def _read_contents(self, names: Sequence[str]) -> list[bytes | None]:
+        kept = self._batch.contents(names)
+        if kept is not None:
+            return kept
+        out = self.read("cat-file", _CONTENTS, stdin=stdin_lines(names))  # which says why it ends
+        contents: list[bytes | None] = []
+        for _ in names:
+            header, _, rest = out.partition(b"\n")
+            length = int(header) if header.isdigit() else -1
+            content, out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
+            contents.append(content)
         return contents
 
     def history(self, commits: Sequence[str], most: int = _HISTORY) -> list[Commit]:

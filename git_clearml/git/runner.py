@@ -15,6 +15,7 @@ import selectors
 import signal
 import subprocess
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -91,6 +92,8 @@ class Runner:
         Raises TimedOut at the deadline, NotARepository when there is no git at all or the directory is gone, and
         CannotDecide when no process can be started.
         """
+        if remote:
+            self.forget()
         alone = not (may_ask and os.isatty(0))
         ours = {} if remote else {**_LOCAL, **_NO_FETCH}
         if remote and alone:
@@ -102,6 +105,14 @@ class Runner:
                 stream = GitStream(process, _subcommand(arguments), timeout, alone)
                 stack.callback(stream.close)
             yield stream
+
+    def forget(self) -> None:
+        """What is known of the repository may be no more: a remote is spoken to."""
+
+    def stays(self, environment: Mapping[str, str], *arguments: str) -> GitDialogue:
+        """A git that reads questions from a pipe until that ends. Raises as `stream` where it does not start."""
+        with signals.held():
+            return GitDialogue(self._start(arguments, {**_LOCAL, **_NO_FETCH, **environment}, subprocess.PIPE, True))
 
     def _start(self, arguments: Sequence[str], env: dict[str, str], stdin: Any, alone: bool) -> subprocess.Popen[bytes]:
         # Where GitPython cannot enter the directory, it runs git in the current one.
@@ -192,6 +203,43 @@ class GitStream:
                     self._process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE)
+
+
+class GitDialogue:
+    """A git that is asked and answers, as long as it likes. It ends with whoever holds it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.close = weakref.finalize(self, _end, process)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def write(self, questions: bytes) -> None:
+        """No more than a pipe takes, once all that was asked has been answered. Raises OSError where git has ended."""
+        assert self._process.stdin is not None
+        while questions:
+            questions = questions[os.write(self._process.stdin.fileno(), questions) :]
+
+    def read(self, seconds: float) -> bytes:
+        """What there is of an answer; b"" where git has ended, or says nothing for so long."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            return os.read(self._process.stdout.fileno(), _BLOCK) if selector.select(seconds) else b""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        with contextlib.suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _file_of(stdin: bytes | None) -> BinaryIO:

@@ -35,20 +35,19 @@ class _Submodule(ObjectStore):
     """The repository of a submodule, whatever repository the environment names (git does for its hooks)."""
 
     def __init__(self, git_dir: str) -> None:
-        super().__init__(os.path.dirname(git_dir))
-        self._git_dir = git_dir
+        # Its own setting names a working tree, which may be gone.
+        self._options = (f"--git-dir={git_dir}", "--work-tree=.")
+        self._own: dict[str, str] = {}
+        if "GIT_OBJECT_DIRECTORY" in os.environ:  # what is in quarantine on a git server is not the submodule's
+            objects = os.path.join(git_dir, "objects")
+            self._own = {"GIT_OBJECT_DIRECTORY": objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}
+        super().__init__(os.path.dirname(git_dir), self._options, self._own)
 
     @contextlib.contextmanager
     def stream(self, *arguments: str, **options: Any) -> Iterator[GitStream]:
         """As for any repository."""
-        if "GIT_OBJECT_DIRECTORY" in os.environ:  # what is in quarantine on a git server is not the submodule's
-            own = {
-                "GIT_OBJECT_DIRECTORY": os.path.join(self._git_dir, "objects"),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
-            }
-            options["env"] = {**(options.get("env") or {}), **own}
-        # Its own setting names a working tree, which may be gone.
-        with super().stream(f"--git-dir={self._git_dir}", "--work-tree=.", *arguments, **options) as stream:
+        options["env"] = {**(options.get("env") or {}), **self._own}
+        with super().stream(*self._options, *arguments, **options) as stream:
             yield stream
 
 

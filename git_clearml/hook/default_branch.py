@@ -18,15 +18,18 @@ from git_clearml.model import Resolved
 
 
 def fetched(repository: Repository, push: Push) -> str:
-    """The object at the remote's default branch when it was last fetched, "" where this clone does not know that.
+    """This clone's ref of the remote's default branch, "" where it does not know which that is. It may dangle.
 
     On a git server the object at HEAD, "" where that names a branch which is not there.
     """
     if push.received:  # `HEAD` alone could be any ref of that name, refs/tags/HEAD for one
         head = repository.run("show-ref", "--verify", "--hash", "HEAD")
         return "" if head.status else head.text
-    names = remotes.names_of(repository, push.remote, push.url)
-    return next(iter(repository.default_branches(names)), "")
+    for name in remotes.names_of(repository, push.remote, push.url):
+        target = repository.symbolic_target(f"refs/remotes/{name}/HEAD")
+        if target.startswith(f"refs/remotes/{name}/"):  # else it is a branch which the remote calls HEAD
+            return target
+    return ""
 
 
 def asked(repository: Repository, push: Push, timeout: float) -> list[Resolved]:

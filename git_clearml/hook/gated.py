@@ -50,8 +50,7 @@ def gated_updates(
         [known] if fetched and isinstance(known, Resolved) else [],
         lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment)),
     )
-    commits: list[tuple[RefUpdate, Resolved, Resolved]] = []
-    by_default, asked = set[RefUpdate](), set[RefUpdate]()
+    commits, by_default, asked = list[tuple[RefUpdate, Resolved, Resolved]](), set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
             continue  # a tag of a blob or a tree: nothing that could have run
@@ -73,7 +72,8 @@ def gated_updates(
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
     judged = [(*each, ruling) for each, ruling in zip(commits, rulings, strict=True)]
     gated = [each for each in judged if _is_gated(repository, push, each[0], each[3].policy)]
-    behind = _behind_gates(repository, push, [(side, own.policy) for it, _, side, own in gated if it in by_default])
+    defaults = [(side, own.policy) for it, _, side, own in gated if it in by_default]
+    behind = _behind_gates(repository, push, defaults, fetched if default.is_fetched else "")
     return [
         GatedUpdate(
             update,
@@ -116,16 +116,18 @@ def budget_of(repository: Repository, push: Push, flags: Mapping[str, Any], envi
 
 
 def _behind_gates(
-    repository: Repository, push: Push, defaults: Sequence[tuple[Resolved, Policy]]
+    repository: Repository, push: Push, defaults: Sequence[tuple[Resolved, Policy]], ref: str
 ) -> dict[tuple[Resolved, Policy], str]:
     """The commit of each default branch, "" where no gate stands before it: what anybody may push is no half of a merge
-    that passes. It has to be at a branch that the policy protects, as last fetched. A git for each that is another.
+    that passes. It has to be at a branch that the policy protects, as last fetched: the one at `ref`, or any.
+    A git for each that is another.
     """
     names = remotes.names_of(repository, push.remote, push.url) if defaults and not push.received else []
     places = ["refs/heads/"] if push.received else accepted.of_remotes(names)
+    branch = next((ref.removeprefix(place) for place in places if ref.startswith(place)), "")
     return {
         (side, policy): commit
-        if accepted.stands_behind_a_gate(repository, commit := side.commit.hash, policy, places)
+        if accepted.stands_behind_a_gate(repository, commit := side.commit.hash, policy, places, branch)
         else ""
         for side, policy in dict.fromkeys(defaults)
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clearml_server import ClearMLServer
-from tests.support.pushing import Yard, bare, make_yard, quick, refs_of
+from tests.support.pushing import Yard, bare, make_yard, on_path, quick, refs_of, shim
 from tests.support.repos import Repo, fast_history
 
 DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-print('training')\n+print(1)\n"
@@ -22,6 +22,15 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 
 
 # Branches
+
+
+def test_a_refusal_starts_python_once(yard: Yard, tmp_path: Path) -> None:
+    """Its status tells sh that it was ours, and no Python that does not find git-clearml."""
+    (tmp_path / "bin").mkdir()
+    starts = shim(tmp_path / "bin")
+    pushed = yard.push("origin", "main", env={"PATH": on_path(tmp_path / "bin")})
+    assert (pushed.status, starts.read_text()) == (1, "start\n")
+    assert f"rejected {yard.repo.head[:12]}" in pushed.err
 
 
 def test_the_first_push(yard: Yard) -> None:

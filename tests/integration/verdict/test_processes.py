@@ -14,6 +14,8 @@ from tests.support.program import Gate, inside
 from tests.support.repos import YESTERDAY
 
 MOST = 15
+MOST_BESIDE_SH = 7
+"""A push starts sh, which starts up to five: cat twice, git twice, sha256sum; and Python. All are under 15."""
 
 
 @pytest.fixture
@@ -123,13 +125,13 @@ def starts(log: Path) -> list[str]:
     return lines
 
 
-def test_a_pass_starts_four_gits_and_gitpython_none_of_its_own(gate: Gate, log: Path) -> None:
+def test_a_pass_starts_three_gits_and_gitpython_none_of_its_own(gate: Gate, log: Path) -> None:
     gate.task()
     assert gate.call("verify", alone=True).status == 0
-    assert [words.split()[0] for words in starts(log)] == ["rev-parse", "cat-file", "config", "cat-file"]
+    assert [words.split()[0] for words in starts(log)] == ["rev-parse", "cat-file", "config"]
     gate.repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
     assert gate.call("verify", alone=True).status == 0
-    assert len(starts(log)) == 5  # and one of the test's own
+    assert len(starts(log)) == 4  # and one of the test's own
 
 
 @pytest.mark.parametrize("count", [1, 500])
@@ -153,4 +155,4 @@ def test_a_push_starts_few_however_many_its_refs(
     words = ("hook", "pre-push", "origin", "git@example.com:team/repo.git")
     result = inside(*words, cwd=gate.repo.path, env=gate.server.env, stdin="".join(lines).encode())
     assert result.status == (0 if known else 1), result.err
-    assert len(gits := starts(log)) < MOST, gits
+    assert len(gits := starts(log)) <= MOST_BESIDE_SH, gits
