@@ -400,7 +400,7 @@ def test_a_forks_pipeline_in_the_project_itself_comments(site: Site) -> None:
 @pytest.mark.parametrize("kind", [GITLAB])
 def test_a_note_takes_more_metrics_than_a_comment_on_github(site: Site) -> None:
     task = site.gate.task()
-    add_all(site.gate.server.store, [scalar(task, f"loss {n % 500}", f"layer {n}", 0.5) for n in range(4_000)])
+    add_all(site.gate.server.store, [scalar(task, f"loss {n % 500}", f"layer {n}", 0.5) for n in range(10_000)])
     result = site.comment()
     assert result.status == 0, result.err
     assert 65_536 < len(site.ours) <= 1_000_000
