@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
+from git_clearml.base import jsonvalue
+from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
 
 Answer = TypeVar("Answer")
@@ -29,7 +31,8 @@ class ChangeRequest:
     """A pull request, or what another forge calls it. `head` is the full hash of its newest commit, `url` its page.
 
     `base` is the hash that it is to be merged with, `head_urls` are the clone URLs of the repository of the head. A
-    commit is shown at `repository_url`/commit/<hash>.
+    commit is shown at `repository_url`/commit/<hash>. Addresses and arguments of git are built from all this: where the
+    forge has told something of another shape, making one raises Malformed.
     """
 
     number: int
@@ -44,15 +47,31 @@ class ChangeRequest:
     head_urls: tuple[str, ...] = ()
     repository_url: str = ""
 
+    def __post_init__(self) -> None:
+        jsonvalue.integer(self.number, "number")
+        jsonvalue.texts(self.head_urls, "head_urls")
+        for name in ("url", "base", "base_branch", "head_branch", "head_owner", "repository_url"):
+            jsonvalue.text(getattr(self, name), name)
+        if not is_hash(jsonvalue.text(self.head, "head")) or (self.base and not is_hash(self.base)):
+            raise jsonvalue.Malformed("head or base is no full hash")
+
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment on a change request. Anybody may have written it; `author` is "" for a deleted account."""
+    """A comment on a change request. Anybody may have written it; `author` is "" for a deleted account.
+
+    Making one of values of other types raises Malformed.
+    """
 
     id: int
     author: str
     body: str
     url: str
+
+    def __post_init__(self) -> None:
+        jsonvalue.integer(self.id, "id")
+        for name in ("author", "body", "url"):
+            jsonvalue.text(getattr(self, name), name)
 
 
 @dataclass(frozen=True)

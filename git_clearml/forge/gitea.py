@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from git_clearml.base import jsonvalue
 from git_clearml.errors import Forbidden, Unauthorized
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound
 from git_clearml.forge.calls import Operation
@@ -57,7 +58,7 @@ class Gitea(GitHub):
         def read() -> list[int]:
             address = f"{self._repository.url}/commits/{commit}/pull"
             _, data = self._github.requester.requestJsonAndCheck("GET", address)
-            return [data["number"]] if data["merged"] else []
+            return [jsonvalue.integer(data["number"], "number")] if data["merged"] else []
 
         with contextlib.suppress(NotFound):
             return self._calls.call(read, Operation("look for the commit's pull request", self.rights.read))

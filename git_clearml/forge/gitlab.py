@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from git_clearml.base import address
+from git_clearml.base import address, jsonvalue
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Unsupported
@@ -105,7 +105,7 @@ class GitLab:
 
         def read() -> list[int]:
             listed = self._project.commits.get(commit, lazy=True).merge_requests(get_all=True, per_page=_PER_PAGE)
-            return [each["iid"] for each in listed if each["state"] == "merged"]
+            return [jsonvalue.integer(each["iid"], "iid") for each in listed if each["state"] == "merged"]
 
         with contextlib.suppress(NotFound):
             return self._calls.call(read, Operation("look for the commit's merge request", TOKEN))

@@ -1,0 +1,143 @@
+"""Whatever a forge answers, in whole or in one place: what its type says, or an error of ours. Never a bug."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_clearml.base.ids import is_hash
+from git_clearml.errors import CannotDecide
+from git_clearml.forge.api import ChangeRequest, Comment, Forge, MergingForge, Status
+from git_clearml.forge.calls import Clock
+from tests.support.forge_server import Answer, Call, Fault, ForgeServer
+from tests.support.forges import KINDS, Kind
+
+HEAD, BASE = "a" * 40, "b" * 40
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+ODD = st.sampled_from([10**400, -1, 0, "", "--upload-pack=x", "../..", "\ud800", "\0", [], {}, [None], {"id": None}])
+JSON = SCALARS | ODD | st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+BODIES = st.sampled_from([
+    b"", b"<!doctype html><title>Sign in</title>", b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"a": 1', b"1" * 5000,
+]) | JSON.map(lambda value: json.dumps(value).encode())  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[Kind, ForgeServer]]:
+    kind: Kind = request.param
+    with kind.server() as server:
+        yield kind, server
+
+
+def places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything in a document."""
+    yield at
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    yield from chain.from_iterable(places(value, (*at, key)) for key, value in inner)
+
+
+def spoilt(document: Any, where: int, value: Any) -> Any:
+    """The document with another value in one of its places; "gone" for none."""
+    document = json.loads(json.dumps(document))
+    *path, last = [*places(document)][where % len([*places(document)])] or ("",)
+    part = holder = {"": document} if last == "" and not path else document
+    for key in path:
+        part = part[key]
+    if value == "gone":
+        part.pop(last)
+    else:
+        part[last] = value
+    return holder.get("") if holder is not document else document
+
+
+def questions(forge: Forge) -> Iterator[Callable[[], Any]]:
+    """Everything that is asked of a forge."""
+    yield forge.author
+    yield lambda: forge.change_request(7)
+    yield lambda: forge.change_request_of(HEAD, owner="stranger", branch="topic")
+    yield lambda: forge.merged_by(HEAD) if isinstance(forge, MergingForge) else []
+    yield lambda: forge.comments(7)
+    yield lambda: forge.hidden(forge.comments(7))
+    yield lambda: forge.create_comment(7, "a comment")
+    yield lambda: forge.edit_comment(forge.create_comment(7, "a comment"), "edited")
+    yield lambda: forge.delete_comment(forge.create_comment(7, "a comment"))
+    yield lambda: forge.set_status(HEAD, Status("success", "clearml", "verified"))
+    yield lambda: forge.ref_at("HEAD")
+    yield lambda: forge.ref_at("refs/heads/main")
+    yield lambda: forge.ref_at("refs/tags/v1")
+    yield lambda: forge.file_at(HEAD, "pyproject.toml")
+
+
+def check(result: Any) -> None:
+    """What is told is what the types say: others build addresses, arguments of git and texts from it."""
+    if isinstance(result, (ChangeRequest, Comment)):
+        for field in fields(result):
+            value = getattr(result, field.name)
+            wanted = {"int": int, "str": str, "bool": bool}.get(str(field.type), tuple)
+            assert type(value) is wanted, (field.name, value)
+    if isinstance(result, ChangeRequest):
+        assert is_hash(result.head)
+        assert result.base == "" or is_hash(result.base)
+        assert all(type(url) is str for url in result.head_urls)
+    if isinstance(result, (list, set)):
+        for each in result:
+            assert type(each) in (int, Comment)
+            check(each)
+
+
+def asked(kind: Kind, server: Any) -> None:
+    forge = kind.forge(server, clock=Clock(sleep=lambda _: None))
+    try:
+        for ask in questions(forge):
+            error: CannotDecide | None = None
+            try:
+                check(ask())
+            except CannotDecide as raised:
+                error = raised
+            assert error is None or kind.token not in f"{error.message} {error.hint}"
+    finally:
+        forge.close()
+
+
+QUICK = settings(suppress_health_check=list(HealthCheck))
+
+
+@QUICK
+@given(where=st.integers(0, 10_000), value=JSON | st.just("gone"))
+def test_anything_in_one_place(running: tuple[Kind, Any], where: int, value: Any) -> None:
+    kind, server = running
+    server.faults.clear()
+    server.comments.clear()
+    server.add_pull(7, HEAD, BASE)
+    answer = type(server).answer
+
+    def other(call: Call, headers: Any) -> Answer:
+        told = answer(server, call, headers)
+        if told.status < 300 and isinstance(told.data, (dict, list)):
+            told.data = json.dumps(spoilt(told.data, where, value))
+        return told
+
+    server.answer = other
+    try:
+        asked(kind, server)
+    finally:
+        del server.answer
+
+
+@QUICK
+@given(body=BODIES, status=st.sampled_from([200, 200, 200, 201, 204, 301, 302, 400, 401, 403, 404, 409, 418, 422]))
+def test_anything_at_all(running: tuple[Kind, Any], body: bytes, status: int) -> None:
+    kind, server = running
+    server.faults[:] = [Fault(status, raw=body if status != 204 else b"", headers={"Location": server.url})]
+    asked(kind, server)
