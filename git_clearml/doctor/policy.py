@@ -44,5 +44,5 @@ def judged(ruling: load.ResolvedPolicy) -> Check:
         words = 'on-unreachable = "warn": while the server is away, pushes go through unverified'
         return Check("policy", "warn", f"the policy {gates}, but has {words}")
     if ruling.origin == "defaults":
-        return Check("policy", "ok", f"HEAD has no [tool.git-clearml] in pyproject.toml: the strict default {gates}")
+        return Check("policy", "ok", f"HEAD sets no policy in pyproject.toml: the strict default {gates}")
     return Check("policy", "ok", f"the policy of HEAD {gates}")

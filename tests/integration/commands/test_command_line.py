@@ -70,9 +70,16 @@ def test_what_follows_run_is_the_command_s(gate: Gate) -> None:
     assert "python train.py --quiet --format json" in result.out
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_readme_names_every_command(name: str) -> None:
-    assert re.search(rf"`(git clearml )?{name}\b", README), name
+def test_readme_has_a_row_for_every_command() -> None:
+    table = README.partition("\n| command | does |\n")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines() for name in re.findall(r"`git clearml ([\w-]+)", row.split(" | ")[0])}
+    assert named == set(COMMANDS)
+
+
+def test_readme_names_every_page() -> None:
+    index = README.partition("\n## More\n")[2]
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} | {"docs/schemas"}
+    assert set(re.findall(r"^\| \[(docs/\S+)\]\(\1\) \| \S", index, re.MULTILINE)) == pages
 
 
 def test_readme_and_the_manual_have_the_exit_statuses() -> None:
