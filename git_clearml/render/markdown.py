@@ -13,6 +13,8 @@ from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verd
 
 MARKS = {Outcome.VERIFIED: "✅", Outcome.REJECTED: "❌", Outcome.PENDING: "⏳", Outcome.UNDECIDED: "❔"}
 
+_LEFT_OUT = 60  # characters of the line that says how many rows there was no room for
+
 
 def verify(report: VerifyReport) -> Safe:
     """The verdicts first, then why, then what to do."""
@@ -48,13 +50,17 @@ def _verdict(verdict: Verdict) -> list[str]:
 
 
 def table_of(verdict: Verdict, limit: int = 0) -> list[str]:
-    """The policy's metrics as a table; nothing where no task was measured, or where that has more characters."""
+    """The policy's metrics as a table, and how many rows there was no room for; nothing where no task was measured."""
     if not verdict.runs:
         return []
     from git_clearml.render import measured  # late: few policies have them
+    from git_clearml.render.table import fitting
 
     table = measured.markdown(verdict.metrics)
-    return [table] if not limit or len(table) <= limit else []
+    if not limit or len(table) <= limit:
+        return [table]
+    shown, left = fitting(table, limit - _LEFT_OUT)
+    return [shown, f"*and {left:,} more metrics of the policy*"][not shown :]
 
 
 def _near_miss(finding: Finding) -> str:

@@ -28,8 +28,8 @@ from git_clearml.render.comment import Page, Section
 from git_clearml.render.comment_history import HistoryRow
 from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row
 from git_clearml.report.model import VerifyReport
-from git_clearml.settings.policy import Equivalence
-from git_clearml.verdict.model import Finding, Outcome, Reason, RequirementVerdict, Verdict
+from git_clearml.settings.policy import Equivalence, MetricRule
+from git_clearml.verdict.model import Finding, Measured, Outcome, Reason, RequirementVerdict, Verdict
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 HEAD, OTHER = "1a2b3c4d5e6f" + 28 * "0", "9f8e7d6c5b4a" + 28 * "1"
@@ -415,6 +415,16 @@ def test_no_server_text_forges_a_marker_or_a_mention(name: str) -> None:
 
 
 # --- the budget --------------------------------------------------------------------------------------------------
+
+
+def test_of_two_thousand_metrics_of_a_policy_it_is_said_how_many_are_missing() -> None:
+    rules = tuple(Measured(MetricRule(f"validation/number {number}"), value=0.5, runs=1) for number in range(2000))
+    verdict = Verdict(HEAD, Outcome.VERIFIED, task=TASK, accepted=1, runs=(TASK,), metrics=rules)
+    body = view.comment(Page(VerifyReport(Outcome.VERIFIED, 0, HEAD, (verdict,))))
+    assert len(body) <= view.LIMIT
+    page = Reader(body)
+    (left_out,) = re.findall(r"and ([\d,]+) more metrics of the policy", page.text)
+    assert len([row for row in page.rows if row[0].startswith("validation/")]) + int(left_out.replace(",", "")) == 2000
 
 
 def test_two_thousand_metrics_stay_under_the_limit_and_say_how_many_are_missing() -> None:
