@@ -24,6 +24,9 @@ _TASK_INIT = (
 )
 # Compiled when used: on its way to a verdict most of what the gate reads is an empty diff.
 _OWN = rf"\n*(?:{_REQUIREMENTS})?(?:{_TASK_INIT})?\n*"
+OWN = rf"^(?:{_OWN})$"
+"""A pattern, for a server too, of diffs that count as clean: empty, or ClearML's own doing."""
+
 _ANSI = r"\x1b\[[0-9;]*[mK]"
 _FILE = r"diff --(?:git (?P<names>.+)|(?:cc|combined) (?P<merged>.+))"
 _SUBMODULE = r"Submodule (?P<path>.+?) (?:[0-9a-f]{7,}\.\.|contains )"

@@ -192,6 +192,16 @@ class EquivalentCommits:
             names = dict.fromkeys([*self._with_code_of(relatives, others, own), *names])
         return list(names)
 
+    def equal_here(self, commits: Sequence[Commit]) -> list[str]:
+        """Commits of this clone that are equal to one of these, by the policy's equivalence. A few git processes, none
+        where no other commit counts."""
+        if self._policy.equivalence is Equivalence.COMMIT:
+            return []
+        names = self.families(commits)
+        self.compare(commits, names)
+        senses = [self.sense(commit, way) for commit in commits for way in range(len(self._ways))]
+        return [name for name in names if any(sense(name) for sense in senses)]
+
     def _near(self, commit: Commit) -> list[str]:
         """The newest commits of this clone that could be equivalent to this one, without it."""
         if self._history is None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from git_clearml.model import Task
-from git_clearml.settings.policy import Best, MetricRule, Policy
+from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy
 from git_clearml.verdict.model import Finding, Measured, Outcome, Reason, Spread, Verdict
 from git_clearml.verdict.near_miss import nearest_first
 
@@ -53,13 +53,17 @@ def non_finite_name(value: float) -> str:
     return "NaN" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
 
 
-def needs_all(policy: Policy) -> bool:
+def needs_all(policy: Policy, *, in_order: bool = True) -> bool:
     """Could one more task turn a pass into a failure? Then no verdict stands on some of the tasks.
 
     Not where the best run counts and only a worse one would fail; nor where it is the first of those that are asked
-    for, whichever limits there are.
+    for, whichever limits there are: those of one question, `in_order`, and not of several one after the other.
     """
-    return any(rule.of != "best" or (_limits_the_best(rule) and not _ranks(policy, rule)) for rule in policy.metrics)
+    in_order = in_order and policy.equivalence is Equivalence.COMMIT
+    return any(
+        rule.of != "best" or (_limits_the_best(rule) and not (in_order and _ranks(policy, rule)))
+        for rule in policy.metrics
+    )
 
 
 def _limits_the_best(rule: MetricRule) -> bool:

@@ -81,6 +81,8 @@ class Resolver:
         self._search = Search(repository, evidence, asked := requirements.asked(policy), scope.since)
         self._elsewhere = elsewhere.Elsewhere(repository, asked, scope)
         self._needs_all = metric_rules.needs_all(policy) or bool((scope.chosen or scope.every_run) and policy.metrics)
+        self._needs_older = self._needs_all or metric_rules.needs_all(policy, in_order=False)
+        self._equal: list[str] = []  # commits of this clone whose runs count with those of the judged ones
         self._asked: set[str] = set()  # commits of which `_answer` has the passing tasks
         self._answer = Answer([])
         self._by_tree: list[Task] = []  # whose records name the tree of a commit
@@ -89,35 +91,46 @@ class Resolver:
     def verdicts(self) -> dict[Commit, Verdict]:
         """The verdicts on the commits, asked for in as few questions as it takes."""
         verdicts = self.passing()
-        if unsettled := [commit for commit, verdict in verdicts.items() if not self._is_whole(commit, verdict)]:
+        if unsettled := self._unsettled(verdicts):
             for commit, verdict in self._explained(unsettled).items():
                 verdicts[commit] = verdict.seen_after(verdicts[commit])
         self._judging.check_history(verdicts)
         return verdicts
 
+    def _unsettled(self, verdicts: Mapping[Commit, Verdict]) -> list[Commit]:
+        return [commit for commit, verdict in verdicts.items() if not self._is_whole(commit, verdict)]
+
     def _is_whole(self, commit: Commit, verdict: Verdict) -> bool:
         """Is it a pass that no older task can change?"""
         if verdict.outcome is not Outcome.VERIFIED:
             return False
-        return not self._needs_all or self._search.first_has_all(
-            [commit.hash, *self._judging.equivalents.of_same_code([commit])]
-        )
+        if not self._needs_older:
+            return True
+        same_code = self._judging.equivalents.of_same_code([commit])
+        return self._search.first_has_all([commit.hash, *same_code, *self._equal])
 
     def passing(self) -> dict[Commit, Verdict]:
         """The verdicts as far as passes need: what is said of the others is not all that there is to say."""
         asked = [commit.hash for commit in self._judging.equivalents.with_ancestors(self._commits)]
         asked += self._judging.equivalents.of_same_code(self._commits, _ONE_PATTERN - len(asked))
+        equals_count = self._policy.equivalence is not Equivalence.COMMIT
+        if together := self._needs_all and equals_count:
+            self._equal = self._judging.equivalents.equal_here(self._commits)
+            asked += self._equal
         asked = list(dict.fromkeys(asked))
         by_id = self._scope.chosen and self._evidence.bounded  # an id costs a server nothing, whenever the task ran
         by_id = by_id and not self._policy.metrics  # those are of all tasks
         verdicts = self._by(self._commits, lambda few: self._chosen() if by_id else self._passing(asked, few=few))
+        if together:  # or a bad run of this commit is hidden by a good one of an equal commit, or the other way round
+            self._by_tree = self._search.of_trees(self._judging.equivalents.with_ancestors(self._commits))
+            own = self._passing(asked, few=0).tasks
+            verdicts = self._judging.verdicts(self._commits, _united(self._by_tree, own))
         unverified = _unverified(verdicts)
-        equals_count = self._policy.equivalence is not Equivalence.COMMIT
-        if unverified and equals_count:
+        if unverified and equals_count and not together:
             self._by_tree = self._search.of_trees(self._judging.equivalents.with_ancestors(unverified))
             verdicts |= self._judging.verdicts(unverified, self._by_tree)
             unverified = _unverified(verdicts)
-        if unverified and equals_count and (family := sorted(set(self._families(unverified)))):
+        if unverified and equals_count and not together and (family := sorted(set(self._families(unverified)))):
             verdicts |= self._by(unverified, lambda few: self._search.passing(family, few=few))
             unverified = _unverified(verdicts)
         verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
@@ -183,8 +196,8 @@ class Resolver:
             resolver._asked, resolver._answer = self._asked, self._answer
             resolver._search, resolver._elsewhere = self._search, self._elsewhere
             verdicts = resolver.passing()
-            if unverified := _unverified(verdicts):  # what is verified, or pending, by itself has to be so here
-                judged, tasks = resolver._found(unverified, resolver._relatives(unverified))
+            if unsettled := resolver._unsettled(verdicts):  # what is verified, or pending, by itself has to be so here
+                judged, tasks = resolver._found(unsettled, resolver._relatives(unsettled))
                 judged |= resolver._without_commit([] if tasks else [*judged], judged)
                 verdicts |= {commit: verdict.seen_after(verdicts[commit]) for commit, verdict in judged.items()}
             return verdicts
@@ -248,7 +261,7 @@ class Resolver:
             judged = self._judging.verdicts(commits, tasks)
             judged = judged if whole else {commit: verdict.of_more() for commit, verdict in judged.items()}
             verdicts = {commit: verdict._replace(looked_back_to=since) for commit, verdict in judged.items()}
-            if not self._needs_all and not _unverified(verdicts):
+            if not self._needs_older and not _unverified(verdicts):
                 break
         return verdicts, tasks
 

@@ -62,7 +62,7 @@ class Search:
         Raises TimedOut with what has been looked at.
         """
         plan, tasks = self._windows(names), dict[str, Task]()
-        needs_all = metric_rules.needs_all(self._policy)
+        needs_all = metric_rules.needs_all(self._policy, in_order=False)
         others: list[Task] = []  # runs that made no task
         if not needs_all and len(plan) > 1 and (ids := self._known_ids(names)):
             tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}

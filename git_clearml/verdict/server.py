@@ -65,7 +65,7 @@ class ServerEvidence:
         wanted = [tree for tree in dict.fromkeys(trees) if is_hash(tree)]
         parts = [wanted[start : start + query.PAGE] for start in range(0, len(wanted), query.PAGE)]
         filters = [{f"hyperparams.properties.{TREE}.value": part} for part in parts]
-        return self._with(filters, {**server_tasks.CLEAN, **query.updated(*window)}, policy)
+        return self._with(filters, {**server_tasks.clean(policy), **query.updated(*window)}, policy)
 
     def _with(
         self, filters: Sequence[query.Query], body: query.Query, policy: Policy, *, many: bool = False

@@ -16,7 +16,7 @@ from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY
 from git_clearml.model import Task
 from git_clearml.run.record import run_of
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import statuses
+from git_clearml.verdict import metric_rules, statuses
 
 _FIELDS = (
     "id",
@@ -94,7 +94,17 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
 
 def that_count(policy: Policy) -> dict[str, Any]:
     """The filter for unarchived tasks that ended and have an empty diff [8]."""
-    return {**CLEAN, "status": list(statuses.counting(policy))}
+    return {**clean(policy), "status": list(statuses.counting(policy))}
+
+
+def clean(policy: Policy) -> dict[str, Any]:
+    """The filter for unarchived tasks with a clean diff: where each run counts those with ClearML's own are among them.
+
+    Else those are looked for only where no other task counts.
+    """
+    if not metric_rules.needs_all(policy, in_order=False):
+        return CLEAN
+    return {**CLEAN, "_any_": {"fields": ["script.diff"], "pattern": diff.OWN}}
 
 
 def preferred_first(policy: Policy) -> dict[str, list[str]]:

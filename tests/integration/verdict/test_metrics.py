@@ -353,3 +353,40 @@ def test_runs_of_equal_commits_count_together(gate: Gate) -> None:
     measured(gate, 0.9)
     result = gate.verify()
     assert (result.status, row(result)["runs"]) == (0, 2)
+
+
+@pytest.mark.parametrize("lines", [['equivalence = "tree"'], ['equivalence = "paths"', 'code-paths = ["train.py"]']])
+@pytest.mark.parametrize("values", [(0.1, 0.9), (0.9, 0.1)])
+def test_a_bad_run_is_not_hidden_by_a_good_one_of_an_equal_commit(
+    gate: Gate, lines: list[str], values: tuple[float, float]
+) -> None:
+    gate.repo.policy(*lines, *ACCURACY, 'of = "worst"', "at-least = 0.8")
+    measured(gate, values[0])
+    gate.repo.git("commit", "--amend", "-qm", "reworded")
+    measured(gate, values[1])
+    better = list(gate.server.tasks)[values.index(0.9)]
+    result = gate.verify()
+    assert (result.status, result.codes, row(result)["value"]) == (1, ["metric-limit"], 0.1)
+    for task in gate.server.tasks.values():
+        task["last_metrics"] = gate.server.tasks[better]["last_metrics"]
+    gate.accepts(requests=2)  # one for runs whose record names the tree
+
+
+def test_a_bad_run_with_clearml_s_own_diff_is_seen(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, 'of = "worst"', "at-least = 0.8")
+    measured(gate, 0.9)
+    own = "diff --git a/requirements.txt b/requirements.txt\n--- a/requirements.txt\n+++ b/requirements.txt\n"
+    measured(gate, 0.1, diff=f"{own}@@ -0,0 +1,1 @@\n+clearml\n")
+    gate.refuses("metric-limit")
+
+
+def test_an_upper_limit_of_the_best_run_is_that_of_all_windows(gate: Gate) -> None:
+    gate.repo.policy(*ACCURACY, "at-most = 0.99")
+    old = datetime.now(timezone.utc) - timedelta(days=30)
+    moment = old.isoformat()
+    gate.repo.git("commit", "--amend", "--no-edit", f"--date={moment}", env={"GIT_COMMITTER_DATE": moment})
+    for task, days in zip(measured(gate, 0.9, 0.999), (1, 20), strict=True):
+        moment = (old + timedelta(days=days)).isoformat()
+        gate.server.tasks[task].update(completed=moment, last_update=moment)
+    result = gate.verify()
+    assert (result.status, row(result)["value"]) == (1, 0.999)
