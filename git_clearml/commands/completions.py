@@ -98,7 +98,8 @@ function _git_clearml_after_git
     set -l words (commandline -opc)
     set -l place (contains -i -- clearml $words); or return
     set -e words[1..$place]
-    complete -C "git-clearml "(string escape -- $words | string join ' ')" "(commandline -ct)
+    set -p words git-clearml
+    complete -C (string escape -- $words | string join ' ')" "(commandline -ct)
 end
 complete -c git -f -n '__fish_git_using_command clearml' -a '(_git_clearml_after_git)'
 """

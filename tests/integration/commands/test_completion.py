@@ -100,9 +100,10 @@ def test_other_shells_read_theirs(gate: Gate, shell: str) -> None:
     done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     if shell == "fish":
-        for words in ("git-clearml verify --eq", "git clearml verify --eq", "git -C . clearml verify --eq"):
+        flags = {f"git{words} verify --eq": "--equivalence" for words in ("-clearml", " clearml", " -C . clearml")}
+        for words, meant in {**flags, "git clearml ": "bisect", "git clearml bis": "bisect"}.items():
             line = f"source {shlex.quote(str(script))}; complete -C '{words}'"
-            assert "--equivalence" in subprocess.check_output([shell, "-c", line], text=True, cwd=gate.repo.path), words
+            assert meant in subprocess.check_output([shell, "-c", line], text=True, cwd=gate.repo.path), words
 
 
 def test_each_shell_s_own(gate: Gate) -> None:
