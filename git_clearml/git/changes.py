@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from git_clearml.errors import CannotDecide
 from git_clearml.git.output import GitResult, cut, decode, stdin_lines
 from git_clearml.git.runner import Runner, failure
 
@@ -60,9 +61,22 @@ def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int
                 continue
             while header := re.match(_PAIR, entry):
                 number, entry = number + 1, entry[header.end() :]
+                if tuple(header[0].split()) not in pairs[number : number + 1]:
+                    raise _unreadable(pairs[min(number, len(pairs) - 1)])
             raw = entry
     if stream.status:
         raise failure("diff-tree", GitResult(stream.status, b"", stream.stderr))
+    if number + 1 != len(pairs):
+        raise _unreadable(pairs[number + 1])
+
+
+def _unreadable(pair: tuple[str, str]) -> CannotDecide:
+    """What to say of a pair with a tree that is not here: git complains, names it not, goes on, and ends with 0.
+
+    Without a look at the names each answer would be the one before's, and a missing tree equal to any.
+    """
+    message = f"git cannot read one of the trees {pair[0][:12]} and {pair[1][:12]}"
+    return CannotDecide(message, f"git cat-file -e {pair[1]} && git cat-file -e {pair[0]}")
 
 
 def files(git: Runner, trees: Sequence[str]) -> Iterator[tuple[int, Change]]:
