@@ -5,7 +5,9 @@ GitPython's object layer is left alone, because it does not know SHA-256 reposit
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -18,7 +20,7 @@ from git_clearml.git import changes
 from git_clearml.git.cat_file import CatFile
 from git_clearml.git.changes import Change
 from git_clearml.git.output import PROMISED, GitResult, cut, decode, entries, integer, lines, stdin_lines
-from git_clearml.git.runner import DAMAGED, Runner
+from git_clearml.git.runner import DAMAGED, Runner, not_fetched
 from git_clearml.model import Commit
 
 # What a line of cat-file's stdin cannot hold, and paths for which git ends: they lead out of the repository, or would
@@ -43,6 +45,7 @@ class ObjectStore(Runner):
         self, directory: str, options: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         super().__init__(directory)
+        self.common_dir = ""  # where the objects of all working trees are
         self.sizes: dict[str, int] = {}  # bytes of the objects that have been looked at, by their names
         self.head = ""  # the commit of HEAD, once it has been peeled
         self.locks: dict[str, str] = {}  # the clearml.lock ("" for none) of commits that have been peeled
@@ -66,10 +69,34 @@ class ObjectStore(Runner):
         result = GitResult(0, b"", "") if known is not None else self.run("cat-file", _CHECK, stdin=stdin_lines(names))
         answers = result.lines if known is None else [decode(line) for line in known]
         if not result.status and len(answers) == len(names):
-            return [self._learned(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
+            learned = [self._learned(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
+            return self._not_fetched(names, learned)
         if result.status and PROMISED in result.stderr:
             return self._promised(names)
         return result
+
+    def _not_fetched(self, names: Sequence[str], types: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The types, where git before 2.36 has called missing what this partial clone has not fetched yet.
+
+        Its failed fetch speaks on stderr; a newer git ends there (PROMISED).
+        """
+        missing = [name for name, (_, kind) in zip(names, types, strict=True) if kind == "missing" and ":" in name]
+        if not missing or not self._has_promises():
+            return types
+        revs = list(dict.fromkeys(name.partition(":")[0] for name in missing))
+        result = self.run("cat-file", _CHECK, stdin=stdin_lines([*revs, *missing]))
+        if not result.stderr:
+            return types
+        absent = {rev for rev, line in zip(revs, result.lines, strict=False) if line.endswith(" missing")}
+        listed = {name: self._in_tree(name) for name in missing if name.partition(":")[0] not in absent}
+        return [listed.get(name, answer) for name, answer in zip(names, types, strict=True)]
+
+    def _has_promises(self) -> bool:
+        """Is this a partial clone, as its packs tell? Without a process."""
+        with contextlib.suppress(OSError):
+            packs = os.listdir(os.path.join(self.common_dir, "objects", "pack"))
+            return any(name.endswith(".promisor") for name in packs)
+        return False
 
     def _learned(self, name: str, kind: str) -> tuple[str, str]:
         """The answer, without the size, which is remembered."""
@@ -89,16 +116,20 @@ class ObjectStore(Runner):
                     return half
                 types += half
             return types
-        rev, colon, path = names[0].partition(":")
+        return [self._in_tree(names[0])]
+
+    def _in_tree(self, expression: str) -> tuple[str, str]:
+        """What the tree says of `<revision>:<path>`, which need not have been fetched."""
+        rev, colon, path = expression.partition(":")
         if not colon:
-            return [(names[0], "missing")]
+            return expression, "missing"
         listed = entries(self.read("--literal-pathspecs", "ls-tree", "-z", "--full-tree", rev, path))
         for entry in listed:
             facts, _, name = entry.partition("\t")
             if name == path:
                 _, kind, blob = cut(facts, " ", 3)
-                return [(blob, kind)]
-        return [(names[0], "missing")]
+                return blob, kind
+        return expression, "missing"
 
     def _batch_check(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """(object name, type) of each; the type is `missing` or `ambiguous` where there is none. One git process at
@@ -134,6 +165,8 @@ class ObjectStore(Runner):
         """The content of each blob (or other object). One git process for all. Raises CannotDecide when one is gone."""
         contents = self._contents(names)
         if missing := next((name for name, content in contents.items() if content is None), ""):
+            if self._has_promises():
+                raise not_fetched(missing)
             raise CannotDecide(f"object {missing} is missing from this clone", DAMAGED)
         return {name: content for name, content in contents.items() if content is not None}
 

@@ -263,9 +263,13 @@ def failure(command: str, result: GitResult) -> CannotDecide:
     """Why a git that has to succeed did not."""
     lacking = re.search(rf"could not fetch ([0-9a-f]+) {PROMISED}", result.stderr)
     if lacking:
-        message = f"this partial clone has not fetched the object {lacking[1][:12]} yet"
-        return CannotDecide(message, f"git cat-file -e {lacking[1]}")
+        return not_fetched(lacking[1])
     return CannotDecide(f"git {command} failed: {result.reason}", DAMAGED)
+
+
+def not_fetched(name: str) -> CannotDecide:
+    """An object that the remote of this partial clone has promised."""
+    return CannotDecide(f"this partial clone has not fetched the object {name[:12]} yet", f"git cat-file -e {name}")
 
 
 def _subcommand(arguments: Iterable[str]) -> str:

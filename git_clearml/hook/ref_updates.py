@@ -22,7 +22,7 @@ class RefUpdate(NamedTuple):
 
     @property
     def deletes(self) -> bool:
-        return is_zero(self.local_hash)
+        return is_hash(self.local_hash) and is_zero(self.local_hash)  # a revision may be called 0
 
     @property
     def creates(self) -> bool:

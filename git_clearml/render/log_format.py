@@ -22,7 +22,8 @@ FIELDS = ("id", "name", "project", "status", "completed", "url", "source", "coun
 _OURS = "%(clearml:"
 _EXAMPLE = "git clearml log --format '%h %(clearml:status) %s'"
 _COLUMNS = "columns"  # of --graph: at the right end of the line
-_PAD = r"%(<|>|>>|><)\((\d+)(?:,(trunc))?\)"
+_MOST_DIGITS = 4  # of a width, which is made of blanks for every commit
+_PAD = r"%(<|>|>>|><)\(([0-9]+)(?:,(trunc))?\)"
 _COLOUR = r"%C(?:\([^)]*\)|red|green|blue|reset)"
 _BYTE = r"%x([0-9a-fA-F]{2})"
 _SGR = r"\x1b\[[0-9;]*m"
@@ -132,6 +133,8 @@ def _field(name: str, before: str, pad: str) -> _Field:
     if before and before != " ":
         raise UsageError(f"%{before}(clearml:{kind}) is not possible, only with a blank", _EXAMPLE)
     align, width, cut = re.fullmatch(_PAD, pad).groups() if pad else ("", "0", "")  # type: ignore[union-attr]
+    if len(width) > _MOST_DIGITS:
+        raise UsageError(f"no line has so many columns: {pad[:40]}", _EXAMPLE)
     field = _Field(kind, metric, before, align, int(width), bool(cut))
     if kind == "metric" and "/" in metric:
         return field

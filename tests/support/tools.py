@@ -1,7 +1,8 @@
 """Programs that not every machine has: a test says which it needs, and is skipped, by name, where they are missing.
 
 `@pytest.mark.needs("git-lfs")` on a test, or `mark=needs("busybox")` on one of its parameters. With REQUIRE_TOOLS=1 a
-missing program fails the test instead: CI installs all of them and then wants every test to run.
+missing program fails the test instead: CI installs all of them and then wants every test to run. `needs("git 2.38")`
+asks for a version, `needs("git remote-https")` for what git may have been built without.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -24,7 +26,23 @@ def needs(*tools: str) -> pytest.MarkDecorator:
 
 def require(*tools: str) -> None:
     """Skips the test that runs, or fails it with REQUIRE_TOOLS=1, when one of these programs is not on PATH."""
-    lack([tool for tool in tools if shutil.which(tool) is None])
+    lack([tool for tool in tools if not _is_there(tool)])
+
+
+def _is_there(tool: str) -> bool:
+    """A program on PATH, one of git's own (`git remote-https`), or git of at least a version (`git 2.38`)."""
+    program, _, more = tool.partition(" ")
+    if shutil.which(program) is None or not more:
+        return shutil.which(program) is not None
+    if more[0].isdigit():
+        words = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.split()
+        return _numbers(words[2]) >= _numbers(more)
+    folder = subprocess.run([program, "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
+    return shutil.which(f"{program}-{more}", path=folder) is not None
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
 
 
 def lack(missing: Sequence[str]) -> None:

@@ -18,6 +18,13 @@ def test_a_missing_program_skips_by_name(monkeypatch: pytest.MonkeyPatch, tmp_pa
         require("there", "git-lfs", "busybox")
 
 
+def test_git_of_a_version_and_with_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUIRE_TOOLS", raising=False)
+    require("git 2.9", "git receive-pack")
+    with pytest.raises(pytest.skip.Exception, match=r"^not installed: git 999\.1, git nonsense$"):
+        require("git 999.1", "git nonsense")
+
+
 def test_where_all_programs_have_to_be_it_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("REQUIRE_TOOLS", "1")

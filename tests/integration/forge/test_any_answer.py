@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -18,14 +17,9 @@ from git_clearml.forge.api import ChangeRequest, Comment, Forge, MergingForge, S
 from git_clearml.forge.calls import Clock
 from tests.support.forge_server import Answer, Call, Fault, ForgeServer
 from tests.support.forges import KINDS, Kind
+from tests.support.odd_json import JSON, spoilt
 
 HEAD, BASE = "a" * 40, "b" * 40
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-ODD = st.sampled_from([10**400, -1, 0, "", "--upload-pack=x", "../..", "\ud800", "\0", [], {}, [None], {"id": None}])
-JSON = SCALARS | ODD | st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)  # fmt: skip
 BODIES = st.sampled_from([
     b"", b"<!doctype html><title>Sign in</title>", b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"a": 1', b"1" * 5000,
 ]) | JSON.map(lambda value: json.dumps(value).encode())  # fmt: skip
@@ -36,29 +30,6 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[Kind, ForgeServer]
     kind: Kind = request.param
     with kind.server() as server:
         yield kind, server
-
-
-def places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of everything in a document."""
-    yield at
-    inner = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    yield from chain.from_iterable(places(value, (*at, key)) for key, value in inner)
-
-
-def spoilt(document: Any, where: int, value: Any) -> Any:
-    """The document with another value in one of its places; "gone" for none."""
-    document = json.loads(json.dumps(document))
-    *path, last = [*places(document)][where % len([*places(document)])] or ("",)
-    part = holder = {"": document} if last == "" and not path else document
-    for key in path:
-        part = part[key]
-    if value == "gone":
-        part.pop(last)
-    else:
-        part[last] = value
-    return holder.get("") if holder is not document else document
 
 
 def questions(forge: Forge) -> Iterator[Callable[[], Any]]:

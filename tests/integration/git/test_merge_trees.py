@@ -13,6 +13,8 @@ from git_clearml.git import merge_trees
 from git_clearml.git.repository import Repository
 from tests.support.repos import Repo, make_repo
 
+pytestmark = pytest.mark.needs("git 2.38")
+
 BASE = {
     "a.py": "".join(f"{n}\n" for n in range(12)),
     "b.py": "b\n" * 6,

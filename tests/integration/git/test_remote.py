@@ -318,6 +318,7 @@ def http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]
         yield server
 
 
+@pytest.mark.needs("git remote-http")
 def test_credentials_stay_here(
     repo: Repo, far: Repo, http: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

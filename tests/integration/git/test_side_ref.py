@@ -255,6 +255,7 @@ def test_the_remote_has_another_url_by_now(yard: Yard, tmp_path: Path) -> None:
     assert side(yard.remote) == {}
 
 
+@pytest.mark.needs("git remote-http")
 def test_credentials_are_not_recorded(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do they stand in a message."""
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "http:file")

@@ -564,6 +564,7 @@ def test_a_remote_that_does_not_answer(pair: tuple[Repo, Repo, Repo]) -> None:
     assert caught.value.message == "the notes could not be pushed within 0.3 s"
 
 
+@pytest.mark.needs("git remote-http")
 def test_no_password_in_what_is_said(pair: tuple[Repo, Repo, Repo], monkeypatch: pytest.MonkeyPatch) -> None:
     one, _, _ = pair
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file:http")
@@ -578,6 +579,7 @@ def test_no_password_in_what_is_said(pair: tuple[Repo, Repo, Repo], monkeypatch:
             assert "403" in caught.value.message
 
 
+@pytest.mark.needs("git remote-http")
 def test_over_http(pair: tuple[Repo, Repo, Repo], monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, remote = pair
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file:http")

@@ -19,6 +19,8 @@ from tests.support.repos import Repo, make_repo
 
 __all__ = ["gits"]  # a fixture
 
+pytestmark = pytest.mark.needs("git 2.38")  # older ones merge nothing without a working tree, and are told so
+
 NOFF = ("merge", "--no-ff", "--quiet", "--no-edit")
 LINES = "".join(f"line {n}\n" for n in range(30))
 

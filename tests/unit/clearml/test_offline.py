@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.model import Curve, DiffKind, Metric, Session
+from tests.support.odd_json import JSON, spoilt
 
 RUN = "0" * 32
 NAME = "offline-00ff"
@@ -241,6 +242,15 @@ def test_too_many_metrics_are_left_out_with_a_note(tmp_path: Path) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_as_metrics(content: bytes) -> None:
     offline_sessions.parse_metrics(content)
+
+
+@given(st.integers(0, 1000), JSON | st.just("gone"))
+def test_anything_in_one_place_of_a_task(where: int, value: Any) -> None:
+    content = json.dumps(spoilt(task_json(), where, value)).encode()
+    session = offline_sessions._session(f"/nowhere/{NAME}", content, b"")
+    texts = (session.id, session.name, session.project, session.commit, session.repository, session.run)
+    assert all(type(text) is str for text in texts)
+    assert session.damage or (session.id == NAME and session.diff.kind)
 
 
 def test_only_the_marker_tells_whose_a_session_is(tmp_path: Path) -> None:

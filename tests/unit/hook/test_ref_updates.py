@@ -176,3 +176,20 @@ def test_refs_are_gathered_under_their_commit() -> None:
     pairs = [(A, update("refs/heads/x")), (B, update("refs/heads/y")), (A, update("refs/heads/z")), (A, update(""))]
     assert refs_by(pairs) == {A: ("refs/heads/x", "refs/heads/z", "HEAD"), B: ("refs/heads/y",)}
     assert refs_by([*pairs, *pairs]) == refs_by(pairs)
+
+
+NAMES = ["PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_REMOTE_BRANCH", "PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF"]
+ODD = st.sampled_from(["", "0", "000000000000", ZERO, ZERO + "0", "0" * 64, A, "HEAD", "refs/heads/0", "--all", " "])
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ODD | st.text(max_size=8)))
+def test_whatever_pre_commit_shows_only_nothing_new_is_not_judged(environment: dict[str, str]) -> None:
+    """A deletion, or a push from and to the same. A branch may be called 0."""
+    update = from_pre_commit({"PRE_COMMIT": "1", **environment})
+    assert update is not None
+    pushed = environment.get("PRE_COMMIT_TO_REF") or environment.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
+    assert update.local_hash == pushed
+    nothing = (ZERO, "0" * 64, environment.get("PRE_COMMIT_FROM_REF"))
+    assert bool(updates_to_judge([update])) is (
+        pushed not in nothing and not update.remote_ref.startswith("refs/notes/")
+    )
