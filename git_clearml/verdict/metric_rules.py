@@ -150,6 +150,11 @@ def applied(verdict: Verdict, findings: Sequence[Finding], policy: Policy) -> Ve
     return verdict._replace(outcome=outcome, task=None, equivalence=None, notes=(), near_misses=near)
 
 
+def failed(verdict: Verdict) -> bool:
+    """Do its tasks count, and are their metrics not what the policy wants?"""
+    return any(part.runs and any(result.code for result in part.metrics) for part in verdict.parts)
+
+
 def _against(accepted: Sequence[Finding], failed: Iterable[Measured]) -> list[Finding]:
     """The accepted tasks with what their metrics are short of: the one whose value it is, or those that have none."""
     reasons: dict[str, list[Reason]] = {}

@@ -93,7 +93,9 @@ class Resolver:
         verdicts = self.passing()
         if unsettled := self._unsettled(verdicts):
             for commit, verdict in self._explained(unsettled).items():
-                verdicts[commit] = verdict.seen_after(verdicts[commit])
+                before = verdicts[commit]  # what was merged has been looked at as a whole before
+                is_merge = before.equivalence is Equivalence.MERGE and not metric_rules.failed(verdict)
+                verdicts[commit] = before if is_merge else verdict.seen_after(before)
         self._judging.check_history(verdicts)
         return verdicts
 
@@ -102,10 +104,8 @@ class Resolver:
 
     def _is_whole(self, commit: Commit, verdict: Verdict) -> bool:
         """Is it a pass that no older task can change?"""
-        if verdict.outcome is not Outcome.VERIFIED:
-            return False
-        if not self._needs_older:
-            return True
+        if verdict.outcome is not Outcome.VERIFIED or not self._needs_older:
+            return verdict.outcome is Outcome.VERIFIED
         same_code = self._judging.equivalents.of_same_code([commit])
         return self._search.first_has_all([commit.hash, *same_code, *self._equal])
 
@@ -134,8 +134,9 @@ class Resolver:
             verdicts |= self._by(unverified, lambda few: self._search.passing(family, few=few))
             unverified = _unverified(verdicts)
         verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
-        if unverified and self._policy.merges == "clean" and self._scope.depth:
-            verdicts |= self._merged(unverified)
+        if self._policy.merges == "clean" and self._scope.depth:
+            own = [name for name in unverified if not (self._needs_older and metric_rules.failed(verdicts[name]))]
+            verdicts |= self._merged(own) if own else {}  # a bad run of its own is not hidden by those of its halves
         since = self._search.first_since
         return {commit: verdict._replace(looked_back_to=since) for commit, verdict in verdicts.items()}
 

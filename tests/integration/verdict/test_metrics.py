@@ -390,3 +390,25 @@ def test_an_upper_limit_of_the_best_run_is_that_of_all_windows(gate: Gate) -> No
         gate.server.tasks[task].update(completed=moment, last_update=moment)
     result = gate.verify()
     assert (result.status, row(result)["value"]) == (1, 0.999)
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_bad_run_of_a_clean_merge_is_not_hidden_by_its_halves(gate: Gate, days: int) -> None:
+    made = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()
+    env = {"GIT_COMMITTER_DATE": made}
+    gate.repo.policy('merges = "clean"', *ACCURACY, 'of = "worst"', "at-least = 0.8")
+    gate.repo.git("checkout", "-qb", "feature")
+    for branch, name in (("feature", "a.py"), ("main", "b.py")):
+        gate.repo.git("checkout", "-q", branch)
+        gate.repo.write({name: "1"})
+        gate.repo.git("add", name)
+        gate.repo.git("commit", "-qm", name, env=env)
+        measured(gate, 0.9)
+    gate.repo.default_branch(gate.repo.head)
+    gate.repo.git("merge", "-q", "--no-ff", "--no-edit", "feature", env=env)
+    result = gate.verify()
+    assert (result.status, result.commit["equivalence"], row(result)["value"]) == (0, "merge", 0.9)
+    (bad,) = measured(gate, 0.1)
+    moment = (datetime.now(timezone.utc) - timedelta(days=days / 2)).isoformat()
+    gate.server.tasks[bad].update(completed=moment, last_update=moment)
+    assert gate.verify().status == 1
