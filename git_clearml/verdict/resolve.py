@@ -135,8 +135,8 @@ class Resolver:
             unverified = _unverified(verdicts)
         verdicts |= {commit: verdicts[commit]._replace(notes=()) for commit in unverified}
         if self._policy.merges == "clean" and self._scope.depth:
-            own = [name for name in unverified if not (self._needs_older and metric_rules.failed(verdicts[name]))]
-            verdicts |= self._merged(own) if own else {}  # a bad run of its own is not hidden by those of its halves
+            good = [each for each in unverified if not (self._needs_older and metric_rules.failed(verdicts[each]))]
+            verdicts |= self._merged(good) if good else {}  # a bad run of its own is not hidden by those of its halves
         since = self._search.first_since
         return {commit: verdict._replace(looked_back_to=since) for commit, verdict in verdicts.items()}
 
