@@ -225,7 +225,7 @@ def _connected(api: str, token: str, calls: Calls) -> Any:
     try:
         from gitlab import Gitlab
     except ImportError:
-        raise NotConfigured("comments on GitLab take python-gitlab", 'pip install "git-clearml[gitlab]"') from None
+        raise NotConfigured("comments on GitLab take python-gitlab", 'pip install "python-gitlab>=4.4"') from None
     from requests import Session
     from requests.adapters import HTTPAdapter
 

@@ -111,7 +111,7 @@ def content() -> bytes:
     if site.ENABLE_USER_SITE and Path(site.getusersitepackages()).resolve() in package.parents:
         raise UsageError(
             "git-clearml is installed for your user alone, where the server's hook does not look for it",
-            "python3 -m venv /opt/git-clearml && /opt/git-clearml/bin/pip install git-clearml",
+            "python3 -m venv /opt/git-clearml, and install it there, from where it came",
         )
     return shipped.with_python(shipped.text(HOOK), sys.executable)
 

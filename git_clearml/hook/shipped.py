@@ -37,7 +37,7 @@ def text(name: str = "pre-push") -> bytes:
     for path in (package / "hooks" / name, package.parent / "hooks" / name):
         if path.is_file():
             return path.read_bytes()
-    raise NotARepository("this installation of git-clearml lacks its hook", "pip install --force-reinstall git-clearml")
+    raise NotARepository("this installation of git-clearml lacks its hook", "install it again, from where it came")
 
 
 def version(name: str = "pre-push") -> int:

@@ -87,3 +87,11 @@ def test_the_docs_install_this_version() -> None:
     pins |= {pin for text in texts for pin in re.findall(r"^    rev: (v[\d.]+)$", text, re.M)}
     assert pins == {f"v{__version__}"}
     assert not [text for text in texts if re.search(r"pip install git-clearml\b(?! @)", text)]
+
+
+def test_no_hint_installs_a_name_that_is_on_no_index() -> None:
+    """Whoever takes that name would run in the clones and on the git servers of those who type the hint."""
+    files = [*ROOT.glob("git_clearml/**/*.py"), *ROOT.glob("hooks/*"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
+    by_name = re.compile(r"""pip install (?:--[\w-]+ )*["'`]?git-clearml(?:\[\w+\])?(?![\w\[-]| @)""")
+    said = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if by_name.search(line)]
+    assert not said

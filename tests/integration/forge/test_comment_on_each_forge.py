@@ -383,7 +383,7 @@ def test_without_python_gitlab_the_report_files_are_written(site: Site, monkeypa
     result = site.gate.call("verify", "--comment", "--reports", "reports", env=site.request())
     assert result.status == 3
     assert f"verified {site.head[:12]}" in result.out
-    assert 'hint: pip install "git-clearml[gitlab]"' in result.err
+    assert 'hint: pip install "python-gitlab>=4.4"' in result.err
     assert "verified" in (site.gate.repo.path / "reports" / "clearml.env").read_text()
 
 

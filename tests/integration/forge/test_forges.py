@@ -320,7 +320,7 @@ def test_without_python_gitlab_the_way_to_get_it_is_said(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "gitlab", None)
     with pytest.raises(NotConfigured) as raised:
         GitLab("group/project", "x", api="https://gitlab.com/api/v4", budget=1.0)
-    assert raised.value.hint == 'pip install "git-clearml[gitlab]"'
+    assert raised.value.hint == 'pip install "python-gitlab>=4.4"'
 
 
 @pytest.mark.parametrize(
