@@ -112,3 +112,51 @@ def test_a_git_directory_that_may_not_be_written(yard: Yard) -> None:
     finally:
         git_dir.chmod(0o700)
     assert done.returncode == 0, done.stderr
+
+
+COMMANDS = {
+    "doctor": ("doctor",),
+    "init": ("init", "--yes", "--dry-run"),
+    "report": ("report", "HEAD"),
+    "compare": ("compare", "HEAD"),
+    "show": ("show", "HEAD"),
+    "log": ("log", "-3"),
+    "diff": ("diff", "HEAD~1", "HEAD"),
+    "bisect": ("bisect", "--metric", "m/v>=0.5", "HEAD~2", "HEAD"),
+    "comment": ("comment", "--dry-run"),
+    "checkout": ("checkout", "0" * 32),
+    "import": ("import", "--dry-run"),
+    "push": ("push", "--dry-run"),
+    "run": ("run", "--", "true"),
+    "config": ("config",),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_ends_with_a_traceback(name: str, yard: Yard, tmp_path: Path) -> None:
+    """Without git, then with one that fails at each of its calls in turn, in one way after the other."""
+    for number, way in enumerate(["no git", *WAYS, *WAYS], -1):
+        path = failing_git(tmp_path, number, way) if way in WAYS else str(tmp_path / "nothing")
+        result = inside(*COMMANDS[name], cwd=yard.repo.path, env={**yard.server.env, "PATH": path})
+        statuses = {0, 1, 2, 3, 4} | ({137} if name == "push" else set())  # how git push has ended
+        assert result.status in statuses, (way, number, result.out + result.err)
+        assert "bug of git-clearml" not in result.err, (way, number, result.err)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_minds_a_full_disk(name: str, yard: Yard) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "git_clearml", *COMMANDS[name]],
+        cwd=yard.repo.path,
+        env=process_environment({**yard.server.env, "PYTHONDONTWRITEBYTECODE": "1"}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        preexec_fn=full_disk,
+        check=False,
+    )
+    shown = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode in (0, 1, 2, 3, 4), shown
+    assert "Traceback" not in shown
+    assert "bug of git-clearml" not in shown
