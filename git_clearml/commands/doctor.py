@@ -117,7 +117,8 @@ def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Che
     if left:
         console.say(f"git clearml: beyond this repository, and only fixed at a terminal: {listed(left, 10)}")
     if not planned:
-        console.say("git clearml: there is nothing that can be fixed safely")
+        more = " else" if left else ""
+        console.say(f"git clearml: there is nothing{more} that can be fixed safely: each finding says what fixes it")
         return []
     for check in planned:
         console.announce(
