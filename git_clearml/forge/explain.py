@@ -13,7 +13,7 @@ from git_clearml.forge.calls import READ_SECONDS, Operation
 # What a client library raises, besides its own exceptions, for an answer that is not the forge's.
 _MALFORMED = {
     "RequestException", "BadAttributeException", "IncompletableObject", "RedirectError", "GitlabError",
-    "AssertionError", "AttributeError", "RuntimeError", "ValueError", "TypeError", "LookupError", "ArithmeticError",
+    "AssertionError", "AttributeError", "RuntimeError", "ValueError", "TypeError", "LookupError", "OverflowError",
     "HTTPError", "HTTPException",
 }  # fmt: skip
 
