@@ -14,7 +14,7 @@ from git_clearml.forge.calls import READ_SECONDS, Operation
 _MALFORMED = {
     "RequestException", "BadAttributeException", "IncompletableObject", "RedirectError", "GitlabError",
     "AssertionError", "AttributeError", "RuntimeError", "ValueError", "TypeError", "LookupError", "OverflowError",
-    "HTTPError", "HTTPException",
+    "HTTPError", "HTTPException", "error", "PatternError",  # the last two of `re`: python-gitlab searches for an answer
 }  # fmt: skip
 
 

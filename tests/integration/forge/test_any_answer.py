@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml.base.ids import is_hash
@@ -86,6 +86,7 @@ QUICK = settings(suppress_health_check=list(HealthCheck))
 
 @QUICK
 @given(where=st.integers(0, 10_000), value=JSON | st.just("gone"))
+@example(where=0, value="[")
 def test_anything_in_one_place(running: tuple[Kind, Any], where: int, value: Any) -> None:
     kind, server = running
     server.faults.clear()
