@@ -12,7 +12,7 @@ from git_clearml.git.output import stdin_lines
 from git_clearml.git.runner import GitDialogue
 
 _AT_ONCE = 4096  # bytes of questions: what any pipe takes before somebody reads
-_SECONDS = 60.0  # for a block of an answer: then one that is asked by itself has its own time
+SECONDS = 60.0  # for a block of an answer: then one that is asked by itself has its own time
 
 _Answer = TypeVar("_Answer")
 
@@ -44,7 +44,7 @@ class CatFile:
     def _asked(self, names: Sequence[str], answer: Callable[[], _Answer]) -> list[_Answer] | None:
         answers: list[_Answer] = []
         try:
-            for questions in _portions(names):
+            for questions in portions(names):
                 if self._git is None or self._git.has_ended:
                     self.close()
                     self._git = self._start()
@@ -89,7 +89,7 @@ class CatFile:
         return whole[:size]
 
     def _read(self) -> bytes:
-        block = self._git.read(_SECONDS) if self._git else b""
+        block = self._git.read(SECONDS) if self._git else b""
         if not block:
             raise _Ended
         return block
@@ -99,7 +99,8 @@ class _Ended(Exception):
     """git has ended, says nothing, or something else."""
 
 
-def _portions(names: Sequence[str]) -> Iterator[list[str]]:
+def portions(names: Sequence[str]) -> Iterator[list[str]]:
+    """The questions in parts that any pipe takes before somebody reads."""
     portion: list[str] = []
     length = 0
     for name in names:

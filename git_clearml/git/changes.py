@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from git_clearml.errors import CannotDecide
@@ -21,7 +21,7 @@ EMPTY = {
 """The tree without files by the length of its hash; git knows it without having it."""
 
 _DIFF = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_WORDS = ("-c", "core.fsmonitor=false", *_DIFF)  # diff-tree looks at the index, and would ask about it
+WORDS = ("-c", "core.fsmonitor=false", *_DIFF)  # diff-tree looks at the index, and would ask about it
 _PAIR = r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n"  # compiled when used
 
 
@@ -51,23 +51,34 @@ def between(git: Runner, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int
     """
     if not pairs:
         return
+    questions = [f"{before} {after}" for before, after in pairs]
+    kept = git.differences(questions)
+    if kept is not None:
+        count = yield from _parsed([kept], pairs)
+    else:
+        with git.stream(*WORDS, stdin=stdin_lines(questions)) as stream:
+            count = yield from _parsed(stream, pairs)
+        if stream.status:
+            raise failure("diff-tree", GitResult(stream.status, b"", stream.stderr))
+    if count != len(pairs):
+        raise _unreadable(pairs[count])
+
+
+def _parsed(blocks: Iterable[bytes], pairs: Sequence[tuple[str, str]]) -> Generator[tuple[int, Change], None, int]:
+    """The changes; returns how many of the pairs git has named."""
     number, raw = -1, ""
-    with git.stream(*_WORDS, stdin=stdin_lines(f"{before} {after}" for before, after in pairs)) as stream:
-        for entry in _entries(stream):
-            if raw:
-                before, after, _, name, _ = cut(raw, " ", 5)
-                yield number, Change(entry, before.lstrip(":"), after, name)
-                raw = ""
-                continue
-            while header := re.match(_PAIR, entry):
-                number, entry = number + 1, entry[header.end() :]
-                if tuple(header[0].split()) not in pairs[number : number + 1]:
-                    raise _unreadable(pairs[min(number, len(pairs) - 1)])
-            raw = entry
-    if stream.status:
-        raise failure("diff-tree", GitResult(stream.status, b"", stream.stderr))
-    if number + 1 != len(pairs):
-        raise _unreadable(pairs[number + 1])
+    for entry in _entries(blocks):
+        if raw:
+            before, after, _, name, _ = cut(raw, " ", 5)
+            yield number, Change(entry, before.lstrip(":"), after, name)
+            raw = ""
+            continue
+        while header := re.match(_PAIR, entry):
+            number, entry = number + 1, entry[header.end() :]
+            if tuple(header[0].split()) not in pairs[number : number + 1]:
+                raise _unreadable(pairs[min(number, len(pairs) - 1)])
+        raw = entry
+    return number + 1
 
 
 def _unreadable(pair: tuple[str, str]) -> CannotDecide:

@@ -19,6 +19,7 @@ from git_clearml.errors import CannotDecide
 from git_clearml.git import changes
 from git_clearml.git.cat_file import CatFile
 from git_clearml.git.changes import Change
+from git_clearml.git.diff_tree import DiffTree
 from git_clearml.git.output import PROMISED, GitResult, cut, decode, entries, integer, lines, stdin_lines
 from git_clearml.git.runner import DAMAGED, Runner, not_fetched
 from git_clearml.model import Commit
@@ -50,14 +51,22 @@ class ObjectStore(Runner):
         self.head = ""  # the commit of HEAD, once it has been peeled
         self.locks: dict[str, str] = {}  # the clearml.lock ("" for none) of commits that have been peeled
         self._answers: dict[str, tuple[str, str]] = {}  # of expressions that name what is here, and always will
+        self._histories: dict[int, list[Commit]] = {}  # the last one of so many commits
         self._small: dict[str, bytes] = {}  # contents of small objects
-        start = partial(Runner(directory).stays, environment, *options, "cat-file")  # no method of ours: no cycle
-        self._checks, self._batch = (CatFile(partial(start, mode)) for mode in (_CHECK, _CONTENTS))
+        start = partial(Runner(directory).stays, environment, *options)  # no method of ours: no cycle
+        self._checks, self._batch = (CatFile(partial(start, "cat-file", mode)) for mode in (_CHECK, _CONTENTS))
+        self._diff_tree = DiffTree(partial(start, *changes.WORDS))
 
     def forget(self) -> None:
-        """Ends the gits that stay: a fetch may have changed where history ends."""
+        """Ends the gits that stay, and what history was: a fetch may have changed where that ends."""
+        self._histories.clear()
         self._checks.close()
         self._batch.close()
+        self._diff_tree.close()
+
+    def differences(self, pairs: Sequence[str]) -> bytes | None:
+        """See DiffTree.output."""
+        return self._diff_tree.output(pairs)
 
     def object_types(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """(object name, type) of each expression; the type is `missing` or `ambiguous` where there is none.
@@ -189,12 +198,20 @@ class ObjectStore(Runner):
         for _ in names:
             header, _, rest = out.partition(b"\n")
             length = int(header) if header.isdigit() else -1
+            if len(rest) <= length:  # a line feed follows
+                raise CannotDecide("git cat-file ended in the middle of an object", DAMAGED)
             content, out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
             contents.append(content)
         return contents
 
     def history(self, commits: Sequence[str], most: int = _HISTORY) -> list[Commit]:
         """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them or `most`."""
+        known = self._histories.get(most, [])
+        if not known or not {commit.hash for commit in known}.issuperset(commits):  # else it is that of these as well
+            known = self._histories[most] = self._history(commits, most)
+        return known
+
+    def _history(self, commits: Sequence[str], most: int) -> list[Commit]:
         form = [f"--max-count={most}", "--no-show-signature", "--format=%H %T"]
         stdin = stdin_lines(commits)
         result = self.run("log", "--all", "--reflog", *_NO_NOTES, *form, "--stdin", stdin=stdin)

@@ -114,6 +114,10 @@ class Runner:
         with signals.held():
             return GitDialogue(self._start(arguments, {**_LOCAL, **_NO_FETCH, **environment}, subprocess.PIPE, True))
 
+    def differences(self, pairs: Sequence[str]) -> bytes | None:
+        """The answer of a `git diff-tree` that stays; None where there is none, as here."""
+        return None
+
     def _start(self, arguments: Sequence[str], env: dict[str, str], stdin: Any, alone: bool) -> subprocess.Popen[bytes]:
         # Where GitPython cannot enter the directory, it runs git in the current one.
         if not os.access(self.directory, os.X_OK):

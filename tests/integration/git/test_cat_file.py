@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_an_interruption_leaves_no_half_an_answer(tmp_path: Path, monkeypatch: p
     made = make_repo(tmp_path / "repo", {"a": "x" * LARGE, "b": "2\n"})
     repository = Repository(str(made.path))
     large, small = repository.names_of([f"{made.head}:a", f"{made.head}:b"])
-    read, reads = repository._batch._read, iter(range(100))
+    read, reads = repository._batch._read, itertools.count()
 
     def interrupted() -> bytes:
         if next(reads) == 3:

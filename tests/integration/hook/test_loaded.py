@@ -23,8 +23,8 @@ clearml.filters clearml.plain_conf clearml.properties clearml.query clearml.resp
 cli
 commands.__init__ commands.options commands.parser
 errors
-git.__init__ git.cat_file git.changes git.forge_url git.gitpython git.objects git.output git.peel git.repository
-git.runner git.ssh_config git.url
+git.__init__ git.cat_file git.changes git.diff_tree git.forge_url git.gitpython git.objects git.output git.peel
+git.repository git.runner git.ssh_config git.url
 model
 report.__init__ report.compose report.model
 run.__init__ run.ownership run.record

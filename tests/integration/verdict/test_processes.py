@@ -155,4 +155,25 @@ def test_a_push_starts_few_however_many_its_refs(
     words = ("hook", "pre-push", "origin", "git@example.com:team/repo.git")
     result = inside(*words, cwd=gate.repo.path, env=gate.server.env, stdin="".join(lines).encode())
     assert result.status == (0 if known else 1), result.err
-    assert len(gits := starts(log)) <= MOST_BESIDE_SH, gits
+    assert len(gits := starts(log)) <= MOST_BESIDE_SH, "\n".join(gits)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_nor_more_where_everything_is_compared(gate: Gate, log: Path, count: int) -> None:
+    """Code, clean merges, and scripts that no commit has, which may be a module's or a submodule's."""
+    gate.repo.policy('equivalence = "paths"', 'code-paths = ["train.py"]', 'merges = "clean"', 'protect = ["b*"]')
+    gate.repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    gate.repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    commits = different(gate, count, "train.py")
+    gate.repo.git("checkout", "--quiet", "-b", "side", "main")
+    gate.repo.commit("side", {"side.txt": "x"})
+    gate.repo.git("merge", "--quiet", "--no-edit", "line")
+    commits = [gate.repo.head, *commits]
+    for number, commit in enumerate(commits):
+        gate.task(commit=commit, entry_point=f"-m gone{number % 3}.train")
+    lines = [f"{commit} {commit} refs/heads/b{number} {'0' * 40}\n" for number, commit in enumerate(commits)]
+    log.unlink(missing_ok=True)
+    words = ("hook", "pre-push", "origin", "git@example.com:team/repo.git")
+    result = inside(*words, cwd=gate.repo.path, env=gate.server.env, stdin="".join(lines).encode())
+    assert result.status == 1, result.err
+    assert len(gits := starts(log)) <= MOST_BESIDE_SH, "\n".join(gits)
