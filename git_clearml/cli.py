@@ -210,7 +210,7 @@ def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
     import traceback
 
     text = _all_secrets().redact("".join(traceback.format_exception(bug)))
-    system = f"git-clearml {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    system = f"version {__version__}, Python {platform.python_version()}, {platform.platform()}"
     what = f"this is a bug of git-clearml ({type(bug).__name__})"
     try:
         with tempfile.NamedTemporaryFile(

@@ -86,7 +86,7 @@ def _unreadable(pair: tuple[str, str]) -> CannotDecide:
 
     Without a look at the names each answer would be the one before's, and a missing tree equal to any.
     """
-    message = f"git cannot read one of the trees {pair[0][:12]} and {pair[1][:12]}"
+    message = f"one of the trees {pair[0][:12]} and {pair[1][:12]} cannot be read"
     return CannotDecide(message, f"git cat-file -e {pair[1]} && git cat-file -e {pair[0]}")
 
 

@@ -82,7 +82,7 @@ def look(
     contents = {name: content_of(top, name) for name in names}
     missing = [name for name, content in contents.items() if content is None]
     for name in repository.run("-C", top, "ls-files", "--", *missing).lines:  # deleted, or left out of the checkout
-        contents[name] = "git has it, but it is not in the working tree"
+        contents[name] = "it is tracked, but not in the working tree"
     return Situation(
         top=top,
         remote=without_credentials(remote.url) if remote else "",

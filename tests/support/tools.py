@@ -24,6 +24,11 @@ def needs(*tools: str) -> pytest.MarkDecorator:
     return pytest.mark.needs(*tools)
 
 
+def where_there_is(tool: str) -> pytest.MarkDecorator:
+    """The mark for what few machines have, CI's perhaps not among them: skipped there as well."""
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=_REASON + tool)
+
+
 def require(*tools: str) -> None:
     """Skips the test that runs, or fails it with REQUIRE_TOOLS=1, when one of these programs is not on PATH."""
     lack([tool for tool in tools if not _is_there(tool)])

@@ -13,7 +13,7 @@ from git_clearml.model import RunRecord
 from git_clearml.run.store import RunStore
 from tests.integration.commands.test_log import note
 from tests.support.program import Gate
-from tests.support.tools import needs
+from tests.support.tools import needs, where_there_is
 
 _DRIVER = """
 gits=/usr/share/bash-completion/completions/git  # where Debian and most others have it
@@ -93,7 +93,7 @@ def test_bash_outside_of_a_repository(gate: Gate) -> None:
     assert (done.stdout, done.stderr) == ("HEAD\n", "")
 
 
-@pytest.mark.parametrize("shell", [pytest.param("zsh", marks=needs("zsh")), pytest.param("fish", marks=needs("fish"))])
+@pytest.mark.parametrize("shell", [pytest.param(name, marks=where_there_is(name)) for name in ("zsh", "fish")])
 def test_other_shells_read_theirs(gate: Gate, shell: str) -> None:
     script = gate.repo.path / "script"
     script.write_text(gate.call("completion", shell).out)

@@ -130,6 +130,7 @@ def test_it_hides_a_change_and_the_fix_works_as_typed(scene: str, repo: Repo) ->
     assert shown(repo) != ""
 
 
+@needs("git-lfs")
 def test_what_hides_nothing_is_no_finding(repo: Repo) -> None:
     repo.git("config", "filter.tabs.clean", "sed 's/\\t/    /g'")
     repo.git("config", "diff.upper.textconv", "cat")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import COVERAGE
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside, process_environment
 from tests.support.pushing import Yard, line, published_yard, without_privileges, write_hook
@@ -83,11 +84,12 @@ def test_a_full_disk_costs_the_memory_and_not_the_verdict(yard: Yard) -> None:
     run = yard.repo.commit("trained before the disk was full", {"train.py": "print('full')\n"})
     yard.task(run)
     other = yard.repo.commit("not trained", {"train.py": "print('not')\n"})
+    environment = process_environment({**yard.server.env, "PYTHONDONTWRITEBYTECODE": "1"})
     for commit, statuses in ((run, {0}), (other, {1, 3})):  # 3: a merge would be made in a temporary folder
         done = subprocess.run(
             [sys.executable, "-m", "git_clearml", "hook", "pre-push", "origin", str(yard.remote.path)],
             cwd=yard.repo.path,
-            env=process_environment({**yard.server.env, "PYTHONDONTWRITEBYTECODE": "1"}),
+            env={name: value for name, value in environment.items() if name not in COVERAGE},  # it has to write, too
             input=line(local="refs/heads/topic", new=commit, remote="refs/heads/topic"),
             capture_output=True,
             preexec_fn=full_disk,

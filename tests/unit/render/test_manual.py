@@ -14,7 +14,7 @@ from git_clearml import cli
 from git_clearml.commands import manual
 from git_clearml.render import manual as view
 from tests.support.program import ROOT
-from tests.support.tools import needs
+from tests.support.tools import where_there_is
 
 PARSER, COMMANDS = cli.build_parser()
 PLACE = ROOT / "docs" / "manual"
@@ -56,7 +56,7 @@ def test_the_overview_has_every_command() -> None:
     assert all(f"\n       git clearml {name}\n" in shown for name in COMMANDS)
 
 
-@needs("groff")
+@where_there_is("groff")
 def test_roff_without_warnings(tmp_path: Path) -> None:
     made = manual.files(PARSER, COMMANDS)
     assert set(made) == {"git-clearml.1", *(f"git{dash}clearml-{name}.1" for name in COMMANDS for dash in ("-", ""))}
