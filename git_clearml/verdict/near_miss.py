@@ -8,7 +8,7 @@ from git_clearml.verdict.model import Finding
 
 # How near a task is by what speaks against it, nearest first.
 _NEARNESS = (
-    "running queued too-few-runs metric-worse metric-limit metric-missing other-commit dirty untracked-files "
+    "running queued too-few-runs metric-limit metric-missing other-commit dirty untracked-files "
     "run-failed failed stopped published no-commit diff-unknown "
     "entry-point-missing ignored-code no-task created not-a-check closed archived no-repository other-task-name "
     "other-project other-repository"
