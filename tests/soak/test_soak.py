@@ -169,8 +169,8 @@ Outcome = tuple[bool | None, str]
 
 
 def _before_us(said: str) -> bool:
-    """Is it the traceback of Ctrl-C before Python came to our first line? That one is nobody's to mend."""
-    return "KeyboardInterrupt" in said and "git_clearml/" not in said and "git-clearml" in said
+    """Is it the traceback of Ctrl-C before Python came to our first lines? That one is nobody's to mend."""
+    return "KeyboardInterrupt" in said and "git_clearml/cli.py" not in said
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
