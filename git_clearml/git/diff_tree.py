@@ -6,6 +6,7 @@ read while it writes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from git_clearml.git.cat_file import SECONDS, portions
@@ -21,6 +22,7 @@ class DiffTree:
     def __init__(self, start: Callable[[], GitDialogue]) -> None:
         self._start = start
         self._git: GitDialogue | None = None
+        self._token = os.urandom(8).hex()  # the mark is read among names of files, which somebody else has chosen
         self._number = 0
 
     def output(self, pairs: Sequence[str]) -> bytes | None:
@@ -32,7 +34,7 @@ class DiffTree:
                     self.close()
                     self._git = self._start()
                 self._number += 1
-                mark = f"git-clearml-{self._number}"
+                mark = f"git-clearml-{self._token}-{self._number}"
                 self._git.write(stdin_lines([*questions, mark]))
                 end = f"{mark}\n".encode()
                 while not answer.endswith(end):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.errors import CannotDecide
-from git_clearml.git import changes, diff_tree
+from git_clearml.git import changes, diff_tree, runner
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import GitDialogue, Runner
 from tests.support.repos import make_repo
@@ -74,3 +74,18 @@ def test_an_interruption_leaves_no_half_an_answer(tmp_path: Path, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             list(changes.between(repository, [(first, second)]))
     assert list(changes.between(repository, [(first, first)])) == []
+
+
+def test_a_file_called_like_the_end_of_an_answer_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read a byte at a time, every name stands at the end of what has been read once."""
+    monkeypatch.setattr(runner, "_BLOCK", 1)
+    made = make_repo(tmp_path / "repo", {"a": "1\n"})
+    first = made.git("rev-parse", "HEAD^{tree}").strip()
+    names = [f"git-clearml-{number}\n" for number in range(1, 4)]
+    made.commit("names", {**dict.fromkeys(names, "x"), "z.py": "code"})
+    second = made.git("rev-parse", "HEAD^{tree}").strip()
+    repository = Repository(str(made.path))
+    for _ in range(3):
+        assert [change.path for _, change in changes.between(repository, [(first, second)])] == [*names, "z.py"]
