@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import re
 import signal
 import subprocess
 import threading
@@ -171,7 +170,7 @@ Outcome = tuple[bool | None, str]
 
 def _before_us(said: str) -> bool:
     """Is it the traceback of Ctrl-C before Python came to our first lines? That one is nobody's to mend."""
-    return "KeyboardInterrupt" in said and not re.search(r"git_clearml/(?!__main__\.py)", said)
+    return "KeyboardInterrupt" in said and "git_clearml/cli.py" not in said
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
