@@ -146,7 +146,7 @@ def _missing(store: Path, others: Path, name: str, old: str) -> tuple[list[str],
 
 
 def refs_of(repo: Repo) -> dict[str, str]:
-    """Every ref of a repository with its object."""
+    """Every ref of a repository with its object; one that goes while we look is not there."""
     place = repo.path / ".git" if (repo.path / ".git").exists() else repo.path
     if not (place / "refs" / "heads").is_dir():  # a worktree, another store of refs
         lines = repo.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
@@ -159,7 +159,8 @@ def refs_of(repo: Repo) -> dict[str, str]:
         found = {ref: name for name, ref in packed}
     for directory, _, names in os.walk(place / "refs"):
         for file in (Path(directory, name) for name in names if not name.endswith(".lock")):
-            found[str(file.relative_to(place))] = file.read_text().strip()
+            with contextlib.suppress(FileNotFoundError):
+                found[str(file.relative_to(place))] = file.read_text().strip()
     for _ in range(5):  # git follows no more symbolic refs
         found = {ref: found.get(name[5:], "") if name.startswith("ref: ") else name for ref, name in found.items()}
     return {ref: name for ref, name in found.items() if name and not name.startswith("ref: ")}
