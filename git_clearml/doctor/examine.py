@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from git_clearml.clearml import conf_file
-from git_clearml.doctor import differences, forge, hooks, policy, recording, server, skips, tracked
+from git_clearml.doctor import differences, forge, hooks, manual, policy, recording, server, skips, tracked
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import Error, NotARepository
 from git_clearml.git.repository import Repository
@@ -38,6 +38,7 @@ def clone(repository: Repository, environment: Mapping[str, str], budget: float 
         *_guarded("differences", partial(_differences, repository, environment)),
         *around.examine(repository, environment),
         *forge.examine(repository, environment, budget),
+        *manual.examine(environment),
     ]
 
 
