@@ -24,8 +24,8 @@ from git_clearml.verdict import accepted
 class GatedUpdate(NamedTuple):
     """A ref update that a policy gates, the commit it brings, and that policy.
 
-    `is_lasting` where the old commit says whose policy it is, or this clone's ref of the default branch: a remote that
-    was asked, or was empty, may have moved on.
+    `is_lasting` where the old commit says whose policy it is, or this clone's ref of the remote's default branch: a
+    remote that was asked, or was empty, may have moved on, and another remote's ref of the same URL unseen by the sh.
     """
 
     update: RefUpdate
@@ -50,6 +50,7 @@ def gated_updates(
         [known] if fetched and isinstance(known, Resolved) else [],
         lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment)),
     )
+    lasts = default.is_fetched and fetched.startswith(f"refs/remotes/{push.remote}/")  # the sh looks at no other's
     commits, by_default, asked = list[tuple[RefUpdate, Resolved, Resolved]](), set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
@@ -67,7 +68,7 @@ def gated_updates(
         else:  # also where the remote has a tag of something else than a commit
             sides = default.sides() or [new]
             by_default.add(update)
-            asked |= set() if default.is_fetched and update.creates else {update}
+            asked |= set() if lasts and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
     judged = [(*each, ruling) for each, ruling in zip(commits, rulings, strict=True)]

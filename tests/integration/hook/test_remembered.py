@@ -193,6 +193,15 @@ def test_a_remote_that_was_empty_has_accepted_something_since(tmp_path: Path) ->
         yard.refuses("origin", "HEAD:refs/heads/y", by_us="policy that applies is unknown", requests=0)
 
 
+def test_a_push_to_a_path_knows_the_default_branch_by_another_name(yard: Yard) -> None:
+    """The hook has hashed no branch of that remote, so a fetch that changes the policy would be missed."""
+    where, main = str(yard.remote.path), yard.repo.head
+    yard.accepts(where, "HEAD:refs/heads/x", requests=None)
+    other = yard.repo.policy('project = "Other"')
+    yard.repo.git("update-ref", "refs/remotes/origin/main", other)
+    yard.refuses(where, f"{main}:refs/heads/y")
+
+
 def test_a_tag_of_a_blob_names_no_policy(yard: Yard) -> None:
     """The default branch's judges a tag that replaces it, and that may change."""
     first = yard.repo.policy('protect = ["refs/tags/*"]')
