@@ -8,6 +8,7 @@ whom the policy judges.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -186,17 +187,37 @@ def pyproject_table(content: bytes, where: str) -> Mapping[str, Any]:
     Raises BadSetting when the file cannot be read: a policy that nobody can read is not a policy without rules.
     """
     check_size(len(content), where)
-    if b"git-clearml" not in content:
+    is_one_line = b"\n" not in content and bool(content.strip())  # git has a symbolic link as a file with its target
+    if not is_one_line and not re.search(_HAS_TABLE, content):
         return {}  # spares the parser's import on the gate's path
     try:
         document = toml_document(content)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number of 5000 digits
-        raise BadSetting(f"{where} cannot be read: {error}", "fix the file: it contains the policy") from None
+        why = f"{error}; or is it a symbolic link?" if is_one_line else error
+        raise BadSetting(f"{where} cannot be read: {why}", "fix the file: it contains the policy") from None
     table = document.get("tool", {})
     table = table.get("git-clearml", {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise BadSetting(f"{where}: tool.git-clearml is not a table", "write it as [tool.git-clearml]")
+    for name in _misspelt(document):
+        raise BadSetting(f"{where}: the table {name} says nothing here", "did you mean [tool.git-clearml]?")
     return table
+
+
+_HAS_TABLE = rb"(?i)git[-_.]?clearml|\\[ux]|\0"
+"""What a file with the table, its name perhaps misspelt, has: or TOML's escapes, or the zeros of another encoding."""
+
+
+def _misspelt(document: Mapping[str, Any]) -> list[str]:
+    """The tables of a pyproject.toml whose names are nearly that of ours."""
+    names = [(name,) for name, value in document.items() if isinstance(value, dict)]
+    below = [(*name, each) for name in names for each, value in document[name[0]].items() if isinstance(value, dict)]
+    alike = ("gitclearml", "toolgitclearml")
+    return [
+        f"[{'.'.join(name)}]"
+        for name in (*names, *below)
+        if name != ("tool", "git-clearml") and re.sub("[^a-z]", "", name[-1].lower()) in alike
+    ]
 
 
 def toml_document(content: bytes) -> dict[str, Any]:

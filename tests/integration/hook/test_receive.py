@@ -365,7 +365,17 @@ def _renamed(receiver: Receiver) -> None:
     receiver.repo.git("mv", "pyproject.toml", "Pyproject.toml")
 
 
-@pytest.mark.parametrize("change", [_symlink, _directory, _renamed])
+def test_a_policy_that_would_be_a_link(receiver: Receiver) -> None:
+    """git has of a link where it leads: nobody could read that policy any more."""
+    receiver.repo.policy('project = "Vision"')
+    receiver.accept()
+    _symlink(receiver)
+    receiver.repo.commit("policy")
+    receiver.task(project="Vision")
+    assert "is it a symbolic link?" in receiver.refuses(status=2).err
+
+
+@pytest.mark.parametrize("change", [_directory, _renamed])
 def test_a_policy_file_that_is_none_any_more(receiver: Receiver, change: Callable[[Receiver], None]) -> None:
     """The change is judged by the policy as it was; what follows by the strict defaults."""
     receiver.repo.policy('project = "Vision"')

@@ -363,7 +363,16 @@ def test_the_table_of_a_file() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[tool.black]\nline-length = 100\n", b"# git-clearml\n", b"tool = 1\nx = 'git-clearml'\n", b"\xff[broken"],
+    [
+        b"",
+        b"[tool.black]\nline-length = 100\n",
+        b"# git-clearml\n",
+        b"tool = 1\nx = 'git-clearml'\n",
+        b"\xff[broken\n",
+        b"[project]\nname = 'git-clearml'\n[tool.uv.sources.git-clearml]\npath = '.'\n",
+        b"x = '\\uABCD'",
+        b" \t\r",
+    ],
 )
 def test_a_file_without_the_table_has_no_policy(content: bytes) -> None:
     assert pyproject_table(content, "pyproject.toml") == {}
@@ -381,15 +390,39 @@ def test_a_file_without_the_table_has_no_policy(content: bytes) -> None:
         b"[tool.git-clearml]\ntimeout = " + b"1" * 5000 + b"\n",
         b"[tool.git-clearml]\nprotect = " + b"[" * 5000 + b"\n",
         b"\xef\xbb\xbf[tool.git-clearml]\n",
-        "[tool.git-clearml]\n".encode("utf-16"),
+        *("[tool.git-clearml]\n".encode(encoding) for encoding in ("utf-16", "utf-16-le", "utf-32-be")),
+        b"shared/pyproject.toml",  # as git has a symbolic link
+        b"../a=b [c]",
     ],
 )
 def test_a_policy_that_nobody_can_read_is_not_a_policy_without_rules(content: bytes) -> None:
-    if content.startswith(b"\xff\xfe"):
-        content += b"# git-clearml"
     with pytest.raises(BadSetting) as caught:
         pyproject_table(content, "pyproject.toml at 1a2b3c4d5e6f")
     assert caught.value.message.startswith("pyproject.toml at 1a2b3c4d5e6f")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[tool.git_clearml]",
+        "[tool.gitclearml]",
+        "[tool.Git-ClearML]",
+        "[tool.git-clearml-]",
+        "[git-clearml]",
+        "['tool.git-clearml']",
+        "[tools.git-clearml]",
+        "[tool.git_clearml.best]",
+        "[tool.git-clearml]\nproject = 'Vision'\n[tool.git_clearml]",
+    ],
+)
+def test_a_table_whose_name_is_misspelt_is_not_passed_over(content: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        pyproject_table(f"{content}\nmetric = 'a/b'\n".encode(), "pyproject.toml at 1a2b3c4d5e6f")
+    assert caught.value.hint == "did you mean [tool.git-clearml]?"
+
+
+def test_a_name_in_other_letters_of_toml_is_the_same_name() -> None:
+    assert pyproject_table(b'[tool."git\\u002dclearml"]\nproject = "P"\n', "pyproject.toml") == {"project": "P"}
 
 
 @given(st.binary(max_size=60))
