@@ -58,11 +58,7 @@ def gated_updates(
         if not isinstance(new, Resolved):
             raise PolicyUnknown(f"{update.local_ref} ({update.local_hash[:12]}) is not in this clone", "git fsck")
         if old is NoCommit.MISSING and not update.creates:
-            raise PolicyUnknown(
-                f"{update.remote_ref} is at {update.remote_hash[:12]} on the remote, which is not in this clone; "
-                "the policy that applies is unknown",
-                default_branch.fetch_missing(repository, push, update.remote_ref),
-            )
+            raise _unknown(repository, push, update)
         if isinstance(old, Resolved) and not _is_new(repository, push, update, old):
             sides = [old]
         else:  # also where the remote has a tag of something else than a commit
@@ -85,6 +81,14 @@ def gated_updates(
         )
         for update, new, side, ruling in gated
     ]
+
+
+def _unknown(repository: Repository, push: Push, update: RefUpdate) -> PolicyUnknown:
+    return PolicyUnknown(
+        f"{update.remote_ref} is at {update.remote_hash[:12]} on the remote, which is not in this clone; "
+        "the policy that applies is unknown",
+        default_branch.fetch_missing(repository, push, update.remote_ref),
+    )
 
 
 def _is_gated(repository: Repository, push: Push, update: RefUpdate, policy: Policy) -> bool:
