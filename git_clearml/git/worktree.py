@@ -32,6 +32,7 @@ _PATCH = (
     "--no-renames --src-prefix=a/ --dst-prefix=b/"
 )
 _ABSENT = "absent"
+_LINKS = {"link ", "no fi"}  # how the states of links begin, and of directories that have taken their place
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Changes:
 
 def changes_between(before: WorktreeState, after: WorktreeState, policy: Policy) -> Changes:
     """Compares two states of one commit. New files are code when their name or the policy's code-paths say so."""
-    edited = {path for path in _differing(before.changed, after.changed) if is_code(path, policy)}
-    wrote = {path for path in _differing(before.changed, after.changed) if path not in edited}
+    changed = _differing(before.changed, after.changed)
+    links = {path for path in changed if {before.changed.get(path, "")[:5], after.changed.get(path, "")[:5]} & _LINKS}
+    edited = {path for path in changed if is_code(path, policy, is_plain=path not in links)}
+    wrote = changed - edited
     for path in _differing(before.untracked, after.untracked):
         (edited if is_untracked_code(path, policy) else wrote).add(path)
     edited |= _differing(dict(before.submodules), dict(after.submodules))

@@ -31,8 +31,11 @@ _COMPILED = ("*.pyc", "*.pyo")
 _PLAIN, _NONE = "100644", "000000"  # modes: a file that is neither executable nor a link; no such file
 
 
-def is_code(path: str, policy: Policy) -> bool:
-    """Is this tracked file code? Without code-paths every file is, but for locks of results and results-paths."""
+def is_code(path: str, policy: Policy, *, is_plain: bool = True) -> bool:
+    """Is this tracked file code? Without code-paths every file is, but for locks of results and results-paths.
+
+    A link (no plain file) is code also where code-paths reach below it: what is there is by its leave.
+    """
     named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
     unnamed = [pattern[1:] for pattern in policy.code_paths if pattern.startswith("!")]
     if globs.matches(unnamed, path):
@@ -41,7 +44,9 @@ def is_code(path: str, policy: Policy) -> bool:
         return False
     if not named:
         return True
-    return globs.matches(named, path) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2])
+    if globs.matches(named, path) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2]):
+        return True
+    return not is_plain and any(globs.reaches_below(pattern, path) for pattern in named)
 
 
 def is_named(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> bool:

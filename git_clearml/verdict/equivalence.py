@@ -59,7 +59,7 @@ class EquivalentCommits:
             return None
         if way in self._own:
             return lambda change: code_paths.is_named(policy.code_paths, change.path, is_plain=change.plain)
-        return lambda change: change.submodule or code_paths.is_code(change.path, policy)
+        return lambda change: change.submodule or code_paths.is_code(change.path, policy, is_plain=change.plain)
 
     def lineage(self, commit: Commit) -> Lineage:
         """What the commit stands on, where it writes clearml.lock; empty for any other."""

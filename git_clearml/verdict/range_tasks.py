@@ -73,7 +73,7 @@ def same_code(
     differing = set[tuple[str, str]]()
     numbered = [pair for pair in pairs if pair[0] != pair[1]]
     for number, change in changes.between(repository, numbered):
-        if change.submodule or code_paths.is_code(change.path, policy):
+        if change.submodule or code_paths.is_code(change.path, policy, is_plain=change.plain):
             differing.add(numbered[number])
     equal = pairs.keys() - differing
     names: dict[str, str] = {}

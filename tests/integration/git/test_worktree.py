@@ -151,6 +151,19 @@ def test_no_edit_is_hidden(repo: Repo, hide: Callable[[Repo], None]) -> None:
         assert (repo.path / ".git" / "index").read_bytes() == index, "the index in use is left alone"
 
 
+def test_a_link_that_leads_elsewhere_is_an_edit_of_the_code_below_it(repo: Repo) -> None:
+    for name in ("conf", "other"):
+        (repo.path / name).symlink_to("a")
+    repo.commit("links")
+    before = look(repo)
+    for name in ("conf", "other"):
+        (repo.path / name).unlink()
+    (repo.path / "conf").symlink_to("b")
+    (repo.path / "other").mkdir()
+    policy = STRICT._replace(code_paths=("conf/*.yaml",))
+    assert worktree.changes_between(before, look(repo), policy) == Changes(("conf",), ("other",))
+
+
 @pytest.mark.parametrize("hide", HIDDEN)
 def test_every_edit_has_a_diff(repo: Repo, hide: Callable[[Repo], None]) -> None:
     hide(repo)

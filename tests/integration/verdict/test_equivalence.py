@@ -118,9 +118,19 @@ CODE = 'code-paths = ["src/**", "train.py"]'
 @pytest.fixture
 def with_paths(gate: Gate) -> Gate:
     gate.repo.write({"src/model.py": "1", "docs/readme.md": "1", "src/old.py": "import this\n" * 20})
-    gate.repo.policy('equivalence = "paths"', CODE)
+    (gate.repo.path / "conf").symlink_to("docs")
+    gate.repo.policy('equivalence = "paths"', CODE.replace("]", ', "conf/*.yaml"]'))
     gate.task()
     return gate
+
+
+def relink(name: str, target: str) -> Callable[[Repo], str]:
+    def change(repo: Repo) -> str:
+        (repo.path / name).unlink(missing_ok=True)
+        (repo.path / name).symlink_to(target)
+        return repo.commit("link")
+
+    return change
 
 
 def move(old: str, new: str) -> Callable[[Repo], str]:
@@ -154,6 +164,8 @@ def edit(*names: str) -> Callable[[Repo], str]:
         (move("src/old.py", "src/new.py"), False),
         (move("docs/readme.md", "docs/other.md"), True),
         (lambda repo: (repo.path / "train.py").chmod(0o755) or repo.commit("mode"), False),
+        (relink("conf", "src"), False),
+        (relink("other", "src"), True),
     ],
 )
 def test_changes_inside_and_outside_the_code(with_paths: Gate, change: Callable[[Repo], str], counts: bool) -> None:
