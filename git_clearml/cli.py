@@ -113,24 +113,40 @@ def _run(words: list[str], hold: signals.Hold) -> int:
             parsed = _parse(words)
             console = Console(os.environ, quiet=parsed.quiet, verbose=parsed.verbose, secrets=_secrets)
             return int(parsed.run(parsed, console))
-    except Error as error:
-        return _fail(error, words, parsed, console)
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
-    except (KeyboardInterrupt, Interrupted) as interruption:
-        status = interruption.status if isinstance(interruption, Interrupted) else 130
-        console.say("git clearml: interrupted")
-        return status
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        if not _is_of_the_machine(error):
-            return _report_bug(error, words, console)
-        what = error.strerror or str(error)
-        where = f": {error.filename}" if isinstance(error.filename, str) else ""
+    except (KeyboardInterrupt, Interrupted, Exception) as raised:  # noqa: BLE001  what is left is a bug
+        if status := _interrupted(raised):
+            if isinstance(raised, Error):  # of what was to be cleaned up
+                console.fail(raised)
+            console.say("git clearml: interrupted")
+            return status
+        return _failed(raised, words, parsed, console)
+
+
+def _interrupted(raised: BaseException) -> int:
+    """The exit status of the interruption that this is, or in whose place it stands: argparse and others have `finally`
+    blocks that fail when what comes before them has not ended. 0 where there was none.
+    """
+    seen: BaseException | None = raised
+    while seen is not None:
+        if isinstance(seen, (KeyboardInterrupt, Interrupted)):
+            return signals.status_of(seen)
+        seen = seen.__context__
+    return 0
+
+
+def _failed(raised: BaseException, words: list[str], parsed: argparse.Namespace | None, console: Console) -> int:
+    """Says what a command raised, and its exit status. Raises BrokenPipeError."""
+    if isinstance(raised, Error):
+        return _fail(raised, words, parsed, console)
+    if isinstance(raised, BrokenPipeError):
+        raise raised
+    if isinstance(raised, OSError) and _is_of_the_machine(raised):
+        what = raised.strerror or str(raised)
+        where = f": {raised.filename}" if isinstance(raised.filename, str) else ""
         return _fail(CannotDecide(f"the system refuses: {what}{where}", "df -h . /tmp"), words, parsed, console)
-    except Exception as bug:  # noqa: BLE001  the last resort: whatever is left is a bug
-        return _report_bug(bug, words, console)
+    return _report_bug(raised, words, console)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
@@ -203,7 +219,7 @@ def _wants_json(words: list[str]) -> bool:
     )
 
 
-def _report_bug(bug: Exception, words: list[str], console: Console) -> int:
+def _report_bug(bug: BaseException, words: list[str], console: Console) -> int:
     """One line, and the path of a log with the traceback; without the secrets."""
     import platform
     import tempfile

@@ -91,7 +91,7 @@ class RunnableCheck:
                 with hold.released():
                     check = self._attempted(check)
             except (KeyboardInterrupt, Interrupted) as interruption:
-                check = interrupt.interrupted(check, interrupt.status_of(interruption))
+                check = interrupt.interrupted(check, signals.status_of(interruption))
             except BaseException:
                 for line in self._clean_up(check).left:
                     self._progress.warn(f"left behind: {line}")

@@ -10,16 +10,10 @@ import signal
 from dataclasses import replace
 
 from git_clearml.agent.model import Check, CheckOutcome
-from git_clearml.errors import Interrupted
 
 SIGINT_STATUS = 128 + signal.SIGINT
 GRACE = 60.0  # seconds for an agent to confirm that it has aborted a task
 _GRACE_TERMINATED = 5.0  # the same after any other signal: a CI job has not many more
-
-
-def status_of(interruption: BaseException) -> int:
-    """The exit status for a KeyboardInterrupt or an Interrupted: 128 and the number of the signal."""
-    return interruption.status if isinstance(interruption, Interrupted) else SIGINT_STATUS
 
 
 def interrupted(check: Check, status: int) -> Check:

@@ -8,6 +8,8 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
+from git_clearml.base import signals
+
 
 def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
     """The content of a regular file of at most `limit` bytes, or a sentence that says why not.
@@ -50,20 +52,21 @@ def write_whole(
     """
     import tempfile  # late: it loads random numbers and their hashes
 
-    descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=os.path.dirname(path) or ".")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            if mode != 0o600:
-                os.fchmod(descriptor, mode)
-            if durable:
-                file.flush()
-                os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with signals.held():  # it is removed again whenever Ctrl-C comes
+        descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=os.path.dirname(path) or ".")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                if mode != 0o600:
+                    os.fchmod(descriptor, mode)
+                if durable:
+                    file.flush()
+                    os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 def clear_old(directory: str | os.PathLike[str], *, most: int, seconds: float, now: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,11 @@ from git_clearml.errors import Interrupted
 HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN = 2.0
 """Seconds for which a second signal of the same kind is the first one."""
+
+
+def status_of(interruption: BaseException) -> int:
+    """The exit status for a KeyboardInterrupt or an Interrupted: 128 and the number of the signal."""
+    return interruption.status if isinstance(interruption, Interrupted) else 128 + signal.SIGINT
 
 
 class _Desk:
@@ -48,6 +54,21 @@ class _Desk:
                 hold.is_open = False  # from here on nothing else is raised: whoever catches this cleans up
             raise KeyboardInterrupt if number == signal.SIGINT else Interrupted(128 + number)
         hold.arrived.append(number)
+
+    def deliver_again(self, number: int) -> None:
+        """What was raised has gone nowhere: a while later, since whatever runs now would swallow it, too."""
+        self.last.pop(number, None)
+        hold = self.hold
+        if hold is not None:
+            hold.is_open = True
+
+        def again() -> None:
+            if self.hold is hold:
+                os.kill(os.getpid(), number)
+
+        later = threading.Timer(0.01, again)
+        later.daemon = True
+        later.start()
 
 
 class Hold:
@@ -115,6 +136,16 @@ def heeded(clock: Callable[[], float] = time.monotonic) -> Iterator[Hold]:
     _desk.hold, _desk.clock, _desk.last = hold, clock, {}
     before = {number: signal.getsignal(number) for number in HEEDED}
     ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    unraisable = sys.unraisablehook
+
+    def swallowed(what: sys.UnraisableHookArgs) -> None:
+        """Python swallows what is raised inside of a destructor, or of what it calls when a lock of an import goes."""
+        if isinstance(what.exc_value, (KeyboardInterrupt, Interrupted)):
+            _desk.deliver_again(status_of(what.exc_value) - 128)
+        else:
+            unraisable(what)
+
+    sys.unraisablehook = swallowed
     for number in ours:
         signal.signal(number, _desk.arrive)
     try:
@@ -122,6 +153,7 @@ def heeded(clock: Callable[[], float] = time.monotonic) -> Iterator[Hold]:
     finally:
         for number in ours:
             signal.signal(number, before[number])
+        sys.unraisablehook = unraisable
         _desk.hold, _desk.clock = outer, time.monotonic
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from git_clearml.agent import failure, queue_end, queue_launch, queue_wait, sweep
-from git_clearml.agent.interrupt import status_of
 from git_clearml.agent.poll import Tail
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_end import QueueEnd
@@ -129,10 +128,10 @@ def interruptible(call: Call, awaited: Callable[[], Sequence[Awaited]]) -> Itera
         except (KeyboardInterrupt, Interrupted) as interruption:
             there = awaited()
             if call.arguments.abort_on_interrupt and len(there) > 1:
-                _abort_all(call, there, status_of(interruption))
+                _abort_all(call, there, signals.status_of(interruption))
             else:
                 for task in there:
-                    _interrupted(call, task, status_of(interruption))
+                    _interrupted(call, task, signals.status_of(interruption))
             raise
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from git_clearml.base import signals
 from git_clearml.base.files import private_directory, read_limited, write_whole
 
 
@@ -110,3 +113,18 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     for name in (".", "link", "pipe", "missing", "nul\0"):
         assert isinstance(read_limited(os.path.join(tmp_path, name), 100), str)
     assert read_limited(tmp_path / "pipe", 100) == "it is not a regular file"
+
+
+def test_ctrl_c_leaves_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where it comes before anybody knows the file's name. What has been asked for is done first."""
+    make = tempfile.mkstemp
+
+    def interrupted(**options: str) -> tuple[int, str]:
+        made = make(**options)
+        signal.raise_signal(signal.SIGINT)
+        return made
+
+    monkeypatch.setattr(tempfile, "mkstemp", interrupted)
+    with signals.heeded() as hold, pytest.raises(KeyboardInterrupt), hold.released():
+        write_whole(tmp_path / "file", b"whole")
+    assert names(tmp_path) == ["file"]

@@ -177,3 +177,19 @@ def test_a_pause_ends_with_a_signal_that_counts() -> None:
         assert hold.arrived == [TERM]
         stranger.wait()
         hold.pause(0.01)
+
+
+def test_what_a_destructor_swallows_is_raised_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """So does what Python calls when a lock of an import goes: Ctrl-C would do nothing, and show a traceback."""
+
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(INT)
+
+    def die() -> None:
+        Dying()
+        time.sleep(30)
+
+    with signals.heeded() as hold, pytest.raises(KeyboardInterrupt), hold.released():
+        die()
+    assert "Traceback" not in capsys.readouterr().err
