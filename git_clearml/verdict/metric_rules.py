@@ -90,15 +90,26 @@ def measure(rule: MetricRule, tasks: Sequence[Task]) -> Measured:
     spread = Spread(best[0], middle[0], worst[0])
     value, task = {"best": best, "median": middle, "worst": worst}[rule.of]
     result = result._replace(value=value, task=task.id, spread=spread)
+    lacking = [pair for pair in values if unusable(pair[0], rule)] if rule.of == "worst" else []
+    short = _missing(rule, lacking) if lacking else _outside(rule, value, len(ranked))
+    result = result._replace(final=bool(lacking) or _is_final(rule, value))
+    short += "; no further run of this commit can change that" if result.final else ""
     if len(ranked) < rule.min_runs:
-        return result._replace(outcome="fail", code="too-few-runs", message=_too_few(rule, len(ranked)))
-    if rule.of == "worst" and len(ranked) < len(values):
-        lacking = [pair for pair in values if unusable(pair[0], rule)]
-        message = _missing(rule, lacking)
-        return result._replace(value=None, task="", outcome="missing", code="metric-missing", message=message)
-    if message := _outside(rule, value, len(ranked)):
-        return result._replace(outcome="fail", code="metric-limit", message=message)
+        message = _too_few(rule, len(ranked)) + (f"; {short}" if result.final else "")
+        return result._replace(outcome="fail", code="too-few-runs", message=message)
+    if lacking:
+        return result._replace(value=None, task="", outcome="missing", code="metric-missing", message=short)
+    if short:
+        return result._replace(outcome="fail", code="metric-limit", message=short)
     return result
+
+
+def _is_final(rule: MetricRule, value: float) -> bool:
+    """Is it outside of a limit that it only gets farther from? The best of more runs is better, and the worst worse."""
+    too_low = rule.at_least is not None and value < rule.at_least
+    too_high = rule.at_most is not None and value > rule.at_most
+    rises = (rule.of == "best") == (rule.direction == "max")
+    return rule.of != "median" and (too_high if rises else too_low)
 
 
 def _missing(rule: MetricRule, values: Sequence[tuple[float | None, Task]]) -> str:

@@ -80,7 +80,8 @@ class Measured(NamedTuple):
 
     `outcome` is a word of design 11: pass, fail, missing, warned or accepted. Where it is no pass, `code` and `message`
     are those of a Reason; with `accepted` `reason` is why. `baseline` is the value that it was compared with, None for
-    none; `baseline_is` says whose that is, and `baseline_task` is the id of the task that has it.
+    none; `baseline_is` says whose that is, and `baseline_task` is the id of the task that has it. `final` is a failure
+    that no further run of the commit can change.
     """
 
     rule: MetricRule
@@ -95,6 +96,7 @@ class Measured(NamedTuple):
     baseline_is: str = ""
     baseline_task: str = ""
     reason: str = ""
+    final: bool = False
 
 
 class RequirementVerdict(NamedTuple):

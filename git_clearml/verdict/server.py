@@ -78,7 +78,7 @@ class ServerEvidence:
         for each in filters:
             try:
                 for document in query.every(self.api, {**body, **each}, fields, many=many):
-                    task = self._task(document, policy)
+                    task = self._with_diff(document, policy)
                     tasks[task.id] = task
             except TooLarge:
                 continue
@@ -93,7 +93,7 @@ class ServerEvidence:
             documents, whole = query.first(self.api, {**body, **order}, server_tasks.fields(policy), most)
         except TooLarge:
             return Answer([])
-        tasks = [self._task(document, policy) for document in documents]
+        tasks = [self._with_diff(document, policy) for document in documents]
         if whole or not tasks:  # a full page of what was not asked for: the server filters nothing, and `all` will do
             return Answer(tasks)
         return Answer(tasks, whole=False) if server_tasks.is_sorted([task.value for task in tasks], policy) else None
@@ -253,6 +253,11 @@ class ServerEvidence:
                 text = response.text(script, "diff") if not content or script.get("diff") is not None else None
                 diffs[response.identity(document)] = diff.classify(text)
         return diffs
+
+    def _with_diff(self, document: Mapping[str, Any], policy: Policy) -> Task:
+        """The task, by whose diff the server was to filter: what has none then has none."""
+        task = self._task(document, policy)
+        return task if task.diff else task._replace(diff=Diff(DiffKind.ABSENT))
 
     def _task(self, document: Mapping[str, Any], policy: Policy) -> Task:
         return server_tasks.task_of(document, policy, self.api.server.web)

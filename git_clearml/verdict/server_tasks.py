@@ -42,6 +42,8 @@ _FIELDS = (
 CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
 """The filter for unarchived tasks with an empty diff [8]."""
 
+_WORKER = "^.+$"  # one line, which no diff is
+
 _TAGGED_FIELDS = (
     "id",
     "name",
@@ -98,13 +100,14 @@ def that_count(policy: Policy) -> dict[str, Any]:
 
 
 def clean(policy: Policy) -> dict[str, Any]:
-    """The filter for unarchived tasks with a clean diff: where each run counts those with ClearML's own are among them.
+    """The filter for unarchived tasks with an empty diff; where each run counts, for all whose diff may count as clean.
 
-    Else those are looked for only where no other task counts.
+    Those with ClearML's own, and what workers ran: of an agent's task no diff field is needed, and a server finds no
+    field that is not there [7]. Their diffs come along. Else such are looked for only where no other task counts.
     """
     if not metric_rules.needs_all(policy, in_order=False):
         return CLEAN
-    return {**CLEAN, "_any_": {"fields": ["script.diff"], "pattern": diff.OWN}}
+    return {**CLEAN, "_any_": {"fields": ["script.diff", "last_worker"], "pattern": f"{diff.OWN}|{_WORKER}"}}
 
 
 def preferred_first(policy: Policy) -> dict[str, list[str]]:

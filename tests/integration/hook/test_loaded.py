@@ -31,10 +31,10 @@ run.__init__ run.ownership run.record
 settings.__init__ settings.checks settings.code_paths settings.in_ci settings.load settings.policy settings.protection
 settings.table
 verdict.__init__ verdict.accepted verdict.branch_tasks verdict.checkout verdict.elsewhere verdict.entry_points
-verdict.equivalence verdict.evidence
-verdict.hint verdict.judging verdict.metric_rules verdict.model verdict.question verdict.requirements verdict.same_code
-verdict.near_miss verdict.resolve verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server
-verdict.server_tasks verdict.session verdict.sources verdict.statuses verdict.windows
+verdict.equivalence verdict.evidence verdict.hint verdict.inquiry verdict.judging verdict.metric_rules verdict.model
+verdict.question verdict.requirements verdict.same_code verdict.near_miss verdict.passes verdict.resolve
+verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server verdict.server_tasks
+verdict.session verdict.sources verdict.statuses verdict.windows
 """
 VERIFY = """
 base.colours commands.verification commands.verify commands.verify_output forge.__init__ forge.context render.__init__

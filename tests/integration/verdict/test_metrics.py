@@ -53,10 +53,10 @@ def test_limits_cost_no_further_request(gate: Gate) -> None:
     ("lines", "values", "codes", "hint"),
     [
         (["at-least = 0.8"], [0.79], ["metric-limit"], "git clearml run -- python train.py"),
-        (["at-most = 0.8"], [0.81], ["metric-limit"], "git clearml run -- python train.py"),
+        (["at-most = 0.8"], [0.81], ["metric-limit"], "git clearml show"),
         (["at-least = 0.8"], [None], ["metric-missing"], "git clearml report"),
         (['direction = "min"'], [0.0], ["metric-missing"], "git clearml report"),
-        (['of = "worst"', "at-least = 0.8"], [0.9, 0.7], ["metric-limit"], "git clearml run -- python train.py"),
+        (['of = "worst"', "at-least = 0.8"], [0.9, 0.7], ["metric-limit"], "git clearml show"),
     ],
 )
 def test_what_is_refused_and_what_is_next(
@@ -65,7 +65,7 @@ def test_what_is_refused_and_what_is_next(
     gate.repo.policy(*ACCURACY, *lines)
     measured(gate, *values)
     result = gate.refuses(*codes)
-    assert result.json["hint"] == hint
+    assert result.json["hint"] == (f"{hint} {list(gate.server.tasks)[-1]}" if hint.endswith("show") else hint)
     assert "validation/accuracy" in result.messages[0]
     assert result.commit["task"] is None
     assert result.commit["evidence"] == {"considered": len(values), "accepted": len(values)}
@@ -372,12 +372,46 @@ def test_a_bad_run_is_not_hidden_by_a_good_one_of_an_equal_commit(
     gate.accepts(requests=2)  # one for runs whose record names the tree
 
 
-def test_a_bad_run_with_clearml_s_own_diff_is_seen(gate: Gate) -> None:
+OWN_DIFF = (
+    "diff --git a/requirements.txt b/requirements.txt\n--- a/requirements.txt\n+++ b/requirements.txt\n"
+    "@@ -0,0 +1,1 @@\n+clearml\n"
+)
+BY_AGENT = {"last_worker": "builder:0", "runtime": {"_exec_agent_hostname": "builder"}}
+DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
+
+
+@pytest.mark.parametrize("lines", [['of = "worst"', "at-least = 0.8"], ['direction = "min"', "at-least = 0.8"]])
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({"diff": OWN_DIFF}, True),
+        ({"diff": None, **BY_AGENT}, True),
+        ({"diff": None, "last_worker": "gpu 7: first", "runtime": {"_exec_agent_hostname": "x"}}, True),
+        ({"diff": None}, False),  # whether it was clean is unknown: it counts for nothing
+        ({"diff": None, **BY_AGENT, "system_tags": ["development"]}, False),
+        ({"diff": DIRTY, **BY_AGENT}, False),
+        ({"diff": DIRTY}, False),
+    ],
+)
+def test_a_bad_run_is_seen_whatever_its_diff_says(
+    gate: Gate, lines: list[str], fields: dict[str, Any], counts: bool
+) -> None:
+    """One without a diff field, too, which no server can be asked for: an agent ran it, and by that it is found."""
+    gate.repo.policy(*ACCURACY, *lines)
+    measured(gate, 0.9)
+    measured(gate, 0.1, **fields)
+    if counts:
+        gate.refuses("metric-limit")
+    else:
+        gate.accepts()
+
+
+def test_what_was_run_with_changes_by_hand_is_not_sent(gate: Gate) -> None:
     gate.repo.policy(*ACCURACY, 'of = "worst"', "at-least = 0.8")
     measured(gate, 0.9)
-    own = "diff --git a/requirements.txt b/requirements.txt\n--- a/requirements.txt\n+++ b/requirements.txt\n"
-    measured(gate, 0.1, diff=f"{own}@@ -0,0 +1,1 @@\n+clearml\n")
-    gate.refuses("metric-limit")
+    measured(gate, 0.1, diff=DIRTY + "+x\n" * 100_000)
+    gate.accepts()
+    assert sent(gate) < 64_000
 
 
 def test_an_upper_limit_of_the_best_run_is_that_of_all_windows(gate: Gate) -> None:

@@ -14,7 +14,7 @@ from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy
 from git_clearml.verdict import metric_rules, more_runs
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.rules import judge
-from tests.support.builders import HASH, commit, facts, policy, task
+from tests.support.builders import HASH, commit, facts, policy, run, task
 
 NAN, INF = math.nan, math.inf
 
@@ -252,6 +252,58 @@ def test_a_pass_by_some_tasks_that_needs_no_more_is_a_pass_by_all(
 
 def _unusable(each: Task, rules: MetricRule) -> bool:
     return bool(metric_rules.unusable(metric_rules.value_of(each, rules), rules))
+
+
+FINAL: list[tuple[dict[str, Any], list[float | None], bool]] = [
+    ({"at_least": 0.8}, [0.7], False),
+    ({"at_most": 0.8}, [0.9, 0.7], True),  # the best of more runs is no lower
+    ({"direction": "min", "at_most": 0.8}, [0.9], False),
+    ({"direction": "min", "at_least": 0.8}, [0.7], True),
+    ({"of": "worst", "at_least": 0.8}, [0.9, 0.7], True),
+    ({"of": "worst", "at_most": 0.8}, [0.9], False),
+    ({"of": "worst", "direction": "min", "at_most": 0.8}, [0.9], True),
+    ({"of": "worst", "direction": "min", "at_least": 0.8}, [0.7], False),
+    ({"of": "median", "at_least": 0.8}, [0.7, 0.7], False),
+    ({"of": "median", "at_most": 0.8}, [0.9], False),
+    ({"of": "worst"}, [0.9, None], True),
+    ({"of": "worst", "min_runs": 3}, [0.9, NAN], True),
+    ({"of": "worst", "min_runs": 3, "at_least": 0.8}, [0.9, 0.7], True),
+    ({"of": "worst", "min_runs": 3, "at_least": 0.8}, [0.9, 0.8], False),
+    ({"of": "worst"}, [None], False),
+    ({}, [None], False),
+]
+
+
+@pytest.mark.parametrize(("rules", "values", "final"), FINAL)
+def test_where_another_run_cannot_help_none_is_proposed(
+    rules: dict[str, Any], values: list[float | None], final: bool
+) -> None:
+    judged = verdict(rule(**rules), of(*values))
+    (result,) = judged.metrics
+    assert (result.final, "no further run" in result.message) == (final, final)
+    following = more_runs.next_command(judged, "python train.py", "")
+    if not final:
+        assert following in ("git clearml run -- python train.py", "git clearml report")
+    else:
+        assert following == (f"git clearml show {result.task}" if result.task else "git clearml report")
+
+
+@given(rules_, st.lists(numbers, min_size=1, max_size=4), st.lists(numbers, max_size=4))
+def test_what_is_final_fails_whatever_else_is_run(
+    rules: MetricRule, values: list[float | None], more: list[float | None]
+) -> None:
+    if metric_rules.measure(rules, of(*values)).final:
+        assert metric_rules.measure(rules, of(*values, *more)).outcome != "pass"
+
+
+def test_a_seed_that_has_run_is_not_run_again() -> None:
+    def ran(each: Task, seed: int) -> Task:
+        return each._replace(run=run(command=("python", "train.py", "--seed", str(seed))))
+
+    tasks = [ran(each, seed) for each, seed in zip(of(0.5, 0.6, 0.4), (7, 2, 9), strict=True)]
+    judged = verdict(rule(), of(0.5))._replace(runs=tuple(tasks), metrics=verdict(rule(at_least=0.8), of(0.6)).metrics)
+    expected = "git clearml run --seeds 1 --first-seed 10 -- python train.py --seed {seed}"
+    assert more_runs.next_command(judged, "python train.py --seed 2", "") == expected
 
 
 NEXT = [
