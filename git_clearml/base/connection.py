@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from git_clearml.errors import BadAnswer, Unreachable
 
 CONNECT_SECONDS = 5.0
+_FIX_IT = "fix it, or name the server in NO_PROXY"
 
 
 class Connection:
@@ -71,7 +72,14 @@ def connect(url: SplitResult, verify: bool | str, environment: Mapping[str, str]
         else:
             opened = Connection(connection, f"http://{url.netloc}", headers)
     try:
-        connection.connect()
+        try:
+            connection.connect()
+        except (ConnectionRefusedError, socket.gaierror) as error:
+            if not proxy:
+                raise
+            why = "is unknown" if isinstance(error, socket.gaierror) else "refuses connections"
+            shown = f"{first}:{first_port}"
+            raise Unreachable(f"the proxy {shown} {why}; {url.hostname} was to be asked through it", _FIX_IT) from None
         opened.sockets.append(connection.sock)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException as error:
@@ -107,16 +115,12 @@ def _trust(verify: bool | str, environment: Mapping[str, str]) -> ssl.SSLContext
 
 def _proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> SplitResult | None:
     """The proxy for this host, None for a straight connection. Nothing is imported when no variable names one."""
-    names = (f"{scheme}_proxy", "all_proxy")
-    values = (value for name in names for value in (environment.get(name), environment.get(name.upper())))
-    address = next((value for value in values if value), "")
-    if not address:
+    names = [each for name in (f"{scheme}_proxy", "all_proxy") for each in (name, name.upper())]
+    name = next((name for name in names if environment.get(name)), "")
+    if not name:
         return None
-    from urllib import request
-
-    no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    bypassed = request.proxy_bypass_environment  # type: ignore[attr-defined]  # public, but not in typeshed
-    if no_proxy and bypassed(f"{host}:{port}", {"no": no_proxy}):
+    address = environment[name]
+    if _bypassed(host, port, environment.get("no_proxy") or environment.get("NO_PROXY") or ""):
         return None
     try:
         parts = urlsplit(address if "://" in address else "http://" + address)
@@ -124,7 +128,28 @@ def _proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) ->
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "http" or not parts.hostname:
-        raise Unreachable(
-            f"the proxy in {names[0].upper()} is not an http:// URL", "fix it, or name the server in NO_PROXY"
-        )
+        raise Unreachable(f"the proxy in {name.upper()} is not an http:// URL", _FIX_IT)
     return parts
+
+
+def _bypassed(host: str, port: int, no_proxy: str) -> bool:
+    """Does the variable name this host? By name, domain or `*`, and of an address also by its network (10.0.0.0/8), as
+    `requests` reads it and so ClearML's SDK."""
+    if not no_proxy:
+        return False
+    from urllib import request
+
+    named = request.proxy_bypass_environment  # type: ignore[attr-defined]  # public, but not in typeshed
+    if named(f"{host}:{port}", {"no": no_proxy}):
+        return True
+    networks = [each.strip() for each in no_proxy.split(",") if "/" in each]
+    return bool(networks) and any(_is_in(host, network) for network in networks)
+
+
+def _is_in(host: str, network: str) -> bool:
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:  # a name, or no network
+        return False

@@ -421,7 +421,7 @@ def test_through_a_proxy(gate: Gate) -> None:
     assert "pa%20ss" not in result.err
 
 
-@pytest.mark.parametrize("bypass", ["127.0.0.1", "*", "localhost,127.0.0.1:{port}"])
+@pytest.mark.parametrize("bypass", ["127.0.0.1", "*", "localhost,127.0.0.1:{port}", "::/0, 127.0.0.0/8,x/y"])
 def test_no_proxy(gate: Gate, bypass: str) -> None:
     gate.task()
     port = gate.server.url.rpartition(":")[2]

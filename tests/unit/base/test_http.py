@@ -405,9 +405,20 @@ def test_each_site_has_its_own_hints() -> None:
     with pytest.raises(Unreachable) as raised:
         HttpClient(site, 5, environment={}).exchange(ask())
     assert raised.value.hint.endswith("check BITBUCKET_API_URL")
-    bad_proxy = {"ALL_PROXY": "socks5://127.0.0.1:1"}
-    with pytest.raises(Unreachable, match="not an http:// URL"):
-        HttpClient(site, 5, environment=bad_proxy).exchange(ask())
+
+
+def test_what_is_wrong_with_a_proxy_is_said_of_it() -> None:
+    """Not of the server, and by the variable that names it."""
+    port = faults.closed_port()
+    site = Site("http://127.0.0.1:1", check_address="check CLEARML_API_HOST")
+    for variable, proxy, said in (
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "the proxy in ALL_PROXY is not an http:// URL"),
+        ("http_proxy", f"http://u:{SECRET}@127.0.0.1:{port}", f"the proxy 127.0.0.1:{port} refuses connections"),
+    ):
+        with pytest.raises(Unreachable) as raised:
+            HttpClient(site, 5, environment={variable: proxy, "NO_PROXY": "10.0.0.0/8,,/"}).exchange(ask())
+        assert raised.value.message.startswith(said)
+        assert raised.value.hint == "fix it, or name the server in NO_PROXY"
 
 
 def test_an_answer_that_ends_the_connection_is_given_up_as_well() -> None:
