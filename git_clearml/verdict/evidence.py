@@ -54,7 +54,7 @@ class Evidence(Protocol):
         """The tasks of these ids that may count, as `passing` has them."""
         ...
 
-    def recent(self, policy: Policy, window: Window) -> list[Task]:
+    def recent(self, policy: Policy, window: Window) -> Answer:
         """The newest tasks of whatever commit, 500 at most; their diffs need not have been looked at."""
         ...
 

@@ -83,10 +83,11 @@ class _AsImported(OfflineEvidence):
     ) -> list[Task]:
         return [_imported(task) for task in super().all(commits, policy, window) if _is_session(task)]
 
-    def recent(self, policy: Policy, window: Window) -> list[Task]:
+    def recent(self, policy: Policy, window: Window) -> Answer:
         if policy.equivalence is Equivalence.COMMIT:  # no run of another commit counts: reading 500 records takes time
-            return []
-        return [_imported(task) for task in super().recent(policy, window) if _is_session(task)]
+            return Answer([])
+        tasks = super().recent(policy, window).tasks
+        return Answer([_imported(task) for task in tasks if _is_session(task)], whole=False)
 
 
 def _is_session(task: Task) -> bool:

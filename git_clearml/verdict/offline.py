@@ -48,13 +48,13 @@ class OfflineEvidence:
         """None: `all` has looked at every record."""
         return []
 
-    def recent(self, policy: Policy, window: Window) -> list[Task]:
+    def recent(self, policy: Policy, window: Window) -> Answer:
         """The tasks of the runs recorded last, whatever their commit: at most 500, the newest run first."""
-        return _tasks(self._store.recent(_RECENT), policy)[:_RECENT]
+        return Answer(_tasks(self._store.recent(_RECENT), policy)[:_RECENT], whole=False)
 
     def find(self, identity: str, policy: Policy) -> Task | None:
         """The task of this id among those of `recent`, None when it is not one of them."""
-        tasks = self.recent(policy, Window())
+        tasks = self.recent(policy, Window()).tasks
         if is_short_id(identity.removeprefix("offline-")):
             return the_only([task for task in tasks if task.id.startswith(identity)], identity)
         return next((task for task in tasks if identity and task.id == identity), None)

@@ -48,7 +48,7 @@ def _of_equals(inquiry: Inquiry, commits: Sequence[Commit]) -> dict[Commit, Verd
     inquiry.by_tree = inquiry.search.of_trees(inquiry.judging.equivalents.with_ancestors(commits))
     verdicts = inquiry.judging.verdicts(commits, inquiry.by_tree)
     left = unverified(verdicts)
-    if left and (family := sorted(set(inquiry.families(left)))):
+    if left and (family := inquiry.search.may_pass(sorted(set(inquiry.families(left))))):
         verdicts |= _judged(inquiry, left, lambda few: inquiry.search.passing(family, few=few))
     return verdicts
 

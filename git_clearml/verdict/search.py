@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from git_clearml.errors import TimedOut
 from git_clearml.git.repository import Repository
@@ -16,6 +16,7 @@ from git_clearml.verdict.evidence import Answer, Evidence, TreeEvidence
 from git_clearml.verdict.windows import Window
 
 _AT_ONCE = 0.3  # seconds for an answer of a server that has few tasks
+_IN_NO_TIME = 0.05  # and for one about 112 days of a server of whose every task it can be asked in seconds
 
 
 class Search:
@@ -26,7 +27,7 @@ class Search:
         self._repository, self._evidence, self._policy, self._since = repository, evidence, policy, since
         self._now = datetime.now(timezone.utc)
         self._first = windows.first(self._now, since)
-        self._newest: list[Task] | None = None
+        self._newest: Answer | None = None
         self._made: dict[str, datetime | None] = {}
 
     @property
@@ -50,7 +51,14 @@ class Search:
         """The newest tasks of whatever commit. Asked for once."""
         if self._newest is None:
             self._newest = self._evidence.recent(self._policy, self._first)
-        return self._newest
+        return self._newest.tasks
+
+    def may_pass(self, names: Sequence[str]) -> list[str]:
+        """Those of these commits of which `passing` may have tasks. Where the newest are all there are, that tells."""
+        if self._newest is None or not self._newest.whole:
+            return list(names)
+        commits = {task.commit for task in self._newest.tasks}
+        return [name for name in names if name in commits]
 
     def every(
         self, names: Sequence[str], *, chosen: str = "", also: Sequence[str] = ()
@@ -97,18 +105,22 @@ class Search:
     def of_trees_before(self, commits: Sequence[Commit]) -> Iterator[list[Task]]:
         """Those of the time before, window by window, back to the first that a server can have.
 
-        A server that answers at once is asked about ever longer times. Raises TimedOut with what has been looked at.
+        A server that answers at once is asked about ever longer times, one that takes no time about all there is.
+        Raises TimedOut with what has been looked at.
         """
         if not isinstance(self._evidence, TreeEvidence) or self._since:
             return
-        following, length = self._around(commits), windows.LONGEST
+        following = self._around(commits)
+        length: timedelta | None = windows.LONGEST
         while window := windows.earlier(following, length):
             began = time.monotonic()
             try:
                 yield self._bearing(self._evidence, commits, window)
             except TimedOut as error:
                 raise windows.unfinished_before(error, window, "tasks of the same tree") from None
-            following, length = window, length * 4 if time.monotonic() - began < _AT_ONCE else windows.LONGEST
+            took = time.monotonic() - began
+            longer = length * 4 if length and took < _AT_ONCE else windows.LONGEST
+            following, length = window, None if took < _IN_NO_TIME else longer
 
     def _around(self, commits: Sequence[Commit]) -> Window:
         if self._since:

@@ -124,13 +124,13 @@ class ServerEvidence:
         parts = [{"id": known[start : start + query.PAGE]} for start in range(0, len(known), query.PAGE)]
         return self._with(parts, server_tasks.that_count(policy), policy)
 
-    def recent(self, policy: Policy, window: Window) -> list[Task]:
+    def recent(self, policy: Policy, window: Window) -> Answer:
         """The newest 500 tasks of whatever commit, diffs not looked at. One request."""
         body: dict[str, Any] = {"system_tags": ["-archived"], "order_by": ["-last_update"], **query.updated(*window)}
         if policy.task_name:
             body["name"] = f"^{re.escape(policy.task_name)}$"
-        documents, _ = query.first(self.api, body, server_tasks.fields(policy), _RECENT)
-        return [self._task(document, policy) for document in documents]
+        documents, whole = query.first(self.api, body, server_tasks.fields(policy), _RECENT)
+        return Answer([self._task(document, policy) for document in documents], whole)
 
     def tag(self, ids: Sequence[str], tag: str) -> None:
         """Adds a tag to tasks, atomically: other tags stay, and an unknown id leaves all as they were [21]."""

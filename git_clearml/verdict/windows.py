@@ -68,11 +68,11 @@ def before(times: Collection[datetime], now: datetime) -> Window:
     return Window(max(min(said, default=now) - _BEFORE, now - LONGEST))
 
 
-def earlier(window: Window, length: timedelta) -> Window | None:
-    """The time of this length before a window; None where ClearML had not been born."""
+def earlier(window: Window, length: timedelta | None) -> Window | None:
+    """The time of this length before a window, all of it for None; None where ClearML had not been born."""
     if window.since is None or window.since <= _CLEARML_IS_BORN:
         return None
-    return Window(max(window.since - length, _CLEARML_IS_BORN), window.since)
+    return Window(max(window.since - length, _CLEARML_IS_BORN) if length else _CLEARML_IS_BORN, window.since)
 
 
 def further_back(looked_back_to: str) -> str:

@@ -64,7 +64,7 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
         lambda: evidence.passing([COMMIT], policy, Window()).tasks,
         lambda: evidence.passing([COMMIT], policy, Window(), few=1).tasks,
         lambda: evidence.all([COMMIT], policy, Window()),
-        lambda: evidence.recent(policy, Window()),
+        lambda: evidence.recent(policy, Window()).tasks,
         lambda: evidence.tagged("x", policy),
         lambda: [task for task in [evidence.find("a" * 32, policy)] if task],
     ):

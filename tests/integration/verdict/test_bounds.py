@@ -51,7 +51,7 @@ class Unbounded(ServerEvidence):
     ) -> list[Task]:
         return super().all(commits, policy, ALWAYS, chosen=chosen, also=also)
 
-    def recent(self, policy: Policy, window: Window) -> list[Task]:
+    def recent(self, policy: Policy, window: Window) -> Answer:
         return super().recent(policy, ALWAYS)
 
 

@@ -330,3 +330,17 @@ def test_whose_task_is_looked_at(models: Gate) -> None:
     shown = models.call("show")
     assert "segmenter/train.py" in shown.out
     assert f"'segmenter'; of the others: detector has none, tracker {ids[2]}" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("equivalence", ["tree", "paths"])
+@pytest.mark.parametrize("trained", [(), MODELS])
+def test_a_refusal_asks_once_for_all_requirements(gate: Gate, equivalence: str, trained: tuple[str, ...]) -> None:
+    """Only tasks of a related commit make two more. How often it asks about the time before is the server's pace."""
+    monorepo(gate.repo)
+    lines = (gate.repo.path / "pyproject.toml").read_text().splitlines()[1:]
+    gate.repo.policy(f'equivalence = "{equivalence}"', 'code-paths = ["**/*.py"]', *lines)
+    train(gate, *trained)
+    gate.repo.commit("a better net", {"segmenter/net.py": "2"})
+    assert gate.verify().status == 1
+    bounds = [request.body.get("last_update", []) for request in gate.server.requests]
+    assert len([each for each in bounds if not any("<" in bound for bound in each)]) == (6 if trained else 4)
