@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_clearml.base.words import listed
@@ -12,6 +12,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.report.diagnosis import Check
 from git_clearml.settings import load
 from git_clearml.settings.policy import Policy
+from git_clearml.settings.protection import protected
 
 
 class Found(NamedTuple):
@@ -31,11 +32,23 @@ def examine(repository: Repository, environment: Mapping[str, str]) -> Found:
         return Found(Check("policy", "ok", words), Policy())
     except Error as error:
         return Found(of_error("policy", "fail", error, "; every push is refused"))
-    return Found(judged(ruling), ruling.policy)
+    return Found(judged(ruling, _refs(repository) if ruling.policy.protect else ()), ruling.policy)
 
 
-def judged(ruling: load.ResolvedPolicy) -> Check:
-    """What a policy that can be read comes to. Pure."""
+def _refs(repository: Repository) -> list[str]:
+    """The branches and tags that there are here, and the remotes' branches by the names that they have there."""
+    places = ("refs/heads/", "refs/tags/", "refs/remotes/")
+    listed = repository.run("for-each-ref", "--format=%(refname)", *places).lines
+    remotes = [f"refs/remotes/{name}/" for name in repository.remotes()]
+    refs = []
+    for ref in listed:
+        place = next((each for each in remotes if ref.startswith(each)), "")
+        refs.append("refs/heads/" + ref.removeprefix(place) if place else ref)
+    return refs
+
+
+def judged(ruling: load.ResolvedPolicy, refs: Sequence[str] = ()) -> Check:
+    """What a policy that can be read comes to, where there are these refs. Pure."""
     policy = ruling.policy
     gates = f"gates {listed(policy.protect)}" if policy.protect else "gates every branch"
     if ruling.warnings:
@@ -43,6 +56,8 @@ def judged(ruling: load.ResolvedPolicy) -> Check:
     if policy.on_unreachable == "warn":
         words = 'on-unreachable = "warn": while the server is away, pushes go through unverified'
         return Check("policy", "warn", f"the policy {gates}, but has {words}")
+    if policy.protect and refs and not any(protected(ref, policy) for ref in refs):
+        return Check("policy", "warn", f"the policy of HEAD {gates}, and no branch or tag is called so")
     if ruling.origin == "defaults":
         return Check("policy", "ok", f"HEAD sets no policy in pyproject.toml: the strict default {gates}")
     return Check("policy", "ok", f"the policy of HEAD {gates}")

@@ -26,12 +26,15 @@ Kind = Literal[
     "patterns",
 ]
 
+_NO_REF = r"[\x00-\x20\x7f~^:]|^!|^(?:heads|tags|remotes)/|^refs/(?!\*\*$)[^/]*$|^refs/heads/?$"
+"""Of patterns: what no ref has in its name (git-check-ref-format(1)), exceptions, and names that git shortens."""
+
 _MOST_SECONDS = 10.0**9
 _PROJECT = 3  # characters of each part of a project's path
 
 _ADVICE = {
     "untracked-ok": "name a directory of outputs, for instance outputs/**; untracked *.py files never pass",
-    "protect": "leave the key out to protect every branch",
+    "protect": "write main, release/** or refs/tags/v*; leave the key out to protect every branch",
     "project": "name the project as ClearML shows it; each part of its path needs 3 characters",
     "runnable.project": "each part of a project's path needs 3 characters",
     "metric": "write TITLE/SERIES as ClearML shows it, for instance validation/accuracy",
@@ -136,7 +139,8 @@ def _check_texts(setting: Setting, value: Any) -> str:
         return "expected a list of strings"
     if setting.key == "protect" and not value:
         return "an empty list would protect nothing"
-    return ""
+    never = [text for text in value if setting.key == "protect" and re.search(_NO_REF, text)]
+    return f"{never[0]!r} names no ref, so it would protect nothing" if never else ""
 
 
 def _check_tolerance(_: Setting, value: Any) -> str:

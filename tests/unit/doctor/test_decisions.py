@@ -356,10 +356,13 @@ def test_what_is_well_is_one_line_for_people() -> None:
 def test_the_policy() -> None:
     from git_clearml.settings.load import ResolvedPolicy
 
-    def judged(rules: Policy, *warnings: str) -> Check:
-        return policy.judged(ResolvedPolicy(rules, {}, "1" * 40, warnings))
+    def judged(rules: Policy, *warnings: str, refs: tuple[str, ...] = ()) -> Check:
+        return policy.judged(ResolvedPolicy(rules, {}, "1" * 40, warnings), refs)
 
     assert judged(Policy()).message.endswith("gates every branch")
     assert judged(Policy(protect=("a", "b"))).message.endswith("gates a, b")
+    refs = ("refs/heads/main", "refs/tags/v1")
+    for typed, level in {"mian": "warn", "origin/main": "warn", "v*": "warn", "m*": "ok", "refs/tags/*": "ok"}.items():
+        assert judged(Policy(protect=(typed,)), refs=refs).level == level, typed
     assert judged(Policy(on_unreachable="warn")).level == "warn"
     assert judged(Policy(), "deprecated").level == "warn"

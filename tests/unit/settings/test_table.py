@@ -312,6 +312,31 @@ def test_code_may_not_be_untracked(pattern: str) -> None:
         assert "outputs/**" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["main ", "!main", "heads/main", "tags/v*", "remotes/origin/main", "refs/*", "refs/heads/", "a:b", "v^1", "a\tb"],
+)
+def test_a_pattern_that_can_name_no_ref_would_protect_nothing(pattern: str) -> None:
+    with pytest.raises(BadSetting, match="would protect nothing") as caught:
+        merged(pyproject={"protect": ["main", pattern]})
+    assert "refs/tags/v*" in caught.value.hint
+    names = [
+        "main",
+        "*",
+        "**",
+        "refs/**",
+        "refs/heads/main",
+        "refs/tags/*",
+        "release/",
+        "a[!b]",
+        "wip/!x",
+        "ä",
+        "head",
+        "refs",
+    ]
+    assert merged(pyproject={"protect": names})[0]["protect"].value == tuple(names)
+
+
 def test_protecting_nothing_is_refused_and_other_empty_lists_are_not() -> None:
     with pytest.raises(BadSetting, match="protect nothing"):
         merged(pyproject={"protect": []})
