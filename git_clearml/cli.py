@@ -7,6 +7,7 @@ import atexit
 import errno
 import gc
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -29,6 +30,7 @@ _ADDERS = {  # module and function, where they are not as usual
     "uninstall": ("install", "add_uninstall_parser"),
     "import": ("import_runs", "add_parser"),
 }
+_ELSEWHERE = {"help": "-h", "version": "--version"}
 _REST = "\0{}"  # stands for a word after `--` while argparse looks: no word of a command line can hold a NUL
 _BUG = 70
 
@@ -39,7 +41,7 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
         prog="git clearml", description="No push without a ClearML task that ran exactly that code.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"git-clearml {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="<command>", required=True, parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", metavar="<command>", parser_class=Parser)
     for name in _COMMANDS:
         if not only or only == name:
             module = _module(name)
@@ -51,7 +53,11 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
     return parser, commands.choices
 
 
-def _unknown(command: str) -> UsageError:
+def _unknown(command: str, rest: Sequence[str]) -> UsageError:
+    if command in _ELSEWHERE:  # as other programs have it
+        words = [command for command in rest[:1] if command in _COMMANDS] if command == "help" else []
+        what = f"{command!r} is not a command of git clearml"
+        return UsageError(what, " ".join(["git clearml", *words, _ELSEWHERE[command]]))
     near = nearest(command, _COMMANDS)
     message = f"{command!r} is not a command of git clearml"
     return UsageError(
@@ -157,10 +163,17 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
         return push.parse(words[1:])
     if words and words[0] == first and not is_command:
-        raise _unknown(first)
+        raise _unknown(first, words[1:])
     parser, commands = build_parser(first if is_command else "")
     if not is_command:
-        return parser.parse_args(words or ["-h"])
+        if first in _COMMANDS and not {"--", "-h", "--help", "--version"} & set(words):
+            before = words[: words.index(first)]
+            later = [first, *before, *words[len(before) + 1 :]]
+            raise UsageError(
+                f"options come after the command: {shlex.join(before)}", shlex.join(["git", "clearml", *later])
+            )
+        parser.parse_args([word for word in words if word.startswith("-") and word != "--"] or ["-h"])
+        raise UsageError("no command given", "git clearml -h")
     end = words.index("--") if "--" in words else len(words)
     parsed = _parse_command(commands[first], words[1:end], words[end:])
     parsed.command = first
@@ -198,6 +211,10 @@ def _parse_command(parser: argparse.ArgumentParser, words: list[str], tail: list
 
 def _fail(error: Error, words: list[str], parsed: argparse.Namespace | None, console: Console) -> int:
     """Says the error; where JSON was asked for, on stdout too, in the command's own shape."""
+    if "--" in error.hint and words and words[0] in _COMMANDS and words[0] != "push":
+        from git_clearml.commands import again  # late: for a hint that is not a command yet
+
+        error.hint = again.completed(error.hint, words, build_parser(words[0])[1][words[0]])
     console.fail(error)
     error.message, error.hint = console.redact(error.message), console.redact(error.hint)
     module = _module(words[0]) if words and words[0] in _COMMANDS else None

@@ -9,12 +9,14 @@ from __future__ import annotations
 class Error(Exception):
     """One line that says what happened, and a hint that says what to do.
 
-    `code` is the machine's word for it (the `errors` list of every JSON), `status` the exit status.
+    `code` is the machine's word for it (the `errors` list of every JSON), `status` the exit status. `examples` are
+    further commands, where the hint is one of several.
     """
 
     code = "error"
     status = 3
     passing = False  # does the server say that the next asking may do better?
+    examples: tuple[str, ...] = ()
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

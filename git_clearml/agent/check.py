@@ -30,7 +30,7 @@ from git_clearml.settings.policy import Runnable
 
 _SLACK = 600.0  # seconds beyond the limits after which anybody may sweep the task
 _USUAL = ("train.py", "main.py", "src/train.py")
-_ENTRY_HINT = "see runnable.entry-point and runnable.folder, or --entry-point and --folder"
+_ENTRY_HINT = "git clearml check-runnable --entry-point <file> --folder <directory>"
 
 
 @dataclass(frozen=True)

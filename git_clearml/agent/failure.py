@@ -18,17 +18,18 @@ _TAIL = 20  # lines
 _LATE, _EVERY = 10.0, 2.0  # seconds: for an agent to send the end of its log, and between two polls of it
 _SILENT = ("deleted", "server-away")  # where there is no log to be had
 _AGAIN = "git clearml check-runnable"
+_PAGE = "git clearml open {}"
 _HINTS = {
-    "execution-timeout": "make it report something sooner, or give it more time: --execution-timeout SECONDS",
-    "queue-timeout": "wait until the queue is shorter, or give it more time: --queue-timeout SECONDS",
-    "package-not-found": "add the package to the requirements file; see also --requirements and --packages",
-    "commit-not-found": "can the agent's machine clone the repository? --repository gives it another URL",
-    "repository-unreachable": "can the agent's machine clone the repository? --repository gives it another URL",
-    "diff-not-applied": "push the branch, or leave --as-diff out",
-    "entry-point-missing": "see runnable.entry-point and runnable.folder, or --entry-point and --folder",
-    "out-of-memory": "use a queue whose machine has more memory, or smaller --args",
-    "script-failed": "the log is on the task's page; fix the script, commit, check again",
-    "": "the log is on the task's page",
+    "execution-timeout": "git clearml check-runnable --execution-timeout 1800",
+    "queue-timeout": "git clearml check-runnable --queue-timeout 7200",
+    "package-not-found": "git clearml check-runnable --requirements <file>",
+    "commit-not-found": "git clearml check-runnable --repository <url>",
+    "repository-unreachable": "git clearml check-runnable --repository <url>",
+    "diff-not-applied": "git push",
+    "entry-point-missing": "git clearml check-runnable --entry-point <file> --folder <directory>",
+    "out-of-memory": "git clearml check-runnable --queue <queue>",
+    "script-failed": _PAGE,
+    "": _PAGE,
 }
 
 
@@ -68,7 +69,7 @@ def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str
 
 def with_hint(check: Check) -> Check:
     """The check with the next thing to do for its cause. Pure."""
-    return check if check.hint else replace(check, hint=_HINTS.get(check.cause, _AGAIN))
+    return check if check.hint else replace(check, hint=_HINTS.get(check.cause, _AGAIN).format(check.task))
 
 
 def _unserved(api: ClearML, check: Check) -> Check:
@@ -86,9 +87,9 @@ def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     sentence = with_sign(
         f"queue {check.queue!r} has no active workers{' ' + when if when else ''}", sign_of_queue(api, check.queue)
     )
-    hint = f"start one: clearml-agent daemon --queue {shlex.quote(check.queue)}"
+    hint = f"clearml-agent daemon --queue {shlex.quote(check.queue)}"
     with contextlib.suppress(CannotDecide):
-        hint = f"{hint}; queues with workers: {queues.served(api)}"
+        check = replace(check, notes=(*check.notes, f"queues with workers: {queues.served(api)}"))
     outcome = CheckOutcome.NO_WORKER
     return replace(check, outcome=outcome, status=outcome.status, sentence=sentence, hint=hint)
 

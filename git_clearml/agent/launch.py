@@ -97,12 +97,14 @@ def check_launch(
 
     Raises BadSetting for what no agent can run: wrong arguments, no time, no name.
     """
-    for key, seconds in (("execution-timeout", rules.execution_timeout), ("queue-timeout", rules.queue_timeout)):
-        if seconds <= 0:
-            raise BadSetting(f"{key} must be greater than 0", f"--{key} SECONDS")
+    if rules.execution_timeout <= 0:
+        again = "git clearml check-runnable --execution-timeout 600"
+        raise BadSetting("execution-timeout must be greater than 0", again)
+    if rules.queue_timeout <= 0:
+        raise BadSetting("queue-timeout must be greater than 0", "git clearml check-runnable --queue-timeout 1800")
     if len(rules.task_name.strip()) < 3:
         words = f"invalid task name {rules.task_name!r}: at least 3 characters"
-        raise BadSetting(words, "see runnable.task-name, or --task-name")
+        raise BadSetting(words, "git clearml check-runnable --task-name cicd_test_task")
     content, notes = requirements(repository, commit, rules, packages)
     image, arguments = container(rules.docker)
     launch = Launch(
@@ -135,7 +137,9 @@ def argument(text: str) -> tuple[str, str]:
     """
     match = _ARGUMENT.fullmatch(text.lstrip())
     if not match:
-        raise BadSetting(f"the argument {text!r} is not name=value", 'for instance: --args "epochs=1 lr=0.1"')
+        raise BadSetting(
+            f"the argument {text!r} is not name=value", 'git clearml check-runnable --args "epochs=1 lr=0.1"'
+        )
     return match[1].replace("-", "_"), match[2]
 
 

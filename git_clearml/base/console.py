@@ -152,8 +152,8 @@ class Console:
     def fail(self, error: Error) -> None:
         """What happened, on one line, and the one thing to do."""
         self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}", self.prefix)
-        if error.hint:
-            self._talk(f"hint: {sanitize(self.redact(error.hint), _HINT)}", self.prefix)
+        for hint in filter(None, (error.hint, *error.examples)):
+            self._talk(f"hint: {sanitize(self.redact(hint), _HINT)}", self.prefix)
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""

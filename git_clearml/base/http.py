@@ -161,7 +161,7 @@ class HttpClient:
     def _too_slow(self) -> TimedOut:
         return TimedOut(
             f"{self.site.url} did not answer within {round(self._granted, 2):g} s",
-            "try again, or raise --timeout SECONDS",
+            "git config clearml.timeout 60",
         )
 
     def _explained(self, error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ def sanitize(text: str, limit: int = 0) -> Safe:
     if limit and len(text) > 8 * limit:
         text = text[: 8 * limit]
     if not text.isascii() or not text.isprintable():
-        text = "".join(_shown(character) for character in " ".join(text.split()))
+        text = " ".join(text.split())
+        text = "".join(map(_shown, text[: limit + 1] if limit else text))
     if limit and len(text) > limit:
         return Safe(text[: limit - 1].rstrip() + "…")
     return Safe(text)
@@ -73,6 +75,7 @@ def _indented(line: str) -> str:
     return " " * (len(line) - len(words)) + sanitize(words)
 
 
+@functools.lru_cache(maxsize=2048)
 def _shown(character: str) -> str:
     if re.match(HIDDEN, character) or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn"):
         return "\N{REPLACEMENT CHARACTER}"

@@ -10,6 +10,9 @@ from git_clearml.model import Diff, DiffKind
 MARKER = "# git-clearml: "
 """How a line starts that `git clearml run` itself puts into a diff (so that a dirty run never looks clean)."""
 
+UNTRACKED = "files that git does not track: "
+"""How it goes on where only such files differ from the commit."""
+
 # What Task.create and clearml-task add to a clean checkout, to the letter (clearml 1.0 to 2.1,
 # backend_interface/task/populate.py, CreateAndPopulate.create_task).
 _REQUIREMENTS = (
@@ -70,7 +73,7 @@ def _summary(text: str) -> str:
     """Which files a dirty diff touches, by how much; or what stands there instead of a diff."""
     text = re.sub(_ANSI, "", text)
     if text.startswith(MARKER):
-        return text.splitlines()[0].removeprefix(MARKER).rstrip(".")
+        return text.splitlines()[0].removeprefix(MARKER).rstrip(".").removeprefix("uncommitted changes in ")
     if text.startswith(_TOO_LARGE):
         return "a diff too large for ClearML to store"
     if text.startswith(_NOT_EXTRACTED):

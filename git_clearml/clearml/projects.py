@@ -20,14 +20,14 @@ def project(api: ClearML, name: str) -> str:
     too_short = [part for part in parts if len(part) < 3]
     why = f"{min(too_short, key=len)!r} has less than 3 characters" if too_short else ""
     if why and len(parts) == 1:
-        raise UsageError(f"invalid project name {given!r}: {why}", "see --project")
+        raise UsageError(f"invalid project name {given!r}: {why}", "--project <name>")
     if identity := _existing(api, name):
         return identity
     try:
         return response.identity(api.call("projects.create", {"name": name, "description": ""}, repeat=False))
     except CannotDecide as error:
         if why and isinstance(error, Refused) and error.result_code == 400:
-            hint = "each part of a project's path needs 3: see --project, or project in pyproject.toml"
+            hint = "--project <name>"
             raise UsageError(f"invalid project name {given!r}: {why}", hint) from None
         if identity := _existing(api, name):  # somebody was quicker, or the answer was lost
             return identity

@@ -157,7 +157,7 @@ def _split(text: str, flag: str = "--args", example: str = "epochs=1 lr=0.1") ->
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise UsageError(f"{flag} {text!r} cannot be read: {error}", f'for instance: {flag} "{example}"') from None
+        raise UsageError(f"{flag} {text!r} cannot be read: {error}", f'{flag} "{example}"') from None
 
 
 def packages_of(text: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "pre-receive and update are for the git server.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", choices=("pre-push", "pre-receive", "update"), help="which hook")
+    parser.add_argument("hook", choices=("pre-push", "pre-receive", "update"), help="which hook")
     parser.add_argument(
         "remote", nargs="?", default="", help="of pre-push the remote's name, or its URL; of update the ref"
     )
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges the push that git or pre-commit is about to do. Returns the exit status; only 0 lets it go on."""
-    if arguments.name != "pre-push":
+    if arguments.hook != "pre-push":
         from git_clearml.commands import hook_on_server
 
         return hook_on_server.run(arguments, console)

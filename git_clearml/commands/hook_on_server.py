@@ -82,7 +82,7 @@ def _of_other_repositories(report: VerifyReport) -> bool:
 
 
 def _updates(arguments: argparse.Namespace) -> Sequence[RefUpdate]:
-    if arguments.name == "pre-receive":
+    if arguments.hook == "pre-receive":
         if arguments.remote:
             raise UsageError("pre-receive takes no arguments: its lines are on stdin", "see githooks(5)")
         return parse_received(read_stdin(arguments.timeout or _PATIENCE))

@@ -51,7 +51,7 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the runs, sends what the server does not have, prints what became of each. Returns the exit status."""
     if arguments.timeout is not None and not 0 < arguments.timeout <= _LONGEST:
-        raise UsageError(f"--timeout is {arguments.timeout:g}: expected seconds", f"for instance --timeout {_EACH:g}")
+        raise UsageError(f"--timeout is {arguments.timeout:g}: expected seconds", f"--timeout {_EACH:g}")
     repository = Repository()
     found = list(importing.candidates(_records(arguments, repository)))
     if not found:

@@ -73,7 +73,7 @@ def seeds(arguments: argparse.Namespace) -> range:
     count, first, parallel = arguments.seeds, arguments.first_seed, arguments.parallel
     for flag, value in (("--first-seed", first), ("--parallel", parallel)):
         if value is not None and count is None:
-            raise UsageError(f"{flag} requires --seeds", f"add --seeds N, or leave {flag} out")
+            raise UsageError(f"{flag} requires --seeds", "--seeds 3")
     if count is None:
         return range(0)
     for flag, value, least, most in (
@@ -82,14 +82,14 @@ def seeds(arguments: argparse.Namespace) -> range:
         ("--parallel", 1 if parallel is None else parallel, 1, _MOST_SEEDS),
     ):
         if not least <= value <= most:
-            raise UsageError(f"{flag} is {value}: expected a number from {least} to {most}", f"for instance {flag} 3")
+            raise UsageError(f"{flag} is {value}: expected a number from {least} to {most}", f"{flag} 3")
     if arguments.attach is not None or arguments.follow:
-        raise UsageError(f"{'--follow' if arguments.follow else '--attach'} is about one task: leave --seeds out")
+        raise UsageError(f"{'--follow' if arguments.follow else '--attach'} is about one task", "leave --seeds out")
     words = arguments.words
     if (words or arguments.template) and not any(PLACE in word for word in words):
         known = redact_words(words) == tuple(words)  # else the hint would not work as typed
         command = shlex.join(words or ["python", "train.py"]) if known else "<command>"
-        hint = f"say where it goes: git clearml run --seeds {count} -- {command} --seed {PLACE}"
+        hint = f"git clearml run --seeds {count} -- {command} --seed {PLACE}"
         raise UsageError(f"{PLACE} is not in the command, and so all {count} runs would be the same", hint)
     return range(first or 0, (first or 0) + count)
 
@@ -104,7 +104,7 @@ def refuse_alone(arguments: argparse.Namespace) -> None:
     of_queue = "parallel wait follow abort_on_interrupt wait_timeout project task_name tag docker"
     for name in (*of_queue.split(), "requirements", "packages", "repository"):
         if getattr(arguments, name):
-            raise UsageError(f"--{name.replace('_', '-')} requires --queue", "add --queue NAME, or leave it out")
+            raise UsageError(f"--{name.replace('_', '-')} requires --queue", "--queue <queue>")
 
 
 def record_words(arguments: argparse.Namespace) -> list[str]:
@@ -127,7 +127,7 @@ def record_options(arguments: argparse.Namespace) -> RecordOptions:
         if getattr(arguments, name):
             raise UsageError(f"--{name.replace('_', '-')} requires --record commit")
     if on_queue(arguments) and kind != "none" and not (arguments.wait or arguments.follow or arguments.attach):
-        raise UsageError("--record requires waiting for the end of the task", "add --wait")
+        raise UsageError("--record requires waiting for the end of the task", "--wait")
     if arguments.push_record and kind != "notes":
         raise UsageError("--push-record requires --record notes")
     return RecordOptions(

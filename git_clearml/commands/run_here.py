@@ -75,7 +75,7 @@ def once(here: Here, words: Sequence[str]) -> Once:
         return Once(_refuse(plan, console))
     if not plan.clean and here.recording.kind != "none":
         names = listed([*plan.facts.dirty, *plan.facts.untracked, *plan.facts.ignored], _SHOWN)
-        raise UsageError(f"no run with uncommitted changes is recorded: {names}", "commit first, or leave --record out")
+        raise UsageError(f"no run with uncommitted changes is recorded: {names}", "leave --record out")
     if here.arguments.dry_run:
         return Once(_show(plan, console))
     where = here.target()

@@ -57,7 +57,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     if arguments.attach and (arguments.queue or arguments.template or words):
         raise UsageError("--attach cannot be combined with --queue, --from or a command")
     if arguments.template and not arguments.queue:
-        raise UsageError("--from requires --queue", "add --queue NAME")
+        raise UsageError("--from requires --queue", "--queue <queue>")
     run_flags.record_options(arguments)
     if not arguments.attach and not arguments.template and not words:
         raise UsageError("no command given", "git clearml run --queue gpu -- python train.py")

@@ -76,7 +76,7 @@ class Calls:
             result, error = outcomes.get(timeout=max(0.0, self.remaining()))
         except queue.Empty:
             message = f"{self._api} did not answer within {self._budget:g} s"
-            raise TimedOut(message, "try again, or raise --timeout SECONDS") from None
+            raise TimedOut(message, "git config clearml.timeout 300") from None
         if error is not None:
             raise self._explain(error, operation) from None
         self._log(f"{self._name}: {operation.what}, {1000 * (self._clock.monotonic() - started):.0f} ms")

@@ -49,12 +49,12 @@ class CommentOptions:
 def check(options: CommentOptions) -> None:
     """Raises UsageError for options that cannot be."""
     if not view.is_label(options.label):
-        raise UsageError(f"invalid label: {options.label[:80]!r}", "use letters, digits, spaces and . _ / -")
+        raise UsageError(f"invalid label: {options.label[:80]!r}", "--label verify")
     if options.number < 0:
         raise UsageError("--pr must be the number of a pull request")
     owner, *names = options.repository.split("/")  # on GitLab group/sub/project
     if options.repository and not (owner and names and all(names) and not {*" ?#%\\"} & {*options.repository}):
-        raise UsageError(f"invalid repository: {options.repository[:80]!r}", "write --repository owner/name")
+        raise UsageError(f"invalid repository: {options.repository[:80]!r}", "--repository owner/name")
 
 
 def publish(
@@ -151,7 +151,7 @@ class _CommentPublisher:
             return CommentResult("", "skipped", "there is no commit to comment on")
         message = f"no open {self._provider.request} has the commit {self._commit[:12]}"
         if self._by_hand:
-            raise UsageError(message, "push it and open one, or name one: --pr N")
+            raise UsageError(message, "git clearml comment --pr <number>")
         return CommentResult("", "skipped", message)
 
     def _comment(self, request: ChangeRequest) -> CommentResult:

@@ -242,5 +242,9 @@ def _of_remote(workplace: Workplace, server: str, variable: str = "") -> str:
         if _host(url) == host and "/" in name:
             return name
     elsewhere = next((other for other in map(_host, urls) if "." in other), "")
-    hint = f"export {variable}=https://{elsewhere}" if variable and elsewhere else "name it: --repository owner/name"
+    hint = (
+        f"export {variable}=https://{elsewhere}"
+        if variable and elsewhere
+        else "git clearml comment --repository owner/name"
+    )
     raise UsageError(f"no remote of this clone is on {host}", hint)

@@ -115,7 +115,7 @@ class Explainer:
 
     def _limited(self, seconds: float | None) -> CannotDecide:
         lasts = "" if seconds is None else f" for another {seconds:.0f} s"
-        hint = "run fewer jobs at a time, or raise --timeout SECONDS"
+        hint = "run fewer jobs at a time"
         return Unreachable(f"{self.dialect.own} rate limit is used up{lasts}", hint)
 
 

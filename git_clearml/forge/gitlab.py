@@ -160,7 +160,7 @@ class GitLab:
 
         https://docs.gitlab.com/api/commits/#set-the-pipeline-status-of-a-commit
         """
-        raise Unsupported(NO_STATUS, "leave out --status")
+        raise Unsupported(NO_STATUS, "leave --status out")
 
     def ref_at(self, ref: str) -> str:
         """See Forge.ref_at."""

@@ -53,7 +53,7 @@ def write(directory: str, content: Content, environment: Mapping[str, str]) -> N
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "not a path"
         message = f"the report files cannot be written to {shlex.quote(sanitize(directory, 200))}: {reason}"
-        raise PublishFailed(message, "name a directory that this job may write to: --reports clearml-report") from None
+        raise PublishFailed(message, "git clearml verify --reports clearml-report") from None
 
 
 def _texts(content: Content, environment: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from git_clearml.git.runner import DAMAGED
 LIMIT = 500_000
 """Characters of a diff; the SDK's own limit for what it stores with a task (max_diff_size_bytes)."""
 
-_HINT = "push the branch, or leave --as-diff out"
+_HINT = "leave --as-diff out"
 _LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER = 1024  # bytes; git-lfs takes nothing longer for a pointer
 _SUBMODULE, _LINK, _NOTHING = "160000", "120000", "000000"

@@ -226,14 +226,20 @@ _LITTLE, _MUCH = 60, 300  # seconds
 
 def _typed_in_a_push(report: VerifyReport, push: Push, timeout: float) -> VerifyReport:
     """The report with a hint that helps the next push: nobody types a flag there. `timeout` is what is set, 0: none."""
-    if "--timeout" not in report.hint:
+    if not _is_about_time(report.hint):
         return report
     if push.received:
         hint = "push again; whoever keeps this server can give it more time: git config clearml.timeout SECONDS"
     else:
         hint = f"git config clearml.timeout {_LITTLE if timeout < _LITTLE else max(_MUCH, 2 * round(timeout))}"
-    told = tuple(problem._replace(hint=hint) if "--timeout" in problem.hint else problem for problem in report.problems)
+    told = tuple(
+        problem._replace(hint=hint) if _is_about_time(problem.hint) else problem for problem in report.problems
+    )
     return report._replace(hint=hint, problems=told)
+
+
+def _is_about_time(hint: str) -> bool:
+    return "--timeout" in hint or "clearml.timeout" in hint
 
 
 def _undecided(gated: Sequence[GatedUpdate], error: CannotDecide) -> VerifyReport:

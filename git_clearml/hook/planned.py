@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_clearml.errors import CannotDecide
+from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook.ref_updates import Push, parse_lines, updates_to_judge
 
 if TYPE_CHECKING:  # the help of `push` must not load GitPython
     from git_clearml.git.repository import Repository
 
+_USAGE = 129  # of git, for what it cannot parse
 _CAPTURE = """#!/bin/sh
 git rev-parse --absolute-git-dir >{place}/repository.$$
 printf '%s\\n%s\\n' "$1" "$2" >{place}/remote.$$
@@ -23,7 +24,8 @@ cat >{place}/lines.$$
 
 
 def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
-    """A Push for each URL of the remote, by git push's own arguments. Raises CannotDecide when git cannot say.
+    """A Push for each URL of the remote, by git push's own arguments. Raises CannotDecide when git cannot say,
+    and UsageError for options that it does not have.
 
     What goes along out of submodules (`--recurse-submodules=on-demand`) is judged by their own hooks, if they have one.
     """
@@ -34,6 +36,8 @@ def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
         result = repository.run("-c", f"core.hooksPath={place}", "push", "--dry-run", *words, remote=True, may_ask=True)
         ran = sorted(Path(place).glob("remote.*"))
         captured = [path for path in ran if _is_of(repository, path.with_name(f"repository{path.suffix}"))]
+        if result.status == _USAGE and not captured:
+            raise UsageError(f"git push would fail: {result.reason}", "git push -h")
         if result.status and not captured:
             raise CannotDecide(f"git push would fail: {result.reason}", "git push")
         if not captured:  # it runs on every push; not where programs may not be run

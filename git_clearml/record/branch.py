@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping
 
 from git_clearml.base.ids import SIDE_REFS, is_hash
@@ -32,7 +33,7 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
     if branch:
         name = branch.removeprefix(HEADS)
         if repository.run("check-ref-format", f"{HEADS}{name}")[0]:
-            raise UsageError(f"not the name of a branch: {branch!r}", "--branch takes a name such as main")
+            raise UsageError(f"not the name of a branch: {branch!r}", "--branch main")
         if name not in heads and not _is_here(repository, name, commit):
             raise _no_such_branch(place, name, heads, commit)
         return current(repository, RemoteBranch(place, name, ""), timeout=timeout)
@@ -72,14 +73,14 @@ def _no_such_branch(remote: Remote, branch: str, heads: Iterable[str], commit: s
     near = difflib.get_close_matches(branch, heads)
     return UsageError(
         f"{remote.shown} has no branch {branch}{'; near it: ' if near else ''}{listed(near)}",
-        f"name one that it has; for a new one, git branch {branch} {commit[:12]} comes first",
+        f"git branch {branch} {commit[:12]}",
     )
 
 
 def _remote(repository: Repository, wanted: str) -> Remote:
     remote = remotes.named(repository, wanted) or Remote("", wanted) if wanted else remotes.pushed_to(repository)
     if remote is None:
-        raise UsageError("no remote to push the results to", "name it: --remote <name>")
+        raise UsageError("no remote to push the results to", "git remote add origin <url>")
     return remote
 
 
@@ -117,9 +118,9 @@ def _only(remote: Remote, containing: dict[str, str], commit: str, here: str) ->
     if not containing:
         raise UsageError(
             f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",
-            f"name the branch that both go to: --branch {here or '<name>'}",
+            f"--branch {shlex.quote(here) if here else '<name>'}",
         )
     raise UsageError(
         f"{len(containing)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(containing), _LISTED)}",
-        "say which one the results go to: --branch <name>",
+        "--branch <name>",
     )

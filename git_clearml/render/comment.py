@@ -7,7 +7,7 @@ A comment is found again by its first line, the marker, which no text of a serve
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from git_clearml import __version__
@@ -31,7 +31,8 @@ SUMMARY_LIMIT = 250_000  # characters: no more than 1 MB, whatever they are
 _MOST_VERDICTS = 20
 _MOST_NOTES = 20
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/]|-(?!-)){0,62}", re.ASCII)
-_AGO = re.compile(r"(?:just now|\d+ (?:minute|hour|day)s? ago)$")
+_AGO = re.compile(r"(?:just now|(?<!\d)\d{1,9} (?:minute|hour|day)s? ago)$")
+_LAST = 40  # characters of a message, among which that is
 
 Section = Callable[[int], str]
 """A part of a page: given the most characters that it may have, its Markdown, or "" for nothing to show."""
@@ -127,12 +128,14 @@ def _verdicts(page: Page, limit: int) -> list[str]:
 
 def _lists(verdict: Verdict, limit: int) -> list[str]:
     near = verdict.other_near_misses
-    misses = [_near_miss(finding) for finding in near[:MOST_NEAR_MISSES]]
-    notes = [f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES]]  # another mark makes it another list
-    left_out = len(near) - len(misses), len(verdict.notes) - len(notes)
+    misses = (_near_miss(finding) for finding in near[:MOST_NEAR_MISSES])
+    notes = (f"* {escape(note, 300)}" for note in verdict.notes[:_MOST_NOTES])  # another mark makes it another list
     lines = [line for each in verdict.requirements for line in markdown.requirement(each, _near_miss)]
-    lists = _list(lines, limit // 2, 0)
-    return [*lists, *_list(misses, limit // 2, left_out[0]), *_list(notes, limit // 2, left_out[1], mark="*")]
+    return [
+        *_list(lines, limit // 2, len(lines)),
+        *_list(misses, limit // 2, len(near)),
+        *_list(notes, limit // 2, len(verdict.notes), mark="*"),
+    ]
 
 
 def _because(verdict: Verdict) -> list[str]:
@@ -166,7 +169,8 @@ def _near_miss(finding: Finding) -> str:
 def _dated(reason: Reason, task: Task) -> str:
     """The reason with a point in time for "12 minutes ago": a comment is read later, and must not change by itself."""
     moment = (task.completed or task.updated)[:16].replace("T", " ")
-    return _AGO.sub(lambda _: f"on {moment} UTC", reason.message)
+    last = reason.message[-_LAST:]  # a message may be of any length
+    return reason.message[:-_LAST] + _AGO.sub(lambda _: f"on {moment} UTC", last)
 
 
 def _remarks(report: VerifyReport, limit: int) -> list[str]:
@@ -178,8 +182,7 @@ def _remarks(report: VerifyReport, limit: int) -> list[str]:
         lines.append(f"- {escape(problem.message, 500)}.{hint}")
     elsewhere = len(report.verdicts) != 1 or report.outcome in (Outcome.VERIFIED, Outcome.UNDECIDED)
     next_step = [f"Next: {code(command)}"] if elsewhere and (command := headline.to_do(report)) else []
-    left_out = len(report.notes) + len(problems) - len(lines)
-    return [*_list(lines, limit, left_out), *next_step]
+    return [*_list(lines, limit, len(report.notes) + len(problems)), *next_step]
 
 
 def _history(page: Page, earlier: Sequence[HistoryRow], limit: int) -> list[str]:
@@ -217,8 +220,11 @@ def _commit(page: Page, name: str) -> str:
     )
 
 
-def _list(lines: Sequence[str], limit: int, left_out: int, mark: str = "-") -> list[str]:
-    """The lines as one block of at most so many characters; the last one says how many are left out, here or before."""
+def _list(lines: Iterable[str], limit: int, count: int, mark: str = "-") -> list[str]:
+    """The first of `count` lines as one block of at most so many characters; the last one says how many are left out.
+
+    No more lines are made than are shown.
+    """
     shown: list[str] = []
     room = limit - 30
     for line in lines:
@@ -226,7 +232,6 @@ def _list(lines: Sequence[str], limit: int, left_out: int, mark: str = "-") -> l
         if room < 0:
             break
         shown.append(line)
-    left_out += len(lines) - len(shown)
-    if left_out:
-        shown.append(f"{mark} and {left_out} more")
+    if count > len(shown):
+        shown.append(f"{mark} and {count - len(shown)} more")
     return ["\n".join(shown)] if shown else []

@@ -15,6 +15,7 @@ from git_clearml.base.words import listed
 from git_clearml.clearml import worker
 from git_clearml.clearml.conf_file import variable
 from git_clearml.clearml.diff import MARKER as DIFF_MARKER
+from git_clearml.clearml.diff import UNTRACKED
 from git_clearml.settings.table import MARKER
 
 _VCS = ("CLEARML_VCS_", "TRAINS_VCS_")
@@ -91,7 +92,7 @@ def _marker(facts: RunFacts) -> str:
     """A diff that is not empty where git has none to show."""
     if facts.dirty:
         return f"{DIFF_MARKER}uncommitted changes in {_one_line(facts.dirty)}\n"
-    return f"{DIFF_MARKER}files that git does not track: {_one_line([*facts.untracked, *facts.ignored])}\n"
+    return f"{DIFF_MARKER}{UNTRACKED}{_one_line([*facts.untracked, *facts.ignored])}\n"
 
 
 def _one_line(paths: Sequence[str]) -> str:

@@ -77,14 +77,15 @@ def _sense_of(
 def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
     """All that speaks against one task as evidence for one commit, and what a reader should know if nothing does."""
     notes: list[str] = list(task.notes)
-    reasons = [
+    first = [
         *_same_code(task, commit, policy, facts, equivalence),
         *statuses.reasons(task, policy, facts.now, notes),
-        *([] if waits_for_branch(task) and task.diff is None else _diff(task, notes)),
-        *_entry_point(task, policy, facts, notes),
-        *_belongs(task, policy, facts),
-        *run_rules.reasons(task, policy, facts.siblings, notes),
     ]
+    recorded = [] if waits_for_branch(task) and task.diff is None else _diff(task, notes)
+    where = [*_entry_point(task, policy, facts, notes), *_belongs(task, policy, facts)]
+    seen = run_rules.reasons(task, policy, facts.siblings, notes)
+    recorded, seen = run_rules.each_once(task, recorded, seen)
+    reasons = [*first, *recorded, *where, *seen]
     if not reasons and equivalence in _SENSE:
         notes.append(f"the task ran {task.commit[:12]}, which is the same {_SENSE[equivalence]}")
     return Finding(task, equivalence, tuple(reasons), tuple(notes))

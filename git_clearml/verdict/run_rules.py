@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from git_clearml.base.words import listed
+from git_clearml.clearml.diff import UNTRACKED
 from git_clearml.model import RunRecord, Task
 from git_clearml.run.ownership import AT_WORK, ENDED_WELL, belongs
 from git_clearml.settings.code_paths import is_untracked_code, untracked_ok
@@ -66,7 +67,7 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
     """What a run record says against the working tree that it found."""
     against = []
     if record.dirty:
-        against.append(Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}"))
+        against.append(_dirty(record))
     untracked = [path for path in record.untracked if not untracked_ok(path, policy)]
     if untracked:
         outputs = not all(is_untracked_code(path, policy) for path in untracked)
@@ -82,6 +83,25 @@ def record_reasons(record: RunRecord, policy: Policy) -> list[Reason]:
     if record.edited:
         against.append(Reason("dirty", f"code changed during the run: {listed(record.edited)}"))
     return against
+
+
+def each_once(task: Task, recorded: list[Reason], seen: list[Reason]) -> tuple[list[Reason], list[Reason]]:
+    """What the task's diff and its run record say against it, without what both say: the one that says more says it.
+
+    `recorded` is what the diff says, `seen` what the run saw of the working tree.
+    """
+    if not task.run or not task.diff or [reason.code for reason in recorded] != ["dirty"]:
+        return recorded, seen
+    if task.diff.summary.startswith(UNTRACKED) and {"untracked-files", "ignored-code"} & {each.code for each in seen}:
+        return [], seen
+    dirty, summary = task.run.dirty, task.diff.summary
+    if all(path in summary for path in dirty[:3]) or f" and {len(dirty) - 3} more" in summary:
+        seen = [reason for reason in seen if reason != _dirty(task.run)]
+    return recorded, seen
+
+
+def _dirty(record: RunRecord) -> Reason:
+    return Reason("dirty", f"ran with uncommitted changes in {listed(record.dirty)}")
 
 
 def _of_others(record: RunRecord, task: Task, siblings: Siblings) -> list[Reason]:

@@ -231,7 +231,7 @@ def _fetch_lineage(
         left = deadline - time.monotonic()
         if left <= 0:
             message = f"not all that the results commit stands on could be fetched in time, {absent[0][:12]} for one"
-            raise TimedOut(message, "check out with fetch-depth: 0, or give it more time: --timeout")
+            raise TimedOut(message, "git fetch --unshallow")
         context.checkout.ensure(absent, depth=depth, timeout=left)
         depth *= 2
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 import git_clearml
-from git_clearml.cli import _parse
+from git_clearml.cli import _parse, build_parser
+from git_clearml.commands import again
 from git_clearml.errors import UsageError
 
+COMMANDS = build_parser()[1]
 PACKAGE = Path(git_clearml.__file__).parent
 PROGRAMS = ("git", "git-clearml", "pip", "clearml-init", "clearml-agent", "pre-commit", "prek", "mv", "ln", "mkdir")
 PROGRAMS += ("chmod", "export", "nbstripout", "git-crypt")
@@ -35,10 +37,11 @@ PROSE = {
     "more",
     "says",
 }
+ERRORS = ("UsageError", "BadSetting", "Unsupported")
 NAMES = {"git-clearml history"}
 """What begins like a command and is the name of something in a comment."""
 
-WORD = "x"
+WORD = "7"
 """Stands for what a hint fills in."""
 
 
@@ -58,6 +61,8 @@ def hints() -> Iterator[tuple[str, str]]:
                 text = _text(each)
                 if text in NAMES:
                     continue
+                if isinstance(node, ast.Call) and _name(node.func) in ERRORS and again.FLAG.fullmatch(text):
+                    yield f"{where}:{each.lineno}", text
                 if text.partition(" ")[0] in PROGRAMS and " " in text and text.partition(":")[0] != "git clearml":
                     yield f"{where}:{each.lineno}", text
 
@@ -85,6 +90,9 @@ def test_there_are_some() -> None:
 def test_a_hint_works_as_typed(where: str, hint: str) -> None:
     assert where
     hint = re.sub(r"<[a-z]+>", WORD, hint)
+    if match := again.FLAG.fullmatch(hint):  # which the command line completes
+        assert any((match[1] or match[2]) in command._option_string_actions for command in COMMANDS.values())
+        return
     parsed = subprocess.run(["/bin/sh", "-n", "-c", hint], capture_output=True, check=False)
     assert parsed.returncode == 0, parsed.stderr
     assert "; " not in hint, "that is two, or prose"
@@ -100,5 +108,7 @@ def _ours(words: list[str]) -> None:
     """The command line parses."""
     try:
         _parse(words)
+    except SystemExit:  # -h
+        return
     except UsageError as error:  # `verify <rev>` and the like need no more than the words that are there
         raise AssertionError(f"{words}: {error.message}") from None

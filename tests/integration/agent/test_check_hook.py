@@ -43,7 +43,7 @@ def test_as_a_diff_a_large_file_cannot_go(work: Bench) -> None:
     work.yard.publish("main")
     with_lfs(work.yard)
     result = work.check("--as-diff", status=2)
-    assert "leave --as-diff out" in result.err
+    assert "hint: git clearml check-runnable" in result.err
     assert work.world.server.tasks == {}
 
 

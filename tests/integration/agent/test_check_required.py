@@ -457,7 +457,7 @@ def test_both_are_shown_in_order(work: Bench) -> None:
         result = work.gate.call("verify", "--check-runnable", "--format", form)
         assert result.status == 1
         assert 0 <= result.out.index(first) < result.out.index(second)
-        assert result.out.count("the log is on the task") == 1
+        assert result.out.count("git clearml open ") == 1
 
 
 def test_quiet_does_not_hide_a_check_that_failed(work: Bench) -> None:

@@ -150,7 +150,7 @@ def test_failed(work: Bench) -> None:
     assert (document["outcome"], document["cause"]) == ("failed", "script-failed")
     assert document["sentence"].startswith("the task failed: the script ended with exit code 1")
     assert document["log_tail"] == ["loading", "no data in /data", "Process failed, exit code 1"]
-    assert document["hint"].startswith("the log is on the task's page")
+    assert document["hint"] == f"git clearml open {document['task']}"
     assert (document["left"], document["errors"], result.err.count("hint:")) == ([], [], 0)
     task = work.world.task
     assert (task["status"], task["system_tags"]) == ("failed", [])  # archive = success: it stays to be looked at
@@ -168,7 +168,7 @@ def test_failed_in_words(work: Bench) -> None:
     assert lines[1] == "  0 s in the queue 'default', 0 s running on w1"
     assert f"  {work.world.server.url}/projects/*/experiments/{work.world.task['id']}/output/log" in lines
     assert "  the end of its log:" in lines
-    assert lines[-1].startswith("next: the log is on the task's page")
+    assert lines[-1].startswith("next: git clearml open ")
 
 
 def test_nobody_takes_it(work: Bench) -> None:
@@ -249,7 +249,8 @@ def test_a_queue_without_workers(work: Bench) -> None:
     document = work.check(status=3).json
     assert (document["outcome"], document["task"], document["errors"]) == ("no-worker", None, [])
     assert document["sentence"] == "queue 'default' has no active workers"
-    assert document["hint"] == ("start one: clearml-agent daemon --queue default; queues with workers: cpu queue")
+    assert document["notes"][-1] == "queues with workers: cpu queue"
+    assert document["hint"] == "clearml-agent daemon --queue default"
     assert [one["name"] for one in work.world.server.store.queues.values()] == ["default", "cpu queue"]
     assert work.world.server.tasks == {}
     assert refs_of(work.yard.remote) == {}
@@ -658,7 +659,8 @@ def test_as_a_diff_nothing_is_pushed(work: Bench) -> None:
 
 def test_as_a_diff_needs_an_ancestor_on_the_remote(work: Bench) -> None:
     result = work.check("--as-diff", status=2)
-    assert "push the branch, or leave --as-diff out" in result.err
+    assert "hint: git clearml check-runnable" in result.err
+    assert "--as-diff" not in result.err
     nothing_was_made(work)
 
 

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 from git_clearml import cli
+from git_clearml.commands import manual
 from tests.support.program import ROOT, Gate
 
 PARSER, COMMANDS = cli.build_parser()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAN = (ROOT / "docs" / "manual" / "git-clearml.md").read_text(encoding="utf-8")
+
+
+def examples(command: str) -> list[str]:
+    """The first two of its manual, which are those of `-h` too."""
+    return [each for each, _ in manual.source(command).examples[:2]]
 
 
 def test_flags_may_stand_between_and_after_revisions(gate: Gate) -> None:
@@ -44,6 +50,47 @@ def test_nothing_and_what_was_mistyped(gate: Gate) -> None:
         assert (result.status, result.out) == (2, ""), words
         assert meant in result.err.splitlines()[0]
         assert ("did you mean" in result.err) is ("did you mean" in meant)
+
+
+MISTYPED = {
+    "--versio": ["unknown option --versio; did you mean --version?", "git clearml -h"],
+    "-q verify HEAD": ["options come after the command: -q", "git clearml verify -q HEAD"],
+    "help": ["'help' is not a command of git clearml", "git clearml -h"],
+    "help verify": ["'help' is not a command of git clearml", "git clearml verify -h"],
+    "version": ["'version' is not a command of git clearml", "git clearml --version"],
+    "completion": ["no shell given: bash, zsh or fish", *examples("completion")],
+    "hook": ["no hook given: pre-push, pre-receive or update", *examples("hook")],
+    "diff": ["no <a> given: a task, or a revision that it has run", *examples("diff")],
+    "checkout": ["no <task> given: a task, or a revision that it has run", *examples("checkout")],
+    "completion bsh": ["shell must be bash, zsh or fish, not 'bsh'; did you mean bash?", *examples("completion")],
+    "verify --equivalence": ["--equivalence needs a value: commit, tree or paths", "git clearml verify -h"],
+    "compare --direction up": ["--direction must be max or min, not 'up'", "git clearml compare -h"],
+    "log -n x": ["--max-count must be a whole number, not 'x'", "git clearml log -h"],
+    "verify --timeout x": ["--timeout must be a number, not 'x'", "git clearml verify -h"],
+    "verify --quiet=x": ["--quiet takes no value", "git clearml verify -h"],
+    "show a b": ["unexpected argument: b", "git clearml show -h"],
+    "run --from x": ["--from requires --queue", "git clearml run --queue <queue> --from x"],
+    "run --queue q --record notes -- ls -l": [
+        "--record requires waiting for the end of the task",
+        "git clearml run --wait --queue q --record notes -- ls -l",
+    ],
+    "run --queue q --follow --seeds=2 -- ls {seed}": [
+        "--follow is about one task",
+        "git clearml run --queue q --follow -- ls '{seed}'",
+    ],
+    "comment --label=/ --dry-run": ["invalid label: '/'", "git clearml comment --label verify --dry-run"],
+    "comment --repository x HEAD": ["invalid repository: 'x'", "git clearml comment --repository owner/name HEAD"],
+    "push --bogus": ["git push would fail: unknown option `bogus'", "git push -h"],
+}
+"""What is typed, and what is said: the message, then the commands to type instead."""
+
+
+@pytest.mark.parametrize("typed", MISTYPED)
+def test_what_is_missing_or_cannot_be_is_said_in_words_of_ours(gate: Gate, typed: str) -> None:
+    result = gate.call(*typed.split())
+    message, *hints = MISTYPED[typed]
+    assert result.err.splitlines() == [f"git clearml: {message}", *(f"hint: {hint}" for hint in hints)]
+    assert (result.status, result.out) == (2, "")
 
 
 def test_help_is_short_or_the_page(gate: Gate) -> None:

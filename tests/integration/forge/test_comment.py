@@ -209,7 +209,7 @@ def test_by_hand_without_a_pull_request_is_a_usage_error(bench: Bench) -> None:
     result = bench.comment("--repository", "team/project", by_hand=True)
     assert result.status == 2
     assert "no open pull request" in result.err
-    assert "--pr N" in result.err
+    assert "--pr <number>" in result.err
     assert bench.comment("--repository", "team/project", "--pr", "7", by_hand=True).status == 0
     assert len(bench.github.comments) == 1
 

@@ -74,7 +74,7 @@ class Place:
         base = self.published(before)
         with pytest.raises(UsageError) as said:
             self.difference(self.commit(after, base))
-        assert said.value.hint == "push the branch, or leave --as-diff out"
+        assert said.value.hint == "leave --as-diff out"
         start = f"the difference to {base[:12]}, which the remote has, cannot go as a diff: "
         assert said.value.message.startswith(start)
         return said.value.message.removeprefix(start)

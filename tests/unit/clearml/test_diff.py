@@ -151,7 +151,7 @@ def test_a_script_with_capital_letters_and_one_in_a_folder() -> None:
         ("# Repository modified, but no git diff could be extracted.", "could not extract"),
         ("import os\nprint('hello')\n", "whole script"),
         (f"{MARKER}files that git does not track: helper.py\n", "files that git does not track: helper.py"),
-        (f"{MARKER}uncommitted changes in train.py\n{plain_edit}", "uncommitted changes in train.py"),
+        (f"{MARKER}uncommitted changes in train.py\n{plain_edit}", "train.py"),
         (plain_edit, "x.py (+1 -1)"),
         (plain_edit + plain_edit.replace("x.py", "y.py"), "x.py (+1 -1), y.py (+1 -1)"),
         ("".join(plain_edit.replace("x.py", f"{n}.py") for n in range(5)), "2.py (+1 -1) and 2 more files"),

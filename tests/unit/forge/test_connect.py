@@ -21,6 +21,8 @@ TOKENS = {"GITHUB_TOKEN": "x", "GITLAB_TOKEN": "y", "GITEA_TOKEN": "z"}
 OWN = {"CI_SERVER_URL": "https://git.example.com"}
 OWN_GITEA = {"GITHUB_API_URL": "https://git.example.com/api/v1"}
 
+NAMED = "git clearml comment --repository owner/name"
+
 
 @dataclass
 class Remotes:
@@ -114,9 +116,9 @@ def test_gitlabs_own_authority_is_trusted_where_the_runner_tells_it() -> None:
     ("urls", "environment", "kind", "hint"),
     [
         ("https://git.example.com/a/b", {"GITLAB_TOKEN": "y"}, UsageError, "export CI_SERVER_URL=https://git.example.com"),
-        ("/srv/a/b.git", {"GITLAB_TOKEN": "y"}, UsageError, "name it: --repository owner/name"),
+        ("/srv/a/b.git", {"GITLAB_TOKEN": "y"}, UsageError, NAMED),
         ("https://git.example.com/a/b", {"GITEA_TOKEN": "z"}, NotConfigured, "export GITHUB_API_URL="),
-        ("https://git.example.com/a/b", {"GITHUB_TOKEN": "x"}, UsageError, "name it: --repository owner/name"),
+        ("https://git.example.com/a/b", {"GITHUB_TOKEN": "x"}, UsageError, NAMED),
         ("https://gitlab.com/a/b", {"GITHUB_TOKEN": "x"}, NotConfigured, "set GITLAB_TOKEN to a project access token"),
         ("https://github.com/a/b", {"GITLAB_TOKEN": "y"}, NotConfigured, "GITHUB_TOKEN"),
     ],

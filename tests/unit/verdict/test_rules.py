@@ -467,6 +467,29 @@ def test_a_run_that_is_no_evidence(make: Callable[..., Task], changes: dict[str,
         assert "model.bin" not in verdict.near_misses[0].reasons[0].message
 
 
+ONCE = {
+    "train.py (+1 -0)": ({"dirty": ("train.py",)}, ["train.py (+1 -0)"]),
+    "a.py (+1 -0), b.py (+1 -0), c.py (+1 -0) and 2 more files": ({"dirty": (*"edcba",)}, ["and 2 more files"]),
+    "files that git does not track: new.py": ({"untracked": ("new.py",)}, ["untracked files: new.py"]),
+    "train.py (+1 -2)": ({"dirty": ("train.py",), "untracked": ("new.py",)}, ["(+1 -2)", "files: new.py"]),
+    "train.py (+1 -3)": ({"dirty": ("other.py",)}, ["train.py (+1 -3)", "changes in other.py"]),
+    "train.py (+1 -4)": ({"edited": ("train.py",)}, ["train.py (+1 -4)", "during the run: train.py"]),
+}
+"""What a recorded diff says, what the run's record says, and what is told of both."""
+
+
+@pytest.mark.parametrize("summary", ONCE)
+@pytest.mark.parametrize("make", [offline, lambda record: task(run=record)], ids=["offline", "server"])
+def test_what_the_diff_and_the_record_say_is_told_once(make: Callable[..., Task], summary: str) -> None:
+    changes, told = ONCE[summary]
+    dirty = make(run(**changes))._replace(diff=Diff(DiffKind.DIRTY, summary))
+    failed = make(run(exit_status=1, **changes))._replace(diff=Diff(DiffKind.DIRTY, summary))
+    near, last = judged(failed, dirty).near_misses
+    assert (near.task, last.task) == (dirty, failed)
+    assert len(near.reasons) == len(told)
+    assert all(words in reason.message for reason, words in zip(near.reasons, told, strict=True))
+
+
 def test_outputs_that_the_policy_allows_do_not_matter() -> None:
     record = run(untracked=("outputs/model.bin", "outputs/deep/log.txt"), wrote=("clearml.lock",))
     assert judged(offline(record), rules=policy(untracked_ok=("outputs/**",))).outcome is Outcome.VERIFIED
