@@ -16,6 +16,7 @@ from git_clearml.base.secrets import Secrets, without_credentials
 from git_clearml.clearml import query, response, results
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact
+from git_clearml.clearml.properties import IMPORT
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 
@@ -39,7 +40,8 @@ class Details:
 
     `diff` is the recorded diff as it stands there, None where there is none on record. `packages` maps each package, by
     its normalised name, to what was recorded of it: `==1.2`, ` @ <url>`. `queue` is a name, `worker` what ClearML calls
-    the host that ran it; both "" where that is not known. Of parameters and metrics see Result.
+    the host that ran it; both "" where that is not known. `imported`: was it an offline session before? Of parameters
+    and metrics see Result.
     """
 
     diff: str | None = None
@@ -49,6 +51,7 @@ class Details:
     artifacts: tuple[Artifact, ...] = ()
     queue: str = ""
     worker: str = ""
+    imported: bool = False
 
 
 def of_task(api: ClearML, identity: str) -> Details:
@@ -71,6 +74,7 @@ def of_document(
     """
     script, execution = response.part(document, "script"), response.part(document, "execution")
     queue = execution.get("queue")
+    properties = response.part(response.part(document, "hyperparams"), "properties")
     details = Details(
         None,
         tuple(packages_in(_requirements(script)).items()),
@@ -79,6 +83,7 @@ def of_document(
         results.artifacts(document, models),
         response.text(queue, "name") if isinstance(queue, Mapping) else "",
         response.text(document, "last_worker"),
+        response.text(response.part(properties, IMPORT), "value") != "",
     )
     details = secrets.redact(details) if secrets else details
     return replace(details, diff=response.text(script, "diff") if script.get("diff") is not None else None)

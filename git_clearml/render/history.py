@@ -62,6 +62,8 @@ def _status(shown: History) -> str:
     parts += [f"completed {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
     if begun and ended and (seconds := int((ended - begun).total_seconds())) >= 0:
         parts.append(f"took {_span(seconds)}")
+    if sent := moment(shown.imported):
+        parts.append(f"sent to the server {sent:%Y-%m-%d %H:%M} UTC")
     return ", ".join(parts)
 
 

@@ -44,7 +44,8 @@ class History:
 
     `uncommitted` is None where no diff is on record; `unreadable` says what stands there instead of one. `packages` are
     those that differ, of `recorded_packages`; `requirements` is the file of the commit that they are compared with, ""
-    where it has none.
+    where it has none. `imported` is when what had been run offline came to the server, "" for what ran there; the times
+    of the task are those of the run.
     """
 
     task: Task
@@ -61,6 +62,7 @@ class History:
     artifacts: tuple[Artifact, ...] = ()
     queue: str = ""
     host: str = ""
+    imported: str = ""
 
 
 def details_of(source: Evidence, task: Task) -> Details:
@@ -83,6 +85,9 @@ def of_task(repository: Repository, source: Evidence, task: Task, policy: Policy
     kind = diff.classify(details.diff)
     commit = whereabouts.find(repository, task.commit)
     name, wanted = _requirements(repository, commit, policy)
+    run, imported = task.run if task.run and ownership.belongs(task.run, task) else None, ""
+    if run and details.imported:  # a server has the times of the import, and its API takes no others
+        imported, task = task.completed or task.started, task._replace(started=run.started, completed=run.ended)
     return History(
         task,
         commit,
@@ -97,7 +102,8 @@ def of_task(repository: Repository, source: Evidence, task: Task, policy: Policy
         hidden,
         details.artifacts,
         details.queue,
-        task.run.host if task.run and ownership.belongs(task.run, task) else details.worker,
+        run.host if run else details.worker,
+        imported,
     )
 
 

@@ -12,7 +12,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from git_clearml.base import signals
@@ -20,23 +20,15 @@ from git_clearml.base.files import locked, private_directory
 from git_clearml.clearml import offline as offline_sessions
 from git_clearml.clearml import query, response, sdk, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import IMPORT, PROPERTY
 from git_clearml.errors import BadAnswer, CannotDecide, PublishFailed, TimedOut
 from git_clearml.model import RunRecord, Session
-from git_clearml.run import local, staging
-from git_clearml.run import record as run_records
+from git_clearml.run import local, sessions_on_server, staging
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.record import Damaged
 from git_clearml.run.tasks import MadeTask
 
 _CLEANING = 5.0  # seconds of network for what a broken import has left
-_AT_ONCE = 500  # sessions of one question: a pattern has 32,000 characters at most [6]
 _BY_HAND = (129, 130, 143)  # ended by SIGHUP, SIGINT, SIGTERM: what ClearML calls stopped
-_PROPERTIES = "hyperparams.properties."
-_FIELDS = (
-    *("id", "name", "status", "started", "parent", "last_update"),
-    *(f"{_PROPERTIES}{IMPORT}.value", _PROPERTIES + PROPERTY),  # not the first whole, too: paths that collide
-)
 
 
 class Imported(NamedTuple):
@@ -118,6 +110,13 @@ def reason_of(record: RunRecord) -> str:
     return f"the command ended with exit status {record.exit_status}"
 
 
+class BeingSent(PublishFailed):
+    """Another import, of a copy of this clone, is at work on the same session and was there first."""
+
+    def __init__(self) -> None:
+        super().__init__("a git clearml import of another copy of this clone is sending it", "git clearml import")
+
+
 class Importer:
     """Sends sessions one by one, `seconds` for each. One object per call; `directory` is for copies, and ours alone."""
 
@@ -135,14 +134,15 @@ class Importer:
         staged = self._stage(session, record)
         if isinstance(staged, str):
             return candidate.became("refused", reason=staged)
+        self._task = ""
         try:
-            task = self._made(staged, session, record)
+            made = self._made(staged, session, candidate)
         except BaseException:
             self._clean_up(session, began(record))
             raise
         finally:
             shutil.rmtree(staged.folder, ignore_errors=True)
-        return candidate.became("sent", task, status_of(record))
+        return made
 
     def _stage(self, session: Session, record: RunRecord) -> staging.Staged | str:
         if os.path.normpath(os.path.dirname(session.path)) != os.path.normpath(record.offline_dir):
@@ -153,11 +153,11 @@ class Importer:
             why = f"the session cannot be copied: {error.strerror or error}"
             raise PublishFailed(why, shlex.join(["df", "-h", self._directory])) from None
 
-    def _made(self, staged: staging.Staged, session: Session, record: RunRecord) -> str:
-        """The id of the finished task."""
+    def _made(self, staged: staging.Staged, session: Session, candidate: Candidate) -> Imported:
+        """The finished task; the one of another copy of this clone, where that was quicker."""
         self._api.close()  # it would idle
-        status = status_of(record)
-        task = sdk.import_session(
+        record, status = candidate.record, status_of(candidate.record)
+        self._task = task = sdk.import_session(
             self._api.server,
             staged.folder,
             completed=status == "completed",
@@ -166,21 +166,40 @@ class Importer:
             lock=self._lock,
         )
         self._api.renew()
-        document = query.task(self._api, task, _FIELDS)
-        if document is None or not is_unfinished(document, session.id):
+        document = query.task(self._api, task, sessions_on_server.FIELDS)
+        if document is None or not sessions_on_server.is_unfinished(document, session.id):
             raise BadAnswer(f"the task {task} is not what ClearML's SDK was asked to make", "is the server the same?")
         if status != "completed" or response.text(document, "status") != status:
             tasks.end(self._api, task, status, reason_of(record))
         made = MadeTask(Session(task), status, response.text(document, "started"))
         run_tasks.attach(self._api, made, on_server(record, session.id, task))
-        tasks.edit(self._api, task, {"force": True, "name": staged.name, "script": dict(staged.script)})
-        return task
+        if other := self._other(document, session, candidate):
+            tasks.delete(self._api, task)
+            return other
+        last = {"name": staged.name, "comment": staged.comment, "script": dict(staged.script)}
+        tasks.edit(self._api, task, {"force": True, **last})
+        return candidate.became("sent", task, status)
+
+    def _other(self, own: query.Document, session: Session, candidate: Candidate) -> Imported | None:
+        """What another import has made of the session since ours began; None for nothing. Of two at work the task that
+        is the older one stays: whoever made it may have looked before the other was there. Raises BeingSent."""
+        documents = sessions_on_server.existing(self._api, [session.id], began(candidate.record))
+        age = sessions_on_server.age(own)
+        if any(
+            sessions_on_server.is_unfinished(each, session.id) and sessions_on_server.age(each) < age
+            for each in documents
+        ):
+            raise BeingSent
+        return server_state(documents, candidate)
 
     def _clean_up(self, session: Session, since: datetime | None) -> None:
-        """Deletes what a broken import has left, as far as the server answers."""
+        """Deletes what a broken import has left, as far as the server answers. Not what another one is at, if that can
+        be told."""
         with signals.held(), contextlib.suppress(CannotDecide):
             self._api.renew(_CLEANING)
-            delete_unfinished(self._api, existing(self._api, [session.id], since), session.id)
+            left = sessions_on_server.existing(self._api, [session.id], since)
+            own = [each for each in left if self._task in ("", response.identity(each))]
+            sessions_on_server.delete_unfinished(self._api, own, session.id)
 
 
 def on_server(record: RunRecord, session: str, task: str) -> RunRecord:
@@ -190,47 +209,13 @@ def on_server(record: RunRecord, session: str, task: str) -> RunRecord:
     return record._replace(tasks=tuple(ended) if task in dict(ended) else ((task, status), *ended))
 
 
-def existing(api: ClearML, sessions: Sequence[str], since: datetime | None) -> list[query.Document]:
-    """What the server has of these sessions: tasks that were made of them, unfinished ones, and clones of both.
-
-    Of those that changed since a day before. One request for 500. Raises the errors of ClearML.call.
-    """
-    bound = {} if since is None else query.updated(since - timedelta(days=1))
-    fields = ["name", f"{_PROPERTIES}{IMPORT}.value"]
-    documents: list[query.Document] = []
-    for first in range(0, len(sessions), _AT_ONCE):
-        names = "|".join(sessions[first : first + _AT_ONCE])
-        pattern = f"^({staging.unfinished_name('')})?({names})$"
-        documents += query.every(api, {"_any_": {"fields": fields, "pattern": pattern}, **bound}, _FIELDS)
-    return documents
-
-
 def on_server_already(api: ClearML, found: Iterable[Candidate | Imported]) -> list[query.Document]:
     """What the server has of all these sessions, as `existing` has it."""
     wanted = [each for each in found if isinstance(each, Candidate) and each.session]
     moments = [moment for each in wanted if (moment := began(each.record))]
-    return existing(api, [each.session.id for each in wanted if each.session], min(moments, default=None))
-
-
-def is_unfinished(document: query.Document, session: str) -> bool:
-    """Is this what an import of the session has left? Not a clone of it, which has a parent [29]."""
-    return response.text(document, "name") == staging.unfinished_name(session) and not document.get("parent")
-
-
-def is_import(document: query.Document, session: str) -> bool:
-    """Is this the task that the session became? A clone bears the record of that one."""
-    properties = response.part(response.part(document, "hyperparams"), "properties")
-    if response.text(response.part(properties, IMPORT), "value") != session or is_unfinished(document, session):
-        return False
-    record = run_records.run_of(document).get("run")
-    return record is not None and record.task is not None and record.task.id == response.identity(document)
-
-
-def delete_unfinished(api: ClearML, documents: Iterable[query.Document], session: str) -> None:
-    """Deletes what broken imports of the session have left. Raises the errors of ClearML.call."""
-    for document in documents:
-        if is_unfinished(document, session):
-            tasks.delete(api, response.identity(document))
+    return sessions_on_server.existing(
+        api, [each.session.id for each in wanted if each.session], min(moments, default=None)
+    )
 
 
 @contextlib.contextmanager
@@ -261,6 +246,6 @@ def server_state(documents: Sequence[query.Document], candidate: Candidate) -> I
     if candidate.session is None:
         return None
     for document in documents:
-        if is_import(document, candidate.session.id):
+        if sessions_on_server.is_import(document, candidate.session.id):
             return candidate.became("already", response.identity(document), response.text(document, "status"))
     return None

@@ -22,7 +22,8 @@ from git_clearml.clearml.properties import IMPORT, OURS
 from git_clearml.model import RunRecord
 
 _UNREADABLE = (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError)
-_LEAST_NAME = 3  # characters of a task's name that a server takes [23]
+_LEAST_NAME = 3  # characters of the name of a task or a project that a server takes [23]
+_NO_PROJECT = "Untitled"  # what the SDK calls the project of a Task.init without one (clearml 1.16 to 2.1)
 _EVENTS = ("metrics.jsonl", "log.jsonl")
 
 
@@ -32,6 +33,7 @@ class Staged(NamedTuple):
     folder: str
     name: str
     script: Mapping[str, Any]
+    comment: str = ""
 
 
 def unfinished_name(session: str) -> str:
@@ -64,11 +66,25 @@ def stage(path: str, record: RunRecord, directory: str) -> Staged | str:
     document = dict(offline_sessions.document(target))
     if problem := _outside(document, path):
         return problem
+    project = document.get("project_name")
+    document["project_name"] = project.strip() if isinstance(project, str) and project.strip() else _NO_PROJECT
+    if len(document["project_name"]) < _LEAST_NAME:
+        return (
+            f"its project {document['project_name']!r} has fewer than {_LEAST_NAME} characters, which no server takes"
+        )
     script = {**document.pop("script", {}), "version_num": record.commit}
     with open(os.path.join(target, "task.json"), "w", encoding="utf-8") as file:
         json.dump(_unfinished(document, name, path, target), file)
     shown = session.name.strip()
-    return Staged(target, shown if len(shown) >= _LEAST_NAME else f"{shown} (imported)".strip(), script)
+    shown = shown if len(shown) >= _LEAST_NAME else f"{shown} (imported)".strip()
+    return Staged(target, shown, script, _comment(document.get("comment"), record))
+
+
+def _comment(own: Any, record: RunRecord) -> str:
+    """When the run was: a server has the times of the import, which no call of its API can change."""
+    until = f" to {record.ended}" if record.ended else ", and was killed"
+    when = f"Ran from {record.started}{until}; sent later by git clearml import."
+    return f"{own}\n{when}" if isinstance(own, str) and own.strip() else when
 
 
 def _unfinished(document: Mapping[str, Any], session: str, path: str, target: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shlex
 import shutil
@@ -70,6 +71,10 @@ def test_each_run_is_there_once_and_as_it_ended(gate: Gate) -> None:
         [artifact] = task["execution"]["artifacts"]
         assert artifact["uri"].startswith(gate.server.url)
         assert artifact["uri"].removeprefix(gate.server.url) in gate.server.uploads
+        assert f"Ran from {record_of(task).started}" in task["comment"]
+    shown = gate.call("show", "--json").json["task"]
+    assert shown["started"] == record_of(gate.server.tasks[shown["id"]]).started
+    assert "sent to the server" in gate.call("show").out
     accepted = gate.accepts()
     assert (accepted.commit["task"]["source"], accepted.commit["evidence"]["accepted"]) == ("server", 2)
     assert gate.accepts("--policy-from", gate.repo.policy("require-run-record = true"), head)
@@ -136,6 +141,38 @@ def test_what_was_not_sent_whole_is_taken_back_and_two_at_once_send_one(gate: Ga
     ]
     assert sorted(each.communicate(timeout=60)[0].split()[0] for each in both) == [b"already", b"sent"]
     assert len(gate.server.tasks) == 1
+
+
+def test_of_two_copies_of_a_clone_the_slower_one_gives_way(gate: Gate) -> None:
+    """They have no lock in common, and both had looked before the other's task was there."""
+    ran(gate.repo)
+    other = "0" * 32
+
+    def copied(finished: bool) -> None:
+        calls: list[str] = []
+
+        def hook(call: str, _: object) -> None:
+            calls.append(call)
+            if call == "tasks.get_all_ex" and "tasks.edit_hyper_params" in calls:  # ours has got its run record
+                [ours] = tasks(gate)
+                theirs = {**copy.deepcopy(ours), "id": other, "created": "2026-01-01T00:00:00.000000+00:00"}
+                if finished:
+                    record = theirs["hyperparams"]["properties"]["git_clearml_run"]
+                    record["value"] = record["value"].replace(ours["id"], other)
+                    theirs["name"] = "train"
+                gate.server.tasks[other] = theirs
+                gate.server.hook = None
+
+        gate.server.hook = hook
+
+    copied(finished=False)
+    result = gate.call("import", "--json")
+    assert (result.status, result.errors, result.json["runs"]) == (3, ["publish-failed"], [])
+    assert (list(gate.server.tasks), gate.server.tasks.pop(other)["name"][:10]) == ([other], "unfinished")
+    copied(finished=True)
+    result = gate.call("import", "--json")
+    assert (result.status, result.json["runs"][0]["action"], result.json["runs"][0]["task"]) == (0, "already", other)
+    assert list(gate.server.tasks) == [other]
 
 
 def environment(gate: Gate) -> dict[str, str]:

@@ -37,6 +37,31 @@ def document(copy: Staged) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [(None, "Untitled"), ("", "Untitled"), (" ", "Untitled"), (" Vision ", "Vision"), ("abc", "abc")],
+)
+def test_the_project_of_a_session_without_one(tmp_path: Path, project: Any, expected: str) -> None:
+    copy = staged(offline_runs.session(tmp_path, RUN, builders.HASH, project_name=project), tmp_path)
+    assert isinstance(copy, Staged)
+    assert document(copy)["project_name"] == expected
+
+
+def test_a_project_that_no_server_takes(tmp_path: Path) -> None:
+    problem = staged(offline_runs.session(tmp_path, RUN, builders.HASH, project_name="ab"), tmp_path)
+    assert isinstance(problem, str)
+    assert "'ab'" in problem
+
+
+@pytest.mark.parametrize(("ended", "own", "expected"), [("B", "", "A to B"), ("", "", "killed"), ("B", "mine", "mine")])
+def test_the_comment_says_when_it_ran(tmp_path: Path, ended: str, own: str, expected: str) -> None:
+    folder = offline_runs.session(tmp_path, RUN, builders.HASH, comment=own)
+    copy = staged(folder, tmp_path, started="A", ended=ended)
+    assert isinstance(copy, Staged)
+    assert "A" in copy.comment
+    assert expected in copy.comment
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_the_copy_has_no_code_and_the_name_of_something_unfinished(tmp_path: Path, zipped: bool) -> None:
     properties = {PROPERTY: {"value": "{}"}, "owner": {"value": "me"}}
