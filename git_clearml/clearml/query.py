@@ -46,12 +46,12 @@ def every(
     `many`: there are more than a page holds, so the scroll comes first. A query with an `order_by`, or to a server
     without scrolls, goes page by page. `limit` are the bytes of one answer. `unchecked` are more filters, whose fields
     are too large to be fetched: being ignored they must not let anything pass. Raises the errors of ClearML.call, and
-    BadAnswer.
+    BadAnswer, also where a full page comes a second time: such a list does not end.
     """
     passes = filters.passes(query)
     scroll: dict[str, Any] = {"scroll_id": None, "size": _SCROLL, "order_by": ["-last_update"]}
     paging: dict[str, Any] = scroll if many and "order_by" not in query else {"page": 0, "page_size": PAGE}
-    seen = set[str]()
+    seen, pages = set[str](), set[int]()
     while True:
         data = _ask(api, {**paging, **query, **unchecked}, [*fields, *filters.fields(query)], limit)
         documents = response.documents(data)
@@ -59,6 +59,10 @@ def every(
             if passes(document) and (identity := response.identity(document)) not in seen:
                 seen.add(identity)
                 yield document
+        page = hash(tuple(str(document.get("id")) for document in documents))
+        if page in pages and len(documents) >= PAGE:
+            raise BadAnswer("the server answers with the same page of tasks again and again", response.WHICH)
+        pages.add(page)
         scroll_id = data.get("scroll_id")
         if isinstance(scroll_id, str) and scroll_id:
             if len(documents) < _SCROLL:
@@ -68,6 +72,7 @@ def every(
             return
         elif paging == {"page": 0, "page_size": PAGE} and "order_by" not in query:
             paging = scroll  # pages of a query without an order may overlap
+            pages.clear()
         else:
             paging = {"order_by": ["-last_update"], "page": paging.get("page", 0) + 1, "page_size": PAGE}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,21 @@ def test_a_server_without_scrolls_is_paged(few: int, server: ClearMLServer, api:
     server.hook = lambda _, body: (body.pop("scroll_id", None), body.setdefault("page_size", few))
     tasks = [server.add_task() for _ in range(2 * few + 1)]
     assert sorted(ids(api)) == sorted(tasks)
+
+
+@pytest.mark.parametrize("query_of", [{}, OLDEST_FIRST, {"many": True}])
+@pytest.mark.parametrize("more", [{}, {"scroll_id": "once more"}], ids=["pages", "scroll"])
+def test_a_list_that_never_ends(
+    query_of: dict[str, Any], more: dict[str, str], few: int, server: ClearMLServer, api: ClearML
+) -> None:
+    """A proxy that answers from its memory, or a server that looks at no page: the budget need not run out."""
+    tasks = [{"id": f"{number:032x}"} for number in range(few)]
+    body = json.dumps({"meta": {"result_code": 200}, "data": {"tasks": tasks, **more}}).encode()
+    server.fail_next(200, body, count=1000)
+    many = "many" in query_of
+    with pytest.raises(BadAnswer, match="again"):
+        list(query.every(api, {} if many else query_of, ["id"], many=many))
+    assert len(server.calls()) <= 4
 
 
 def test_the_first_of_an_order(server: ClearMLServer, api: ClearML) -> None:
