@@ -6,21 +6,28 @@ Never a bug, and never a pass by accident.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from git_clearml.agent import leased_tasks, passed_checks
+from git_clearml.clearml import curves, details, lease, projects, queues, recent, results, steps, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.errors import CannotDecide
+from git_clearml.errors import CannotDecide, Error
 from git_clearml.model import DiffKind
-from git_clearml.settings.policy import Policy
+from git_clearml.run import importing
+from git_clearml.run import tasks as run_tasks
+from git_clearml.settings.policy import Policy, Runnable
 from git_clearml.verdict.server import ServerEvidence
 from git_clearml.verdict.windows import Window
+from tests.support import builders, odd_json
 from tests.support.clearml_server import ClearMLServer
 
 COMMIT = "a" * 40
@@ -75,7 +82,61 @@ def answered(server: ClearMLServer, evidence: ServerEvidence, body: Any, **how: 
         assert all(isinstance(task.status, str) for task in tasks)
 
 
+@pytest.fixture(scope="module")
+def readings(server: ClearMLServer, evidence: ServerEvidence) -> list[Callable[[], Any]]:
+    """All else that is read of a server, each with something there to read."""
+    api = evidence.api
+    metrics = {"m": {"v": 0.5}}
+    pipeline = server.add_task(commit=COMMIT, type="controller", metrics=metrics, models__output=[{"name": "m"}])
+    step = server.add_task(commit=COMMIT, parent=pipeline, metrics=metrics, tags=[lease.TAG, lease.passed_tag(COMMIT)])
+    server.add_worker("builder:0", task=server.add_task(status="in_progress", commit=COMMIT))
+    run, since = builders.run(commit=COMMIT), datetime.now(timezone.utc) - timedelta(days=3)
+    return [
+        lambda: results.of_tasks(api, [pipeline, step]),
+        lambda: results.of_commits(api, [COMMIT], since),
+        lambda: details.of_task(api, pipeline),
+        lambda: steps.of_task(api, pipeline),
+        lambda: curves.of_tasks(api, [pipeline], [("m", "v")]),
+        lambda: curves.of_tasks(api, [pipeline, step], [("m", "v")]),
+        lambda: recent.of_repository(api, ["project"], lambda url: True, datetime.now(timezone.utc)),
+        lambda: projects.exists(api, "Vision/Detector"),
+        lambda: (queues.queue(api, "default"), queues.last_sign(api, queue_name="default"), queues.served(api)),
+        lambda: queues.lives(api, "builder:0"),
+        lambda: (tasks.poll_task(api, step), tasks.console(api, step), tasks.workers(api, step)),
+        lambda: passed_checks.passed(api, [COMMIT], Runnable()),
+        lambda: leased_tasks.expired(api, host="here", now=0.0),
+        lambda: leased_tasks.of_commit(api, lease.RUN, COMMIT, 1),
+        lambda: run_tasks.find(api, run, sleep=lambda _: None, clock=itertools.count().__next__),
+        lambda: importing.existing(api, ["offline-" + "a" * 32], since),
+    ]
+
+
 QUICK = settings(suppress_health_check=list(HealthCheck))
+
+
+@QUICK
+@given(where=st.integers(0, 10_000), value=odd_json.JSON | st.just("gone"))
+@example(where=0, value=None)
+def test_anything_in_one_place_of_all_that_is_read(
+    server: ClearMLServer, evidence: ServerEvidence, readings: list[Callable[[], Any]], where: int, value: Any
+) -> None:
+    backend = server._backend
+    backend.scripts.clear()
+    answer = type(backend).answer
+
+    def other(*request: Any) -> tuple[int, Any]:
+        status, envelope = answer(backend, *request)
+        envelope["data"] = odd_json.spoilt(envelope["data"], where, value)
+        return status, envelope
+
+    vars(backend)["answer"] = other
+    try:
+        for ask in readings:
+            evidence.renew()
+            with contextlib.suppress(Error):
+                ask()
+    finally:
+        del vars(backend)["answer"]
 
 
 @QUICK

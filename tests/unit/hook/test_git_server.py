@@ -25,6 +25,20 @@ def test_every_line_comes_out_as_it_went_in(lines: list[tuple[str, str, str]]) -
     assert parse_received(text) == [RefUpdate(ref, new, ref, old) for old, new, ref in lines]
 
 
+@given(hashes, hashes, refs, st.text(max_size=3), st.integers(0, 200))
+def test_a_line_with_more_in_it_is_refused_or_read_without_loss(
+    old: str, new: str, ref: str, more: str, place: int
+) -> None:
+    text = f"{old} {new} {ref}\n"
+    text = text[:place] + more + text[place:]
+    try:
+        read = parse_received(text)
+    except UsageError:
+        return
+    written = [f"{each.remote_hash} {each.local_hash} {each.remote_ref}" for each in read]
+    assert written == [line for line in text.split("\n") if line]
+
+
 @pytest.mark.parametrize(
     "line", [f"{A} {B}", f"{A} {B} main", f"{A} {B} refs/heads/a b", f"{A} refs/a {B}", f"{A[1:]} {B} refs/a"]
 )

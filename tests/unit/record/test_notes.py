@@ -18,6 +18,7 @@ from git_clearml.model import Metric
 from git_clearml.record import note_lines
 from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.render import log
+from tests.support.odd_json import JSON, spoilt
 
 TASK = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -170,6 +171,20 @@ def test_unions_agree_in_whatever_order_they_are_made(one: bytes, two: bytes, th
     assert union([one, two]) == union([two, one])
     assert union([union([one, two]), three]) == union([one, union([two, three])])
     assert union([union([one])]) == union([one])
+
+
+@given(st.integers(0, 100), JSON | st.just("gone"), st.binary(max_size=40))
+def test_any_line_is_a_task_or_none(where: int, value: Any, other: bytes) -> None:
+    """Anybody may write into a note: what is shown is text and numbers, and a union loses none of it."""
+    odd = json.dumps(spoilt(json.loads(line()), where, value)).encode()
+    content = b"\n".join([line(task=OTHER), odd, other])
+    read = note_lines.tasks(content)
+    assert OTHER in [each.task for each in read]
+    for each in read:
+        texts = (each.task, each.name, each.project, each.status, each.url, each.completed, each.recorded)
+        assert all(type(text) is str for text in texts)
+        assert all(type(name) is str and math.isfinite(number) for name, number in each.metrics)
+    assert [each.task for each in note_lines.tasks(note_lines.union([content]))] == [each.task for each in read]
 
 
 def test_a_union_that_is_too_long_to_be_read_again_drops_what_was_recorded_first() -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from git_clearml.clearml.properties import IMPORT, PROPERTY
 from git_clearml.model import RunRecord
 from git_clearml.run import staging
 from git_clearml.run.staging import Staged
 from tests.support import builders, offline_runs
+from tests.support.odd_json import JSON, spoilt
 
 RUN = "0" * 32
 
@@ -157,6 +161,22 @@ def test_what_is_no_sound_session_is_never_given_to_the_sdk(tmp_path: Path, name
     assert reason
     assert not (tmp_path / "evil").exists()
     assert not Path("/tmp/evil").exists()
+
+
+@given(st.integers(0, 1000), JSON | st.just("gone"), st.sampled_from(["task.json", "metrics.jsonl", "log.jsonl"]))
+def test_anything_in_one_place_of_a_session(where: int, value: Any, name: str) -> None:
+    """It is refused, or it is the session of this run and this commit."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        folder = offline_runs.session(place, RUN, builders.HASH)
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(spoilt(content, where, value)) + "\n")
+        copy = staged(folder, place)
+        if isinstance(copy, str):
+            assert copy
+            return
+        assert document(copy)["id"] == folder.name
+        assert (copy.script["version_num"], type(copy.name)) == (builders.HASH, str)
 
 
 def test_a_model_in_the_session_goes_along(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting
 from git_clearml.render import config as view
 from git_clearml.settings import arrays
 from git_clearml.settings.policy import MetricRule, Policy, Require
 from git_clearml.settings.table import merge, policy_of, pyproject_table
+from tests.support.odd_json import JSON, places, spoilt
 
 
 def policy(text: str) -> Policy:
@@ -53,6 +56,25 @@ code-paths = ["detector/**", "!detector/README.md", "common/**"]
 [[tool.git-clearml.require]]
 name = "eval"
 """
+
+
+WHOLE = pyproject_table(f"[tool.git-clearml]\n{EVERY_KEY}".encode(), "pyproject.toml")
+
+
+@given(st.integers(0, 1000), JSON | st.just("gone"))
+def test_anything_in_one_place(where: int, value: Any) -> None:
+    """It is a policy, or one line that names the file: nothing is left out because it is odd."""
+    table = spoilt(WHOLE, 1 + where % len([*places(WHOLE)][1:]), value)
+    refused = rules = None
+    try:
+        rules = policy_of(merge(flags={}, environment={}, git_config=(), pyproject=table)[0])
+    except BadSetting as error:
+        refused = error
+    assert refused is None or (refused.hint and "\n" not in refused.message)
+    if rules is None:
+        return
+    counts = [len(table[key]) if isinstance(table.get(key), list) else 0 for key in ("metrics", "require")]
+    assert [len(rules.metrics), len(rules.require)] == counts
 
 
 def test_every_key_becomes_a_value() -> None:
