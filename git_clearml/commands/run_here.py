@@ -79,8 +79,8 @@ def once(here: Here, words: Sequence[str]) -> Once:
     if here.arguments.dry_run:
         return Once(_show(plan, console))
     where = here.target()
-    record, interrupted = runs.execute(repository, plan, os.environ, console)
-    summary, hindrance = _summary(repository, record, plan)
+    record, interrupted, unwritten = runs.execute(repository, plan, os.environ, console)
+    summary, hindrance = _summary(repository, record, plan, unwritten)
     console.say(summary)
     return Once(record.exit_status or 0, record, plan, not hindrance, interrupted, where)
 
@@ -154,7 +154,7 @@ def _show(plan: RunPlan, console: Console) -> int:
     return 0
 
 
-def _summary(repository: Repository, record: RunRecord, plan: RunPlan) -> tuple[str, str]:
+def _summary(repository: Repository, record: RunRecord, plan: RunPlan, unwritten: str) -> tuple[str, str]:
     """What was recorded, and why it is good for nothing, "" where it is good."""
     where = "on the server" if plan.server else "offline"
     facts = [f"exit {record.exit_status}"]
@@ -164,10 +164,13 @@ def _summary(repository: Repository, record: RunRecord, plan: RunPlan) -> tuple[
     if not runs.tasks_are_known(record):
         facts.append("which tasks it made is not known")
     reason = _hindrance(record, plan) or _against_its_task(repository, record, plan)
+    if unwritten and not plan.server:
+        reason = reason or f"it is not recorded: {unwritten}"
     waiting = any(status in AT_WORK for _, status in record.tasks)
     then = f"next: git clearml verify{' --wait: a task of it has not ended' if waiting else ''}"
     then = f"it will not verify: {sanitize(reason, 300)}" if reason else then
-    return f"git clearml: recorded the run of {record.commit[:7]} ({', '.join(facts)}); {then}", reason
+    what = "ran" if unwritten else "recorded the run of"
+    return f"git clearml: {what} {record.commit[:7]} ({', '.join(facts)}); {then}", reason
 
 
 def _short(task: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from git_clearml.base.colours import GREEN, RED, YELLOW, painted
-from git_clearml.base.markdown import escape
+from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, measured, text
 from git_clearml.render.numbers import number
@@ -57,7 +57,7 @@ def report_text(report: MetricsReport, width: int = 0) -> Safe:
     """The task, what it is compared with, and its metrics, for a terminal of this width (0: any): trends fit in."""
     lines = []
     if report.task:
-        of = f"{report.commit[:12]}, by" if report.commit else ""
+        of = f"{sanitize(report.commit[:12])}, by" if report.commit else ""
         lines += [f"metrics of {of} this task:".replace("  ", " "), *text.task_lines(report.task, "  ")]
     if report.against:
         lines += [f"against {sanitize(report.label, 80)}:", *text.task_lines(report.against, "  ")]
@@ -91,7 +91,7 @@ def report_markdown(report: MetricsReport, limit: int = 0, *, fold: bool = False
     With `fold` it stands below a verdict that has named the commit and the task, and only what differs from the other
     task stays in sight, or without one the first metrics.
     """
-    lines = [] if fold else [f"### Metrics of `{report.commit[:12]}`\n" if report.commit else "### Metrics\n"]
+    lines = [] if fold else [f"### Metrics of {code(report.commit[:12])}\n" if report.commit else "### Metrics\n"]
     if report.task and not fold:
         lines.append(f"By {markdown.task_link(report.task)}\n")
     if report.against:

@@ -99,10 +99,14 @@ def _demand_diffs(environment: Mapping[str, str]) -> None:
 
 
 class Executed(NamedTuple):
-    """A run that has ended. `interrupted` is the signal by which somebody wanted to end it, and us; 0 for none."""
+    """A run that has ended. `interrupted` is the signal by which somebody wanted to end it, and us; 0 for none.
+
+    `unwritten` says why its record is not in this clone, "" where it is.
+    """
 
     record: RunRecord
     interrupted: int = 0
+    unwritten: str = ""
 
 
 def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str], console: Console) -> Executed:
@@ -110,19 +114,19 @@ def execute(repository: Repository, plan: RunPlan, environment: Mapping[str, str
 
     A signal to us goes to the command (see processes); we end after it, with the record written.
     """
-    store, offline_dir = RunStore(repository.common_dir), offline_sessions.offline_dir(environment)
+    writer, offline_dir = _Writer(repository, plan, console), offline_sessions.offline_dir(environment)
     record = _opened(plan, offline_dir)
     with Signals() as signals:
-        _write(store, record, console)
+        writer.write(record)
         ended = signals.run(plan.command, run_environment.of_child(environment, plan.added))
         if ended.problem:
             console.warn(ended.problem)
         record = record._replace(ended=_now(), exit_status=ended.status)
         record = _with_sessions(_with_changes(record, repository, plan), console)
-        _write(store, record, console)
+        writer.write(record)
     if plan.server:
-        record = _with_server_tasks(record, store, plan.server, environment, console)
-    return Executed(record, next((number for number in signals.seen if number in _ENDING), 0))
+        record = _with_server_tasks(record, writer, plan.server, environment, console)
+    return Executed(record, next((number for number in signals.seen if number in _ENDING), 0), writer.problem)
 
 
 def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
@@ -170,7 +174,7 @@ def _with_sessions(record: RunRecord, console: Console) -> RunRecord:
 
 
 def _with_server_tasks(
-    record: RunRecord, store: RunStore, server: Server, environment: Mapping[str, str], console: Console
+    record: RunRecord, writer: _Writer, server: Server, environment: Mapping[str, str], console: Console
 ) -> RunRecord:
     """The record with the tasks that the server has of this run, written here and onto each of them."""
     api = ClearML(server, _BUDGET, environment=environment, log=console.log)
@@ -180,7 +184,7 @@ def _with_server_tasks(
         sessions = (*record.sessions, *(task.session for task in reported))
         tasks = (*record.tasks, *((task.session.id, task.status) for task in reported))
         record = record._replace(sessions=sessions, tasks=tasks)
-        _write(store, record, console)
+        writer.write(record)
         for task in reported:
             api.renew()  # a sweep has hundreds of them
             run_tasks.attach(api, task, record)
@@ -188,7 +192,7 @@ def _with_server_tasks(
         console.warn(f"the run could not be recorded on the server: {error.message}")
         if reported is None:
             record = record._replace(notes=(*record.notes, f"{_UNKNOWN}: {error.message}"))
-            _write(store, record, console)
+            writer.write(record)
     finally:
         api.close()
     return record
@@ -218,11 +222,23 @@ def results(record: RunRecord, plan: RunPlan, environment: Mapping[str, str], co
     return results
 
 
-def _write(store: RunStore, record: RunRecord, console: Console) -> None:
-    try:
-        store.write(record)
-    except OSError as error:
-        console.warn(f"this run is NOT RECORDED and will never verify: {error.strerror or error}")
+class _Writer:
+    """Writes the record of a run, again where there is more to say. `problem` says why it could not; "" for it did."""
+
+    def __init__(self, repository: Repository, plan: RunPlan, console: Console) -> None:
+        self._store, self._console = RunStore(repository.common_dir), console
+        self._then = "only its task on the server can verify it" if plan.server else "will never verify"
+        self.problem = ""
+
+    def write(self, record: RunRecord) -> None:
+        """Says once what stands in the way: the command runs, whatever it is."""
+        before, self.problem = self.problem, ""
+        try:
+            self._store.write(record)
+        except OSError as error:
+            self.problem = str(error.strerror or error)
+            if not before:
+                self._console.warn(f"this run is NOT RECORDED and {self._then}: {self.problem}")
 
 
 def _now() -> str:

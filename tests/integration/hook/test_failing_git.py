@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -100,31 +101,26 @@ def test_a_full_disk_costs_the_memory_and_not_the_verdict(yard: Yard) -> None:
         assert "Traceback" not in said
 
 
-def test_a_git_directory_that_may_not_be_written(yard: Yard) -> None:
-    commit = yard.repo.commit("trained, and read-only", {"train.py": "print('read-only')\n"})
-    yard.task(commit)
-    git_dir = yard.repo.path / ".git"
-    shutil.rmtree(git_dir / "clearml", ignore_errors=True)
-    git_dir.chmod(0o500)
-    try:
-        command = without_privileges([sys.executable, "-m", "git_clearml", "verify", commit])
-        done = subprocess.run(
-            command, cwd=yard.repo.path, env=process_environment(yard.server.env), capture_output=True, check=False
-        )
-    finally:
-        git_dir.chmod(0o700)
-    assert done.returncode == 0, done.stderr
-
-
 COMMANDS = {
+    "verify": ("verify", "HEAD~1", "HEAD"),
+    "hook": ("hook", "pre-push", "origin"),
+    "install": ("install",),
+    "uninstall": ("uninstall",),
     "doctor": ("doctor",),
+    "doctor --fix": ("doctor", "--fix"),
+    "doctor --drill": ("doctor", "--drill"),
+    "open": ("open", "--print", "HEAD"),
+    "check-runnable": ("check-runnable", "--queue", "q", "--entry-point", "train.py"),
+    "run --queue": ("run", "--queue", "q", "--", "python", "train.py"),
+    "run --record": ("run", "--record", "notes", "--", "true"),
+    "completion": ("completion", "bash"),
     "init": ("init", "--yes", "--dry-run"),
     "report": ("report", "HEAD"),
-    "compare": ("compare", "HEAD"),
+    "compare": ("compare", "--metric", "m/v", "HEAD"),
     "show": ("show", "HEAD"),
-    "log": ("log", "-3"),
+    "log": ("log", "-n", "3"),
     "diff": ("diff", "HEAD~1", "HEAD"),
-    "bisect": ("bisect", "--metric", "m/v>=0.5", "HEAD~2", "HEAD"),
+    "bisect": ("bisect", "--metric", "m/v", "--worse-than", "0.9", "HEAD~2", "HEAD"),
     "comment": ("comment", "--dry-run"),
     "checkout": ("checkout", "0" * 32),
     "import": ("import", "--dry-run"),
@@ -162,3 +158,48 @@ def test_no_command_minds_a_full_disk(name: str, yard: Yard) -> None:
     assert done.returncode in (0, 1, 2, 3, 4), shown
     assert "Traceback" not in shown
     assert "bug of git-clearml" not in shown
+
+
+ONE_AFTER_THE_OTHER = """\
+import contextlib, io, json, os, sys
+from git_clearml.cli import main
+for name, words in json.load(open(sys.argv[1])).items():
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in "ab")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(words)
+    print(json.dumps([name, status, *(stream.buffer.getvalue().decode() for stream in (out, err))]), flush=True)
+"""
+AS_EVER = {"verify": 1, "hook": 0, "report": 0, "show": 0, "log": 0, "diff": 1, "open": 0, "config": 0}
+"""What only reads, and how it ends: HEAD~1 has no task."""
+
+
+@pytest.mark.parametrize("names", [[*AS_EVER, "install"], pytest.param([*COMMANDS], marks=pytest.mark.slow)])
+def test_no_command_minds_a_git_directory_that_may_not_be_written(names: list[str], yard: Yard, tmp_path: Path) -> None:
+    """Somebody else's clone, or one on a medium of that kind: what only reads is as it is anywhere."""
+    yard.repo.commit("not trained", {"train.py": f"print('not trained', {len(names)})\n"})
+    commit = yard.repo.commit("trained, and read-only", {"train.py": f"print('read-only', {len(names)})\n"})
+    yard.task(commit, metrics={"m": {"v": 0.5}})
+    for name in ("clearml", "hooks/pre-push"):
+        shutil.rmtree(yard.repo.path / ".git" / name, ignore_errors=True)
+    (tmp_path / "commands").write_text(json.dumps({name: COMMANDS[name] for name in names}))
+    script = [sys.executable, "-c", ONE_AFTER_THE_OTHER, str(tmp_path / "commands")]
+    directories = [yard.repo.path / ".git", *(path for path in yard.repo.path.glob(".git/**/") if path.is_dir())]
+    environment = process_environment(yard.server.env)
+    try:
+        for directory in directories:
+            directory.chmod(0o500)
+        done = subprocess.run(
+            without_privileges(script), cwd=yard.repo.path, env=environment, capture_output=True, text=True, check=False
+        )
+    finally:
+        for directory in directories:
+            directory.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    results = {name: (status, out, err) for name, status, out, err in map(json.loads, done.stdout.splitlines())}
+    assert [*results] == names
+    for name, (status, out, err) in results.items():
+        assert status == AS_EVER.get(name, status), (name, out, err)
+        assert status in (0, 1, 2, 3, 4), (name, out, err)
+        assert "bug of git-clearml" not in err, (name, err)
+        assert not status or (out + err).strip(), name
+    assert results["install"][0] == 2

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -273,6 +274,11 @@ def test_a_record_that_cannot_be_written_is_a_loud_warning(repo: Repo) -> None:
     result = run(repo, "-q", "--", "sh", "-c", "exit 5")
     assert result.status == 5
     assert "warning: this run is NOT RECORDED and will never verify" in result.err
+    result = train(repo)
+    assert result.err.count("NOT RECORDED") == 1
+    assert re.search(r"ran [0-9a-f]{7} \(exit 0, .*\); it will not verify: it is not recorded", result.err)
+    assert "recorded the run" not in result.err
+    assert verify(repo).status == 1
 
 
 # Refusals

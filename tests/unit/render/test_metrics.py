@@ -204,6 +204,17 @@ def test_every_name_is_one_cell_of_one_line(names: list[str]) -> None:
         assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 6
 
 
+@pytest.mark.parametrize("commit", ODD)
+def test_the_commit_of_a_task_is_text_from_elsewhere(commit: str) -> None:
+    """That of a task asked for by its id may be anything at all, and nobody has compared it with a hash."""
+    report = MetricsReport(commit, Outcome.VERIFIED, 0, OURS, None, "", "", ())
+    shown, page = view.report_text(report), view.report_markdown(report)
+    assert shown.splitlines()[0].isprintable()
+    heading = page.splitlines()[0]
+    assert re.fullmatch(r"### Metrics( of (`+)( ?)(?:(?!\2).)*\3\2)?", heading), heading
+    assert heading.isprintable()
+
+
 def test_two_thousand_metrics_fit_and_say_how_many_were_left_out() -> None:
     many = [Row(f"metric {n:04} of a layer", "weight | norm", n / 7, 0.0, n * 1.0, n / 8, n / 56) for n in range(2000)]
     for limit in (500, 5_000, 60_000):
