@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -52,7 +53,8 @@ def failed(error: Error) -> dict[str, Any]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Asks for the numbers of the whole range, looks where they fall, prints. Returns the exit status."""
     repository = Repository()
-    good, bad = _ends(repository, arguments.revs)
+    again = _again(arguments)
+    good, bad = _ends(arguments.revs, again)
     resolved = repository.resolve([bad or "HEAD", *([good] if good else [])])
     flags = {"timeout": arguments.timeout}
     [ruling] = load.rulings(repository, resolved[:1], flags=flags, environment=os.environ)
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     try:
         result = bisector.bisect(
-            resolved[1].commit.hash if good else "", resolved[0].commit.hash, bad_is_named=bool(bad)
+            resolved[1].commit.hash if good else "", resolved[0].commit.hash, bad_is_named=bool(bad), again=again
         )
     finally:
         bisector.close()
@@ -76,15 +78,29 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return result.status
 
 
-def _ends(repository: Repository, revs: list[str]) -> tuple[str, str]:
-    """The good and the bad revision, "" for one that is not named. `<good>..<bad>` is both."""
+def _again(arguments: argparse.Namespace) -> str:
+    """The command without its revisions, as typed."""
+    names = ("metric", "worse_than", "direction", "value")
+    flags = [(f"--{name.replace('_', '-')}", getattr(arguments, name)) for name in names]
+    return shlex.join(["git", "clearml", "bisect", *(word for flag in flags if flag[1] is not None for word in flag)])
+
+
+def _ends(revs: list[str], again: str) -> tuple[str, str]:
+    """The good and the bad revision, "" for one that is not named. `<good>..<bad>` is both.
+
+    Raises UsageError, with what may have been meant by it, for what names more or other than two commits.
+    """
     if len(revs) == 1 and ".." in revs[0] and "..." not in revs[0]:
         good, _, bad = revs[0].partition("..")
         return good or "HEAD", bad
-    if len(revs) > 2:
-        raise UsageError("more than two revisions", "git clearml bisect <good> <bad>")
-    good, bad, *_ = *revs, "", ""
-    return good, bad
+    plain = [rev for rev in revs if ".." not in rev and not rev.startswith("^")]
+    if len(revs) <= 2 and plain == revs:
+        good, bad, *_ = *revs, "", ""
+        return good, bad
+    good_first = [rev[1:] for rev in revs if rev.startswith("^")] + [rev for rev in revs if not rev.startswith("^")]
+    names = [name or "HEAD" for rev in good_first for name in re.split(r"\.{2,3}", rev)]
+    meant = f"{again} {shlex.join(names)}" if len(names) <= 2 else again
+    raise UsageError(f"expected a good commit and a bad one, not {' '.join(revs)}", meant)
 
 
 def _limit(policy: Policy, arguments: argparse.Namespace) -> Limit:

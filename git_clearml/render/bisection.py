@@ -43,6 +43,8 @@ def _headline(result: Bisection) -> str:
     first = result.falls.first
     if not first:
         verb = "fall" if result.limit.rule.direction == "max" else "rise"
+        if result.outcome == "undecided":
+            return f"whether {result.limit.rule.metric} {verb}s {_worse(result)} is not known: {result.says}"
         return f"{result.limit.rule.metric} does not {verb} {_worse(result)}: {result.says}"
     if result.outcome == "found":
         return f"{result.nodes[first.commit].short} is the first commit with {what}"

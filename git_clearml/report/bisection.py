@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.errors import CannotDecide, HistoryMissing, UsageError
 from git_clearml.git import log as history
 from git_clearml.git.log import Node
 from git_clearml.git.repository import Repository
@@ -95,13 +94,14 @@ class Bisector:
         if self._source:
             self._source.close()
 
-    def bisect(self, good: str, bad: str, *, bad_is_named: bool) -> Bisection:
+    def bisect(self, good: str, bad: str, *, bad_is_named: bool, again: str) -> Bisection:
         """The commits between two (full hashes); without `good` what lies above the last ones that are not worse.
 
-        Raises UsageError where these two are not what they are called.
+        `again` is the command, without revisions, for hints. Raises UsageError where these two are not what they are
+        called, and HistoryMissing where a shallow clone may lack the answer.
         """
         if good:
-            return self._between(good, bad, bad_is_named=bad_is_named)
+            return self._between(good, bad, bad_is_named=bad_is_named, again=again)
         most = _ONE_REQUEST
         while True:
             nodes = {node.commit: node for node in history.graph(self._repository, [bad], most=most)}
@@ -114,30 +114,51 @@ class Bisector:
             most *= _GROWTH
         above = {name: node for name, node in nodes.items() if name not in below}
         result = self._result(nodes, parents, tasks, worse, bad)
+        self._check_history(result.left)
         if not below and result.falls.falls:
             says = f"no commit with a number is better, of {len(nodes):,} down from {nodes[bad].short}"
             result = replace(result, falls=Falls(), outcome="none", says=says, train="", before=())
         return replace(result, nodes=above, nearby=nodes)
 
-    def _between(self, good: str, bad: str, *, bad_is_named: bool) -> Bisection:
+    def _between(self, good: str, bad: str, *, bad_is_named: bool, again: str) -> Bisection:
         nodes = {node.commit: node for node in history.graph(self._repository, [bad, f"^{good}"], most=_MOST)}
         [end] = history.graph(self._repository, [good], most=1)
         if not nodes:
-            raise UsageError(
-                f"{end.short} is not older than the commit that is worse", "git clearml bisect <good> <bad>"
-            )
-        tasks = self._tasks({good: end, **nodes})
+            if good == bad:
+                raise UsageError(f"{end.short} is called good, and bad", again)
+            raise UsageError(f"{end.short} stands on the commit that is called bad", f"{again} {bad[:12]} {good[:12]}")
+        ends = self._ends(good, bad, end)
+        tasks = self._tasks({**ends, **nodes})
         worse = self._worse(tasks)
-        if worse.get(good):
-            metric = shlex.quote(self._limit.rule.metric)
-            raise UsageError(
-                f"{self._limit.rule.metric} is worse at {end.short} already: {tasks[good].value}",
-                f"git clearml bisect --metric {metric} --worse-than {self._limit.worse_than:g}",
-            )
+        for name, node in ends.items():
+            if worse.get(name):
+                where = node.short if name == good else f"{node.short}, where the two branches part,"
+                raise UsageError(f"{self._limit.rule.metric} is worse at {where} already: {tasks[name].value}", again)
         if bad_is_named and bad not in worse:
             worse[bad] = True  # whoever calls it bad has a reason
         result = self._result(nodes, _parents(nodes), tasks, worse, bad)
-        return replace(result, good=good, nearby={good: end, **nodes})
+        self._check_history(result.left)
+        return replace(result, good=good, nearby={**ends, **nodes})
+
+    def _ends(self, good: str, bad: str, end: Node) -> dict[str, Node]:
+        """The commit that is good; where the bad one does not stand on it also those on which both do. As in git
+        bisect these are taken for good, unless a number says otherwise. One git process more for such."""
+        bases = self._repository.run("merge-base", "--all", good, bad).lines
+        others = [name for name in bases if name != good]
+        return {good: end} | {
+            node.commit: node for name in others for node in history.graph(self._repository, [name], most=1)
+        }
+
+    def _check_history(self, commits: Sequence[str]) -> None:
+        """Raises HistoryMissing where a shallow clone ends at one of the commits of which one made the metric fall."""
+        if commits and self._repository.is_shallow:
+            named = self._repository.parents(commits)
+            wanted = {name for each in named.values() for name in each}
+            if wanted - self._repository.trees(wanted).keys():
+                raise HistoryMissing(
+                    f"this clone is shallow, and the metric may have fallen before {commits[0][:12]}",
+                    "git fetch --unshallow",
+                )
 
     def _result(
         self,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from tests.support.clearml_cost import MILLION, cost
 from tests.support.faults import closed_port
 from tests.support.program import Gate
 from tests.support.program import Result as Ended
-from tests.support.repos import YESTERDAY, Repo, fast_history
+from tests.support.repos import REPOSITORY, YESTERDAY, Repo, fast_history
 
 METRIC = "validation/accuracy"
 DIFF = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
@@ -87,6 +89,63 @@ def test_which_two_commits(gate: Gate) -> None:
     ):
         result = bisect(gate, *words)
         assert (result.status, result.errors) == (2, [code]), words
+
+
+def test_what_is_no_good_and_bad_commit_gets_the_command_that_may_be_meant(gate: Gate) -> None:
+    one, two, three = line(gate, 0.95, 0.92, 0.7)
+    flags = f"git clearml bisect --metric {METRIC} --worse-than 0.9"
+    for words, code, meant in (
+        ((f"{one}...{three}",), "usage", f"{flags} {one} {three}"),
+        ((f"{one}...",), "usage", f"{flags} {one} HEAD"),
+        ((three, f"^{one}"), "usage", f"{flags} {one} {three}"),
+        ((f"^{one}", three), "usage", f"{flags} {one} {three}"),
+        ((f"^{one}",), "usage", f"{flags} {one}"),
+        ((f"{one}..{two}", three), "usage", flags),
+        ((one, two, three), "usage", flags),
+        ((three, one), "usage", f"{flags} {one[:12]} {three[:12]}"),
+        ((two, two), "usage", flags),
+        (("HEAD",), "usage", flags),
+        (("..",), "usage", flags),
+        ((f"{two}..{two}",), "usage", flags),
+        ((three,), "usage", flags),
+        (("nosuch",), "unknown-revision", None),
+        ((f"nosuch..{two}",), "unknown-revision", None),
+        ((f"{one}..nosuch",), "unknown-revision", None),
+    ):
+        result = gate.call(*shlex.split(flags)[2:], "--json", *words)
+        assert (result.status, result.errors) == (2, [code]), words
+        if meant:
+            assert f"hint: {meant}\n" in result.err, words
+            assert gate.call(*shlex.split(meant)[2:], "--json").json["first"]["commit"] == three, words
+
+
+def test_where_two_branches_part_is_taken_for_good(gate: Gate) -> None:
+    """As in git bisect, and unless its number says otherwise."""
+    base, bad = line(gate, 0.95, 0.7)
+    gate.repo.git("checkout", "-q", "-b", "other", base)
+    good = gate.repo.commit("other", {"train.py": "other"})
+    assert bisect(gate, good, bad).json["first"]["commit"] == bad
+    gate.server.tasks.clear()
+    gate.task(commit=base, metrics=measured(0.5))
+    gate.task(commit=good, metrics=measured(0.95))
+    gate.task(commit=bad, metrics=measured(0.7))
+    result = bisect(gate, good, bad)
+    assert (result.status, result.errors) == (2, ["usage"])
+    assert "where the two branches part" in result.err
+
+
+def test_a_shallow_clone_may_lack_the_answer(gate: Gate, tmp_path: Path) -> None:
+    *_, bad, _ = line(gate, 0.95, 0.92, 0.8, 0.7)
+    for depth, status in ((1, 3), (2, 3), (3, 0)):
+        clone = Repo(tmp_path / f"clone{depth}")
+        gate.repo.git("clone", "-q", f"--depth={depth}", f"file://{gate.repo.path}", str(clone.path))
+        clone.git("remote", "set-url", "origin", REPOSITORY)
+        result = bisect(gate, cwd=clone.path)
+        assert (result.status, result.errors) == (status, ["unknown-revision"] if status else []), depth
+        if status:
+            assert "hint: git fetch --unshallow" in result.err
+        else:
+            assert result.json["first"]["commit"] == bad
 
 
 def test_numbers_that_are_missing_hide_the_answer(gate: Gate) -> None:
