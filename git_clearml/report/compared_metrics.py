@@ -10,7 +10,7 @@ from git_clearml.model import Commit, Task
 from git_clearml.report import baselines
 from git_clearml.report.baselines import Baseline
 from git_clearml.report.measures import Comparison
-from git_clearml.settings.policy import Policy
+from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import resolve
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
@@ -49,11 +49,34 @@ def of_verdict(
         notes = [*notes, "a task of this commit is the best one already"]
     results = [baselines.compared(result, line) for result, line in zip(verdict.metrics, lines, strict=True)]
     if policy.accept_trailer and any(result.code == "metric-worse" for result in results):
-        values = trailers.values(place.repository, verdict.commit, baselines.TRAILER)
-        reasons = baselines.acceptances(values, [rule.metric for rule in policy.metrics])
+        reasons, void = _acceptances(place.repository, verdict, policy)
         results = [baselines.accepted(result, reasons) for result in results]
+        notes = [*notes, *(void if any(result.code == "metric-worse" for result in results) else ())]
     comparison = baselines.comparison(verdict, results, lines, policy, by_best)
     return comparison.noted(notes)
+
+
+def _acceptances(repository: Repository, verdict: Verdict, policy: Policy) -> tuple[dict[str, str], list[str]]:
+    """Metric -> why it may be worse, as the commit's trailers have it; and what is meant to be one and accepts nothing.
+
+    Those of the commit that has run count where the judged one is no more than its results commit or its clean merge.
+    """
+    commits = [verdict.commit]
+    if verdict.task and verdict.equivalence in (Equivalence.RESULTS, Equivalence.MERGE):
+        commits.append(verdict.task.commit)
+    names = [rule.metric for rule in policy.metrics]
+    reasons: dict[str, str] = {}
+    void: list[str] = []
+    for commit in commits:
+        found = trailers.find(repository, commit, baselines.TRAILER)
+        reasons = baselines.acceptances(found.values, names) | reasons
+        void += [f"not in the last paragraph of {commit[:12]}'s message: {line}" for line in found.elsewhere]
+        void += [
+            f"no metric of the policy, or no reason: {line}"
+            for line in found.values
+            if not baselines.acceptances([line], names)
+        ]
+    return reasons, [f"{baselines.TRAILER} accepts nothing, {each}" for each in void]
 
 
 def _of_base(source: Evidence, verdict: Verdict, policy: Policy, place: Place) -> tuple[list[Baseline], list[str]]:

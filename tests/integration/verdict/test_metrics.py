@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from git_clearml.clearml.response import metric_keys
+from git_clearml.record import lockfile
 from tests.integration.verdict.test_bounds import sent, sweep
 from tests.support.program import Gate, Result
 
@@ -303,6 +304,47 @@ def test_a_trailer_accepts_what_is_worse(gate: Gate, trailer: str, lines: list[s
         gate.repo.git("commit", "--amend", "--allow-empty", "-qm", f"x\n\n{trailer}")
         gate.task(metrics=both(0.7, 0.9))
         assert compare(gate).json["metrics"][0]["outcome"] == "fail"
+
+
+TRAILER = "ClearML-Accept: validation/accuracy: a smaller model"
+
+
+def test_a_results_commit_and_a_clean_merge_stand_on_what_their_run_has_accepted(gate: Gate) -> None:
+    gate.repo.policy("accept-trailer = true", 'merges = "clean"', *ACCURACY)
+    gate.repo.default_branch(gate.repo.head)
+    gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"])
+    gate.repo.git("checkout", "-qb", "feature")
+    ran = gate.repo.commit(f"Use a smaller model\n\n{TRAILER}", {"train.py": "2"})
+    gate.task(metrics=both(0.7, 0.9))
+    gate.repo.commit("results", {"clearml.lock": lockfile.to_text(ran, [])})
+    result = compare(gate)
+    assert (result.status, result.json["metrics"][0]["reason"]) == (0, "a smaller model")
+    gate.repo.git("checkout", "-q", "main")
+    gate.repo.default_branch(gate.repo.commit("other", {"other.txt": "1"}))
+    gate.repo.git("merge", "-q", "--no-ff", "-m", "Merge the smaller model", ran)
+    result = compare(gate)
+    assert (result.status, result.json["metrics"][0]["outcome"]) == (0, "accepted")
+    gate.repo.git("commit", "-q", "--amend", "--no-edit", "--allow-empty", "--reset-author")
+    gate.task(metrics=both(0.7, 0.9))  # a run of its own has a message of its own
+    assert (compare(gate).status, compare(gate).json["metrics"][0]["outcome"]) == (1, "fail")
+
+
+@pytest.mark.parametrize(
+    ("message", "note"),
+    [
+        (f"x\n\n{TRAILER}\n\nCo-authored-by: B <b@example.com>", "not in the last paragraph"),
+        ("x\n\nClearML-Accept: validation/acuracy: a smaller model", "no metric of the policy"),
+        ("x\n\nClearML-Accept: validation/accuracy", "or no reason"),
+    ],
+)
+def test_a_trailer_that_accepts_nothing_is_named(gate: Gate, message: str, note: str) -> None:
+    gate.repo.policy("accept-trailer = true", *ACCURACY)
+    gate.repo.commit(message)
+    gate.task(metrics=both(0.8, 0.9), tags=["Best Performance"], commit="c" * 40)
+    gate.task(metrics=both(0.7, 0.9))
+    result = compare(gate)
+    assert result.status == 1
+    assert any("ClearML-Accept accepts nothing" in each and note in each for each in result.json["notes"])
 
 
 def test_a_warning_is_no_failure(gate: Gate) -> None:
