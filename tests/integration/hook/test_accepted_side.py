@@ -254,3 +254,35 @@ def test_a_task_that_waits_for_a_branch_that_the_push_makes_is_pending(yard: Yar
     yard.remote.git("branch", "exp", "main")
     yard.repo.git("fetch", "--quiet", "origin")
     yard.refuses("origin", "HEAD:refs/heads/exp")
+
+
+LIMIT = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"', "at-least = 0.8")
+EVALUATION = ("[[tool.git-clearml.require]]", 'name = "evaluation"', 'task-name = "evaluate"')
+TRAINING = ("[[tool.git-clearml.require]]", 'name = "train"', 'task-name = "train"')
+
+
+def test_what_must_hold_is_not_deleted_or_renamed_by_the_push_that_it_holds_up(yard: Yard) -> None:
+    """A metric, a requirement: those of the accepted side decide, whatever the pushed commit makes of them."""
+    yard.repo.policy(*TRAINING, *EVALUATION, *LIMIT)
+    yard.publish("main")
+    metrics = {"validation": {"accuracy": 0.5}}
+    renamed = [line.replace("validation/accuracy", "other/metric") for line in LIMIT]
+    other = [line.replace("evaluat", "judg") for line in EVALUATION]
+    for lines, wrong in (
+        ((*TRAINING, *EVALUATION), "must be at least 0.8"),
+        ((*TRAINING, *EVALUATION, *renamed), "must be at least 0.8"),
+        ((*TRAINING, *EVALUATION, *LIMIT[:2], "at-least = 0.4"), "must be at least 0.8"),
+        ((*TRAINING, *LIMIT), "evaluation"),
+        ((*TRAINING, *other, *LIMIT), "evaluation"),
+        ((), "evaluation"),
+    ):
+        yard.repo.policy(*lines)
+        yard.task(name="train", metrics=metrics if wrong.startswith("must") else {"validation": {"accuracy": 0.9}})
+        if wrong.startswith("must"):
+            yard.task(name="evaluate", metrics={"validation": {"accuracy": 0.9}})
+        assert wrong in yard.refuses("origin", "main", requests=3).said, lines
+    yard.task(name="evaluate")
+    yard.accepts("origin", "main", moved=["refs/heads/main"])  # the last one, without any policy, now decides
+    yard.repo.commit("next")
+    yard.task(name="anything")
+    yard.accepts("origin", "main", moved=["refs/heads/main"])
