@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from git_clearml.git.remote_branch import RemoteBranch
 
 _SHOWN = 10  # files named in a refusal
+_OTHER = "its task names another commit"
+_NONE = "its task has no commit: ClearML finds one for a script or a module, not for python -c or standard input"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def _results(here: Here, ran: Once) -> tuple[Result, ...]:
         raise PublishFailed("not recorded: the server did not tell which tasks the run made", later)
     reason = _hindrance(record, plan)
     if ran.status == 0 and reason and record.tasks:
-        raise PublishFailed(f"not recorded: {reason}", "commit first, then run again")
+        hint = "git clearml run -- python train.py" if reason in (_OTHER, _NONE) else "commit first, then run again"
+        raise PublishFailed(f"not recorded: {reason}", hint)
     return tuple(runs.results(record, plan, os.environ, here.console))
 
 
@@ -201,6 +204,6 @@ def _hindrance(record: RunRecord, plan: RunPlan) -> str:
         (record.edited, f"code changed during the run: {listed(record.edited)}"),
         (not record.tasks and runs.tasks_are_known(record), "the command created no ClearML task"),
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
-        (elsewhere, "its task names another commit"),
+        (elsewhere, _OTHER if any(session.commit for session in elsewhere) else _NONE),
     )
     return next((reason for true, reason in reasons if true), "")

@@ -185,7 +185,7 @@ def _with_server_tasks(
         tasks = (*record.tasks, *((task.session.id, task.status) for task in reported))
         record = record._replace(sessions=sessions, tasks=tasks)
         writer.write(record)
-        for task in reported:
+        for task in (each for each in reported if each.session.commit == record.commit):
             api.renew()  # a sweep has hundreds of them
             run_tasks.attach(api, task, record)
     except CannotDecide as error:

@@ -46,7 +46,8 @@ def find(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[MadeTask]:
-    """The tasks of the run; asked again for up to 10 s while one has not ended.
+    """The tasks of the run; asked again for up to 10 s while one has not ended. Where it has none of its commit, those
+    of another or of none, which verify nothing.
 
     The marker tells those that are the first of their process. Of the commit's other tasks that were touched since the
     run began the console log is asked for its worker.
@@ -62,7 +63,7 @@ def find(
             sleep(1.0)
             continue
         if asked_again or all(others.values()):
-            return tasks
+            return tasks or _of_another_commit(api, record)
         asked_again, others = True, {task: True for task, is_ours in others.items() if is_ours}
         sleep(_SEARCHABLE)
 
@@ -103,6 +104,13 @@ def _of_commit(api: ClearML, record: RunRecord) -> list[query.Document]:
     since = datetime.fromisoformat(record.started) - timedelta(days=1)
     body = {**query.of_commits(f"^{record.commit}$"), **query.updated(since)}
     return query.newest_first(query.every(api, body, _OWN))
+
+
+def _of_another_commit(api: ClearML, record: RunRecord) -> list[MadeTask]:
+    """The run's tasks that name another commit, or none: the SDK finds none for `python -c` and a script on stdin."""
+    since = datetime.fromisoformat(record.started) - timedelta(days=1)
+    marked = {f"{'.'.join(_ENVIRONMENT)}.{MARKER}.value": [record.id]}
+    return [_described(document) for document in query.every(api, {**marked, **query.updated(since)}, _OWN)]
 
 
 def _is_of_run(api: ClearML, document: query.Document, record: RunRecord, others: dict[str, bool]) -> bool:

@@ -89,6 +89,15 @@ def test_only_tasks_with_the_marker_and_the_commit_are_the_run_s(server: ClearML
     assert found(api) == [(ours, "completed")]
 
 
+def test_where_none_has_the_commit_those_with_the_marker_are_named(server: ClearMLServer, api: ClearML) -> None:
+    """`python -c` and a script on stdin: the SDK finds no repository, and the task is there all the same."""
+    lost = add(server, commit=None)
+    add(server, run="1" * 32, commit=None)
+    add(server, commit=None, last_update="2025-12-31T00:00:00+00:00")
+    (only,) = run_tasks.find(api, RECORD, sleep=lambda _: None)
+    assert (only.session.id, only.session.commit) == (lost, "")
+
+
 def test_a_second_task_of_a_process_is_known_by_its_worker(server: ClearMLServer, api: ClearML) -> None:
     first = add(server)
     second = add(server, hyperparams={}, status="failed")
