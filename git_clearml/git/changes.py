@@ -13,6 +13,8 @@ from git_clearml.git.runner import Runner, failure
 SUBMODULE, LINK = "160000", "120000"
 ABSENT = "000000"
 """Modes: of a submodule; of a symbolic link; of a file that is not there."""
+LFS = b"version https://git-lfs.github.com/spec/"
+"""How what is tracked of a file in git-lfs begins: a pointer to its content."""
 
 EMPTY = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",

@@ -77,6 +77,10 @@ def fill(
 
 def _fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
     worktree = _Worktree(repository, directory)
+    for change in changes:  # what a filter has made of one is, without it, not what the index has, and git leaves it be
+        if change.before not in (ABSENT, SUBMODULE):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(directory, change.path))
     worktree.git("read-tree", "-m", "-u", commit, tree)
     worktree.git("read-tree", commit)
     moved = [change for change in changes if change.submodule]

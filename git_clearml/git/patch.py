@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
+from git_clearml.git.changes import LFS
 from git_clearml.git.index import temporary_index
 from git_clearml.git.output import cut, entries, lines, reason, stdin_lines
 from git_clearml.git.remote import Remote
@@ -25,7 +26,6 @@ LIMIT = 500_000
 """Characters of a diff; the SDK's own limit for what it stores with a task (max_diff_size_bytes)."""
 
 _HINT = "leave --as-diff out"
-_LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER = 1024  # bytes; git-lfs takes nothing longer for a pointer
 _SUBMODULE, _LINK, _NOTHING = "160000", "120000", "000000"
 _MADE_BY_AGENT = re.compile(r"^--- a/(?P<path>.*)")
@@ -125,7 +125,7 @@ def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
         path = change.path
         if _SUBMODULE in change.modes:
             return f"the submodule {path} was moved, which a diff cannot do"
-        if any(small.get(blob, b"").startswith(_LFS) for blob in change.blobs):
+        if any(small.get(blob, b"").startswith(LFS) for blob in change.blobs):
             return f"{path} is in git-lfs, which a diff leaves out"
         if any(path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
             return f"the link above {path} became a folder, which git apply fails at"

@@ -9,10 +9,11 @@ a symbolic link.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_clearml.git import recorded_submodules
-from git_clearml.git.changes import Change
+from git_clearml.git.changes import LFS, Change
 from git_clearml.git.index import TemporaryIndex, temporary_index
 from git_clearml.git.repository import Repository
 
@@ -32,6 +33,7 @@ _NAMES = r"(?m)^diff --git (.+)$"
 _RESULT = r"(?m)^index ([0-9a-f]+)\.\.(?!\1(?: |$))([0-9a-f]{4,64})(?: [0-7]{6})?$"
 _CUT = r"(?m)^# git-clearml: cut here, [0-9]+ bytes in all\n\Z"
 _BINARY = r"(?m)^index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})((?: [0-7]{6})?\nBinary files )"
+_POINTED_AT = r"(?m)^\+oid sha256:[0-9a-f]{64}\r?$"
 _NO_DIFF = (
     ("# git-clearml: ", "only untracked files were recorded, by their names"),
     ("# WARNING! git diff too large", "it was too large for ClearML to store"),
@@ -72,7 +74,16 @@ def apply(repository: Repository, commit: str, text: str) -> Applied:
             return Applied("", problem=problem)
         notes = recorded_submodules.move(repository, index, commit, submodules)
         applied = _checked(repository, index, commit, submodules.text)
-    return applied._replace(notes=(*submodules.notes, *notes))
+    return applied._replace(notes=(*submodules.notes, *notes, *_pointers(repository, applied.changes, text)))
+
+
+def _pointers(repository: Repository, changes: Sequence[Change], text: str) -> list[str]:
+    """That of a file in git-lfs a diff has no more than the pointer. A git process where one seems to be there."""
+    if not re.search(_POINTED_AT, text):
+        return []
+    contents = repository.blobs([each.name for each in changes if not each.submodule and each.name.strip("0")])
+    paths = [each.path for each in changes if contents.get(each.name, b"").startswith(LFS)]
+    return [f"of {path}, which is in git-lfs, the diff has the pointer and not the content" for path in paths]
 
 
 def _put(repository: Repository, index: TemporaryIndex, commit: str, text: str) -> str:

@@ -126,6 +126,21 @@ def test_what_fails_half_way_leaves_nothing(gate: Gate, tmp_path: Path) -> None:
     assert gate.repo.git("for-each-ref") + gate.repo.git("worktree", "list") == before
 
 
+def test_a_file_that_a_filter_makes_is_changed_all_the_same(gate: Gate, tmp_path: Path) -> None:
+    """As git-lfs does: what lies in the worktree is not what git has. What the diff leaves alone stays filtered."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n"
+    files = {".gitattributes": "*.bin filter=f\n", "a.bin": pointer.format("1" * 64), "b.bin": pointer.format("3" * 64)}
+    gate.repo.commit("pointers", files)
+    gate.repo.git("config", "filter.f.smudge", "sed -e 's/^version.*/the content/'")
+    (gate.repo.path / "a.bin").write_text(pointer.format("2" * 64))
+    task = gate.task(diff=gate.repo.git("diff") + "\n")
+    result = checkout(gate, task, str(tmp_path / "w"))
+    assert (result.status, result.json["applied"]) == (0, True)
+    assert result.json["notes"] == ["of a.bin, which is in git-lfs, the diff has the pointer and not the content"]
+    assert (tmp_path / "w" / "a.bin").read_text() == pointer.format("2" * 64)
+    assert (tmp_path / "w" / "b.bin").read_text().startswith("the content")
+
+
 def test_in_a_hook_the_index_of_the_user_is_left_alone(gate: Gate, tmp_path: Path) -> None:
     index = gate.repo.path / ".git" / "index"
     before = index.read_bytes()
