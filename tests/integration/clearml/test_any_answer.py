@@ -20,9 +20,10 @@ from git_clearml.agent import leased_tasks, passed_checks
 from git_clearml.clearml import curves, details, lease, projects, queues, recent, results, steps, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
+from git_clearml.doctor import server as doctor_server
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.model import DiffKind
-from git_clearml.run import importing
+from git_clearml.run import sessions_on_server
 from git_clearml.run import tasks as run_tasks
 from git_clearml.settings.policy import Policy, Runnable
 from git_clearml.verdict.server import ServerEvidence
@@ -107,7 +108,10 @@ def readings(server: ClearMLServer, evidence: ServerEvidence) -> list[Callable[[
         lambda: leased_tasks.expired(api, host="here", now=0.0),
         lambda: leased_tasks.of_commit(api, lease.RUN, COMMIT, 1),
         lambda: run_tasks.find(api, run, sleep=lambda _: None, clock=itertools.count().__next__),
-        lambda: importing.existing(api, ["offline-" + "a" * 32], since),
+        lambda: doctor_server.examine(
+            server.env, 30.0, Policy(project="Vision/Detector", runnable=Runnable(queue="default"))
+        ),
+        lambda: sessions_on_server.existing(api, ["offline-" + "a" * 32], since),
     ]
 
 

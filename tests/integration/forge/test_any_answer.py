@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ from git_clearml.forge.calls import Clock
 from tests.support.forge_server import Answer, Call, Fault, ForgeServer
 from tests.support.forges import KINDS, Kind
 from tests.support.odd_json import JSON, spoilt
+from tests.support.program import Gate
+from tests.support.sites import Site
 
 HEAD, BASE = "a" * 40, "b" * 40
 BODIES = st.sampled_from([
@@ -95,7 +99,7 @@ def test_anything_in_one_place(running: tuple[Kind, Any], where: int, value: Any
     answer = type(server).answer
 
     def other(call: Call, headers: Any) -> Answer:
-        told = answer(server, call, headers)
+        told: Answer = answer(server, call, headers)
         if told.status < 300 and isinstance(told.data, (dict, list)):
             told.data = json.dumps(spoilt(told.data, where, value))
         return told
@@ -113,3 +117,45 @@ def test_anything_at_all(running: tuple[Kind, Any], body: bytes, status: int) ->
     kind, server = running
     server.faults[:] = [Fault(status, raw=body if status != 204 else b"", headers={"Location": server.url})]
     asked(kind, server)
+
+
+# The whole job
+
+
+@pytest.fixture
+def site(gate: Gate, running: tuple[Kind, Any], tmp_path: Path) -> Site:
+    kind, server = running
+    base = gate.repo.head
+    head = gate.repo.commit("change", {"train.py": "print('better')\n"})
+    return Site(gate, kind, server, tmp_path / "job", base, head)
+
+
+@pytest.mark.slow
+@settings(QUICK, max_examples=min(settings().max_examples, 150))
+@given(st.integers(0, 10_000), JSON | st.just("gone"), st.sets(st.integers(1, 12), min_size=1), st.booleans())
+def test_a_job_that_comments_passes_nothing_and_is_no_bug(
+    site: Site, where: int, value: Any, spoils: set[int], trained: bool
+) -> None:
+    """These of the forge's answers are spoilt in one place: the verdict is what it is, or there is none."""
+    server, gate = site.server, site.gate
+    for told in (server.faults, server.comments, server.pulls, gate.server.tasks):
+        told.clear()
+    server.add_pull(7, site.head, site.base)
+    if trained:
+        gate.task()
+    answer, count = type(server).answer, itertools.count(1)
+
+    def other(call: Call, headers: Any) -> Answer:
+        told: Answer = answer(server, call, headers)
+        if told.status < 300 and isinstance(told.data, (dict, list)) and next(count) in spoils:
+            told.data = json.dumps(spoilt(told.data, where, value))
+        return told
+
+    server.answer = other
+    try:
+        done = gate.call("verify", "--comment", env=site.request())
+    finally:
+        del server.answer
+    assert done.status in ((0, 3) if trained else (1, 3)), done.out + done.err
+    assert "a bug of git-clearml" not in done.err, done.err
+    assert site.kind.token not in done.out + done.err
