@@ -15,9 +15,22 @@ git config --global user.email "trainer@example.com"
 git config --global init.defaultBranch main
 
 step() { printf '\n### %s\n' "$1"; }
-show() { printf '$ %s\n' "$*"; "$@"; }
+typed() { # as somebody would type it
+    printf '$'
+    for word; do
+        case $word in
+        *' '*) printf ' "%s"' "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    echo
+}
+show() {
+    typed "$@"
+    "$@"
+}
 refused() {
-    printf '$ %s\n' "$*"
+    typed "$@"
     if "$@"; then
         echo "demo: this should have been refused" >&2
         exit 1

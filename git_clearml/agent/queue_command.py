@@ -37,9 +37,10 @@ def entry(words: Sequence[str]) -> Entry:
     The agent splits the entry point as a shell does (clearml-agent 3.0, commands/worker.py). Raises UsageError for
     anything else: that can only run here.
     """
-    hint = f"to run it here: git clearml run -- {shlex.join(words)}"
+    hint = f"git clearml run -- {shlex.join(words)}"
     if not words or not _PYTHON.fullmatch(words[0].rpartition("/")[2]):
-        raise UsageError("an agent can only run python FILE or python -m MODULE, with their arguments", hint)
+        what = "an agent can only run python FILE or python -m MODULE, with their arguments"
+        raise UsageError(f"{what}; without --queue it runs here", hint)
     rest = list(words[1:])
     if not rest:
         raise UsageError("expected python FILE or python -m MODULE", hint)
@@ -48,5 +49,5 @@ def entry(words: Sequence[str]) -> Entry:
             raise UsageError("-m expects the name of a module", hint)
         return Entry(shlex.join(rest), rest[1], rest[1], tuple(rest[2:]))
     if rest[0].startswith("-"):
-        raise UsageError(f"options of python itself cannot be used on an agent: {rest[0]}", hint)
+        raise UsageError(f"options of python itself cannot be used on an agent, but here: {rest[0]}", hint)
     return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"), arguments=tuple(rest[1:]))

@@ -68,7 +68,10 @@ def is_over(last: Watch, end: RunEnd) -> bool:
 
 def unknown_task(api: ClearML, task: str) -> UsageError:
     """The error for a task that the server does not know."""
-    return UsageError(f"there is no task {task} on {api.server.api}", "see its id on its page: INFO, or the address")
+    return UsageError(
+        f"there is no task {task} on {api.server.api}",
+        "copy it from the INFO tab of its page, or give the page's address",
+    )
 
 
 def recordable_commit(repository: Repository, api: ClearML, task: str) -> tuple[Commit, Lease | None]:

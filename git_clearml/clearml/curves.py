@@ -38,7 +38,7 @@ def of_tasks(
     """
     tasks, names = list(dict.fromkeys(tasks)), list(dict.fromkeys(names))[:MOST]
     if not all(is_clearml_id(task) for task in tasks):
-        raise BadAnswer("not the id of a task", "see its id on its page: INFO, or the address")
+        raise BadAnswer("not the id of a task", "copy it from the INFO tab of its page, or give the page's address")
     if not tasks or not names:  # without names every curve would be meant [33]
         return {}
     variants: dict[str, list[str]] = {}

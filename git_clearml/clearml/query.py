@@ -101,7 +101,9 @@ def by_ids(api: ClearML, ids: Sequence[str], fields: Sequence[str], *, limit: in
     One request for 500. Raises BadAnswer for what is no id, and the errors of ClearML.call.
     """
     if odd := [identity for identity in ids if not is_clearml_id(identity)]:
-        raise BadAnswer(f"not the id of a task: {odd[0]!r}", "see its id on its page: INFO, or the address")
+        raise BadAnswer(
+            f"not the id of a task: {odd[0]!r}", "copy it from the INFO tab of its page, or give the page's address"
+        )
     documents: dict[str, Document] = {}
     for start in range(0, len(ids), PAGE):
         part = list(ids[start : start + PAGE])  # never empty: an empty list of ids finds every task [10]

@@ -75,7 +75,10 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
     except Refused as refusal:
         if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
             raise
-        raise UsageError(f"there is no task {template} to use as a template", "see its id on its page") from None
+        raise UsageError(
+            f"there is no task {template} to use as a template",
+            "copy it from the INFO tab of its page, or give the page's address",
+        ) from None
 
 
 def draft_with(api: ClearML, tag: str) -> str:

@@ -132,7 +132,5 @@ def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:
     if update is not None:
         return [update], True
     if not arguments.remote:
-        raise UsageError(
-            "nothing to judge: no lines on stdin, and no remote named; by hand it is verify", "git clearml verify"
-        )
+        raise UsageError("nothing to judge: no lines on standard input, and no remote named", "git clearml verify")
     return [], False

@@ -84,7 +84,7 @@ def _of_other_repositories(report: VerifyReport) -> bool:
 def _updates(arguments: argparse.Namespace) -> Sequence[RefUpdate]:
     if arguments.hook == "pre-receive":
         if arguments.remote:
-            raise UsageError("pre-receive takes no arguments: its lines are on stdin", "see githooks(5)")
+            raise UsageError("pre-receive takes no arguments: its lines are on stdin", "git help githooks")
         return parse_received(read_stdin(arguments.timeout or _PATIENCE))
     return [received_update(arguments.remote, arguments.url, arguments.new)]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from git_clearml.base.console import Console
+from git_clearml.clearml.config import read_server
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
 from git_clearml.git import log as history
@@ -90,9 +91,28 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         else:
             with contextlib.closing(history.walk(repository, chosen)) as blocks:
                 _print(_sorted(source.with_tasks(blocks), arguments, best), arguments.format, names, source, console)
+    if source.commits and not source.tasks and not source.error and arguments.format == "text":
+        _hint(arguments, console)
     for name in source.missing({*wanted}):
         console.warn(f"no task shown has the metric {name}")
     return source.error.status if source.error else 0
+
+
+def _hint(arguments: argparse.Namespace, console: Console) -> None:
+    """Where nothing but commits was shown: where tasks would come from."""
+    if arguments.fetch:
+        console.say("git clearml: the server tells of no task of these commits")
+        return
+    try:
+        command = (
+            "git clearml log --fetch"
+            if read_server(os.environ)
+            else "git clearml run --record notes -- python train.py"
+        )
+    except Error:
+        command = "git clearml doctor"
+    console.say("git clearml: no task of these commits is on record in git notes or clearml.lock")
+    console.say(f"hint: {command}")
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -125,11 +125,11 @@ def record_options(arguments: argparse.Namespace) -> RecordOptions:
     of_commit = ("add", "before_push", "branch", "skip_ci", "committer")
     for name in of_commit if kind != "commit" else ():
         if getattr(arguments, name):
-            raise UsageError(f"--{name.replace('_', '-')} requires --record commit")
+            raise UsageError(f"--{name.replace('_', '-')} requires --record commit", "--record commit")
     if on_queue(arguments) and kind != "none" and not (arguments.wait or arguments.follow or arguments.attach):
         raise UsageError("--record requires waiting for the end of the task", "--wait")
     if arguments.push_record and kind != "notes":
-        raise UsageError("--push-record requires --record notes")
+        raise UsageError("--push-record requires --record notes", "--record notes")
     return RecordOptions(
         kind,
         arguments.push_record,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 
 from git_clearml.agent import queue_command, queue_request
@@ -55,7 +56,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str], seeds: Sequence[int
 def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     """Raises UsageError for flags that contradict each other, and makes ids of the addresses of pages."""
     if arguments.attach and (arguments.queue or arguments.template or words):
-        raise UsageError("--attach cannot be combined with --queue, --from or a command")
+        alone = f"git clearml run --attach {shlex.quote(arguments.attach)}"
+        raise UsageError("--attach cannot be combined with --queue, --from or a command", alone)
     if arguments.template and not arguments.queue:
         raise UsageError("--from requires --queue", "--queue <queue>")
     run_flags.record_options(arguments)
@@ -90,7 +92,9 @@ def _task_id(text: str) -> str:
     """The id of a task, which may stand in the address of its page. Raises UsageError."""
     identity = page.task_in(text, os.environ)
     if not is_clearml_id(identity):
-        raise UsageError(f"not the id of a task: {text!r}", "see its id on its page: INFO, or the address")
+        raise UsageError(
+            f"not the id of a task: {text!r}", "copy it from the INFO tab of its page, or give the page's address"
+        )
     return identity
 
 

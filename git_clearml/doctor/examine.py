@@ -114,16 +114,18 @@ def _with_setting(repository: Repository, check: Check) -> Check:
 
 
 def summary(checks: list[Check]) -> list[Check]:
-    """For people: what is well with the record of a run is one line, not twelve. Pure."""
+    """For people: what is well with the record of a run is one line, not twelve; so are ClearML's defaults. Pure."""
     quiet = {*_QUIET}
+    if defaults := recording.of_defaults(checks):
+        named = [check for check in checks if check.name in recording.DEFAULTS]
+        checks = [defaults if check is named[0] else check for check in checks if check not in named[1:]]
     well = [check for check in checks if check.name in quiet and check.level == "ok"]
     shown: list[Any] = [check for check in checks if check not in well]
     if not well:
         return shown
     words = f"none of {len(well)} settings is in force under which ClearML records something else than what ran"
-    place = next(
-        (number for number, check in enumerate(shown) if check.name in {*_QUIET, "around-the-hook"}), len(shown)
-    )
+    after = {*_QUIET, "clearml-defaults", "around-the-hook"}
+    place = next((number for number, check in enumerate(shown) if check.name in after), len(shown))
     return [*shown[:place], Check("record", "ok", words), *shown[place:]]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.forge.api import TellingForge, Writing
 from git_clearml.forge.connect import Workplace, connect, provider_of, token_variable
 from git_clearml.git.repository import Repository
 from git_clearml.report.diagnosis import Check
@@ -15,7 +16,7 @@ from git_clearml.report.diagnosis import Check
 def examine(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Check]:
     """The check "forge-token"; [] where there is no token, or no remote on a forge. `budget` is in seconds.
 
-    What it may write is seen when it writes: no forge tells that of every kind of token.
+    Of writing there is what the forge tells without anything being written: none tells it of every kind of token.
     """
     workplace = Workplace(None, repository, environment)
     provider = provider_of(workplace)
@@ -31,6 +32,7 @@ def examine(repository: Repository, environment: Mapping[str, str], budget: floa
     with contextlib.closing(forge):
         try:
             author, head = forge.author(), forge.ref_at("HEAD")
+            told = forge.writing() if head and isinstance(forge, TellingForge) else Writing(None, None)
         except Error as error:
             return [of_error("forge-token", "warn", error, f" ({variable})")]
     whose = f"is that of {author}" if author else "does not tell whose it is"
@@ -38,4 +40,9 @@ def examine(repository: Repository, environment: Mapping[str, str], budget: floa
         return [
             Check("forge-token", "warn", f"{variable} {whose}, and does not see this repository on {provider.shown}")
         ]
-    return [Check("forge-token", "ok", f"{variable} {whose}, and reads this repository on {provider.shown}")]
+    message = f"{variable} {whose}, and reads this repository on {provider.shown}"
+    if told.comments is False:
+        return [Check("forge-token", "warn", f"{message}; no comment can be written: {told.why}")]
+    if told.statuses is False:
+        message += f"; it may set no commit status: {told.why}"
+    return [Check("forge-token", "ok", message)]

@@ -6,13 +6,16 @@ What each does was tried with clearml 2.1.12 and git 2.39.5; `git clearml run` l
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from git_clearml.report.diagnosis import Check, Level
 
 _FALSE = ("", "0", "n", "no", "f", "false", "off")  # clearml 2.1, backend_config/converters.py, strtobool
 _VCS = ("CLEARML_VCS_", "TRAINS_VCS_")
+_BY_DEFAULT = " by default"
+DEFAULTS = ("vcs-repo-detect-async", "task-reuse")
+"""Checks of what every clearml.conf has, until somebody changes it."""
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -44,6 +47,16 @@ def examine(configured: Configured) -> list[Check]:
             wrong="fail",
             so="the remote's commit is recorded instead of the one that ran",
         ),
+        *_of_plain_runs(configured),
+        _vcs(configured.environment),
+        *_offline(configured),
+        *_bundle(configured),
+    ]
+
+
+def _of_plain_runs(configured: Configured) -> list[Check]:
+    """What loses the evidence of a run without `git clearml run`: without a server none of those has any."""
+    checks = [
         _setting(
             configured,
             "vcs_repo_detect_async",
@@ -53,10 +66,27 @@ def examine(configured: Configured) -> list[Check]:
             default=True,
         ),
         _reuse(configured),
-        _vcs(configured.environment),
-        *_offline(configured),
-        *_bundle(configured),
     ]
+    if configured.has_server:
+        return checks
+    alone = "no server is configured: only git clearml run makes evidence, and it sets this itself"
+    return [Check(check.name, "ok", alone) for check in checks]
+
+
+def of_defaults(checks: Sequence[Check]) -> Check | None:
+    """For people, who have not chosen them: what ClearML's own defaults lose, in one line; None where they do not."""
+    both = [
+        check for check in checks if check.name in DEFAULTS and check.level == "warn" and _BY_DEFAULT in check.message
+    ]
+    if len(both) < 2:
+        return None
+    words = (
+        "by ClearML's defaults a plain python train.py can lose the commit of a short run, and resets the task of the "
+        "run before it; git clearml run does neither"
+    )
+    lines = [check.fix.partition("'\\n")[2].rpartition("\\n'")[0] for check in both]
+    fix = both[0].fix.replace(lines[0], "\\n".join(lines)) if all(lines) else ""
+    return Check("clearml-defaults", "warn", words, fix)
 
 
 def _setting(
@@ -69,7 +99,7 @@ def _setting(
     shown = f"sdk.development.{key}"
     if means == good:
         return Check(name, "ok", f"{shown} is {'true' if good else 'false'}")
-    whence = f"{shown} is {str(means).lower()}" + (" by default" if value is None else f" in {configured.path}")
+    whence = f"{shown} is {str(means).lower()}" + (_BY_DEFAULT if value is None else f" in {configured.path}")
     return Check(name, wrong, f"{whence}: {so}", appending(configured.path, key, str(good).lower()))
 
 
@@ -89,15 +119,16 @@ def _reuse(configured: Configured) -> Check:
     names = ("CLEARML_TASK_NO_REUSE", "TRAINS_TASK_NO_REUSE")
     if any(is_true(configured.environment.get(name, "")) for name in names):
         return Check("task-reuse", "ok", "CLEARML_TASK_NO_REUSE is set: every run makes a task of its own")
+    given = configured.development.get(key)
     try:
-        hours = float(configured.development.get(key, 72))
+        hours = float(72 if given is None else given)
     except (TypeError, ValueError):
         hours = 72.0
     if hours <= 0:
         return Check("task-reuse", "ok", f"sdk.development.{key} is 0: every run makes a task of its own")
-    words = (
-        f"a run within {hours:g} hours resets the task of the run before it, and its commit has no evidence any more"
-    )
+    whence = _BY_DEFAULT if given is None else f" in {configured.path}"
+    so = "a run within that time resets the task of the run before it, and its commit has no evidence any more"
+    words = f"sdk.development.{key} is {hours:g}{whence}: {so}"
     return Check("task-reuse", "warn", words, appending(configured.path, key, "0"))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash
@@ -133,6 +133,24 @@ class MergingForge(Forge, Protocol):
 
     def merged_by(self, commit: str) -> list[int]:
         """The numbers of the merged change requests that brought this commit; [] for none."""
+        ...
+
+
+class Writing(NamedTuple):
+    """What a forge tells of writing with a token: whether comments and statuses may be written (None: it does not tell
+    this token), and what stands against it, as a clause for a sentence."""
+
+    comments: bool | None
+    statuses: bool | None
+    why: str = ""
+
+
+@runtime_checkable
+class TellingForge(Forge, Protocol):
+    """A forge that tells what may be written, without anything being written."""
+
+    def writing(self) -> Writing:
+        """What may be written with this token."""
         ...
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
-from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
+from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Writing
 from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
 from git_clearml.forge.explain import GITHUB, Explainer, NoSuchCommit
 from git_clearml.forge.retry import github_retry
@@ -198,6 +198,12 @@ class GitHub:
         judged = self._repository.get_commit(commit)
         operation = Operation("set a commit status", self.rights.status)
         self._calls.call(lambda: judged.create_status(status.state, **fields), operation)
+
+    def writing(self) -> Writing:
+        """See TellingForge.writing: https://docs.github.com/en/rest/repos/repos#get-a-repository (`permissions`)."""
+        if self._calls.call(lambda: self._repository.archived, Operation("read the repository", self.rights.contents)):
+            return Writing(False, False, "it is archived")
+        return Writing(None, getattr(self._repository.permissions, "push", None), "that takes the right to push")
 
     def ref_at(self, ref: str) -> str:
         """See Forge.ref_at."""

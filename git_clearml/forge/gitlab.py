@@ -13,8 +13,8 @@ from typing import Any
 
 from git_clearml.base import address, jsonvalue
 from git_clearml.base.secrets import Secrets
-from git_clearml.errors import BadAnswer, NotConfigured
-from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Unsupported
+from git_clearml.errors import BadAnswer, Forbidden, NotConfigured, Unauthorized
+from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Unsupported, Writing
 from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
 from git_clearml.forge.explain import Dialect, Explainer
 
@@ -161,6 +161,22 @@ class GitLab:
         https://docs.gitlab.com/api/commits/#set-the-pipeline-status-of-a-commit
         """
         raise Unsupported(NO_STATUS, "leave --status out")
+
+    def writing(self) -> Writing:
+        """See TellingForge.writing, by the token's scopes. Whose role sees a merge request may write notes on it.
+
+        https://docs.gitlab.com/api/personal_access_tokens/#get-details-on-a-personal-access-token
+        """
+
+        def read() -> tuple[str, ...]:
+            return jsonvalue.texts(self._gitlab.personal_access_tokens.get("self").scopes, "scopes")
+
+        with contextlib.suppress(NotFound, Forbidden, Unauthorized):  # GitLab before 15.5, another kind of token
+            scopes = self._calls.call(read, Operation("ask for the token's scopes", TOKEN))
+            if "api" not in scopes:
+                return Writing(False, None, f"its scopes are {', '.join(scopes) or 'none'}, and api is wanted")
+            return Writing(True, None)
+        return Writing(None, None)
 
     def ref_at(self, ref: str) -> str:
         """See Forge.ref_at."""

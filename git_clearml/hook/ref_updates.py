@@ -42,7 +42,8 @@ def parse_lines(text: str) -> list[RefUpdate]:
         words = line.rsplit(" ", 3)
         if len(words) != 4 or not all(is_hash(word) for word in (words[1], words[3])):
             raise UsageError(
-                f"not a line of a pre-push hook: {line[:200]!r}", "see githooks(5); does another hook read stdin first?"
+                f"not a line of a pre-push hook: {line[:200]!r}; does another hook read them first?",
+                "git help githooks",
             )
         updates.append(RefUpdate(*words))
     return updates
@@ -68,7 +69,7 @@ def received_update(ref: str, old: str, new: str) -> RefUpdate:
 
 
 def _no_line(line: str) -> UsageError:
-    return UsageError(f"not what git gives to this hook: {line[:200]!r}", "see githooks(5)")
+    return UsageError(f"not what git gives to this hook: {line[:200]!r}", "git help githooks")
 
 
 def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:

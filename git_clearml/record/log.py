@@ -45,6 +45,7 @@ class TaskSource:
         self._metrics, self._timeout, self._tell, self._log = metrics, timeout, tell, log
         self._api: ClearML | None = None
         self._seen: set[str] = set()
+        self.commits = self.tasks = 0  # how many there were so far
         self.error: CannotDecide | None = None
 
     def close(self) -> None:
@@ -66,6 +67,8 @@ class TaskSource:
         """The tasks of each of these commits, as `with_tasks` has them."""
         recorded, fetched = self._recorded.of(commits), self._fetched(commits)
         tasks = {commit: _both(fetched, recorded, commit) for commit in commits}
+        self.commits += len(commits)
+        self.tasks += sum(map(len, tasks.values()))
         self._seen |= {name for each in tasks.values() for task in each for name, _ in task.metrics}
         return tasks
 

@@ -40,7 +40,8 @@ def history_text(shown: History) -> Safe:
     else:
         lines += ["", "no metrics were reported"]
     if shown.hidden:
-        lines.append(f"{shown.hidden:,} :monitor: metrics are hidden: git clearml report --all {task.id}")
+        what = "metric is" if shown.hidden == 1 else "metrics are"
+        lines.append(f"{shown.hidden:,} :monitor: {what} hidden: git clearml report --all {task.id}")
     if is_hash(shown.commit.hash):
         lines.append(f"the code: git clearml checkout {sanitize(task.id, 100)}")
     return Safe("".join(f"{line.rstrip()}\n" if not line.endswith("\n") else line for line in lines))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from git_clearml.report.compared_metrics import Place
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds before each reading back; as many rounds
-_NAME_THE_METRIC = "name it: --metric TITLE/SERIES, or metric under [tool.git-clearml.best] in pyproject.toml"
+_NAME_THE_METRIC = "git clearml compare --metric TITLE/SERIES"
 
 
 class MayWrite(NamedTuple):
@@ -42,7 +42,7 @@ class MayWrite(NamedTuple):
 def check(policy: Policy) -> None:
     """Can these rules be asked about? Raises UsageError without a metric, BadSetting for names that cannot be asked."""
     if not policy.best.metric and not policy.metrics:
-        raise UsageError("no metric to compare by", _NAME_THE_METRIC)
+        raise UsageError("no metric to compare by: best.metric is not set in pyproject.toml", _NAME_THE_METRIC)
     if policy.best.metric and "/" not in policy.best.metric:
         raise BadSetting(f"best.metric = {policy.best.metric!r}: expected TITLE/SERIES", _NAME_THE_METRIC)
     check_tag(policy)

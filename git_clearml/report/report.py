@@ -102,7 +102,9 @@ def find_task(source: Evidence, identity: str, policy: Policy) -> Task:
     """The task of this id. Raises UsageError when there is none."""
     task = source.find(identity, policy)
     if task is None:
-        raise UsageError(f"there is no task {identity}", "its id is on its page: INFO, or the address")
+        raise UsageError(
+            f"there is no task {identity}", "copy it from the INFO tab of its page, or give the page's address"
+        )
     return task
 
 

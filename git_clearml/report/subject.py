@@ -74,7 +74,9 @@ def find(session: VerifySession, identity: str) -> Subject:
         return subject
     recorded = _recorded(session.repository, commit, identity)
     if recorded is None and subject.task is None and identity:
-        raise UsageError(f"there is no task {identity}", "its id is on its page: INFO, or the address")
+        raise UsageError(
+            f"there is no task {identity}", "copy it from the INFO tab of its page, or give the page's address"
+        )
     return replace(subject, task=recorded or subject.task)
 
 

@@ -36,6 +36,7 @@ class GitHubServer(ForgeServer):
         self.files: dict[tuple[str, str], bytes] = {}  # by (commit, path)
         self.commits: set[str] = set()  # without any of the files
         self.refs: dict[str, str] = {}  # full name -> object
+        self.archived, self.permissions = False, dict[str, bool]()  # the latter come to known accounts alone
         self.unlinked: set[str] = set()  # commits that commits/{sha}/pulls does not connect, as with forks
         self._ids = iter(range(1000, 1_000_000))
 
@@ -93,6 +94,8 @@ class GitHubServer(ForgeServer):
             "ssh_url": f"git@github.com:{name}.git",
             "html_url": f"https://github.com/{name}",
             "default_branch": "main",
+            "archived": self.archived,
+            **({"permissions": self.permissions} if self.permissions else {}),
         }
 
     # --- the calls ---------------------------------------------------------------------------------------------

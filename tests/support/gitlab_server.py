@@ -35,6 +35,7 @@ class GitLabServer(ForgeServer):
         super().__init__("/api/v4")
         self.project, self.number, self.web = project, 42, web
         self.user, self.role = BOT, 20
+        self.scopes: list[str] = ["api"]  # of the token
         self.counted = 10_000  # items of a list; of a longer one there are no totals
         self.pulls: dict[int, Json] = {}
         self.comments: list[Json] = []
@@ -136,6 +137,13 @@ class GitLabServer(ForgeServer):
     def _get_user(self, _: Call) -> Json:
         return {**self._user(self.user), "bot": self.user == BOT}
 
+    def _get_token(self, call: Call) -> Json:
+        """Of a personal, project or group access token: an OAuth token and a job's get 404 or 401."""
+        if not self.scopes:
+            raise Answer(404, {"message": "404 Not Found"})
+        dates = {"created_at": "2026-01-02T03:04:05.678Z", "last_used_at": None, "expires_at": "2027-01-02"}
+        return {"id": 7, "name": "ci", "revoked": False, "scopes": self.scopes, "user_id": 5, "active": True, **dates}
+
     def _get_project(self, _: Call) -> Json:
         return {"id": self.number, "path_with_namespace": self.project, "default_branch": "main"}
 
@@ -230,6 +238,7 @@ class GitLabServer(ForgeServer):
 
 GitLabServer.routes = (
     ("GET", "/user", GitLabServer._get_user),
+    ("GET", "/personal_access_tokens/self", GitLabServer._get_token),
     ("GET", "PROJECT", GitLabServer._get_project),
     ("GET", r"PROJECT/merge_requests/(\d+)", GitLabServer._get_request),
     ("GET", r"PROJECT/merge_requests/(\d+)/notes", GitLabServer._list_notes),

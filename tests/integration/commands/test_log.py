@@ -107,7 +107,12 @@ def test_markdown(gate: Gate) -> None:
 def test_without_notes_it_is_git_log(gate: Gate) -> None:
     gate.repo.commit("naïve – ünïcode 训练")
     gate.repo.commit("") if False else gate.repo.git("commit", "--allow-empty", "--allow-empty-message", "-m", "")
-    assert gate.call("log").out.splitlines() == gate.repo.git("log", "--oneline", "--no-decorate").splitlines()
+    shown = gate.call("log")
+    assert shown.out.splitlines() == gate.repo.git("log", "--oneline", "--no-decorate").splitlines()
+    assert shown.err.splitlines()[1:] == ["hint: git clearml log --fetch"]
+    assert gate.call("log", "--fetch").err == "git clearml: the server tells of no task of these commits\n"
+    for words in (("-q",), ("--json",), ("--format", "%h"), ("-n", "0")):
+        assert gate.call("log", *words).err == ""
 
 
 def test_a_failed_task_is_shown_as_one(gate: Gate) -> None:

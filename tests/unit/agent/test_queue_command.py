@@ -42,7 +42,7 @@ def test_anything_is_an_entry_or_a_usage_error(words: list[str]) -> None:
         found = entry(words).entry_point
     except UsageError as error:
         found = error.hint
-    assert found.startswith(("to run it here: git clearml run -- ", *(shlex.quote(word)[:1] for word in words[1:2])))
+    assert found.startswith(("git clearml run -- ", *(shlex.quote(word)[:1] for word in words[1:2])))
 
 
 @pytest.mark.parametrize(

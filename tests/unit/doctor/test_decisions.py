@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.base import globs
+from git_clearml.clearml import conf_file, plain_conf
 from git_clearml.doctor import advice, differences, drill, examine, policy, recording, server, skips
 from git_clearml.doctor.differences import Setting, Tracked
 from git_clearml.errors import BadSetting, CannotDecide, Unreachable
@@ -60,8 +61,6 @@ def test_a_switch_of_clearml_conf(key: str, value: object, level: str) -> None:
 
 
 def test_the_line_that_a_fix_adds_is_in_force(tmp_path: Path) -> None:
-    from git_clearml.clearml import conf_file, plain_conf
-
     path = tmp_path / "clear ml.conf"
     path.write_text('sdk { development { store_uncommitted_code_diff: false, x: 1 } }\napi { host: "h" }  # the end')
     subprocess.run(["sh", "-c", recording.appending(str(path), "store_uncommitted_code_diff", "true")], check=True)
@@ -104,6 +103,21 @@ def test_what_says_nothing_is_not_told() -> None:
     assert not {"ca-bundle", "offline-mode"} & set(checks)
     offline = recording.Configured({}, CONF, {"CLEARML_OFFLINE_MODE": "1"}, has_server=False)
     assert "offline-mode" not in by_name(recording.examine(offline))
+
+
+def test_the_defaults_that_everybody_has_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "clear ml.conf"
+    checks = recording.examine(recording.Configured({}, str(path), {}))
+    (told,) = [check for check in examine.summary(checks) if check.level == "warn"]
+    assert {check.name for check in checks if check.level == "warn"} == {"vcs-repo-detect-async", "task-reuse"}
+    subprocess.run(["sh", "-c", told.fix], check=True)
+    keys = ("vcs_repo_detect_async", "task_reuse_time_window_in_hours")
+    found = {key: conf_file.sdk_value({"CLEARML_CONFIG_FILE": str(path)}, "development", key) for key in keys}
+    assert found == {"vcs_repo_detect_async": False, "task_reuse_time_window_in_hours": 0}
+    chosen = recording.examine(recording.Configured({"vcs_repo_detect_async": True}, str(path), {}))
+    assert {check.name for check in examine.summary(chosen) if check.level == "warn"} == {*recording.DEFAULTS}
+    alone = recording.examine(recording.Configured({}, str(path), {}, has_server=False))
+    assert {check.level for check in alone} == {"ok"}
 
 
 # What a diff shows
