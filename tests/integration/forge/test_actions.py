@@ -43,6 +43,23 @@ def action(name: str) -> dict[str, Any]:
     return document
 
 
+def test_nothing_is_imported_from_the_checkout_while_git_clearml_is_installed(tmp_path: Path) -> None:
+    """The job's directory holds what a pull request brings: its venv.py and logging.py are none of Python's."""
+    python, log = tmp_path / "bin" / "python3", tmp_path / "log"
+    python.parent.mkdir()
+    venv = 'if [ "$3" = venv ]; then mkdir -p "$4/bin"; ln -sf "$0" "$4/bin/python"; fi'
+    python.write_text(f'#!/bin/sh\necho "$*" >>"{log}"\n{venv}\n')
+    python.chmod(0o755)
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    script = ["sh", str(ROOT / "actions" / "install.sh"), str(tmp_path / "venv")]
+    subprocess.run(script, cwd=tmp_path, env={**os.environ, "PATH": path}, check=True, timeout=60)
+    started = log.read_text().splitlines()
+    assert len(started) == 4
+    assert {line.split()[0] for line in started} == {"-I"}
+    recipes = [ROOT / "docs" / "ci.md", *(ROOT / "templates").glob("*"), *(ROOT / name for name in ACTIONS)]
+    assert not [line for file in recipes for line in re.findall(r"python3? -m (?:venv|pip)", file.read_text())]
+
+
 def filled(text: str, inputs: Mapping[str, str], own_checkout: bool = False) -> str:
     """The expressions of a step's env, as the runner fills them in."""
     github = {"github.token": TOKEN, "github.server_url": "https://github.com", "github.action_path": str(ROOT)}
