@@ -11,12 +11,13 @@ from typing import Any
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize_output
 from git_clearml.clearml.details import Details
+from git_clearml.clearml.diff import classify
 from git_clearml.commands import options, recorded
 from git_clearml.errors import CannotDecide, Error, UsageError
 from git_clearml.git import recorded_diff
 from git_clearml.git.output import entries, reason
 from git_clearml.git.repository import Repository
-from git_clearml.model import Task
+from git_clearml.model import DiffKind, Task
 from git_clearml.report import difference
 from git_clearml.report.difference import CodeFile, Difference
 from git_clearml.settings.policy import Policy
@@ -130,7 +131,8 @@ def _with_trees(
 
 def _tables(a: _Side, b: _Side | None, wanted: Sequence[str]) -> Difference:
     """What differs besides the code; of a working tree nothing is known but that."""
-    shown = Difference(a.task, b.task if b else None)
+    changed = [bool(side) and classify(side.details.diff).kind is DiffKind.DIRTY for side in (a, b) if side]
+    shown = Difference(a.task, b.task if b else None, (changed[0], changed[-1]))
     if b is None:
         return shown
     if "parameters" in wanted:
@@ -140,7 +142,7 @@ def _tables(a: _Side, b: _Side | None, wanted: Sequence[str]) -> Difference:
         rows, same = difference.pairs(dict(a.details.packages), dict(b.details.packages))
         shown = replace(shown, packages=rows, same_packages=same)
     if "metrics" in wanted:
-        metrics, same = difference.metric_pairs(a.details.metrics, b.details.metrics, b.policy.best)
+        metrics, same = difference.metric_pairs(a.details.metrics, b.details.metrics, b.policy.ruled)
         shown = replace(shown, metrics=metrics, same_metrics=same)
     return shown
 

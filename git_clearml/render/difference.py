@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.base.words import moment
 from git_clearml.model import Task
 from git_clearml.render import json as json_view
 from git_clearml.render.metrics import direction_of
@@ -14,13 +15,16 @@ from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
 from git_clearml.report.difference import Difference, Pair
 
-_WIDEST = 60
+_WIDEST = 60  # characters of a name
+_LONGEST = 100_000  # of a value
+_LINE, _NARROWEST = 80, 24  # of a line of two values, as long as the name leaves each of them so many
 
 
 def heading(shown: Difference) -> Safe:
     """Which two sides are compared."""
-    b = _named(shown.b) if shown.b else "the working tree"
-    return Safe(f"a: {_named(shown.a)}\nb: {b}\n")
+    ours, theirs = shown.uncommitted
+    b = _named(shown.b, theirs) if shown.b else "the working tree"
+    return Safe(f"a: {_named(shown.a, ours)}\nb: {b}\n")
 
 
 def tables(shown: Difference) -> Safe:
@@ -35,7 +39,7 @@ def tables(shown: Difference) -> Safe:
     if shown.metrics is not None:
         rows = [
             [
-                sanitize(pair.name, _WIDEST),
+                sanitize(pair.name, _WIDEST) + (f" ({pair.which})" if pair.which != "last" else ""),
                 *(number(value) for value in (pair.a, pair.b)),
                 number(pair.delta, signed=True),
                 direction_of(pair.delta, pair.direction),
@@ -46,16 +50,45 @@ def tables(shown: Difference) -> Safe:
     return Safe("".join(f"\n{part}" for part in parts))
 
 
-def _named(task: Task) -> str:
+def _named(task: Task, uncommitted: bool) -> str:
+    """Two lines: the task, and what it ran when."""
     name = f'"{sanitize(task.name, _WIDEST)}" ' if task.name else ""
-    return f"{name}{sanitize(task.id, 64)}, {sanitize(task.status, 20)}, commit {sanitize(task.commit, 64)[:12]}"
+    ended = moment(task.completed)
+    when = f" {ended:%Y-%m-%d %H:%M} UTC" if ended else ""
+    ran = f"commit {sanitize(task.commit, 64)[:12]}" if task.commit else "no commit on record"
+    changes = " and uncommitted changes" if uncommitted else ""
+    return f"{name}{sanitize(task.id, 64)}\n   {sanitize(task.status, 20)}{when}, {ran}{changes}"
 
 
 def _rows(pairs: Sequence[Pair]) -> list[list[str]]:
+    """A row for each; what is too long of its values is cut so that where they differ is seen."""
+    names = [sanitize(pair.name, _WIDEST) for pair in pairs]
+    room = max((_LINE - 4 - max(map(len, names), default=0)) // 2, _NARROWEST)
     return [
-        [sanitize(pair.name, _WIDEST), *("-" if value is None else sanitize(value, _WIDEST) for value in pair[1:])]
-        for pair in pairs
+        [name, *("-" if value is None else value for value in window(pair.a, pair.b, room))]
+        for name, pair in zip(names, pairs, strict=True)
     ]
+
+
+def window(a: str | None, b: str | None, room: int) -> list[str | None]:
+    """Both values in so many characters each: from a little before the first that differs."""
+    values = [None if value is None else sanitize(value, _LONGEST) for value in (a, b)]
+    if all(value is None or len(value) <= room for value in values):
+        return [*values]
+    same = _same(values[0], values[1]) if values[0] is not None and values[1] is not None else 0
+    start = same - room // 3 if same > room - 2 else 0
+    return [None if value is None else _part_of(value, start, room) for value in values]
+
+
+def _same(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    differing = (number for number, pair in enumerate(zip(a, b, strict=False)) if pair[0] != pair[1])
+    return next(differing, min(len(a), len(b)))
+
+
+def _part_of(value: str, start: int, room: int) -> str:
+    shown = "\N{HORIZONTAL ELLIPSIS}" * (start > 0) + value[start:]
+    return shown if len(shown) <= room else f"{shown[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _part(title: str, rows: Sequence[Sequence[str]], headers: Sequence[str], same: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from git_clearml.render import metrics, text
 from git_clearml.report.history import History, Package
 
 _BRANCHES, _PACKAGES, _LONG = 5, 20, 500
+_LINE = 70  # characters beside the name of a fact
 _SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -59,8 +61,10 @@ def _status(shown: History) -> str:
     task = shown.task
     parts: list[str] = [sanitize(task.status or "unknown", 20)]
     begun, ended = moment(task.started), moment(task.completed)
-    parts += [f"started {begun:%Y-%m-%d %H:%M} UTC"] if begun else []
-    parts += [f"completed {ended:%Y-%m-%d %H:%M} UTC"] if ended else []
+    if begun and ended:
+        parts.append(f"{begun:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC")
+    elif begun or ended:
+        parts.append(f"started {begun:%Y-%m-%d %H:%M} UTC" if begun else f"ended {ended:%Y-%m-%d %H:%M} UTC")
     if begun and ended and (seconds := int((ended - begun).total_seconds())) >= 0:
         parts.append(f"took {_span(seconds)}")
     if sent := moment(shown.imported):
@@ -89,7 +93,7 @@ def _commit(commit: Whereabouts) -> list[str]:
     more = f" and {len(commit.branches) - _BRANCHES} more" if len(commit.branches) > _BRANCHES else ""
     place = f"in {', '.join(branches)}{more}" if branches else "in no branch"
     who = f"{sanitize(commit.author, 60)}{when}"
-    return [f"{name[:12]} {sanitize(commit.subject, 100)}", f"by {who}, {place}"]
+    return [f"{name[:12]} {sanitize(commit.subject, _LINE - 13)}", f"by {who}, {place}"]
 
 
 def _changes(shown: History) -> list[str]:
@@ -129,15 +133,21 @@ def _packages(shown: History) -> list[str]:
         return [f"{count} on record; the commit has no requirements file to compare with"]
     if not shown.packages:
         return [f"{count} on record, none at odds with {file}"]
-    lines = [f"{len(shown.packages):,} of {count} at odds with {file}:"]
-    lines += [f"  {_package(package, file)}" for package in shown.packages[:_PACKAGES]]
-    rest = len(shown.packages) - _PACKAGES
-    return lines + ([f"  and {rest:,} more"] if rest > 0 else [])
+    others = [each for each in shown.packages if each.wanted is not None]
+    more = [f"{sanitize(each.name, 60)}{sanitize(each.ran, 60)}" for each in shown.packages if each.wanted is None]
+    lines = [f"{len(others):,} of {count} at odds with {file}{':' if others else ''}"]
+    lines += [f"  {_package(each, file)}" for each in others[:_PACKAGES]]
+    lines += [f"  and {len(others) - _PACKAGES:,} more"] if len(others) > _PACKAGES else []
+    if more:  # mostly what those in the file need themselves
+        rest = f" and {len(more) - _PACKAGES:,} more" if len(more) > _PACKAGES else ""
+        listed = f"{len(more):,} not in {file}: {', '.join(more[:_PACKAGES])}{rest}"
+        lines += textwrap.wrap(listed, _LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines
 
 
 def _package(package: Package, file: str) -> str:
-    wanted = f"not in {file}" if package.wanted is None else f"{file} has {sanitize(package.wanted, 60)}"
-    return f"{sanitize(package.name, 60)} {sanitize(package.ran, 100)}".rstrip() + f" ({wanted})"
+    named = f"{sanitize(package.name, 60)} {sanitize(package.ran, 100)}".rstrip()
+    return f"{named} ({file} has {sanitize(package.wanted or '', 60)})"
 
 
 def _made(artifacts: Iterable[Artifact]) -> list[tuple[str, list[tuple[str, str, str]]]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric, Task
 from git_clearml.report import compare
-from git_clearml.settings.policy import Best
+from git_clearml.verdict.metric_rules import Ruled
 
 
 class Pair(NamedTuple):
@@ -23,7 +23,8 @@ class Pair(NamedTuple):
 class MetricPair(NamedTuple):
     """A metric's last values, of the policy's metric the values that it names; None where a side has not reported it.
 
-    `delta` is b minus a; `direction` says which way is better, max or min, "" where nobody says.
+    `delta` is b minus a; `direction` says which way is better, max or min, "" where nobody says; `which` of its values
+    these are: last, min or max.
     """
 
     name: str
@@ -31,6 +32,7 @@ class MetricPair(NamedTuple):
     b: float | None
     delta: float | None
     direction: str = ""
+    which: str = "last"
 
 
 class CodeFile(NamedTuple):
@@ -45,11 +47,13 @@ class CodeFile(NamedTuple):
 class Difference:
     """Two tasks, or one and the working tree (`b` is None). A part that was not asked for is None.
 
-    The numbers beside the parts are of what is the same on both sides. Text in it comes from a server: untrusted.
+    The numbers beside the parts are of what is the same on both sides. `uncommitted`: which of the two ran with changes
+    on top of its commit. Text in it comes from a server: untrusted.
     """
 
     a: Task
     b: Task | None
+    uncommitted: tuple[bool, bool] = (False, False)
     files: tuple[CodeFile, ...] | None = None
     notes: tuple[str, ...] = ()
     parameters: tuple[Pair, ...] | None = None
@@ -72,19 +76,23 @@ def pairs(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[tuple[Pair, ...],
     return differing, len(names) - len(differing)
 
 
-def metric_pairs(a: Sequence[Metric], b: Sequence[Metric], best: Best) -> tuple[tuple[MetricPair, ...], int]:
-    """The same of metrics, the policy's first; those of ClearML's resource monitor are left out."""
-    ours, theirs = _values(a, best), _values(b, best)
-    names = sorted({**ours, **theirs}, key=lambda name: (name != best.metric, name.casefold(), name))
-    every = [_pair(name, ours.get(name), theirs.get(name), best) for name in names]
+def metric_pairs(
+    a: Sequence[Metric], b: Sequence[Metric], ruled: Mapping[str, Ruled]
+) -> tuple[tuple[MetricPair, ...], int]:
+    """The same of metrics, those that the policy names (`ruled`) first; ClearML's resource monitor's are left out."""
+    ours, theirs = _values(a, ruled), _values(b, ruled)
+    places = {name: number for number, name in enumerate(ruled)}
+    names = sorted({**ours, **theirs}, key=lambda name: (places.get(name, len(places)), name.casefold(), name))
+    every = [_pair(name, ours.get(name), theirs.get(name), ruled.get(name)) for name in names]
     differing = tuple(pair for pair in every if repr(pair.a) != repr(pair.b))  # NaN is NaN
     return differing, len(every) - len(differing)
 
 
-def _pair(name: str, a: float | None, b: float | None, best: Best) -> MetricPair:
-    return MetricPair(name, a, b, compare.difference(b, a), best.direction if name == best.metric else "")
+def _pair(name: str, a: float | None, b: float | None, rules: Ruled | None) -> MetricPair:
+    direction, which = (rules.direction, rules.value) if rules else ("", "last")
+    return MetricPair(name, a, b, compare.difference(b, a), direction, which)
 
 
-def _values(metrics: Sequence[Metric], best: Best) -> dict[str, float]:
+def _values(metrics: Sequence[Metric], ruled: Mapping[str, Ruled]) -> dict[str, float]:
     named = {f"{each.metric}/{each.variant}": each for each in metrics if not each.metric.startswith(MONITOR)}
-    return {name: getattr(each, best.value if name == best.metric else "last") for name, each in named.items()}
+    return {name: getattr(each, ruled[name].value if name in ruled else "last") for name, each in named.items()}

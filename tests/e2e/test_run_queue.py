@@ -103,6 +103,22 @@ def test_a_results_commit_on_a_branch_that_has_moved(shop: Workshop) -> None:
     assert tip not in (ran, theirs)
 
 
+@pytest.mark.slow
+def test_seeds_side_by_side_each_with_its_task(shop: Workshop) -> None:
+    project = shop.project("seeds", {"train.py": TRAIN.replace("argv[1]", "argv[2]")})
+    rule = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"', 'of = "worst"', "min-runs = 3")
+    project.repo.policy(*rule, "at-least = 1")
+    project.repo.git("push", "--quiet", "origin", "main")
+    words = ("--wait", "--seeds", "3", "--first-seed", "1", "--parallel", "2", "--record", "notes")
+    done = run(project, *words, "--", "python", "train.py", "--seed", "{seed}")
+    assert done.status == 0, done.err + done.out
+    ran = [task for task in shop.server.tasks.values() if task["script"].get("version_num") == project.repo.head]
+    assert sorted(task["script"]["entry_point"] for task in ran) == [f"train.py --seed {seed}" for seed in (1, 2, 3)]
+    judged = verified(project)
+    (metric,) = judged.json["commits"][0]["metrics"]
+    assert (judged.status, metric["value"], metric["runs"]) == (0, 1.0, 3)
+
+
 def test_a_commit_that_is_nowhere_but_here(shop: Workshop) -> None:
     """Launched and left; the next command attaches, and deletes the side ref when the task has ended."""
     project = shop.project("here", {"train.py": QUICK})

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from git_clearml.model import Metric
+from git_clearml.render.difference import window
 from git_clearml.report.difference import metric_pairs, pairs
-from git_clearml.settings.policy import Best
+from git_clearml.settings.policy import Best, MetricRule
 from tests.integration.commands.test_checkout import EDIT
 from tests.integration.git.test_recorded_diff import new_file
 from tests.support.program import Gate, command, process_environment
@@ -81,8 +82,22 @@ def test_pairs() -> None:
     a = [Metric("m", "x", 1.0, 0, 0), Metric("m", "nan", math.nan, 0, 0), Metric(":monitor:gpu", "0", 1.0, 0, 0)]
     b = [Metric("m", "x", 0.75, 0, 0), Metric("m", "nan", math.nan, 0, 0), Metric("n", "y", 2.0, 0, 0)]
     x, y = ("m/x", 1.0, 0.75, -0.25), ("n/y", None, 2.0, None)
-    assert metric_pairs(a, b, Best()) == (((*x, ""), (*y, "")), 1)
-    assert metric_pairs(a, b, Best(metric="n/y", direction="min", value="max"))[0] == (
-        ("n/y", None, 0, None, "min"),
-        (*x, ""),
-    )
+    assert metric_pairs(a, b, {}) == (((*x, "", "last"), (*y, "", "last")), 1)
+    rules = {"n/y": Best(metric="n/y", direction="min", value="max"), "m/x": MetricRule("m/x")}
+    assert metric_pairs(a, b, rules)[0] == (("n/y", None, 0, None, "min", "max"), (*x, "max", "last"))
+    assert metric_pairs(a, b, dict(reversed(rules.items())))[0][0].name == "m/x"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("1", "2", ["1", "2"]),
+        (None, "x" * 50, [None, "x" * 23 + "…"]),
+        ("same " * 10 + "one", "same " * 10 + "two", ["…me same one", "…me same two"]),
+        ("a" * 50, "a" * 60, ["…aaaaaaaa", "…aaaaaaaaaaaaaaaaaa"]),
+        ("x" + "y" * 50, "z" + "y" * 50, ["x" + "y" * 22 + "…", "z" + "y" * 22 + "…"]),
+        ("\x1b[31m" + "a" * 50 + "1", "\x1b[31m" + "a" * 50 + "2", ["…aaaaaaaa1", "…aaaaaaaa2"]),
+    ],
+)
+def test_of_long_values_is_shown_where_they_differ(a: str | None, b: str | None, expected: list[str | None]) -> None:
+    assert window(a, b, 24) == expected

@@ -279,13 +279,14 @@ def test_diff(gate: Gate) -> None:
     gate.repo.commit("two files", {"train.py": "a\n", "b.py": "b\n"})
     lines = "".join(f"{name} == {version}\n" for name, version in (("numpy", 1), ("torch", 2), ("rich", 3)))
     args = {name: {"section": "Args", "name": name, "value": value} for name, value in ARGUMENTS.items()}
-    common = {"script__requirements": {"pip": lines}, "hyperparams": {"Args": args}}
+    at = {"started": "2026-01-02T03:04:05", "completed": "2026-01-02T04:05:06"}
+    common = {**at, "script__requirements": {"pip": lines}, "hyperparams": {"Args": args}}
     old = gate.task(name="yesterday", diff=DIFF, **common, metrics={**loss(0.25), "lr": {"lr": 0.1}, "n": {"n": 1}})
     gate.repo.commit("slower", {"b.py": "c\n"})
     later = {"Args": {**args, "lr": parameter("Args", "lr", "\x1b[31m0.01"), "more": parameter("Args", "more", "1")}}
     requirements = {"pip": lines.replace("1", "1.5").replace("rich == 3\n", "")}
     metrics = {**loss(0.5), "lr": {"lr": 0.1}, "f1": {"f1": 0.7}}
-    new = gate.task(name="today", script__requirements=requirements, hyperparams=later, metrics=metrics)
+    new = gate.task(name="today", **at, script__requirements=requirements, hyperparams=later, metrics=metrics)
     says("two tasks", old, new)
     says("a diffstat, of some paths", "--stat", old, "HEAD", "--", "b.py")
     says("metrics and packages only", "--metrics", "--packages", "--exit-code", old, new)
@@ -293,7 +294,7 @@ def test_diff(gate: Gate) -> None:
     says("the same task twice", "--exit-code", new, new)
     gate.repo.write({"b.py": "d\n"})
     says("the working tree", "--exit-code", old)
-    stale = gate.task(diff=DIFF.replace("-a", "-stale"))
+    stale = gate.task(diff=DIFF.replace("-a", "-stale"), **at)
     says("a diff that does not apply", "--code", stale, old)
     says("of the working tree nothing else is known", "--metrics", old, ".")
     says("the working tree first", ".", old)
