@@ -12,6 +12,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.pushing import ONE, Yard, bare, line, make_yard, quick
 from tests.support.repos import Repo
+from tests.support.tools import needs
 
 UNKNOWN = "policy that applies is unknown"
 
@@ -219,7 +220,9 @@ def test_pre_commit_of_a_new_branch(trunk: Yard) -> None:
     assert ONE not in result.out
 
 
-@pytest.mark.parametrize(("gated", "head"), [([], "names nothing"), (["main"], "fetched")])
+@pytest.mark.parametrize(
+    ("gated", "head"), [([], "names nothing"), pytest.param(["main"], "fetched", marks=needs("git 2.38"))]
+)
 def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge(yard: Yard, gated: list[str], head: str) -> None:
     """Anybody pushes untrained commits to a branch that nobody protects: a new one of them is not accepted by that."""
     repo = yard.repo
