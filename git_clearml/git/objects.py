@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -20,8 +21,8 @@ from git_clearml.git import changes
 from git_clearml.git.cat_file import CatFile
 from git_clearml.git.changes import Change
 from git_clearml.git.diff_tree import DiffTree
-from git_clearml.git.output import PROMISED, GitResult, cut, decode, entries, integer, lines, stdin_lines
-from git_clearml.git.runner import DAMAGED, Runner, not_fetched
+from git_clearml.git.output import PROMISED, GitResult, cut, decode, integer, lines, stdin_lines
+from git_clearml.git.runner import DAMAGED, Runner, failure, not_fetched
 from git_clearml.model import Commit
 
 # What a line of cat-file's stdin cannot hold, and paths for which git ends: they lead out of the repository, or would
@@ -132,8 +133,10 @@ class ObjectStore(Runner):
         rev, colon, path = expression.partition(":")
         if not colon:
             return expression, "missing"
-        listed = entries(self.read("--literal-pathspecs", "ls-tree", "-z", "--full-tree", rev, path))
-        for entry in listed:
+        result = self.run("--literal-pathspecs", "ls-tree", "-z", "--full-tree", rev, path)
+        if result.status:
+            raise _tree_not_fetched(rev, path) if PROMISED in result.stderr else failure("ls-tree", result)
+        for entry in result.entries:
             facts, _, name = entry.partition("\t")
             if name == path:
                 _, kind, blob = cut(facts, " ", 3)
@@ -255,6 +258,13 @@ class ObjectStore(Runner):
         for number, change in changes.between(self, distinct):
             differences[distinct[number]].append(change)
         return differences
+
+
+def _tree_not_fetched(rev: str, path: str) -> CannotDecide:
+    """Of a clone without trees: one command for the tree and what it has at the path."""
+    rev = rev.removesuffix("^{commit}")
+    shown, wanted = rev[:12] if is_hash(rev) else rev, shlex.quote(f"{rev}:{path}")
+    return CannotDecide(f"this partial clone has not fetched {path} of {shown} yet", f"git cat-file -e {wanted}")
 
 
 def parents_in(commit: bytes) -> list[str]:

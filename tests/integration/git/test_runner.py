@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -221,6 +222,21 @@ def test_an_unknown_commit_starts_no_fetch(partial: Partial, monkeypatch: pytest
         partial.old: partial.repo.git("rev-parse", f"{partial.old}^{{tree}}")
     }
     assert partial.fetches == 0
+
+
+def test_a_clone_without_trees_wants_one_command(repo: Repo, tmp_path: Path) -> None:
+    """Not one for the tree, and after that one for what it has."""
+    old = repo.commit("old", {"pyproject.toml": "[tool.git-clearml]\n"})
+    repo.commit("new", {"pyproject.toml": "[tool.git-clearml]\nequivalence = 'commit'\n"})
+    repo.git("config", "uploadpack.allowFilter", "true")
+    repo.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    repo.git("clone", "--quiet", "--filter=tree:0", f"file://{repo.path}", str(tmp_path / "clone"))
+    with pytest.raises(CannotDecide, match=f"has not fetched pyproject.toml of {old[:12]} yet") as raised:
+        Repository(str(tmp_path / "clone")).peel([old])
+    subprocess.run(raised.value.hint, shell=True, cwd=tmp_path / "clone", check=True)
+    repository = Repository(str(tmp_path / "clone"))
+    (resolved,) = repository.resolve([old])
+    assert repository.blobs([resolved.policy_blob]) == {resolved.policy_blob: b"[tool.git-clearml]\n"}
 
 
 def test_paths_that_no_commit_has(tmp_path: Path) -> None:
