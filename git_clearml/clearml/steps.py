@@ -26,9 +26,9 @@ _MOST_ASKED = 20  # pipelines within a pipeline whose steps are asked for
 _LIMIT = 64 * MEGABYTE
 _MARGIN = timedelta(days=1)  # by which clocks may differ
 _SCRIPT = ("script.repository", "script.entry_point", "script.working_dir")
-_TOP = ("id", "type", "started", *_SCRIPT)
+_TOP = ("id", "type", "created", "started", *_SCRIPT)
 _STEP = (*_TOP, "name", "status", "project.name", "script.version_num", "completed", "system_tags", "parent",
-         "created", "last_metrics")  # fmt: skip
+         "last_metrics")  # fmt: skip
 
 Document = Mapping[str, Any]
 
@@ -112,7 +112,7 @@ class _Walk:
 
     def _children(self, pipeline: Document, identity: str) -> Iterator[Document]:
         """Page by page: 5,000 tasks at once, as a scroll has them, with all their metrics may be too large."""
-        started = moment(response.text(pipeline, "started"))
+        started = moment(response.text(pipeline, "started") or response.text(pipeline, "created"))
         body = {"parent": identity, "order_by": ["created", "id"], "search_hidden": True}
         body |= query.updated(started - _MARGIN if started else None)
         return query.every(self._api, body, _STEP, limit=_LIMIT)

@@ -87,6 +87,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     hint = "" if report.problems or report.task else hints.next_command(repository, [verdict], ruling.policy)
     verdict_report = VerifyReport(verdict.outcome, report.status, ruling.origin, (verdict,), hint)
     _print(report, verdict_report, arguments.format, console)
+    nearest = next((near.task for near in verdict.near_misses if near.task.source == "server"), None)
+    if arguments.steps and not report.task and nearest:  # which of its steps has failed, or is not done
+        console.say(f"git clearml: the steps of the nearest task: git clearml report --steps {nearest.id}")
     return report.status
 
 

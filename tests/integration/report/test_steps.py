@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
+
 from tests.support.program import Gate, Result
 
 NOW = datetime.now(timezone.utc)
@@ -73,6 +75,20 @@ def test_steps_of_every_kind(gate: Gate) -> None:
     text = gate.call("report", "--steps", "--against", "").out
     assert "inner / inmost" in text
     assert "steps" not in gate.call("report", "--format", "json").json
+
+
+@pytest.mark.parametrize(("status", "code"), [("failed", 1), ("in_progress", 4), ("queued", 4)])
+def test_of_a_pipeline_that_does_not_count_the_command_is_named(gate: Gate, status: str, code: int) -> None:
+    """Its steps are what one looks for then: which has failed, which is not done."""
+    top = pipeline(gate, status=status, started=None, completed=None)
+    for name, state in (("prepare", "completed"), ("broken", "failed"), ("draft", "created"), ("waits", "queued")):
+        step(gate, top, name, status=state)
+    result = gate.call("report", "--steps")
+    assert result.status == code
+    (hint,) = [line for line in result.err.splitlines() if "--steps" in line]
+    assert hint.endswith(f"git clearml report --steps {top}")
+    named = steps(gate, top)
+    assert [each[:2] for each in shown(named)][1:] == [("broken", "failed"), ("draft", "created"), ("waits", "queued")]
 
 
 def test_700_steps_page_by_page(gate: Gate) -> None:
