@@ -77,10 +77,7 @@ def fill(
 
 def _fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
     worktree = _Worktree(repository, directory)
-    for change in changes:  # what a filter has made of one is, without it, not what the index has, and git leaves it be
-        if change.before not in (ABSENT, SUBMODULE):
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(directory, change.path))
+    _clear(directory, changes)
     worktree.git("read-tree", "-m", "-u", commit, tree)
     worktree.git("read-tree", commit)
     moved = [change for change in changes if change.submodule]
@@ -93,6 +90,18 @@ def _fill(repository: Repository, directory: str, commit: str, tree: str, change
     if new:
         words = ("add", "--intent-to-add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
         worktree.git("--literal-pathspecs", *words, stdin=_listed(new))
+
+
+def _clear(directory: str, changes: Sequence[Change]) -> None:
+    """Removes the files that will be others: what a filter has made of one is, without the filter, not what the index
+    has, and git would leave it be. Nothing behind a link, which a tree of somebody's making may have for a folder."""
+    top = os.path.realpath(directory)
+    for change in changes:
+        place = os.path.join(top, change.path)
+        folder = os.path.dirname(place)
+        if change.before not in (ABSENT, SUBMODULE) and os.path.realpath(folder) == folder:
+            with contextlib.suppress(OSError):
+                os.unlink(place)
 
 
 class _Worktree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from git_clearml.errors import CannotDecide
 from git_clearml.git import new_worktree, recorded_diff
+from git_clearml.git.changes import Change
 from git_clearml.git.repository import Repository
 from tests.support.repos import Repo, make_repo
 
@@ -327,6 +330,31 @@ def test_a_diff_that_somebody_made_up_writes_nothing(repo: Repo, tmp_path: Path,
     assert sorted(each.name for each in tmp_path.iterdir()) == ["outside", "w"]
     assert not list((tmp_path / "outside").iterdir())
     assert tree_of(tmp_path / "w") == tree_of(repo.path)
+
+
+def test_nothing_behind_a_link_is_removed(tmp_path: Path) -> None:
+    """A tree that has a name twice, as a link and as a folder: git makes the link, and lists what is in the folder."""
+    repo = make_repo(tmp_path / "repo")
+    outside = tmp_path / "outside" / "b"
+    outside.parent.mkdir()
+    outside.write_text("somebody's")
+
+    def made(kind: str, content: bytes) -> str:
+        words = ["git", "hash-object", "-t", kind, "-w", "--literally", "--stdin"]
+        return (
+            subprocess.run(words, cwd=repo.path, input=content, capture_output=True, check=True).stdout.decode().strip()
+        )
+
+    file = made("blob", b"one\n")
+    folder = made("tree", b"100644 b\0" + bytes.fromhex(file))
+    link = made("blob", os.fsencode(outside.parent))
+    tree = made("tree", b"40000 a\0" + bytes.fromhex(folder) + b"120000 a\0" + bytes.fromhex(link))
+    commit = repo.git("commit-tree", tree, "-m", "x")
+    repository = Repository(str(repo.path))
+    new_worktree.add(repository, str(tmp_path / "w"), commit)
+    with contextlib.suppress(CannotDecide):
+        new_worktree.fill(repository, str(tmp_path / "w"), commit, tree, [Change("a/b", "100644", "100644", file)])
+    assert outside.read_text() == "somebody's"
 
 
 def test_nothing_of_a_diff_is_run(repo: Repo, tmp_path: Path) -> None:
