@@ -51,7 +51,9 @@ def of_verdict(
     if policy.accept_trailer and any(result.code == "metric-worse" for result in results):
         reasons, void = _acceptances(place.repository, verdict, policy)
         results = [baselines.accepted(result, reasons) for result in results]
-        notes = [*notes, *(void if any(result.code == "metric-worse" for result in results) else ())]
+        worse = [result.rule.metric for result in results if result.code == "metric-worse"]
+        notes = [*notes, *(void if worse else ())]
+        notes += [f"if that is meant, a trailer accepts it: {baselines.TRAILER}: {metric}: <why>" for metric in worse]
     comparison = baselines.comparison(verdict, results, lines, policy, by_best)
     return comparison.noted(notes)
 

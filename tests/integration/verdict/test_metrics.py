@@ -345,6 +345,7 @@ def test_a_trailer_that_accepts_nothing_is_named(gate: Gate, message: str, note:
     result = compare(gate)
     assert result.status == 1
     assert any("ClearML-Accept accepts nothing" in each and note in each for each in result.json["notes"])
+    assert any("ClearML-Accept: validation/accuracy: <why>" in each for each in result.json["notes"])
 
 
 def test_a_warning_is_no_failure(gate: Gate) -> None:
