@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow fuzz check bench e2e live soak packages pictures lock clean
+.PHONY: help demo test slow fuzz check bench e2e live soak packages oldest pictures lock clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
@@ -16,6 +16,7 @@ help:
 	@echo "make live   the tests against the ClearML server in your environment"
 	@echo "make soak   2,000 pushes with something going wrong in most (PUSHES=, SEED=)"
 	@echo "make packages  the wheel and the sdist by pip, pipx and uv; every Python here; the lowest version of each dependency"
+	@echo "make oldest  the tests that start git with git 2.31, built from its sources (GIT_SOURCE=, a URL or a clone)"
 	@echo "make pictures  README's pictures from real output; wants Chromium"
 	@echo "make lock   the hashes of what the actions install (uv makes them)"
 
@@ -69,6 +70,9 @@ pictures: $(READY)
 
 packages:
 	.ci/packages
+
+oldest: $(READY)
+	PYTHON=$(VENV)/bin/python .ci/oldest-git
 
 # One list for every Python and system. The releases of the last week are left out: what is taken back is, mostly, by then.
 UV ?= uv

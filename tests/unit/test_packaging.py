@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from git_clearml import __version__
+from git_clearml.doctor import examine
 from git_clearml.settings.table import toml_document
 from tests.support.program import ROOT
 
@@ -95,3 +96,10 @@ def test_no_hint_installs_a_name_that_is_on_no_index() -> None:
     by_name = re.compile(r"""pip install (?:--[\w-]+ )*["'`]?git-clearml(?:\[\w+\])?(?![\w\[-]| @)""")
     said = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if by_name.search(line)]
     assert not said
+
+
+def test_the_oldest_git_is_tried_and_named() -> None:
+    """What `make oldest` builds, what `doctor` wants, and what README says."""
+    oldest = ".".join(map(str, examine._OLDEST))
+    assert f"\nversion={oldest}.0\n" in (ROOT / ".ci" / "oldest-git").read_text()
+    assert f"git ({oldest} or newer)" in (ROOT / "README.md").read_text()

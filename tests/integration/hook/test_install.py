@@ -109,7 +109,7 @@ def test_core_hooks_path(kind: str, yard: Yard, tmp_path: Path) -> None:
     assert listing(there) == {}
 
 
-@pytest.mark.parametrize("scope", ["global", "system"])
+@pytest.mark.parametrize("scope", ["global", pytest.param("system", marks=needs("git 2.32"))])
 def test_a_hooks_path_for_all_repositories_is_refused(
     scope: str, yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

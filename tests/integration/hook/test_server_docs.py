@@ -83,11 +83,13 @@ def is_gated(receiver: Receiver, place: Path, hook: str, **forge: str | None) ->
     receiver.refuses(env={**system, **forge})
 
 
+@needs("git 2.32")  # whose system configuration can be another file
 def test_a_plain_bare_repository(receiver: Receiver, tmp_path: Path) -> None:
     follow("A plain bare repository", receiver, tmp_path, "/srv/git/project.git")
     is_gated(receiver, tmp_path, "hooks/pre-receive")
 
 
+@needs("git 2.32")  # whose system configuration can be another file
 def test_gitlab(receiver: Receiver, tmp_path: Path) -> None:
     config = follow("GitLab, self-managed", receiver, tmp_path, "@hashed/ab/cd/abcd.git")
     assert config.count("config-file") == 1
@@ -99,6 +101,7 @@ def test_gitlab(receiver: Receiver, tmp_path: Path) -> None:
     receiver.accepts(env={**system, **gitlab})
 
 
+@needs("git 2.32")  # whose system configuration can be another file
 def test_gitea(receiver: Receiver, tmp_path: Path) -> None:
     delegate = "#!/bin/sh\nfor hook in ${GIT_DIR}/hooks/${hookname}.d/*; do :; done\n"
     write_hook(receiver.remote.path / "hooks" / "pre-receive", delegate)

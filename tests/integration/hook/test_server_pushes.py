@@ -15,6 +15,7 @@ from tests.support.program import inside
 from tests.support.pushing import BIN, SHELLS, run_hook, write_hook
 from tests.support.receiving import Receiver, make_receiver
 from tests.support.repos import fast_history
+from tests.support.tools import needs
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
         yield receiver
 
 
+@needs("git remote-http")
 def test_over_http(receiver: Receiver) -> None:
     """The reason is on the pusher's screen, and nothing of theirs reaches the server's hook but the push."""
     receiver.remote.git("config", "receive.advertisePushOptions", "true")
@@ -71,6 +73,7 @@ def test_fifty_refs_within_the_budget(receiver: Receiver) -> None:
     assert len(receiver.remote.git("for-each-ref", "--format=x").split()) == 50
 
 
+@needs("git 2.38")
 def test_a_merge_that_is_made_again_in_quarantine(receiver: Receiver) -> None:
     receiver.repo.policy('merges = "clean"', 'protect = ["main", "feature"]')
     receiver.accept()
