@@ -18,7 +18,7 @@ from types import ModuleType
 from git_clearml import __version__
 from git_clearml.base import signals
 from git_clearml.base.console import Console, discard, open_streams
-from git_clearml.base.secrets import Secrets
+from git_clearml.base.secrets import Secrets, redact_words
 from git_clearml.commands.parser import Parser, nearest
 from git_clearml.errors import CannotDecide, Error, Interrupted, UsageError
 
@@ -168,9 +168,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if not is_command:
         if first in _COMMANDS and not {"--", "-h", "--help", "--version"} & set(words):
             before = words[: words.index(first)]
-            later = [first, *before, *words[len(before) + 1 :]]
+            later = redact_words([first, *before, *words[len(before) + 1 :]])
             raise UsageError(
-                f"options come after the command: {shlex.join(before)}", shlex.join(["git", "clearml", *later])
+                f"options come after the command: {shlex.join(redact_words(before))}",
+                f"git clearml {shlex.join(later)}",
             )
         parser.parse_args([word for word in words if word.startswith("-") and word != "--"] or ["-h"])
         raise UsageError("no command given", "git clearml -h")

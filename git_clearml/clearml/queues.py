@@ -6,6 +6,7 @@ Numbers in brackets are points of the README of tests/contract/recordings.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -29,7 +30,8 @@ def queue(api: ClearML, name: str) -> Queue:
     workers = _workers(api)
     if not queues:
         served_queues = f"queues with workers: {_listed(workers)}" if workers else "no queue has active workers"
-        raise BadSetting(f"there is no queue {name!r} on {api.server.api}", served_queues)
+        hint = shlex.join(["clearml-agent", "daemon", "--queue", name, "--create-queue", "--detached"])
+        raise BadSetting(f"there is no queue {name!r} on {api.server.api}; {served_queues}", hint)
     identity = response.identity(queues[0])
     return Queue(identity, name, sum(identity in ids for ids in workers.values()))
 

@@ -7,6 +7,8 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from git_clearml.base.secrets import redact_words
+
 FLAG = re.compile(r"leave (--[a-z-]+) out|(--[a-z-]+)(?: .+)?")
 """A hint that names only a flag: one to leave out, or one to add."""
 
@@ -18,7 +20,7 @@ def completed(hint: str, words: Sequence[str], parser: argparse.ArgumentParser) 
     """
     match = FLAG.fullmatch(hint)
     action = parser._option_string_actions.get(match[1] or match[2]) if match else None
-    if not match or not action:
+    if not match or not action or redact_words(words) != tuple(words):  # no secret is told, and none is left out
         return hint
     end = words.index("--") if "--" in words else len(words)
     given = _without(words[1:end], action)

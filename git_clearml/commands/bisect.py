@@ -110,7 +110,7 @@ def _limit(policy: Policy, arguments: argparse.Namespace) -> Limit:
     """
     metric = arguments.metric or policy.ranking.metric
     if "/" not in metric:
-        what = f"not a metric: {metric!r}" if metric else "which metric?"
+        what = f"not a metric, TITLE/SERIES: {metric!r}" if metric else "no --metric given, and the policy names none"
         raise UsageError(what, _EXAMPLE)
     rules = {**policy.ruled, **{rule.metric: rule for rule in policy.metrics}}
     rule = rules.get(metric, MetricRule(metric))
@@ -118,19 +118,24 @@ def _limit(policy: Policy, arguments: argparse.Namespace) -> Limit:
         rule = MetricRule(metric, rule.direction, rule.value, zero_is_a_value=rule.zero_is_a_value)
     direction, value = arguments.direction or rule.direction, arguments.value or rule.value
     own = rule.at_least if direction == "max" else rule.at_most
-    worse_than = own if arguments.worse_than is None and own is not None else _number(arguments.worse_than)
+    worse_than = own if arguments.worse_than is None and own is not None else _number(arguments.worse_than, metric)
     rule = rule._replace(direction=direction, value=value, at_least=None, at_most=None, min_runs=1)
     return Limit(rule, worse_than)
 
 
-def _number(text: str | None) -> float:
+def _number(text: str | None, metric: str) -> float:
     """The limit. Raises UsageError."""
     try:
         value = math.nan if text is None else float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError("worse than what?" if text is None else f"not a number: {text!r}", _EXAMPLE)
+        what = (
+            f"no --worse-than given, and the policy has no limit of {metric}"
+            if text is None
+            else f"not a number: {text!r}"
+        )
+        raise UsageError(what, "--worse-than 0.9")
     return value
 
 

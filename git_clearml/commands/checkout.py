@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Plans, makes the worktree, prints the command that ran. Returns the exit status."""
     repository = Repository()
     task, details, _ = recorded.look_up(repository, arguments.subject, arguments.timeout, console)
-    directory = _directory(repository, arguments.directory, task)
+    directory = _directory(repository, arguments, task)
     _check_branch(repository, arguments.branch, arguments.subject, task)
     line = command_line.of_task(task, details.parameters)
     plan = _Plan(task, directory, arguments.branch, details.diff, line)
@@ -86,9 +86,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def _directory(repository: Repository, named: str, task: Task) -> str:
-    """Where the worktree will be. Raises UsageError where something is there already."""
-    if named:
+def _directory(repository: Repository, arguments: argparse.Namespace, task: Task) -> str:
+    """Where the worktree will be. Raises UsageError where something is there already, with a name that is free."""
+    if named := arguments.directory:
         directory = os.path.join(os.getcwd(), named)
     else:
         main = repository.main_place
@@ -96,7 +96,11 @@ def _directory(repository: Repository, named: str, task: Task) -> str:
     parent, name = os.path.split(os.path.normpath(directory))
     directory = os.path.join(os.path.realpath(parent), name)
     if os.path.lexists(directory):
-        raise UsageError(f"{directory} exists already", "name another directory")
+        numbered = (f"{directory}-{number}" for number in range(2, 10_000))
+        free = next(each for each in numbered if not os.path.lexists(each))
+        raise UsageError(
+            f"{directory} exists already", shlex.join(["git", "clearml", "checkout", arguments.subject, free])
+        )
     return directory
 
 

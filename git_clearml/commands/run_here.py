@@ -140,12 +140,13 @@ def _refuse(plan: RunPlan, console: Console) -> int:
     names += [f"{path} (ignored code)" for path in plan.facts.ignored]
     count = f"{len(names)} file{'s' if len(names) > 1 else ''}"
     message = f"not run: {count} differ{'' if len(names) > 1 else 's'} from commit {plan.commit.hash[:7]}: "
+    outputs = any(not is_untracked_code(path, plan.policy) for path in plan.facts.untracked)
+    advice = "; outputs belong in .gitignore, or in untracked-ok of the policy" if outputs else ""
     commit = "git add --all && git commit" if plan.facts.untracked else "git commit --all"
-    again = f", or: git clearml run --allow-dirty -- {shlex.join(plan.command)}"
-    hint = commit + (again if redact_words(plan.command) == plan.command else "")  # it has to work as typed
-    if any(not is_untracked_code(path, plan.policy) for path in plan.facts.untracked):
-        hint = f"outputs belong in .gitignore, or in untracked-ok of the policy; else {hint}"
-    console.fail(Error(message + listed(names, _SHOWN), hint))
+    refusal = Error(message + listed(names, _SHOWN) + advice, commit)
+    if redact_words(plan.command) == plan.command:  # else it would not work as typed
+        refusal.examples = (f"git clearml run --allow-dirty -- {shlex.join(plan.command)}",)
+    console.fail(refusal)
     return 1
 
 

@@ -93,9 +93,10 @@ def _part_of(value: str, start: int, room: int) -> str:
 
 def _part(title: str, rows: Sequence[Sequence[str]], headers: Sequence[str], same: int) -> str:
     if not rows:
-        return f"{title}: {f'all {same:,} are the same' if same else 'none on either side'}\n"
+        return f"{title}: {f'the same on both sides ({same:,})' if same else 'none on either side'}\n"
     counted = f", {same:,} the same" if same else ""
-    return f"{title}: {len(rows):,} differ{counted}\n{draw(headers, rows, TableForm.TERMINAL, numeric=('delta',))}"
+    differ = "differs" if len(rows) == 1 else "differ"
+    return f"{title}: {len(rows):,} {differ}{counted}\n{draw(headers, rows, TableForm.TERMINAL, numeric=('delta',))}"
 
 
 def difference_json(shown: Difference, status: int) -> dict[str, Any]:

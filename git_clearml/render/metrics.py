@@ -14,6 +14,7 @@ from git_clearml.render import markdown, measured, text
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, MetricsReport, Row
+from git_clearml.report.rows import UNNAMED
 from git_clearml.report.trend import MOST, shortened
 
 _MARKS = {
@@ -280,7 +281,7 @@ def _drawn(table: Table, form: TableForm) -> str:
 
 def _notes(report: MetricsReport) -> list[str]:
     notes = list(report.notes)
-    if report.task and not report.rows:
+    if report.task and not report.rows and not any(note.startswith(UNNAMED) for note in notes):
         notes.append("no metrics to show" if report.hidden else "the task reported no metrics")
     if report.hidden:
         many = "metric is" if report.hidden == 1 else "metrics are"

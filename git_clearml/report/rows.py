@@ -14,6 +14,7 @@ from git_clearml.report.measures import MetricsReport, Row
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.metric_rules import Ruled, non_finite_name, unusable
 
+UNNAMED = "no metric is named "
 _SUSPECT = "0 may have been NaN"
 
 
@@ -88,11 +89,7 @@ def _note(metric: Metric, compared_by: str, *, certain: bool) -> str:
 
 def _unknown_names(metrics: Sequence[Metric], selection: Selection) -> list[str]:
     """A note for each name that was asked for and that no metric has."""
-    return [
-        f"no metric is named {name}"
-        for name in selection.names
-        if not any(_is_named(metric, name) for metric in metrics)
-    ]
+    return [f"{UNNAMED}{name}" for name in selection.names if not any(_is_named(metric, name) for metric in metrics)]
 
 
 def _only_in_other(shown: Sequence[Metric], others: Iterable[Metric], selection: Selection) -> list[str]:

@@ -231,9 +231,9 @@ def test_a_missing_queue(work: Bench) -> None:
     assert (document["outcome"], document["task"]) == ("undecided", None)
     (error,) = document["errors"]
     assert error["code"] == "bad-setting"
-    assert error["message"] == f"there is no queue 'gpu' on {work.world.server.url}"
+    assert error["message"] == f"there is no queue 'gpu' on {work.world.server.url}; queues with workers: default"
     said = work.gate.call("check-runnable", "--queue", "gpu")
-    assert said.talk()[1] == "queues with workers: default"
+    assert said.talk()[1] == "clearml-agent daemon --queue gpu --create-queue --detached"
     nothing_was_made(work)
 
 
@@ -498,13 +498,15 @@ def test_a_server_that_knows_no_single_properties_is_asked_for_all(work: Bench) 
 
 def test_many_queues_are_not_all_named(work: Bench) -> None:
     work.world.server.add_worker("w2", [f"queue {number:02}" for number in range(12)])
-    hint = work.gate.call("check-runnable", "--queue", "gpu").talk()[1]
-    assert hint == f"queues with workers: default, {', '.join(f'queue {n:02}' for n in range(9))} and 3 more"
+    message = work.gate.call("check-runnable", "--queue", "gpu").talk()[0]
+    named = f"queues with workers: default, {', '.join(f'queue {n:02}' for n in range(9))} and 3 more"
+    assert message.endswith(f"; {named}")
 
 
 def test_nobody_works_at_all(work: Bench) -> None:
     work.world.server.store.workers.clear()
-    assert work.gate.call("check-runnable", "--queue", "gpu").talk()[1] == "no queue has active workers"
+    message = work.gate.call("check-runnable", "--queue", "gpu").talk()[0]
+    assert message.endswith("; no queue has active workers")
 
 
 def test_a_log_that_cannot_be_read_is_said(work: Bench) -> None:

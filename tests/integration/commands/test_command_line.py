@@ -78,6 +78,7 @@ MISTYPED = {
         "--follow is about one task",
         "git clearml run --queue q --follow -- ls '{seed}'",
     ],
+    "run --wait -- ls --api-key=hunter22": ["--wait requires --queue", "--queue <queue>"],
     "comment --label=/ --dry-run": ["invalid label: '/'", "git clearml comment --label verify --dry-run"],
     "comment --repository x HEAD": ["invalid repository: 'x'", "git clearml comment --repository owner/name HEAD"],
     "push --bogus": ["git push would fail: unknown option `bogus'", "git push -h"],

@@ -263,7 +263,7 @@ def test_a_queue_that_does_not_exist_is_told_to_the_job(bench: Bench) -> None:
     assert (result.status, bench.job.outputs["outcome"]) == (2, "undecided")
     assert "there is no queue 'nope'" in bench.job.summary
     assert f"::error title=git clearml::{bench.head[:12]} undecided: there is no queue 'nope'" in result.err
-    assert "Next: queues with workers: default" in result.err
+    assert "; queues with workers: default. Next: clearml-agent daemon --queue nope" in result.err
 
 
 def test_a_job_file_that_cannot_be_written_is_status_3(bench: Bench) -> None:

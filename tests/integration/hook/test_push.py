@@ -539,7 +539,7 @@ def test_porcelain_output_stays_gits(yard: Yard) -> None:
 
 
 def test_called_by_hand_without_anything(yard: Yard) -> None:
-    assert "no lines on stdin" in yard.push("pre-push", command=["git-clearml", "hook"]).err
+    assert "no lines on standard input" in yard.push("pre-push", command=["git-clearml", "hook"]).err
     assert yard.push("pre-push", "origin", "x", command=["git-clearml", "hook"]).status == 0
 
 

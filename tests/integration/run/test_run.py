@@ -289,9 +289,9 @@ def test_a_dirty_tree_is_refused_and_nothing_runs(repo: Repo) -> None:
     result = run(repo, "touch", "ran")
     assert (result.status, result.out) == (1, "")
     assert f"not run: 2 files differ from commit {repo.head[:7]}: train.py, new.py (not tracked)" in result.err
-    assert "hint: git add --all && git commit, or: git clearml run --allow-dirty -- touch ran" in result.err
+    assert "hint: git add --all && git commit\nhint: git clearml run --allow-dirty -- touch ran\n" in result.err
     (repo.path / "new.py").unlink()
-    assert "hint: git commit --all, or: " in run(repo, "touch", "ran").err
+    assert "hint: git commit --all\n" in run(repo, "touch", "ran").err
     assert not (repo.path / "ran").exists()
     assert not (repo.path / ".git" / "clearml").exists()
 
