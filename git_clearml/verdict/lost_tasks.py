@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from git_clearml.clearml.entry_point import usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Policy
+
+_SHORTEST = 7  # digits of a hash, as git itself cuts it
 
 
 def of(
@@ -31,3 +34,11 @@ def of(
         ]
         for commit in commits
     }
+
+
+def means(text: str, commit: str) -> bool:
+    """Is this the commit's hash cut, in capitals, with blanks or with something behind it? What somebody has put into
+    CLEARML_VCS_COMMIT_ID may look so."""
+    digits = re.match("[0-9a-f]*", text.strip().lower())
+    name = digits[0] if digits else ""
+    return text != commit and len(name) >= _SHORTEST and (commit.startswith(name) or name.startswith(commit))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from git_clearml.model import Commit, Task
-from git_clearml.verdict import lost_tasks, reset_tasks
+from git_clearml.verdict import lost_tasks, reset_tasks, rules
 from git_clearml.verdict.evidence import Answer, TaggableEvidence
 from git_clearml.verdict.inquiry import Inquiry, united, unverified
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Finding, Outcome, Verdict
 
 
 def explained(inquiry: Inquiry, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
@@ -43,14 +43,22 @@ def _by_lost_tasks(
     inquiry: Inquiry, bare: Sequence[Commit], verdicts: Mapping[Commit, Verdict]
 ) -> dict[Commit, Verdict]:
     """The verdicts on commits without a task, by recent tasks that lost their commit or have none yet."""
-    lost = lost_tasks.of(inquiry.repository, bare, inquiry.search.recent(), inquiry.asked_policy)
+    recent = inquiry.search.recent()
+    lost = lost_tasks.of(inquiry.repository, bare, recent, inquiry.asked_policy)
     judged = {commit: inquiry.judging.verdicts([commit], tasks)[commit] for commit, tasks in lost.items()}
     return {
         commit: verdicts[commit]._replace(
-            outcome=verdict.outcome, near_misses=verdict.near_misses, requirements=verdict.requirements
+            outcome=verdict.outcome,
+            near_misses=(*verdict.near_misses, *_meaning(commit, recent)),
+            requirements=verdict.requirements,
         )
         for commit, verdict in judged.items()
     }
+
+
+def _meaning(commit: Commit, tasks: Sequence[Task]) -> list[Finding]:
+    """The tasks that have named the commit by what is no full hash."""
+    return [rules.of_another(task) for task in tasks if lost_tasks.means(task.commit, commit.hash)]
 
 
 def _judged(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from git_clearml.base.ids import is_hash
 from git_clearml.base.secrets import without_credentials
 from git_clearml.clearml.entry_point import INSTALLED, entry_paths, is_outside, is_program, is_script, names_outside
 from git_clearml.git import url
@@ -117,8 +118,11 @@ def _same_code(
 
 
 def _another(task: Task) -> Reason:
-    if task.commit:
+    if is_hash(task.commit):
         return Reason("other-commit", f"ran another commit, {task.commit[:12]}")
+    if task.commit:
+        said = f"recorded {task.commit[:80]!r} as its commit, which is not a full hash (git rev-parse HEAD)"
+        return Reason("other-commit", said)
     if task.status in ("created", "queued"):
         return Reason("no-commit", "has not run yet, and does not say which commit it will run")
     lost = "recorded no commit: ClearML lost it in a short run"

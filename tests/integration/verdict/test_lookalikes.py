@@ -390,7 +390,12 @@ def test_a_hash_that_only_resembles_ours(gate: Gate) -> None:
     for change in RESEMBLING:
         assert change(gate.repo.head) != gate.repo.head
         gate.task(commit=change(gate.repo.head), project="Elsewhere", entry_point="other.py")
-    assert gate.refuses().commit["evidence"]["considered"] == 0
+    refused = gate.refuses("other-commit")
+    assert refused.commit["evidence"]["considered"] == 0
+    shown = [miss["reasons"] for miss in refused.commit["near_misses"]]
+    assert {reason["code"] for each in shown for reason in each} == {"other-commit"}
+    said = "".join(reason["message"] for each in shown for reason in each)
+    assert said.count("which is not a full hash (git rev-parse HEAD)") == len(shown) == len(RESEMBLING) - 2
 
 
 def test_a_task_that_lost_its_commit_is_a_near_miss(gate: Gate) -> None:
