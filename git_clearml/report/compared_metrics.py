@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from git_clearml.git import trailers
@@ -10,7 +11,7 @@ from git_clearml.model import Commit, Task
 from git_clearml.report import baselines
 from git_clearml.report.baselines import Baseline
 from git_clearml.report.measures import Comparison
-from git_clearml.settings.policy import Equivalence, Policy
+from git_clearml.settings.policy import Equivalence, MetricRule, Policy
 from git_clearml.verdict import resolve
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Verdict
@@ -37,7 +38,8 @@ def of_verdict(
     """How a verified commit's metrics stand. `best` is the best task, None where there is none; `by_best` how the
     commit stands against it by `[best]`.
 
-    Up to three requests where a metric is compared with the base. Raises the errors of the source, and CannotDecide.
+    Where a metric is compared with the base all of its runs are asked for: one request, one more for each window of an
+    old one. Raises the errors of the source, and CannotDecide.
     """
     ours = {task.id for task in verdict.runs}
     found, notes = _of_base(source, verdict, policy, place)
@@ -91,7 +93,7 @@ def _of_base(source: Evidence, verdict: Verdict, policy: Policy, place: Place) -
     trees = place.repository.trees([base]) if base else {}
     if not trees:
         return nothing, ["there is no base commit here to compare with"]
-    unlimited = tuple(rule._replace(at_least=None, at_most=None, min_runs=1) for rule in rules)
+    unlimited = tuple(map(_unlimited, rules))
     question = Question(Commit(base, trees[base]), policy._replace(metrics=unlimited))
     source.renew()
     its = resolve.verify(place.repository, source, [question], resolve.tasks_only)[0]
@@ -103,6 +105,13 @@ def _of_base(source: Evidence, verdict: Verdict, policy: Policy, place: Place) -
         baselines.of_runs(its, next(results), whose) if rule.against == "base" else Baseline()
         for rule in policy.metrics
     ], []
+
+
+def _unlimited(rule: MetricRule) -> MetricRule:
+    """The rule without what it demands of a model. A limit that nothing can exceed has every run looked at, else the
+    best of those that were found first would be the baseline, and easy to reach."""
+    at_most, at_least = (math.inf, None) if rule.direction == "max" else (None, -math.inf)
+    return rule._replace(at_least=at_least, at_most=at_most, min_runs=1)
 
 
 def _base_here(repository: Repository, commit: str) -> str:

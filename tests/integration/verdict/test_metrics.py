@@ -15,6 +15,12 @@ from tests.support.program import Gate, Result
 ACCURACY = ("[[tool.git-clearml.metrics]]", 'metric = "validation/accuracy"')
 LATENCY = ("[[tool.git-clearml.metrics]]", 'metric = "latency/p99"', 'direction = "min"')
 BEST = ("[tool.git-clearml.best]", 'metric = "validation/accuracy"')
+OWN_DIFF = (
+    "diff --git a/requirements.txt b/requirements.txt\n--- a/requirements.txt\n+++ b/requirements.txt\n"
+    "@@ -0,0 +1,1 @@\n+clearml\n"
+)
+BY_AGENT = {"last_worker": "builder:0", "runtime": {"_exec_agent_hostname": "builder"}}
+DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
 
 
 def measured(gate: Gate, *values: float | None, **fields: Any) -> list[str]:
@@ -266,6 +272,27 @@ def test_the_base_is_where_the_commit_left_the_default_branch(gate: Gate) -> Non
     assert (result.status, result.json["outcome"], outcomes(result)[0]) == (0, "first", (0.1, None, "pass"))
 
 
+@pytest.mark.parametrize("fields", [{"diff": None, **BY_AGENT}, {"diff": OWN_DIFF}, {"days": 12}])
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_the_best_run_of_the_base_is_seen_whatever_its_diff_says(
+    gate: Gate, fields: dict[str, Any], direction: str
+) -> None:
+    """Else one is compared with a worse baseline than there is."""
+    gate.repo.policy(*ACCURACY, 'against = "base"', f'direction = "{direction}"')
+    made = (datetime.now(timezone.utc) - timedelta(days=20)).isoformat()
+    gate.repo.git("commit", "--amend", "--no-edit", env={"GIT_COMMITTER_DATE": made})
+    values = (0.8, 0.95, 0.85) if direction == "max" else (0.8, 0.65, 0.75)
+    measured(gate, values[0])
+    days = timedelta(days=fields.get("days", 0))
+    moment = (datetime.now(timezone.utc) - days).isoformat()
+    (best,) = measured(gate, values[1], **{key: value for key, value in fields.items() if key != "days"})
+    gate.server.tasks[best].update(completed=moment, last_update=moment)
+    gate.repo.default_branch(gate.repo.head)
+    gate.repo.commit("next")
+    measured(gate, values[2])
+    assert outcomes(compare(gate)) == [(values[2], values[1], "fail")]
+
+
 def put_recall(gate: Gate, task: str, value: float = 0.5) -> None:
     """The task has reported one more metric."""
     [(title, series)] = metric_keys("validation/recall")
@@ -413,14 +440,6 @@ def test_a_bad_run_is_not_hidden_by_a_good_one_of_an_equal_commit(
     for task in gate.server.tasks.values():
         task["last_metrics"] = gate.server.tasks[better]["last_metrics"]
     gate.accepts(requests=2)  # one for runs whose record names the tree
-
-
-OWN_DIFF = (
-    "diff --git a/requirements.txt b/requirements.txt\n--- a/requirements.txt\n+++ b/requirements.txt\n"
-    "@@ -0,0 +1,1 @@\n+clearml\n"
-)
-BY_AGENT = {"last_worker": "builder:0", "runtime": {"_exec_agent_hostname": "builder"}}
-DIRTY = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
 
 
 @pytest.mark.parametrize("lines", [['of = "worst"', "at-least = 0.8"], ['direction = "min"', "at-least = 0.8"]])
