@@ -168,11 +168,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if not is_command:
         if first in _COMMANDS and not {"--", "-h", "--help", "--version"} & set(words):
             before = words[: words.index(first)]
-            later = redact_words([first, *before, *words[len(before) + 1 :]])
-            raise UsageError(
-                f"options come after the command: {shlex.join(redact_words(before))}",
-                f"git clearml {shlex.join(later)}",
-            )
+            later = redact_words(["git", "clearml", first, *before, *words[len(before) + 1 :]])
+            raise UsageError(f"options come after the command: {shlex.join(redact_words(before))}", shlex.join(later))
         parser.parse_args([word for word in words if word.startswith("-") and word != "--"] or ["-h"])
         raise UsageError("no command given", "git clearml -h")
     end = words.index("--") if "--" in words else len(words)
