@@ -37,9 +37,7 @@ _BUG = 70
 
 def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """The parser of every command, or of one: the gate has no time for the others' flags. And the commands' own."""
-    parser = Parser(
-        prog="git clearml", description="No push without a ClearML task that ran exactly that code.", allow_abbrev=False
-    )
+    parser = Parser(prog="git clearml", description="No push without a ClearML task that ran exactly that code.")
     parser.add_argument("--version", action="version", version=f"git-clearml {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="<command>", parser_class=Parser)
     for name in _COMMANDS:

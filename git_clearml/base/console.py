@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from git_clearml.base.sanitize import Safe, json_text, sanitize, without_commands
 from git_clearml.base.secrets import Secrets, Value
 from git_clearml.errors import Error, PublishFailed
+from git_clearml.model import Problem
 
 _TOLD = ("errors", "hint", "notes")  # of a JSON document: sentences, of whoever made them
 _OBEYING = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
@@ -149,11 +150,13 @@ class Console:
         if self.verbose:
             self._talk(f"git clearml: {line}")
 
-    def fail(self, error: Error) -> None:
-        """What happened, on one line, and the one thing to do."""
-        self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}", self.prefix)
-        for hint in filter(None, (error.hint, *error.examples)):
-            self._talk(f"hint: {sanitize(self.redact(hint), _HINT)}", self.prefix)
+    def fail(self, *errors: Error | Problem) -> None:
+        """Of each what happened, on one line, and the one thing to do."""
+        for error in errors:
+            self._talk(f"git clearml: {sanitize(self.redact(error.message), 500)}", self.prefix)
+            examples = error.examples if isinstance(error, Error) else ()
+            for hint in filter(None, (error.hint, *examples)):
+                self._talk(f"hint: {sanitize(self.redact(hint), _HINT)}", self.prefix)
 
     def progress(self, line: str) -> None:
         """A line that the next one replaces; only where somebody watches."""

@@ -29,7 +29,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "bisect",
         help="the commit at which a metric falls",
         description="Finds the first commit whose metric is worse, by the numbers of tasks that ran. Trains nothing.",
-        allow_abbrev=False,
     )
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="[<good>] [<bad>] (default: the last good, HEAD)")
     parser.add_argument("--metric", metavar="TITLE/SERIES", help="default: the policy's first")
@@ -154,8 +153,7 @@ def _print(result: Bisection, form: str, console: Console) -> None:
     if result.train:
         console.say(f"git clearml: a run at {result.nearby[result.train].short} would narrow it down most")
         hint = f"git checkout {shlex.quote(result.nearby[result.train].short)}"
-    for problem in result.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*result.problems)
     if result.problems:
         console.say("git clearml: what follows is recorded in this clone")
     if form == "json":

@@ -41,7 +41,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "check-runnable",
         help="does this commit run on a ClearML agent?",
         description="Launches the commit on a queue, waits until it reports something, aborts it and cleans up.",
-        allow_abbrev=False,
     )
     options.add_rev(parser)
     add_flags(parser)
@@ -210,8 +209,7 @@ def _show_plan(session: VerifySession, options: CheckOptions, console: Console) 
 
 def show(check: Check, form: str, console: Console) -> None:
     """The check in the wanted form on stdout, its problems on stderr."""
-    for problem in check.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*check.problems)
     warn(check, console)
     if form == "json":
         from git_clearml.render import json as json_view

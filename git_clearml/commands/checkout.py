@@ -44,7 +44,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "checkout",
         help="a worktree with exactly what a task ran",
         description="Makes a worktree at the commit of a task, with its recorded diff applied and left uncommitted.",
-        allow_abbrev=False,
     )
     parser.add_argument("subject", metavar="<task>", help="a task, or a revision that it has run")
     parser.add_argument(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
-from git_clearml.errors import CannotDecide, Error, NothingToJudge, PublishFailed, UsageError
+from git_clearml.errors import CannotDecide, NothingToJudge, PublishFailed, UsageError
 
 if TYPE_CHECKING:
     from git_clearml.forge.comment import CommentOptions
@@ -26,7 +26,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "comment",
         help="put the report on the pull request",
         description="Judges a commit and posts the verdict and the task's metrics on its pull request.",
-        allow_abbrev=False,
     )
     options.add_rev(parser)
     parser.add_argument("--pr", type=int, default=0, metavar="N", help="the pull request (default: the commit's)")
@@ -149,7 +148,6 @@ def _print(
         return
     from git_clearml.render import verify as view
 
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*report.problems)
     if not console.quiet:
         console.product(view.page(report, "text", colour=console.colour))

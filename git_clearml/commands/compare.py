@@ -36,7 +36,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "compare",
         help="better or worse than the best task?",
         description="Compares a metric of a commit's task with that of the best task, the one that bears the best tag.",
-        allow_abbrev=False,
     )
     options.add_rev(parser)
     options.add_which_tasks(parser)
@@ -56,7 +55,7 @@ def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to compare."""
     from git_clearml.render import json as json_view
 
-    return json_view.compare(Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(_problem(error),)))
+    return json_view.compare(Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),)))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _compare(repository, context, job, arguments, console)
     except Error as error:
         if job is not None:
-            ended = Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(_problem(error),))
+            ended = Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),))
             report = compose.nothing(error) if isinstance(error, NothingToJudge) else compose.undecided(error)
             _told(job, ended, report, console, dry_run=arguments.dry_run)
         raise
@@ -111,7 +110,7 @@ def _told(
         result = job_report.ComparisonResult(comparison, report)
         job_report.tell(job, result, environment=os.environ, command=console.command)
     except PublishFailed as error:
-        problems = (*comparison.problems, _problem(error))
+        problems = (*comparison.problems, Problem.of(error))
         comparison = replace(comparison, status=1 if comparison.status == 1 else error.status, problems=problems)
     return comparison, report
 
@@ -136,14 +135,9 @@ def _compared(session: VerifySession, job: Job | None, arguments: argparse.Names
         return verdict, best_tag.undecided(verdict, rules, error)
 
 
-def _problem(error: Error) -> Problem:
-    return Problem.of(error)
-
-
 def _print(comparison: Comparison, report: VerifyReport, form: str, console: Console) -> None:
     """The comparison in the wanted form on stdout, its problems on stderr. Without evidence the verdict says why."""
-    for problem in comparison.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*comparison.problems)
     rejected = comparison.current is None and not comparison.problems
     if form == "json":
         from git_clearml.render import json as json_view

@@ -16,7 +16,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "completion",
         help="a completion for your shell",
         description="Prints a completion for git-clearml and git clearml: commands, flags, revisions and task ids.",
-        allow_abbrev=False,
     )
     parser.add_argument("shell", choices=completions.SHELLS, help="which shell")
     return parser

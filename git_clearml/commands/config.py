@@ -23,7 +23,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "config",
         help="every setting and where it comes from",
         description="Prints every setting with its value and origin. Policy is read from HEAD's pyproject.toml.",
-        allow_abbrev=False,
     )
     options.add_format(parser, "text", "json")
     return parser

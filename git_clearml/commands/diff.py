@@ -42,7 +42,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "diff",
         help="code, parameters, packages and metrics of two tasks",
         description="Compares two tasks, or a task with the working tree: the code as git shows it, then tables.",
-        allow_abbrev=False,
     )
     parser.add_argument("a", metavar="<a>", help="a task, or a revision that it has run")
     parser.add_argument("b", nargs="?", default=_WORKING_TREE, metavar="<b>", help="another, or . (default: .)")

@@ -29,7 +29,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Looks at the hook, at what runs beside it, at the server, and at what makes ClearML record "
         "something else than what ran; in a bare repository at the git server's hook. Exit status 1 where a push could "
         "go ungated, or a task would record what is not so.",
-        allow_abbrev=False,
     )
     parser.add_argument("--fix", action="store_true", help="fix what is safe to fix, after showing what that is")
     parser.add_argument("--drill", action="store_true", help="push an untrained commit nowhere: is it refused?")

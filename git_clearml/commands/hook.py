@@ -33,7 +33,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="what git hooks call",
         description="Judges a push. pre-push reads the lines that git writes to that hook, or pre-commit's variables; "
         "pre-receive and update are for the git server.",
-        allow_abbrev=False,
     )
     parser.add_argument("hook", choices=("pre-push", "pre-receive", "update"), help="which hook")
     parser.add_argument(

@@ -8,7 +8,7 @@ import sys
 import time
 
 from git_clearml.base.console import Console
-from git_clearml.errors import Error, TimedOut
+from git_clearml.errors import TimedOut
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import ONLY_HERE, Outcome
 
@@ -37,8 +37,7 @@ def read_stdin(seconds: float) -> str:
 
 def show(report: VerifyReport, console: Console, around: str = AROUND) -> None:
     """One short line for a push that may go; for one that may not: which ref, why, what to do, the way around."""
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*report.problems)
     if report.outcome is Outcome.VERIFIED:
         if report.verdicts:
             console.say(f"git clearml: {_verified(report)}")

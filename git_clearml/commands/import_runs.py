@@ -31,7 +31,7 @@ record and the status that its run had. What is there already is not sent again.
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "import", help="send offline runs to the server", description=_DESCRIPTION, allow_abbrev=False
+        "import", help="send offline runs to the server", description=_DESCRIPTION
     )
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits whose runs are sent (default: HEAD)")
     parser.add_argument("--all", action="store_true", help="the runs of all commits that are on record here")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         became = iter([each if isinstance(each, Imported) else each.became("refused") for each in found])
     for each in became:
         if isinstance(each, Problem):
-            console.fail(Error(each.message, each.hint))
+            console.fail(each)
             problems.append(each)
             continue
         runs.append(console.redact(each))

@@ -26,7 +26,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Looks at the repository, its remote, its hooks and its recent tasks on the server, shows a plan, "
         "and writes it when you agree: the policy into pyproject.toml, the pre-push hook, an entry for pre-commit, "
         "prek, husky or lefthook, and a CI job. Nothing that is there is overwritten; called twice it changes nothing.",
-        allow_abbrev=False,
     )
     parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
     options.add_dry_run(parser, "show the plan and write nothing")

@@ -11,7 +11,7 @@ from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.hook import install as plans
-from git_clearml.hook import interpreter, shipped, start, steps
+from git_clearml.hook import shipped, start, steps
 
 if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="install the pre-push hook",
         description="Installs the pre-push hook where git looks for it, or with --server the pre-receive hook of a git "
         "server. A hook that is there already runs after ours.",
-        allow_abbrev=False,
     )
     parser.add_argument("--force", action="store_true", help="replace what is there instead of running it too")
     parser.add_argument("--manual", action="store_true", help="print what to paste into a hook of your own")
@@ -39,7 +38,6 @@ def add_uninstall_parser(commands: Any) -> argparse.ArgumentParser:
         "uninstall",
         help="remove the pre-push hook",
         description="Removes our pre-push hook and puts back what was there. Other hooks are not touched.",
-        allow_abbrev=False,
     )
     _add_server(parser)
     options.add_dry_run(parser, "say what would be done")
@@ -75,7 +73,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         else:
             steps.apply(plan.steps)  # a git server's hook says itself which Python runs it
         if arguments.server is None and arguments.command == "uninstall":
-            interpreter.forget(repository.common_dir)
             start.forget(repository.common_dir)
     except OSError as error:
         message = f"the hook could not be changed: {error.strerror}: {error.filename}"

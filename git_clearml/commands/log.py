@@ -37,7 +37,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="commits with their tasks, their status and metrics",
         description="Prints commits as git log --oneline does, each with the tasks recorded for it.",
         epilog="What stands after -- are paths, as for git log.",
-        allow_abbrev=False,
     )
     parser.add_argument("ranges", nargs="*", metavar="<range>", help="revisions and ranges (default: HEAD)")
     parser.add_argument("--fetch", action="store_true", help="ask the server, in one query for 500 commits")
@@ -59,7 +58,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to show."""
-    return view.document([], [], status=error.status, errors=[_problem(error)])
+    return view.document([], [], error=error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -185,9 +184,7 @@ def _print(
     """Prints the commits as they come; JSON is one document, and comes at the end."""
     if form == "json":
         commits = [commit for block in commits_with_tasks for commit in block]
-        problems = [_problem(source.error)] if source.error else []
-        status = source.error.status if source.error else 0
-        console.document(view.document(commits, names, status=status, errors=problems))
+        console.document(view.document(commits, names, error=source.error))
         return
     width = shutil.get_terminal_size().columns if console.out.isatty() else 0
     if form == "markdown":
@@ -197,7 +194,3 @@ def _print(
             console.product(view.markdown(commits, names, head=False))
         else:
             console.product(view.text(commits, names, width=width, colour=console.colour))
-
-
-def _problem(error: Error) -> dict[str, str]:
-    return {"code": error.code, "message": error.message}

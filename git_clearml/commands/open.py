@@ -8,17 +8,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import sanitize
-from git_clearml.commands import options
+from git_clearml.commands import options, recorded
 from git_clearml.errors import Error
-from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.report import subject as subjects
 from git_clearml.report.subject import Subject
 from git_clearml.settings.in_ci import in_ci
-from git_clearml.verdict import session as judgement
 
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
@@ -29,7 +26,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "open",
         help="the page of a commit's task",
         description="Prints the address of a commit's task, or of any task by its id, and opens it in a browser.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
@@ -42,30 +38,21 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before anything was looked for."""
-    problem = {"code": error.code, "message": error.message}
-    return _document(Subject(hint=error.hint), "", "undecided", error.status, [problem])
+    return _document(Subject(hint=error.hint), "", "undecided", error.status, error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the task, prints the address of its page, opens it where that is of use. Returns the exit status."""
     repository = Repository()
-    context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
-    revs, identity = subjects.parse(repository, arguments.subject, in_job=job is not None)
-    request = judgement.VerifyRequest(revs, {"timeout": arguments.timeout})
-    session = judgement.prepare(repository, request, context, passed_check)
-    try:
-        subject = subjects.find(session, identity)
-    finally:
-        session.close()
-    subject = console.redact(subject)
+    with recorded.session_for(repository, arguments.subject, arguments.timeout, console) as (session, identity):
+        subject = console.redact(subjects.find(session, identity))
     url = subjects.page(subject.task)
     outcome, status = ("printed", 0) if url else ("missing", 1)
     if subject.problem and not url:
         outcome, status = "undecided", subject.problem.status
     _talk(subject, url, console)
-    problems = [{"code": subject.problem.code, "message": subject.problem.message}] if subject.problem else []
     if arguments.format == "json":
-        console.document(_document(subject, url, outcome, status, problems))
+        console.document(_document(subject, url, outcome, status, subject.problem))
     elif url:
         console.product(sanitize(url))
         terminal = console.out.isatty() and not arguments.print
@@ -111,7 +98,7 @@ def _open(url: str, console: Console) -> None:
         console.say("git clearml: no browser could be started")
 
 
-def _document(subject: Subject, url: str, outcome: str, status: int, problems: list[dict[str, str]]) -> dict[str, Any]:
+def _document(subject: Subject, url: str, outcome: str, status: int, error: Error | None) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
     return {
@@ -124,5 +111,5 @@ def _document(subject: Subject, url: str, outcome: str, status: int, problems: l
         "task": json_view.task_object(subject.task) if subject.task else None,
         "note": subject.note or None,
         "hint": subject.hint or None,
-        "errors": problems,
+        "errors": json_view.errors([error] if error else []),
     }

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     title = ""  # of a command, as the list of commands has it
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        keywords = {**keywords, "add_help": False, "formatter_class": _formatter}
+        keywords |= {"add_help": False, "allow_abbrev": False, "formatter_class": _formatter}
         super().__init__(*arguments, **keywords)
         self.color = False  # Python 3.14 would colour by a rule of its own
         self.add_argument("-h", action=_Short, help="show the flags and two examples")

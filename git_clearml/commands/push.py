@@ -37,7 +37,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Verifies what git push would push, and pushes it. All arguments are handed to git push. With "
         "--from-jj as the first of them it pushes what `jj git push --dry-run` says on standard input.",
         usage="git clearml push [<git push arguments>...]",
-        allow_abbrev=False,
     )
     parser.add_argument("arguments", nargs="*", metavar="<git push arguments>")
     return parser

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_clearml.agent.requirement import passed_check
@@ -20,6 +22,7 @@ from git_clearml.report import history
 from git_clearml.report import subject as subjects
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import session as judgement
+from git_clearml.verdict.session import VerifySession
 
 
 class Recorded(NamedTuple):
@@ -30,22 +33,31 @@ class Recorded(NamedTuple):
     policy: Policy
 
 
-def look_up(repository: Repository, name: str, timeout: float | None, console: Console) -> Recorded:
-    """The task that `name` means, whose commit is a full hash, and what is on record of it.
-
-    Raises UsageError for a task without a commit, NoTask, and the errors of the source.
-    """
+@contextlib.contextmanager
+def session_for(
+    repository: Repository, name: str, timeout: float | None, console: Console
+) -> Iterator[tuple[VerifySession, str]]:
+    """A session for the commit that `name` means, or for the task whose id is returned with it."""
     context, job = ci_context.detect(repository, os.environ, log=console.log, warn=console.warn)
     revs, identity = subjects.parse(repository, name, in_job=job is not None)
     request = judgement.VerifyRequest(revs, {"timeout": timeout})
-    session = judgement.prepare(repository, request, context, passed_check)
-    try:
+    with contextlib.closing(judgement.prepare(repository, request, context, passed_check)) as session:
+        yield session, identity
+
+
+def look_up(
+    repository: Repository, name: str, timeout: float | None, console: Console, *, needs_commit: bool = True
+) -> Recorded:
+    """The task that `name` means, and what is on record of it.
+
+    Raises UsageError where a commit is needed and the task has no full hash of one, NoTask, and the errors of the
+    source.
+    """
+    with session_for(repository, name, timeout, console) as (session, identity):
         task, note = subjects.find_task(session, identity)
         policy = session.rulings[0].policy
         details = history.details_of(session.source(policy.evidence), task)
-    finally:
-        session.close()
-    if not is_hash(task.commit):
+    if needs_commit and not is_hash(task.commit):
         raise UsageError(f"the task {task.id} has no commit on record", f"git clearml show {task.id}")
     if note:
         console.say(f"git clearml: {console.redact(note)[:300]}")

@@ -36,7 +36,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "report",
         help="a task's metrics, next to the best task's",
         description="Prints the metrics of a commit's accepted task, or of any task by its id.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
@@ -58,7 +57,7 @@ def failed(error: Error) -> dict[str, Any]:
     """The JSON of a call that ended before there was anything to report."""
     from git_clearml.render import json as json_view
 
-    return json_view.report(MetricsReport("", Outcome.UNDECIDED, error.status, problems=(_problem(error),)))
+    return json_view.report(MetricsReport("", Outcome.UNDECIDED, error.status, problems=(Problem.of(error),)))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -80,7 +79,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             report = with_curves(source, report, console.warn)
     except CannotDecide as error:
         name = "" if identity else verdict.commit
-        report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(_problem(error),))
+        report = MetricsReport(name, Outcome.UNDECIDED, error.status, problems=(Problem.of(error),))
     finally:
         session.close()
     report, verdict = console.redact(report), console.redact(verdict)
@@ -115,14 +114,9 @@ def _report(
     return with_steps(source, report, rules, selection)
 
 
-def _problem(error: Error) -> Problem:
-    return Problem.of(error)
-
-
 def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Console) -> None:
     """The report in the wanted form on stdout, its problems on stderr; the verdict where no task counts."""
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*report.problems)
     if form == "json":
         from git_clearml.render import json as json_view
 

@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="run a command at a clean commit and record the run",
         description=_DESCRIPTION,
         usage="git clearml run [<options>] [--] <command>...",
-        allow_abbrev=False,
     )
     run_flags.add(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="<command>", help="the command and its arguments")

@@ -24,7 +24,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "verify",
         help="is there a completed, diff-free task for these commits?",
         description="Tells for each commit whether a ClearML task ran exactly that code and completed.",
-        allow_abbrev=False,
     )
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits to judge (default: the CI job's, else HEAD)")
     options.add_which_tasks(parser)

@@ -87,8 +87,7 @@ def show(report: VerifyReport, form: str, console: Console) -> None:
     """The report in the wanted form on stdout, its problems on stderr."""
     from git_clearml.render import verify as view
 
-    for problem in report.problems:
-        console.fail(Error(problem.message, problem.hint))
+    console.fail(*report.problems)
     if report.check:
         from git_clearml.commands import check_runnable
 

@@ -8,13 +8,12 @@ import shlex
 import stat
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from git_clearml.doctor.server import examine as server
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import git_server, server_install, shipped, steps
-from git_clearml.hook.owner import HookFile, Owner, read_head
+from git_clearml.hook.owner import HookFile, Owner, head_of
 from git_clearml.report.diagnosis import Check, Repair
 
 _CALLS_US = re.compile(rb"^[^#\n]*git[ -]clearml hook (pre-receive|update)", re.MULTILINE)
@@ -36,11 +35,11 @@ def _hook(repository: Repository) -> list[Check]:
     install = shlex.join(["git", "clearml", "install", "--server", repository.git_dir])
     repair = _installing(repository)
     if hook.owner is not Owner.OURS:
-        if hook.exists and _CALLS_US.search(_content(hook.path)):
+        if hook.exists and _CALLS_US.search(head_of(hook.path)):
             return [Check("server-hook", "ok", f"{hook.path} calls git-clearml")]
         words = f"{hook.path} is somebody else's" if hook.exists else f"there is no {hook.path}"
         return [Check("server-hook", "fail", f"{words}: pushes are not gated", install, repair)]
-    python = shipped.python_in(_content(hook.path))
+    python = shipped.python_in(head_of(hook.path))
     if not hook.executable:
         words = f"{hook.path} may not be run by everybody: a git that may not run it goes on without"
         return [Check("server-hook", "fail", words, install, repair)]
@@ -119,10 +118,3 @@ def _names(repository: Repository, config: git_server.ServerConfig) -> Check:
     words = "nothing here tells the URL by which tasks name this repository: only the policy's repositories may"
     command = shlex.join(["git", "-C", repository.git_dir, "config", "--add", "clearml.repository"])
     return Check("repository-names", "warn", words, f"{command} <URL>")
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_head(path)
-    except OSError:
-        return b""

@@ -15,7 +15,7 @@ from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import interpreter
 from git_clearml.hook.install import InstallPlan, beside, carry_out, plan_beside_framework, plan_install
-from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, read_head, read_hook
+from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, head_of, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.report.diagnosis import Check, Level, Repair
 from git_clearml.settings import load as policies
@@ -113,7 +113,7 @@ def _installing(repository: Repository, environment: Mapping[str, str], plan: In
 
 def _configured(repository: Repository, framework: Owner, pattern: re.Pattern[bytes] = CALLS_US_ANYWHERE) -> bool:
     """Does the configuration of a framework that owns the hook say so: call us, unless asked for something else?"""
-    texts = (_content(Path(repository.top or ".", name)) for name in _CONFIGURATIONS[framework])
+    texts = (head_of(Path(repository.top or ".", name)) for name in _CONFIGURATIONS[framework])
     return any(pattern.search(text) for text in texts)
 
 
@@ -141,7 +141,7 @@ def _only_pre_commit(repository: Repository, manager: Owner, environment: Mappin
         repair = _installing(repository, environment, plan_beside_framework(repository))
     except UsageError:
         repair = None
-    texts = [_content(Path(repository.top or ".", config)) for config in _CONFIGURATIONS[manager]]
+    texts = [head_of(Path(repository.top or ".", config)) for config in _CONFIGURATIONS[manager]]
     if not any(b"clearml-verify" in text or CALLS_US_ANYWHERE.search(text) for text in texts):
         message = f"{name}'s hook does not run clearml-verify: pushes are not gated"
         return Check("hook", "fail", message, both, repair)
@@ -162,7 +162,7 @@ def _protects(repository: Repository, environment: Mapping[str, str]) -> bool:
 def _lfs(repository: Repository) -> list[Check]:
     """Does git-lfs, where the repository uses it, still get the lines of a push?"""
     directory = hooks_directory(repository)
-    texts = {name: _content(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
+    texts = {name: head_of(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
     with_lfs = [name for name, content in texts.items() if _LFS.search(content)]
     if not with_lfs:
         if not _uses_lfs(repository):
@@ -184,12 +184,4 @@ def _lfs(repository: Repository) -> list[Check]:
 def _uses_lfs(repository: Repository) -> bool:
     if not repository.top:
         return False
-    return b"filter=lfs" in _content(Path(repository.top, ".gitattributes"))
-
-
-def _content(path: Path) -> bytes:
-    """The beginning of a file, nothing where it cannot be read."""
-    try:
-        return read_head(path)
-    except OSError:
-        return b""
+    return b"filter=lfs" in head_of(Path(repository.top, ".gitattributes"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from git_clearml.git.repository import Repository
-from git_clearml.hook.owner import read_head
+from git_clearml.hook.owner import head_of
 from git_clearml.report.diagnosis import Check
 
 _CI = (
@@ -77,7 +77,4 @@ def _jj(top: Path, environment: Mapping[str, str]) -> list[Check]:
 
 
 def _matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
-    try:
-        return bool(pattern.search(read_head(path)))
-    except OSError:
-        return False
+    return bool(pattern.search(head_of(path)))

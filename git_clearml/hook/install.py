@@ -48,28 +48,35 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
             own_hooks_command(repository),
         )
     directory = hooks_directory(repository)
-    hook, previous = read_hook(directory / HOOK), read_hook(directory / PREVIOUS)
+    hook = read_hook(directory / HOOK)
     if hook.owner is Owner.OURS:
         return _plan_renewal(hook, force)
     if not hook.exists:
         return InstallPlan((Write(hook.path),), f"installed {hook.path}")
     if hook.owner is Owner.MANUAL:
         return InstallPlan((), f"{hook.path} already calls git-clearml")
-    if force:
-        kept = free_name(directory / REPLACED, hook.path)
-        says = f"installed {hook.path}; what was there is {kept.name} and no longer runs"
-        return InstallPlan((Keep(hook.path, kept), Write(hook.path)), says)
-    if hook.owner.is_framework:
+    if hook.owner.is_framework and not force:
         return _plan_beside(hook, read_hook(directory / LEGACY))
-    if previous.exists and not same_file(hook.path, previous.path):
+    return displacing(hook, Write(hook.path), PREVIOUS, REPLACED, force=force)
+
+
+def displacing(hook: HookFile, write: Write, previous: str, replaced: str, *, force: bool) -> InstallPlan:
+    """Our hook in the place of another, which runs after it as `previous`, or with `force` no longer, as `replaced`.
+
+    Raises UsageError where the first name is taken.
+    """
+    if force:
+        kept = _free_name(hook.path.with_name(replaced), hook.path)
+        says = f"installed {hook.path}; what was there is {kept.name} and no longer runs"
+        return InstallPlan((Keep(hook.path, kept), write), says)
+    kept = hook.path.with_name(previous)
+    if os.path.lexists(kept) and not same_file(hook.path, kept):
         raise UsageError(
-            f"{previous.path} is in the way: our hook, which ran it, has been replaced by {hook.path}",
-            shlex.join(["mv", str(previous.path), str(free_name(directory / f"{PREVIOUS}.old", hook.path))]),
+            f"{kept} is in the way: our hook, which ran it, has been replaced by {hook.path}",
+            shlex.join(["mv", str(kept), str(_free_name(kept.with_name(f"{previous}.old"), hook.path))]),
         )
-    return InstallPlan(
-        (Keep(hook.path, previous.path), Write(hook.path)),
-        f"installed {hook.path}; the hook that was there runs after it, as {PREVIOUS}",
-    )
+    says = f"installed {hook.path}; the hook that was there runs after it, as {previous}"
+    return InstallPlan((Keep(hook.path, kept), write), says)
 
 
 def carry_out(repository: Repository, plan: InstallPlan, environment: Mapping[str, str]) -> None:
@@ -136,22 +143,27 @@ def plan_uninstall(repository: Repository) -> InstallPlan:
     if hook.owner is not Owner.OURS:
         left = f"; {PREVIOUS} is left there" if read_hook(directory / PREVIOUS).exists else ""
         return InstallPlan((), f"git-clearml's hook is not installed in {directory}{left}")
-    for kept in (directory / PREVIOUS, numbered(directory / REPLACED)[-1]):
-        if read_hook(kept).exists:
+    return removing(hook, PREVIOUS, REPLACED)
+
+
+def removing(hook: HookFile, previous: str, replaced: str) -> InstallPlan:
+    """Our hook gone, and in its place again what `displacing` has kept under one of these names."""
+    for kept in (hook.path.with_name(previous), _numbered(hook.path.with_name(replaced))[-1]):
+        if os.path.lexists(kept):
             step = Restore(kept, hook.path)
             return InstallPlan((step,), f"removed {hook.path}; the hook that was there before is back")
     return InstallPlan((Remove(hook.path),), f"removed {hook.path}")
 
 
-def free_name(path: Path, source: Path) -> Path:
+def _free_name(path: Path, source: Path) -> Path:
     """This path, or the same with the first number that is not taken; one that is `source` already will do."""
-    taken = numbered(path)
+    taken = _numbered(path)
     if same_file(taken[-1], source) or not os.path.lexists(path):
         return taken[-1]
     return path.with_name(f"{path.name}.{len(taken)}")
 
 
-def numbered(path: Path) -> list[Path]:
+def _numbered(path: Path) -> list[Path]:
     """This path, and those with a number that are there: the last one is the youngest."""
     paths = [path]
     while os.path.lexists(following := path.with_name(f"{path.name}.{len(paths)}")):

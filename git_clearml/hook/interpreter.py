@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -15,12 +14,6 @@ def remember(common_dir: str) -> None:
     """Writes down this Python for hooks/pre-push, which reads it. Raises OSError."""
     private_directory(os.path.dirname(_path(common_dir)))
     write_whole(_path(common_dir), os.fsencode(sys.executable) + b"\n")
-
-
-def forget(common_dir: str) -> None:
-    """The hook is gone, and needs none."""
-    with contextlib.suppress(OSError):
-        os.unlink(_path(common_dir))
 
 
 def remembered(common_dir: str) -> str:

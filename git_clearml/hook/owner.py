@@ -71,7 +71,7 @@ def read_hook(path: Path) -> HookFile:
         return HookFile(path, Owner.NOBODY)
     try:
         executable = bool(path.stat().st_mode & stat.S_IXUSR)
-        content = read_head(path)
+        content = _read_head(path)
     except OSError:
         return HookFile(path, Owner.FOREIGN)
     if mark := shipped.MARK.search(content):
@@ -88,17 +88,21 @@ def _owner(path: Path, content: bytes) -> Owner:
     return next((owner for owner, pattern in _FRAMEWORKS.items() if re.search(pattern, content)), Owner.FOREIGN)
 
 
-def read_head(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     """The beginning of a file. Raises OSError."""
     with path.open("rb") as file:
         return file.read(_HEAD)
 
 
-def _behind_husky(path: Path) -> bytes:
-    """What the person wrote, where git sees husky's own `.husky/_/pre-push`; husky runs `.husky/pre-push` from it."""
-    if path.parent.name != "_" or path.parent.parent.name != ".husky":
-        return b""
+def head_of(path: Path) -> bytes:
+    """The same, nothing where it cannot be read."""
     try:
-        return read_head(path.parent.parent / path.name)
+        return _read_head(path)
     except OSError:
         return b""
+
+
+def _behind_husky(path: Path) -> bytes:
+    """What the person wrote, where git sees husky's own `.husky/_/pre-push`; husky runs `.husky/pre-push` from it."""
+    is_behind = path.parent.name == "_" and path.parent.parent.name == ".husky"
+    return head_of(path.parent.parent / path.name) if is_behind else b""

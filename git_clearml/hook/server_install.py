@@ -8,7 +8,6 @@ hook, as before they have written theirs again, ours is in both places. Of a pla
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import stat
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
 from git_clearml.hook import shipped
-from git_clearml.hook.install import InstallPlan, free_name, numbered
-from git_clearml.hook.owner import HookFile, Owner, read_head, read_hook
+from git_clearml.hook.install import InstallPlan, displacing, removing
+from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
 from git_clearml.hook.place import hooks_directory, own_hooks_command, shared_hooks_path
-from git_clearml.hook.steps import Keep, Remove, Restore, Write, same_file
+from git_clearml.hook.steps import Write
 
 if TYPE_CHECKING:  # printing help must not load GitPython
     from git_clearml.git.repository import Repository
@@ -77,30 +76,15 @@ def _plan_install(repository: Repository, hook: HookFile, force: bool) -> Instal
         return _plan_renewal(hook, write, force)
     if not hook.exists:
         return InstallPlan((write,), f"installed {hook.path}")
-    if force:
-        kept = free_name(hook.path.with_name(REPLACED), hook.path)
-        says = f"installed {hook.path}; what was there is {kept.name} and no longer runs"
-        return InstallPlan((Keep(hook.path, kept), write), says)
-    previous = read_hook(hook.path.with_name(PREVIOUS))
-    if hook.path.name == _OURS:
+    if hook.path.name == _OURS and not force:
         raise UsageError(f"{hook.path} is somebody else's", _command("install", repository, "--force"))
-    if previous.exists and not same_file(hook.path, previous.path):
-        raise UsageError(
-            f"{previous.path} is in the way: our hook, which ran it, has been replaced by {hook.path}",
-            shlex.join(["mv", str(previous.path), str(free_name(hook.path.with_name(f"{PREVIOUS}.old"), hook.path))]),
-        )
-    says = f"installed {hook.path}; the hook that was there runs after it, as {PREVIOUS}"
-    return InstallPlan((Keep(hook.path, previous.path), write), says)
+    return displacing(hook, write, PREVIOUS, REPLACED, force=force)
 
 
 def _plan_uninstall(hook: HookFile) -> InstallPlan:
     if hook.owner is not Owner.OURS:
         return InstallPlan((), f"git-clearml's hook is not installed as {hook.path}")
-    for kept in (hook.path.with_name(PREVIOUS), numbered(hook.path.with_name(REPLACED))[-1]):
-        if os.path.lexists(kept):
-            step = Restore(kept, hook.path)
-            return InstallPlan((step,), f"removed {hook.path}; the hook that was there before is back")
-    return InstallPlan((Remove(hook.path),), f"removed {hook.path}")
+    return removing(hook, PREVIOUS, REPLACED)
 
 
 def content() -> bytes:
@@ -122,7 +106,7 @@ def previous_of(hook: HookFile) -> HookFile:
 
 
 def _plan_renewal(hook: HookFile, write: Write, force: bool) -> InstallPlan:
-    if hook.current and hook.executable and shipped.python_in(read_head(hook.path)) == sys.executable:
+    if hook.current and hook.executable and shipped.python_in(head_of(hook.path)) == sys.executable:
         return InstallPlan((), f"{hook.path} is already installed")
     if hook.version < shipped.version(HOOK) or hook.current or force:
         return InstallPlan((write,), f"renewed {hook.path}")
@@ -156,7 +140,7 @@ def _places(repository: Repository) -> list[Path]:
         )
     beside = [directory / f"{HOOK}.d" / _OURS] if (directory / f"{HOOK}.d").is_dir() else []
     hook = read_hook(directory / HOOK)
-    if beside and hook.owner is not Owner.OURS and _RUNS_DIRECTORY.search(_head(hook.path)):
+    if beside and hook.owner is not Owner.OURS and _RUNS_DIRECTORY.search(head_of(hook.path)):
         return beside
     return [*beside, directory / HOOK]
 
@@ -165,13 +149,6 @@ def _read(path: Path) -> HookFile:
     hook = read_hook(path)
     if hook.owner is not Owner.OURS:
         return hook
-    text, mode = read_head(path), path.stat().st_mode
+    text, mode = head_of(path), path.stat().st_mode
     runs = bool(mode & stat.S_IXUSR and mode & stat.S_IXOTH and mode & stat.S_IROTH)
     return replace(hook, current=shipped.with_python(text, "") == shipped.text(HOOK), executable=runs)
-
-
-def _head(path: Path) -> bytes:
-    try:
-        return read_head(path)
-    except OSError:
-        return b""

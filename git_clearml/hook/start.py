@@ -45,9 +45,10 @@ def remember(common_dir: str, environment: Mapping[str, str], program: str) -> N
 
 
 def forget(common_dir: str) -> None:
-    """The hook is gone, and starts nothing."""
-    with contextlib.suppress(OSError):
-        os.unlink(_path(common_dir))
+    """The hook is gone, and starts nothing, nor needs the Python that interpreter.py has written down."""
+    for name in ("python", "start"):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(common_dir, "clearml", name))
 
 
 def _path(common_dir: str) -> str:

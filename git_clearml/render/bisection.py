@@ -9,8 +9,8 @@ from git_clearml.base.colours import RED, YELLOW, painted
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, joined, sanitize
 from git_clearml.git.log import Node
-from git_clearml.model import Problem, Task
-from git_clearml.render.json import task_object
+from git_clearml.model import Task
+from git_clearml.render.json import errors, task_object
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
 from git_clearml.report.bisection import Bisection
@@ -121,7 +121,7 @@ def document(result: Bisection, hint: str) -> dict[str, Any]:
         "without_number": result.without_number,
         "message": result.says,
         "hint": hint,
-        "errors": [_problem(problem) for problem in result.problems],
+        "errors": errors(result.problems),
     }
 
 
@@ -129,7 +129,3 @@ def _commit(result: Bisection, name: str) -> dict[str, Any]:
     task = result.tasks.get(name)
     value, shown = (task.value, task_object(task)) if task else (None, None)
     return {"commit": name, "subject": result.nearby[name].subject, "value": value, "task": shown}
-
-
-def _problem(problem: Problem) -> dict[str, str]:
-    return {"code": problem.code, "message": problem.message}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.jsonvalue import finite
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.base.words import moment
 from git_clearml.model import Task
@@ -111,7 +111,7 @@ def difference_json(shown: Difference, status: int) -> dict[str, Any]:
         "parameters": _objects(shown.parameters),
         "packages": _objects(shown.packages),
         "metrics": [
-            {"metric": pair.name, "a": _finite(pair.a), "b": _finite(pair.b), "delta": _finite(pair.delta)}
+            {"metric": pair.name, "a": finite(pair.a), "b": finite(pair.b), "delta": finite(pair.delta)}
             for pair in shown.metrics or ()
         ],
         "same": {
@@ -125,7 +125,3 @@ def difference_json(shown: Difference, status: int) -> dict[str, Any]:
 
 def _objects(pairs: Sequence[Pair] | None) -> list[dict[str, Any]]:
     return [pair._asdict() for pair in pairs or ()]
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

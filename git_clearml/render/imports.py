@@ -8,6 +8,7 @@ from typing import Any
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Problem
+from git_clearml.render.json import errors
 from git_clearml.render.table import TableForm, draw
 from git_clearml.run.importing import Imported
 
@@ -68,5 +69,5 @@ def document(runs: Sequence[Imported], web: str, status: int, problems: Sequence
             }
             for run in runs
         ],
-        "errors": [{"code": problem.code, "message": problem.message} for problem in problems],
+        "errors": errors(problems),
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from git_clearml.base.jsonvalue import finite
 from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
 from git_clearml.render import measured
@@ -33,7 +33,7 @@ def verify(report: VerifyReport) -> dict[str, Any]:
         "looked_back_to": min((verdict.looked_back_to for verdict in report.verdicts), default="") or None,
         "hint": report.hint or None,
         "notes": list(report.notes),
-        "errors": _errors(report.problems),
+        "errors": errors(report.problems),
     }
 
 
@@ -50,12 +50,12 @@ def compare(comparison: Comparison) -> dict[str, Any]:
         "direction": comparison.direction,
         "current": _valued(comparison.current, comparison.current_value),
         "best": _valued(comparison.best, comparison.best_value),
-        "delta": _number(comparison.delta),
+        "delta": finite(comparison.delta),
         "tolerance": comparison.tolerance,
         "tagged": comparison.tagged,
         **({"metrics": measured.objects(comparison.metrics)} if comparison.metrics else {}),
         "notes": list(comparison.notes),
-        "errors": _errors(comparison.problems),
+        "errors": errors(comparison.problems),
     }
 
 
@@ -79,7 +79,7 @@ def check(shown: Check) -> dict[str, Any]:
         "left": list(shown.left),
         "hint": shown.hint or None,
         "notes": list(shown.notes),
-        "errors": _errors(shown.problems),
+        "errors": errors(shown.problems),
     }
 
 
@@ -98,7 +98,7 @@ def report(shown: MetricsReport) -> dict[str, Any]:
         **({} if shown.steps is None else {"steps": [_step(step) for step in shown.steps]}),
         "hidden": shown.hidden,
         "notes": list(shown.notes),
-        "errors": _errors(shown.problems),
+        "errors": errors(shown.problems),
     }
 
 
@@ -112,24 +112,21 @@ def row_object(row: Row) -> dict[str, Any]:
     return {
         "metric": row.metric,
         "variant": row.variant,
-        "last": _number(row.last),
-        "min": _number(row.min),
-        "max": _number(row.max),
-        "best": _number(row.best),
-        "delta": _number(row.delta),
+        "last": finite(row.last),
+        "min": finite(row.min),
+        "max": finite(row.max),
+        "best": finite(row.best),
+        "delta": finite(row.delta),
         "note": row.note or None,
     }
 
 
 def _valued(task: Task | None, value: float | None) -> dict[str, Any] | None:
-    return {"task": task_object(task), "value": _number(value)} if task else None
+    return {"task": task_object(task), "value": finite(value)} if task else None
 
 
-def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _errors(problems: Sequence[Problem]) -> list[dict[str, str]]:
+def errors(problems: Iterable[Problem | Error]) -> list[dict[str, str]]:
+    """The `errors` of every document."""
     return [{"code": problem.code, "message": problem.message} for problem in problems]
 
 
@@ -141,7 +138,7 @@ def failed(command: str, error: Error) -> dict[str, Any]:
         "outcome": "undecided",
         "exit_code": error.status,
         "hint": error.hint or None,
-        "errors": [{"code": error.code, "message": error.message}],
+        "errors": errors([error]),
     }
 
 

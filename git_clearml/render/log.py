@@ -13,7 +13,9 @@ from typing import Any
 from git_clearml.base.colours import DIM, GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.errors import Error
 from git_clearml.record.model import CommitWithTasks, RecordedTask
+from git_clearml.render.json import errors
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
 
@@ -121,15 +123,13 @@ def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:
     return [status, page, numbers]
 
 
-def document(
-    commits: Sequence[CommitWithTasks], names: Sequence[str], *, status: int, errors: Sequence[dict[str, str]]
-) -> dict[str, Any]:
+def document(commits: Sequence[CommitWithTasks], names: Sequence[str], *, error: Error | None = None) -> dict[str, Any]:
     """`log --format json`: of each task the named metrics, all of them where none are named."""
     return {
         "schema": 1,
         "command": "log",
-        "outcome": "undecided" if status else "shown",
-        "exit_code": status,
+        "outcome": "undecided" if error else "shown",
+        "exit_code": error.status if error else 0,
         "commits": [
             {
                 "commit": commit.commit,
@@ -138,7 +138,7 @@ def document(
             }
             for commit in commits
         ],
-        "errors": list(errors),
+        "errors": errors([error] if error else []),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from git_clearml.base.jsonvalue import finite
 from git_clearml.base.markdown import escape
 from git_clearml.base.sanitize import sanitize
 from git_clearml.render.numbers import number
@@ -38,11 +38,11 @@ def objects(metrics: Sequence[Measured]) -> list[dict[str, Any]]:
         {
             "metric": each.rule.metric,
             "direction": each.rule.direction,
-            "value": _finite(each.value),
+            "value": finite(each.value),
             "runs": each.runs,
             "at_least": each.rule.at_least,
             "at_most": each.rule.at_most,
-            "baseline": _finite(each.baseline),
+            "baseline": finite(each.baseline),
             "tolerance": each.rule.tolerance,
             "outcome": each.outcome,
             **({"requirement": each.rule.requirement} if each.rule.requirement else {}),
@@ -56,7 +56,7 @@ def spread(metrics: Sequence[Measured]) -> list[dict[str, Any]]:
     """Of each metric what several runs came to."""
     return [
         {"metric": each.rule.metric, "runs": each.runs, **dict.fromkeys(("best", "median", "worst"))}
-        | ({name: _finite(value) for name, value in each.spread._asdict().items()} if each.spread else {})
+        | ({name: finite(value) for name, value in each.spread._asdict().items()} if each.spread else {})
         for each in metrics
     ]
 
@@ -114,7 +114,3 @@ def _baseline(each: Measured, cell: Cell) -> str:
         return ""
     tolerance = f" ± {cell(each.rule.tolerance, 20)}" if each.rule.tolerance not in ("0", "0%") else ""
     return f"{number(each.baseline)}{tolerance} ({cell(each.baseline_is, 40)})"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

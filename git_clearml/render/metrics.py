@@ -17,34 +17,16 @@ from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, Me
 from git_clearml.report.rows import UNNAMED
 from git_clearml.report.trend import MOST, shortened
 
-_MARKS = {
-    ComparisonOutcome.BETTER: "✅",
-    ComparisonOutcome.EQUAL: "✅",
-    ComparisonOutcome.FIRST: "✅",
-    ComparisonOutcome.WORSE: "❌",
-    ComparisonOutcome.MISSING: "❌",
-    ComparisonOutcome.UNDECIDED: "❔",
-    ComparisonOutcome.PENDING: "⏳",
+_STANDINGS = {
+    ComparisonOutcome.BETTER: ("✅", GREEN, "better than the best task"),
+    ComparisonOutcome.EQUAL: ("✅", GREEN, "equal to the best task"),
+    ComparisonOutcome.FIRST: ("✅", GREEN, "first: there is no best task yet"),
+    ComparisonOutcome.WORSE: ("❌", RED, "worse than the best task"),
+    ComparisonOutcome.MISSING: ("❌", RED, "missing: nothing to compare"),
+    ComparisonOutcome.UNDECIDED: ("❔", YELLOW, "undecided: could not be compared"),
+    ComparisonOutcome.PENDING: ("⏳", YELLOW, "pending: nothing to compare yet"),
 }
-_COLOURS = {
-    ComparisonOutcome.BETTER: GREEN,
-    ComparisonOutcome.EQUAL: GREEN,
-    ComparisonOutcome.FIRST: GREEN,
-    ComparisonOutcome.WORSE: RED,
-    ComparisonOutcome.MISSING: RED,
-    ComparisonOutcome.UNDECIDED: YELLOW,
-    ComparisonOutcome.PENDING: YELLOW,
-}
-_SENTENCES = {
-    ComparisonOutcome.BETTER: "better than the best task",
-    ComparisonOutcome.EQUAL: "equal to the best task",
-    ComparisonOutcome.WORSE: "worse than the best task",
-    ComparisonOutcome.FIRST: "first: there is no best task yet",
-    ComparisonOutcome.MISSING: "missing: nothing to compare",
-    ComparisonOutcome.UNDECIDED: "undecided: could not be compared",
-    ComparisonOutcome.PENDING: "pending: nothing to compare yet",
-}
-"""Each begins with the outcome."""
+"""Of each outcome the mark, the colour, and a sentence that begins with the outcome."""
 
 _IN_SIGHT = 30  # rows that are not folded away
 _LEFT_OUT = 50  # characters of the line that says how many rows are left out
@@ -173,7 +155,7 @@ def headline(comparison: Comparison) -> str:
 def _sentence(comparison: Comparison) -> str:
     """How the model stands; of the policy's metrics, where there are some and a task was measured, all of them."""
     if not comparison.metrics or comparison.current is None:
-        return _SENTENCES[comparison.outcome]
+        return _STANDINGS[comparison.outcome][2]
     if comparison.failing or comparison.status:
         return "worse than the policy allows"
     outcomes = {result.outcome for result in comparison.metrics}
@@ -194,7 +176,8 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, table: bool
     sentence = _sentence(comparison)
     if colour:
         word = sentence.partition(" ")[0] if comparison.metrics else comparison.outcome.value
-        code = {0: GREEN, 1: RED}.get(comparison.status, YELLOW) if comparison.metrics else _COLOURS[comparison.outcome]
+        shade = _STANDINGS[comparison.outcome][1]
+        code = {0: GREEN, 1: RED}.get(comparison.status, YELLOW) if comparison.metrics else shade
         sentence = painted(word, code) + sentence.removeprefix(word)
     lines = [f"{sentence} ({comparison.commit[:12]})"]
     if comparison.metrics:
@@ -210,7 +193,7 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, table: bool
 
 def comparison_markdown(comparison: Comparison, *, table: bool = True) -> Safe:
     """The same for a pull request or a job summary, below a heading of its own."""
-    mark = "⚠️" if not _good(comparison) and not comparison.status else _MARKS[comparison.outcome]
+    mark = "⚠️" if not _good(comparison) and not comparison.status else _STANDINGS[comparison.outcome][0]
     if comparison.metrics and comparison.current and (comparison.status or _good(comparison)):
         mark = "❌" if comparison.status else "✅"
     heading = f"### {mark} `{comparison.commit[:12]}` {_sentence(comparison)}\n\n"

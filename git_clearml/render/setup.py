@@ -7,6 +7,7 @@ from typing import Any
 from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 from git_clearml.errors import Error
+from git_clearml.render.json import errors
 from git_clearml.report.setup import Change, Setup
 
 _PLANNED = {"created": "create", "changed": "change", "unchanged": "keep"}
@@ -60,7 +61,7 @@ def document(setup: Setup, status: int, *, written: bool, error: Error | None = 
             for change in setup.changes
         ],
         "next": list(setup.hints),
-        "errors": [{"code": error.code, "message": error.message}] if error else [],
+        "errors": errors([error] if error else []),
     }
 
 

@@ -77,9 +77,8 @@ def details_of(source: Evidence, task: Task) -> Details:
     return replace(task_details.of_document(document), metrics=source.metrics(task))
 
 
-def of_task(repository: Repository, source: Evidence, task: Task, policy: Policy) -> History:
-    """The history of a task. Raises CannotDecide where it cannot be had."""
-    details = details_of(source, task)
+def of_task(repository: Repository, task: Task, details: Details, policy: Policy) -> History:
+    """The history of a task."""
     rows, hidden, _ = make_rows(details.metrics, None, policy, Selection())
     files = None if details.diff is None else diff.files(details.diff)
     kind = diff.classify(details.diff)

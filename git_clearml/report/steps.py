@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import replace
 
 from git_clearml.clearml import steps
-from git_clearml.model import Task
 from git_clearml.report.measures import MetricsReport, Step
+from git_clearml.report.result import task_of
 from git_clearml.report.rows import Selection, make_rows
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.evidence import Evidence
@@ -28,24 +28,9 @@ def with_steps(source: Evidence, report: MetricsReport, policy: Policy, selectio
     for each in recorded.tasks:
         rows, more, _ = make_rows(each.result.metrics, None, policy, selection)
         hidden += more
-        shown.append(Step(_task(each), each.parent, each.path, rows))
+        shown.append(Step(task_of(each.result, archived=each.archived), each.parent, each.path, rows))
     notes = (*report.notes, *_notes(recorded, shown))
     return replace(report, steps=tuple(shown), hidden=report.hidden + hidden, notes=notes)
-
-
-def _task(step: steps.StepTask) -> Task:
-    result = step.result
-    return Task(
-        result.task,
-        "server",
-        name=result.name,
-        project=result.project,
-        status=result.status,
-        commit=result.commit,
-        archived=step.archived,
-        completed=result.completed,
-        url=result.url,
-    )
 
 
 def _notes(recorded: steps.Steps, shown: list[Step]) -> list[str]:

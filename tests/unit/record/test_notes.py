@@ -295,7 +295,7 @@ def test_markdown_from_elsewhere_does_nothing() -> None:
 
 
 def test_json() -> None:
-    document = log.document(COMMITS, [], status=0, errors=[])
+    document = log.document(COMMITS, [])
     first, second = document["commits"]
     assert (document["schema"], document["command"], document["outcome"], document["exit_code"]) == (
         1,
@@ -307,5 +307,5 @@ def test_json() -> None:
     assert [task["source"] for task in first["tasks"]] == ["server", "recorded"]
     assert first["tasks"][1]["metrics"] == {"a/b": 2.0, "c/d": 1 / 3, "e/f": 4.0}
     assert first["tasks"][1]["recorded"] == EARLY
-    named = log.document(COMMITS, ["e/f"], status=0, errors=[])
+    named = log.document(COMMITS, ["e/f"])
     assert [task["metrics"] for task in named["commits"][0]["tasks"]] == [{}, {"e/f": 4.0}]
