@@ -19,7 +19,7 @@ from git_clearml.base import globs
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.git.index import temporary_index
-from git_clearml.git.output import GitResult, reason
+from git_clearml.git.output import GitResult, options_of, reason
 from git_clearml.git.quarantine import Quarantine, make_objects, quarantine
 from git_clearml.git.repository import Repository, can_be_ref
 from git_clearml.hook import drill as hook_drill
@@ -150,7 +150,7 @@ def _pushed(
         "GIT_CLEARML_REMEMBER": "0",
         "GIT_ALLOW_PROTOCOL": "file",
     }
-    words = [*(word for setting in _SETTINGS for word in ("-c", setting)), "push", *_ALONE, *more]
+    words = [*options_of(_SETTINGS), "push", *_ALONE, *more]
     started = time.monotonic()
     result = repository.run(*words, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=timeout)
     seconds = time.monotonic() - started

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from git_clearml.doctor.differences import Setting, Tracked
 from git_clearml.errors import CannotDecide
-from git_clearml.git.output import entries, stdin_lines
+from git_clearml.git.output import decode, entries, stdin_entries, stdin_lines
 from git_clearml.git.quarantine import quarantine
 from git_clearml.git.repository import Repository
 
@@ -29,7 +29,7 @@ def settings(repository: Repository) -> list[Setting]:
     """Every setting of git config with its scope and its file. Raises CannotDecide."""
     base = repository.top or repository.git_dir
     out = repository.read("-C", base, "config", "--list", "--show-scope", "--show-origin", "-z")
-    parts = out.decode("utf-8", "surrogateescape").split("\0")
+    parts = decode(out).split("\0")
     triples = zip(parts[::3], parts[1::3], parts[2::3], strict=False)
     return [
         Setting(scope, *entry.partition("\n")[::2], os.path.join(base, origin[5:]) if origin[:5] == "file:" else "")
@@ -109,9 +109,9 @@ def _changed(repository: Repository, paths: Sequence[str], names: dict[str, str]
 
 def _attributes(repository: Repository, paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """(path, attribute, value) of `diff` and `filter`, where they are set to something. Raises CannotDecide."""
-    stdin = "".join(path + "\0" for path in paths).encode("utf-8", "surrogateescape")
-    out = repository.read("-C", repository.top, "check-attr", "-z", "--stdin", "diff", "filter", stdin=stdin)
-    parts = out.decode("utf-8", "surrogateescape").split("\0")
+    words = ("-C", repository.top, "check-attr", "-z", "--stdin", "diff", "filter")
+    out = repository.read(*words, stdin=stdin_entries(paths))
+    parts = decode(out).split("\0")
     for path, attribute, value in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
         if value != "unspecified":
             yield path, attribute, value

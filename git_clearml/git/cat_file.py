@@ -5,7 +5,7 @@ Whatever goes wrong with it ends it, and whoever asks starts one for this questi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from git_clearml.git.output import stdin_lines
@@ -17,46 +17,76 @@ SECONDS = 60.0  # for a block of an answer: then one that is asked by itself has
 _Answer = TypeVar("_Answer")
 
 
-class CatFile:
-    """One mode of `git cat-file --batch...`; `start` starts it."""
+class Ended(Exception):
+    """git has ended, says nothing, or something else."""
+
+
+class KeptGit:
+    """A git that stays; `start` starts it."""
 
     def __init__(self, start: Callable[[], GitDialogue]) -> None:
         self._start = start
         self._git: GitDialogue | None = None
-        self._rest = b""  # of what git has written
-        self._number = 0
-
-    def lines(self, names: Sequence[str]) -> list[bytes] | None:
-        """A line for each name; None where git ended."""
-        return self._asked(names, self._line)
-
-    def contents(self, names: Sequence[str]) -> list[bytes | None] | None:
-        """The content of each object, of which git says the size first; None for one that is missing, and for all where
-        git ended."""
-        return self._asked(names, self._content)
+        self._number = 0  # of the questions that mark the end of an answer
 
     def close(self) -> None:
         """Ends git."""
         if self._git is not None:
             self._git.close()
-        self._git, self._rest = None, b""
+        self._git = None
 
-    def _asked(self, names: Sequence[str], answer: Callable[[], _Answer]) -> list[_Answer] | None:
-        answers: list[_Answer] = []
+    def _write(self, questions: Iterable[str]) -> None:
+        """Puts the questions, to a git that is started where none is left."""
+        if self._git is None or self._git.has_ended:
+            self.close()
+            self._git = self._start()
+        self._git.write(stdin_lines(questions))
+
+    def _read(self) -> bytes:
+        block = self._git.read(SECONDS) if self._git else b""
+        if not block:
+            raise Ended
+        return block
+
+    def _whole(self, answer: Callable[[], _Answer]) -> _Answer | None:
+        """The answer, None where git ended."""
         try:
-            for questions in portions(names):
-                if self._git is None or self._git.has_ended:
-                    self.close()
-                    self._git = self._start()
-                self._git.write(stdin_lines(questions))
-                answers += [answer() for _ in questions]
-            self._check()
-        except (_Ended, OSError, ValueError):
+            return answer()
+        except (Ended, OSError, ValueError):
             self.close()
             return None
         except BaseException:  # what is left of an answer would be taken for the next one
             self.close()
             raise
+
+
+class CatFile(KeptGit):
+    """One mode of `git cat-file --batch...`."""
+
+    def __init__(self, start: Callable[[], GitDialogue]) -> None:
+        super().__init__(start)
+        self._rest = b""  # of what git has written
+
+    def lines(self, names: Sequence[str]) -> list[bytes] | None:
+        """A line for each name; None where git ended."""
+        return self._whole(lambda: self._answers(names, self._line))
+
+    def contents(self, names: Sequence[str]) -> list[bytes | None] | None:
+        """The content of each object, of which git says the size first; None for one that is missing, and for all where
+        git ended."""
+        return self._whole(lambda: self._answers(names, self._content))
+
+    def close(self) -> None:
+        """Ends git."""
+        super().close()
+        self._rest = b""
+
+    def _answers(self, names: Sequence[str], answer: Callable[[], _Answer]) -> list[_Answer]:
+        answers: list[_Answer] = []
+        for questions in portions(names):
+            self._write(questions)
+            answers += [answer() for _ in questions]
+        self._check()
         return answers
 
     def _check(self) -> None:
@@ -67,7 +97,7 @@ class CatFile:
         name = f"git-clearml-{self._number}"
         self._git.write(stdin_lines([name]))
         if self._line().decode("utf-8", "replace") != f"{name} missing" or self._rest:
-            raise _Ended
+            raise Ended
 
     def _line(self) -> bytes:
         while b"\n" not in self._rest:
@@ -87,16 +117,6 @@ class CatFile:
         whole = b"".join(blocks)
         self._rest = whole[size + 1 :]
         return whole[:size]
-
-    def _read(self) -> bytes:
-        block = self._git.read(SECONDS) if self._git else b""
-        if not block:
-            raise _Ended
-        return block
-
-
-class _Ended(Exception):
-    """git has ended, says nothing, or something else."""
 
 
 def portions(names: Sequence[str]) -> Iterator[list[str]]:

@@ -28,12 +28,13 @@ _PAIR = r"[0-9a-f]{40,64} [0-9a-f]{40,64}\n"  # compiled when used
 
 
 class Change(NamedTuple):
-    """A path that differs: its mode before and after (`000000`: no such file), and the object that it is after."""
+    """A path that differs: its mode before and after (`000000`: no such file), and the object that it is, and was."""
 
     path: str
     before: str
     after: str
     name: str
+    was: str
 
     @property
     def submodule(self) -> bool:
@@ -71,8 +72,8 @@ def _parsed(blocks: Iterable[bytes], pairs: Sequence[tuple[str, str]]) -> Genera
     number, raw = -1, ""
     for entry in _entries(blocks):
         if raw:
-            before, after, _, name, _ = cut(raw, " ", 5)
-            yield number, Change(entry, before.lstrip(":"), after, name)
+            before, after, was, name, _ = cut(raw, " ", 5)
+            yield number, Change(entry, before.lstrip(":"), after, name, was)
             raw = ""
             continue
         while header := re.match(_PAIR, entry):

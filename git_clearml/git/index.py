@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from git_clearml.errors import CannotDecide
-from git_clearml.git.output import GitResult
+from git_clearml.git.output import GitResult, options_of
 from git_clearml.git.runner import DAMAGED, Runner
 
 # Settings under which git would write beside the index, ask somebody else what is in the working tree, or tell a hook
@@ -59,7 +59,7 @@ def temporary_index(
     Raises CannotDecide.
     """
     options = ["-C", directory] if directory else []
-    options += [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+    options += options_of((*_SETTINGS, *settings))
     with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:
         index = TemporaryIndex(git, options, {**(environment or {}), "GIT_INDEX_FILE": os.path.join(place, "index")})
         index.read("read-tree", commit)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from git_clearml.base.ids import is_hash
 from git_clearml.base.words import listed
 from git_clearml.git.changes import EMPTY
-from git_clearml.git.output import GitResult, stdin_lines
+from git_clearml.git.output import GitResult, decode, options_of, stdin_lines
 from git_clearml.git.repository import Repository
 
 _SETTINGS = (
@@ -69,7 +69,7 @@ def _alone(repository: Repository, scratch: str) -> tuple[list[str], Mapping[str
         with open(os.path.join(scratch, name), "w", encoding="ascii") as file:
             file.write(content)
     empty = EMPTY[64 if sha256 else 40]
-    options = ["-C", scratch, *(word for setting in _SETTINGS for word in ("-c", setting)), "-c", f"attr.tree={empty}"]
+    options = ["-C", scratch, *options_of((*_SETTINGS, f"attr.tree={empty}"))]
     return options, {
         "GIT_DIR": scratch,
         "GIT_WORK_TREE": scratch,  # a hook may have another one
@@ -83,7 +83,7 @@ def _alone(repository: Repository, scratch: str) -> tuple[list[str], Mapping[str
 
 def _batch(output: bytes) -> list[Merge]:
     """For each merge: `1` or `0`, the tree, names of files in conflict, and an empty entry, each ended by NUL."""
-    answers, fields = [], output.decode("utf-8", "surrogateescape").split("\0")
+    answers, fields = [], decode(output).split("\0")
     place = 0
     while place + 2 < len(fields):
         status, tree = fields[place], fields[place + 1]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git.changes import ABSENT, SUBMODULE, Change
-from git_clearml.git.output import entries
+from git_clearml.git.output import entries, options_of, stdin_entries
 from git_clearml.git.repository import Repository
 
 _QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "submodule.recurse=false", "core.sparseCheckout=false")
@@ -27,7 +27,7 @@ def add(repository: Repository, directory: str, commit: str, branch: str = "") -
     Raises UsageError with git's words where it refuses.
     """
     what = ("-b", branch) if branch else ("--detach",)
-    words = [*_options((*_QUIET, *_SAFE)), "worktree", "add", "--quiet", *what, "--", directory, commit]
+    words = [*options_of((*_QUIET, *_SAFE)), "worktree", "add", "--quiet", *what, "--", directory, commit]
     ours = branch if branch and not repository.refs([f"refs/heads/{branch}"]) else ""
     with _own_index(), _undone(repository, "", ours, commit):  # git removes what it had of the directory
         result = repository.run(*words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)  # of a partial clone
@@ -55,7 +55,7 @@ def _undone(repository: Repository, directory: str, branch: str, commit: str) ->
     try:
         yield
     except BaseException:
-        options = _options(_QUIET)
+        options = options_of(_QUIET)
         if directory:
             repository.run(*options, "worktree", "remove", "--force", "--", directory)
         if branch:  # a branch that has moved on stays
@@ -84,12 +84,12 @@ def _fill(repository: Repository, directory: str, commit: str, tree: str, change
     if moved:  # a mode of 0 takes it out of the index
         lines = [f"{change.after} {change.name}\t{change.path}" for change in moved if change.after == SUBMODULE]
         lines += [f"0 {change.name}\t{change.path}" for change in moved if change.after != SUBMODULE]
-        worktree.git("update-index", "-z", "--index-info", stdin=_listed(lines))
+        worktree.git("update-index", "-z", "--index-info", stdin=stdin_entries(lines))
     new = [change.path for change in changes if change.before == ABSENT and not change.submodule]
     new += [change.path for change in moved if change.after not in (SUBMODULE, ABSENT)]
     if new:
         words = ("add", "--intent-to-add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
-        worktree.git("--literal-pathspecs", *words, stdin=_listed(new))
+        worktree.git("--literal-pathspecs", *words, stdin=stdin_entries(new))
 
 
 def _clear(directory: str, changes: Sequence[Change]) -> None:
@@ -124,18 +124,10 @@ class _Worktree:
 
     def git(self, *words: str, stdin: bytes | None = None) -> bytes:
         """stdout of git. Raises CannotDecide."""
-        options = [*_options((*_QUIET, *_SAFE)), *dict.fromkeys(self._filters)]
+        options = [*options_of((*_QUIET, *_SAFE)), *dict.fromkeys(self._filters)]
         result = self._repository.run(
             "-C", self._directory, *options, *words, stdin=stdin, env=self._environment, remote=True
         )
         if result.status:
             raise CannotDecide(f"git cannot fill {self._directory}: {result.reason}", "git worktree list")
         return result.stdout
-
-
-def _options(settings: Sequence[str]) -> list[str]:
-    return [word for setting in settings for word in ("-c", setting)]
-
-
-def _listed(texts: Sequence[str]) -> bytes:
-    return "".join(text + "\0" for text in texts).encode("utf-8", "surrogateescape")

@@ -81,6 +81,16 @@ def stdin_lines(texts: Iterable[str]) -> bytes:
     return "".join(text + "\n" for text in texts).encode("utf-8", "surrogateescape")
 
 
+def stdin_entries(texts: Iterable[str]) -> bytes:
+    """The texts for the stdin of a git that is called with `-z`."""
+    return "".join(text + "\0" for text in texts).encode("utf-8", "surrogateescape")
+
+
+def options_of(settings: Iterable[str]) -> list[str]:
+    """Settings (`core.x=y`) as git's own options."""
+    return [word for setting in settings for word in ("-c", setting)]
+
+
 def reason(stderr: str, status: int) -> str:
     """The line in which git, or a hook, says why: the first fatal error or error, else the first line.
 

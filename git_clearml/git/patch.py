@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import remote as remotes
-from git_clearml.git.changes import LFS
+from git_clearml.git.changes import ABSENT, LFS, LINK, Change
 from git_clearml.git.index import temporary_index
-from git_clearml.git.output import cut, entries, lines, reason, stdin_lines
+from git_clearml.git.output import cut, lines, reason, stdin_lines
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED
@@ -27,7 +27,6 @@ LIMIT = 500_000
 
 _HINT = "leave --as-diff out"
 _POINTER = 1024  # bytes; git-lfs takes nothing longer for a pointer
-_SUBMODULE, _LINK, _NOTHING = "160000", "120000", "000000"
 _MADE_BY_AGENT = re.compile(r"^--- a/(?P<path>.*)")
 # diff-tree does not read the settings that are for diffs on a terminal; what else could change the text stands here.
 _PATCH = (
@@ -47,15 +46,6 @@ class Difference:
     text: str
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A path that differs; the mode and blob of both sides, `000000` and zeros for no file."""
-
-    path: str
-    modes: tuple[str, str]
-    blobs: tuple[str, str]
-
-
 def difference(repository: Repository, remote: Remote, commit: str, *, timeout: float) -> Difference:
     """The difference of the commit to the newest of its ancestors that the remote has, proved by applying it.
 
@@ -68,7 +58,9 @@ def difference(repository: Repository, remote: Remote, commit: str, *, timeout: 
     base = _base(repository, tips, commit)
     if not base:
         raise UsageError(f"{remote.shown} has no ancestor of {commit[:12]} that this clone knows of", _HINT)
-    changes = _changes(repository, base, commit)
+    trees = repository.trees([base, commit])
+    pair = trees.get(base, ""), trees.get(commit, "")
+    changes = repository.changes([pair])[pair]
     text = _text(repository, base, commit, changes) if changes else ""
     return Difference(base, text)
 
@@ -82,19 +74,7 @@ def _base(repository: Repository, tips: Sequence[str], commit: str) -> str:
     return bases[0] if bases else ""
 
 
-def _changes(repository: Repository, base: str, commit: str) -> list[_Change]:
-    words = ("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-    fields = entries(repository.read(*words, base, commit))
-    if len(fields) % 2:
-        raise CannotDecide("git diff-tree ended in the middle of a change", DAMAGED)
-    changes = []
-    for raw, path in zip(fields[0::2], fields[1::2], strict=True):
-        before, after, old, new, _ = cut(raw.removeprefix(":"), " ", 5)
-        changes.append(_Change(path, (before, after), (old, new)))
-    return changes
-
-
-def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Change]) -> str:
+def _text(repository: Repository, base: str, commit: str, changes: Sequence[Change]) -> str:
     """The diff. Raises UsageError where an agent could not make the commit of it."""
     small = _small_blobs(repository, changes)
     obstacle = _obstacle(changes, small)
@@ -117,15 +97,15 @@ def _text(repository: Repository, base: str, commit: str, changes: Sequence[_Cha
     return text
 
 
-def _obstacle(changes: Sequence[_Change], small: Mapping[str, bytes]) -> str:
+def _obstacle(changes: Sequence[Change], small: Mapping[str, bytes]) -> str:
     """What among the changes no diff can do, "" for nothing."""
-    links = [change.path for change in changes if change.modes[0] == _LINK]
-    new = [change.path for change in changes if change.modes[0] == _NOTHING]
+    links = [change.path for change in changes if change.before == LINK]
+    new = [change.path for change in changes if change.before == ABSENT]
     for change in changes:
         path = change.path
-        if _SUBMODULE in change.modes:
+        if change.submodule:
             return f"the submodule {path} was moved, which a diff cannot do"
-        if any(small.get(blob, b"").startswith(LFS) for blob in change.blobs):
+        if any(small.get(blob, b"").startswith(LFS) for blob in (change.was, change.name)):
             return f"{path} is in git-lfs, which a diff leaves out"
         if any(path.startswith(f"{link}/") for link in links):  # git apply looks through the link, which may circle
             return f"the link above {path} became a folder, which git apply fails at"
@@ -138,9 +118,9 @@ def _impossible(base: str, why: str) -> UsageError:
     return UsageError(f"the difference to {base[:12]}, which the remote has, cannot go as a diff: {why}", _HINT)
 
 
-def _small_blobs(repository: Repository, changes: Sequence[_Change]) -> dict[str, bytes]:
+def _small_blobs(repository: Repository, changes: Sequence[Change]) -> dict[str, bytes]:
     """The content of the blobs that are small enough for an LFS pointer or a link."""
-    names = dict.fromkeys(name for change in changes for name in change.blobs if name.strip("0"))
+    names = dict.fromkeys(name for change in changes for name in (change.was, change.name) if name.strip("0"))
     asking = ("cat-file", "--batch-check=%(objectname) %(objectsize)")
     env = {"GIT_NO_REPLACE_OBJECTS": "1"}
     sizes = repository.run(*asking, stdin=stdin_lines(names), env=env, remote=True)  # a partial clone fetches them now
@@ -164,12 +144,10 @@ def _patch(repository: Repository, base: str, commit: str) -> bytes:
     return content
 
 
-def _spoilt(
-    repository: Repository, base: str, changes: Sequence[_Change], small: Mapping[str, bytes], text: str
-) -> str:
+def _spoilt(repository: Repository, base: str, changes: Sequence[Change], small: Mapping[str, bytes], text: str) -> str:
     """A new file that the agent would make before git does, "" for none; see the top of this module."""
-    links = {change.path: small.get(change.blobs[0], b"") for change in changes if change.modes[0] == _LINK}
-    new = [change.path for change in changes if change.modes[0] == _NOTHING]
+    links = {change.path: small.get(change.was, b"") for change in changes if change.before == LINK}
+    new = [change.path for change in changes if change.before == ABSENT]
     touched = set()
     for match in filter(None, map(_MADE_BY_AGENT.match, text.splitlines())):  # the agent cuts lines like this
         path = posixpath.normpath(match["path"])

@@ -211,12 +211,12 @@ def run(
     refs: Sequence[str] = (),
     *,
     timeout: float,
-    pushing: bool = False,
 ) -> GitResult:
     """Runs `git <command> -- <remote> <refs>`, a git that speaks to the remote.
 
     Where nobody sits at a terminal, git does not ask for a password. Raises TimedOut and Unreachable.
     """
+    pushing = command[0] == "push"
     name, options, env = _address(repository, remote, pushing)
     if pushing:
         options += ["-c", "push.pushOption="]  # may be one that makes a merge request of every push
@@ -232,6 +232,15 @@ def run(
     except NotARepository as error:
         raise Unreachable(error.message, "see git status") from None
     return result._replace(stderr=result.stderr.replace(remote.url, without_credentials(remote.url)))
+
+
+def push(repository: Repository, remote: Remote, ref: str, *options: str, timeout: float) -> GitResult:
+    """Pushes one ref (`<object>:<full name>`) and, whatever is configured for other pushes, nothing else.
+
+    Raises as `run` does.
+    """
+    words = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", *options)
+    return run(repository, remote, words, [ref], timeout=timeout)
 
 
 def refusal(pushed: GitResult) -> str:

@@ -27,8 +27,6 @@ __all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", 
 
 _ASKING = 20.0  # seconds to ask what became of a push
 _PUSHING = 600.0  # seconds for which a git that outlived us may be pushing
-# Whatever is configured for ordinary pushes, nothing but the one ref is sent.
-_ALONE = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
 
 
 class NotPushed(CannotDecide):
@@ -68,10 +66,10 @@ def push(
     )
     records.write(repository, side_ref)
     told(side_ref)
-    command = [*_ALONE, f"--force-with-lease={ref}:"]  # it must be new
     hint = "push the branch; a check does without: git clearml check-runnable --as-diff"
     try:
-        pushed = remotes.run(repository, remote, command, [f"{commit}:{ref}"], timeout=timeout, pushing=True)
+        new = f"--force-with-lease={ref}:"
+        pushed = remotes.push(repository, remote, f"{commit}:{ref}", new, timeout=timeout)
     except TimedOut as error:
         later = "the next check deletes the side ref if it did arrive"
         raise TimedOut(error.message, f"{hint}; {later}") from None
@@ -129,8 +127,7 @@ def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, 
 def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, timeout: float) -> bool:
     """Deletes the ref; False when it was not there. Raises as `delete` does."""
     records.leaf_of(ref, commit)
-    command = [*_ALONE, f"--force-with-lease={ref}:{commit}"]
-    pushed = remotes.run(repository, remote, command, [f":{ref}"], timeout=timeout, pushing=True)
+    pushed = remotes.push(repository, remote, f":{ref}", f"--force-with-lease={ref}:{commit}", timeout=timeout)
     if not pushed.status:
         return True
     there = remotes.at(repository, remote, ref, timeout=_ASKING)

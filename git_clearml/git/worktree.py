@@ -19,7 +19,7 @@ from git_clearml.base import globs
 from git_clearml.errors import CannotDecide
 from git_clearml.git import links
 from git_clearml.git.index import TemporaryIndex, temporary_index
-from git_clearml.git.output import GitResult, cut, entries
+from git_clearml.git.output import GitResult, cut, entries, stdin_entries
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.settings.code_paths import NEVER_OK, is_code, is_untracked_code, untracked_ok
@@ -142,8 +142,7 @@ class _Tree:
         self._skipped, self._added = self._real_index()
         absent = sorted(path for path in self._skipped if path in self.files)
         if absent:
-            stdin = "".join(path + "\0" for path in absent).encode("utf-8", "surrogateescape")
-            self.git("update-index", "--skip-worktree", "-z", "--stdin", stdin=stdin)
+            self.git("update-index", "--skip-worktree", "-z", "--stdin", stdin=stdin_entries(absent))
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """stdout of git at the tree's root, with the temporary index. Raises CannotDecide."""

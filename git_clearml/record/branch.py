@@ -6,7 +6,7 @@ import difflib
 import shlex
 from collections.abc import Iterable, Mapping
 
-from git_clearml.base.ids import SIDE_REFS, is_hash
+from git_clearml.base.ids import SIDE_REFS
 from git_clearml.base.words import listed
 from git_clearml.errors import Unreachable, UsageError
 from git_clearml.git import remote as remotes
@@ -29,7 +29,8 @@ def find(repository: Repository, commit: str, *, remote: str = "", branch: str =
     and Unreachable and TimedOut.
     """
     place = _remote(repository, remote)
-    heads = _heads(repository, place, timeout)
+    listed_heads = remotes.branches(repository, place, timeout=timeout)
+    heads = {ref.removeprefix(HEADS): tip for ref, tip in listed_heads.items() if not ref.startswith(SIDE_REFS)}
     if branch:
         name = branch.removeprefix(HEADS)
         if repository.run("check-ref-format", f"{HEADS}{name}")[0]:
@@ -82,22 +83,6 @@ def _remote(repository: Repository, wanted: str) -> Remote:
     if remote is None:
         raise UsageError("no remote to push the results to", "git remote add origin <url>")
     return remote
-
-
-def _heads(repository: Repository, remote: Remote, timeout: float) -> dict[str, str]:
-    """Every branch of the remote with its commit, without our own side refs."""
-    result = remotes.run(repository, remote, ["ls-remote", "--quiet", "--heads"], timeout=timeout)
-    if result.status:
-        raise Unreachable(
-            f"{remote.shown} does not tell its branches: {result.reason}",
-            f"git ls-remote {remote.shown}",
-        )
-    pairs = (line.split("\t", 1) for line in result.lines if "\t" in line)
-    return {
-        ref.removeprefix(HEADS): name
-        for name, ref in pairs
-        if is_hash(name) and ref.startswith(HEADS) and not ref.startswith(SIDE_REFS)
-    }
 
 
 def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], timeout: float) -> None:

@@ -6,12 +6,12 @@ fails (gitattributes(5), filter). In a commit that a program makes nobody would 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git.index import TemporaryIndex
+from git_clearml.git.output import decode, stdin_entries
 from git_clearml.git.repository import Repository
 
 _CONFIGURED = re.compile(r"filter\.(.+)\.(clean|process)", re.DOTALL)
@@ -71,9 +71,7 @@ def _configured(repository: Repository) -> set[str]:
 
 def _filters(index: TemporaryIndex, paths: Sequence[str], *flag: str) -> Mapping[str, str]:
     """The filter of each path, "" for none. Raises CannotDecide."""
-    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    out = index.read("check-attr", *flag, "-z", "--stdin", "filter", stdin=names)
-    fields = out.decode("utf-8", "surrogateescape").split("\0")
+    fields = decode(index.read("check-attr", *flag, "-z", "--stdin", "filter", stdin=stdin_entries(paths))).split("\0")
     found = dict(zip(fields[0::3], fields[2::3], strict=False))
     if missing := [path for path in paths if path not in found]:
         raise CannotDecide(f"git check-attr did not answer for {missing[0]!r}", "git fsck")

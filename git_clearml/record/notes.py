@@ -56,11 +56,6 @@ class Notes:
         return None
 
 
-def read(repository: Repository, commits: Iterable[str]) -> dict[str, tuple[RecordedTask, ...]]:
-    """The tasks on record for each of these commits that has any. Raises CannotDecide when git fails."""
-    return Notes(repository).of(commits)
-
-
 def record(
     repository: Repository,
     commit: str,
@@ -188,18 +183,15 @@ def _fetched(repository: Repository, remote: Remote, timeout: float) -> str:
     locked = any(word in fetched.stderr for word in (".lock", "cannot lock ref"))  # by another fetch of this clone
     if fetched.status and not locked:
         raise PublishFailed(
-            f"the remote's notes could not be fetched: {fetched.reason}",
-            f"git fetch {remote.shown} {REF}",
+            f"the remote's notes could not be fetched: {fetched.reason}", f"git fetch {remote.shown} {REF}"
         )
     return notes_ref.tip_of(repository, _FETCHED)
 
 
 def _pushed(repository: Repository, remote: Remote, timeout: float) -> str:
     """Tries once: "" when the remote has our notes, else what it or git said."""
-    words = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
-    refs = [f"{REF}:{REF}"]
     try:
-        pushed = remotes.run(repository, remote, words, refs, timeout=max(0.1, timeout), pushing=True)
+        pushed = remotes.push(repository, remote, f"{REF}:{REF}", timeout=max(0.1, timeout))
     except CannotDecide as error:
         return error.message
     return "" if not pushed.status else remotes.refusal(pushed) or pushed.reason

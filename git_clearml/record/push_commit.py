@@ -166,9 +166,8 @@ class _ResultsPush:
 
     def _push(self, target: RemoteBranch) -> str:
         """Pushes; "" when it went through, else why not."""
-        words = ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"]
         ref = f"{self.commit}:{HEADS}{target.branch}"
-        pushed = remotes.run(self._repository, target.remote, words, [ref], timeout=self._seconds_left(), pushing=True)
+        pushed = remotes.push(self._repository, target.remote, ref, timeout=self._seconds_left())
         if not pushed.status:
             return ""
         refusal = remotes.refusal(pushed)

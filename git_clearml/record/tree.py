@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_clearml.errors import UsageError
+from git_clearml.git.changes import ABSENT
 from git_clearml.git.index import temporary_index
+from git_clearml.git.output import entries as entries_in
+from git_clearml.git.output import stdin_entries
 from git_clearml.git.repository import Repository
 from git_clearml.record import filters, lockfile
 from git_clearml.settings import code_paths as code
@@ -14,7 +17,7 @@ from git_clearml.verdict import results_commits as lineage
 
 PLAIN = "100644"
 _FILES = (PLAIN, "100755")  # what filters are for: no links, no submodules
-NONE = ("000000", "")
+NONE = (ABSENT, "")
 """Mode and object of a file that is not there."""
 
 
@@ -41,7 +44,7 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
         if adding.status:
             raise UsageError(f"--add: {adding.reason}", "git status")
         out = index.read("diff-index", "--cached", "-r", "-z", "--raw", "--no-renames", commit)
-        changes = _changes(out.decode("utf-8", "surrogateescape").split("\0"))
+        changes = _changes(entries_in(out))
         filters.check(repository, index, [change.path for change in changes if change.after[0] in _FILES])
     return changes
 
@@ -60,7 +63,7 @@ def warnings(repository: Repository, commit: str, changes: Sequence[Change]) -> 
     """What would keep a commit of these changes from being verified by its parent, the commit that ran."""
     own = lineage.policies(repository, repository.resolve([commit])).values()
     modes = [(change.path, change.before[0], change.after[0]) for change in changes]
-    reason = code.not_results([*modes, (code.LOCK, NONE[0], PLAIN)], own)
+    reason = code.not_results([*modes, (code.LOCK, ABSENT, PLAIN)], own)
     hint = "results-paths in pyproject.toml, committed before the run"
     return (f"the results commit will not verify: {reason} ({hint})",) if reason else ()
 
@@ -69,8 +72,8 @@ def entries(repository: Repository, commit: str, paths: Iterable[str]) -> dict[s
     """Mode and object of each path in a commit."""
     wanted = dict.fromkeys(paths, NONE)
     listed = repository.read("ls-tree", "-r", "-z", "--full-tree", commit) if wanted else b""
-    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
-        facts, _, path = line.partition("\t")
+    for entry in entries_in(listed):
+        facts, _, path = entry.partition("\t")
         if path in wanted:
             mode, _, name = facts.split(" ")
             wanted[path] = mode, name
@@ -93,11 +96,9 @@ def has(repository: Repository, commit: str, results_commit: str) -> bool:
 def make(repository: Repository, onto: str, files: Mapping[str, tuple[str, str]]) -> str:
     """The tree of a commit with these files instead of its own."""
     absent = "0" * len(onto)
-    lines = "".join(
-        f"{'0' if mode == NONE[0] else mode} {name or absent}\t{path}\0" for path, (mode, name) in files.items()
-    )
+    lines = [f"{'0' if mode == ABSENT else mode} {name or absent}\t{path}" for path, (mode, name) in files.items()]
     with temporary_index(repository, onto) as index:
-        index.read("update-index", "-z", "--index-info", stdin=lines.encode("utf-8", "surrogateescape"))
+        index.read("update-index", "-z", "--index-info", stdin=stdin_entries(lines))
         return index.write_tree()
 
 
@@ -113,4 +114,4 @@ def lock_at(repository: Repository, commit: str) -> lockfile.Lock | None:
 
 
 def _entry(mode: str, name: str) -> tuple[str, str]:
-    return NONE if mode == NONE[0] else (mode, name)
+    return NONE if mode == ABSENT else (mode, name)

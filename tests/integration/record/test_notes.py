@@ -21,6 +21,7 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Metric
 from git_clearml.record import notes
 from git_clearml.record.model import RecordedTask
+from git_clearml.record.notes import Notes
 from tests.support.apart import Apart
 from tests.support.git_http import GitServer
 from tests.support.program import Gate, process_environment
@@ -56,7 +57,7 @@ def record(repo: Repo, *results: Result, commit: str = "", seconds: int = 0) -> 
 def recorded(repo: Repo, commit: str = "") -> dict[str, str]:
     """Task -> status as it is on record for a commit (HEAD)."""
     name = commit or repo.head
-    return {one.task: one.status for one in notes.read(Repository(str(repo.path)), [name]).get(name, ())}
+    return {one.task: one.status for one in Notes(Repository(str(repo.path))).of([name]).get(name, ())}
 
 
 def push(repo: Repo, remote: str = "origin", tries: int = 5, timeout: float = 60) -> bool:
@@ -107,7 +108,7 @@ def test_a_record_is_a_note_that_git_shows(repo: Repo) -> None:
 
 def test_an_entry_says_what_the_result_said(repo: Repo) -> None:
     record(repo, result("1", completed="2026-01-02T00:00:00+00:00"))
-    (entry,) = notes.read(Repository(str(repo.path)), [repo.head])[repo.head]
+    (entry,) = Notes(Repository(str(repo.path))).of([repo.head])[repo.head]
     assert entry == RecordedTask(
         "1",
         "train",
@@ -131,10 +132,10 @@ def test_recording_again(repo: Repo) -> None:
 
 
 def test_nothing_on_record(repo: Repo) -> None:
-    assert notes.read(Repository(str(repo.path)), [repo.head]) == {}
+    assert Notes(Repository(str(repo.path))).of([repo.head]) == {}
     record(repo, result())
-    assert notes.read(Repository(str(repo.path)), ["1" * 40]) == {}
-    assert notes.read(Repository(str(repo.path)), []) == {}
+    assert Notes(Repository(str(repo.path))).of(["1" * 40]) == {}
+    assert Notes(Repository(str(repo.path))).of([]) == {}
 
 
 def test_only_full_hashes_get_notes(repo: Repo) -> None:
@@ -179,7 +180,7 @@ def test_many_notes_lie_in_directories_as_git_has_them(repo: Repo) -> None:
     paths = repo.git("ls-tree", "-r", "--name-only", notes.REF).splitlines()
     assert len(paths) == 301
     assert all(path[2] == "/" for path in paths)
-    found = notes.read(here, [*commits, repo.head])
+    found = Notes(here).of([*commits, repo.head])
     assert {name: [one.task for one in some] for name, some in found.items()} == {
         commits[0]: ["0"],
         commits[299]: ["299"],
@@ -234,7 +235,7 @@ def test_more_than_fits_into_memory_is_read_in_parts(repo: Repo) -> None:
     content = repo.git("notes", "--ref=clearml", "show") + "\n" + "x" * 3_900_000
     for commit in commits:
         forged(repo, content, commit)
-    found = notes.read(Repository(str(repo.path)), [*commits, repo.head])
+    found = Notes(Repository(str(repo.path))).of([*commits, repo.head])
     assert list(found) == [*commits, repo.head]
 
 
