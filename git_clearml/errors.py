@@ -118,6 +118,11 @@ class Refused(BadAnswer):
         self.result_code = result_code
         self.subcode = subcode
 
+    @property
+    def unknown_task(self) -> bool:
+        """Is it that there is no such task [17, 21]?"""
+        return (self.result_code, self.subcode) == (400, 101)
+
 
 class NotConfigured(CannotDecide):
     """There are no credentials, or only half of them."""

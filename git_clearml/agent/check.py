@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ from git_clearml.agent.cleanup import CleanupOptions, CleanupResult, Launched, c
 from git_clearml.agent.launch import Source
 from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch, check_end
-from git_clearml.base import patience, process, signals
+from git_clearml.base import patience, signals
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
@@ -150,14 +148,15 @@ class RunnableCheck:
             )
             self._progress.event(f"pushed {pushed.ref}")
         launched.commit = task.commit
-        launched.owner = owner = self._owner()
+        deadline = self._now() + self._limits.queued + self._limits.running + _SLACK
+        what = passed_checks.digest(order.rules, order.packages)
+        launched.owner = owner = leased_tasks.new_lease(deadline, order.commit.tree, what, launched.side_ref)
         document = tasks.body(task, project, [lease.to_property(owner, lease.CHECK)])
         launched.requested = launched.draft = True
         with signals.held():  # what the server is doing meanwhile cannot be taken back
             launched.task = self._create(document, owner)
         api.renew()
-        named = lease.to_property(replace(owner, task=launched.task), lease.CHECK)
-        tasks.set_property(api, launched.task, document, named)
+        tasks.sign(api, launched.task, document, owner, lease.CHECK)
         with signals.held():
             launched.draft = False
             api.renew()
@@ -180,19 +179,6 @@ class RunnableCheck:
             if not created:
                 raise
             return created
-
-    def _owner(self) -> Lease:
-        order, limits, side_ref = self._order, self._limits, self._launched.side_ref
-        return Lease(
-            host=process.here(),
-            pid=os.getpid(),
-            pid_started=process.started(os.getpid()),
-            nonce=secrets.token_hex(8),
-            deadline=self._now() + limits.queued + limits.running + _SLACK,
-            tree=order.commit.tree,
-            what=passed_checks.digest(order.rules, order.packages),
-            side_ref=side_ref.ref if side_ref else "",
-        )
 
     def _watched(self, check: Check, queue: Queue) -> Check:
         progress = CheckProgress(self._api, self._progress, check.task, queue.name, self._limits)

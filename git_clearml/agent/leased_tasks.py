@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,7 @@ from git_clearml.clearml import lease, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
 from git_clearml.errors import BadAnswer
+from git_clearml.git.side_ref import SideRef
 
 _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num", "last_update")
 
@@ -103,6 +105,13 @@ def owner_in(document: Mapping[str, Any], name: str) -> Lease | None:
     """The owner that a task's document carries under this property."""
     properties = response.part(response.part(document, "hyperparams"), "properties")
     return lease.from_property(response.part(properties, name).get("value"))
+
+
+def new_lease(deadline: float, tree: str, what: str, side_ref: SideRef | None) -> Lease:
+    """A lease of this very process, for a task that is about to be made; the deadline in seconds since 1970."""
+    pid, nonce = os.getpid(), secrets.token_hex(8)
+    ref = side_ref.ref if side_ref else ""
+    return Lease(process.here(), pid, process.started(pid), nonce, deadline, tree, what, ref)
 
 
 def lives(owner: Lease) -> bool:

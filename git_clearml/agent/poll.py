@@ -38,20 +38,25 @@ def follow(
     """
     watch = Watch(clock(), TaskState("queued"))
     while True:
-        state: TaskState | None
-        try:
-            api.renew()
-            state = tasks.poll_task(api, task)
-        except CannotDecide as error:
-            if not patience.may_pass(error.code):
-                raise
-            state = None
-        watch = after_poll(watch, state, clock())
+        watch = look(api, task, watch, clock)
         end = decide(watch)
         if end is not None:
             return watch, end
         tick(watch)
         sleep(pause(watch, limits) * random.uniform(0.8, 1.2))  # noqa: S311  not for secrets
+
+
+def look(api: ClearML, task: str, before: Watch, clock: Callable[[], float]) -> Watch:
+    """Polls the task once. Raises as `follow` does."""
+    state: TaskState | None
+    try:
+        api.renew()
+        state = tasks.poll_task(api, task)
+    except CannotDecide as error:
+        if not patience.may_pass(error.code):
+            raise
+        state = None
+    return after_poll(before, state, clock())
 
 
 def pause(watch: Watch, limits: Limits) -> float:

@@ -5,8 +5,6 @@ The same call attaches to its own task while that runs, and after a kill to what
 
 from __future__ import annotations
 
-import os
-import secrets
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -139,8 +137,7 @@ class QueueRun:
             tasks.archive(self._api, draft.task)
             return ""
         queue = queues.queue(self._api, self._order.queue)
-        item = lease.to_property(replace(draft.owner, task=draft.task), lease.RUN)
-        tasks.set_property(self._api, draft.task, document, item)
+        tasks.sign(self._api, draft.task, document, draft.owner, lease.RUN)
         self._open_launches.open(self._order.digest, draft.task)
         tasks.enqueue(self._api, draft.task, queue.id)
         return draft.task
@@ -160,7 +157,8 @@ class QueueRun:
             self._notes.append(f"the commit is not on the remote; pushed temporarily as {pushed.ref}")
         launch = replace(order.launch, repository=source.url, commit=source.commit)
         launched.commit = order.commit.hash
-        launched.owner = owner = self._owner()
+        deadline = time.time() + _LAUNCHING
+        launched.owner = owner = leased_tasks.new_lease(deadline, order.commit.tree, order.digest, launched.side_ref)
         api.renew()
         launched.requested = True
         if order.template:
@@ -174,12 +172,6 @@ class QueueRun:
             tasks.enqueue(api, launched.task, queue.id)
             launched.status = "queued"
 
-    def _owner(self) -> Lease:
-        ref = self._launched.side_ref.ref if self._launched.side_ref else ""
-        pid, tree = os.getpid(), self._order.commit.tree
-        started, nonce = process.started(pid), secrets.token_hex(8)
-        return Lease(process.here(), pid, started, nonce, time.time() + _LAUNCHING, tree, self._order.digest, ref)
-
     def _create(self, launch: Launch, owner: Lease, project: str) -> None:
         api, launched = self._api, self._launched
         document = tasks.body(launch, project, [lease.to_property(owner, lease.RUN)])
@@ -191,8 +183,7 @@ class QueueRun:
                 launched.task = leased_tasks.named(api, lease.RUN, launched.commit, owner)
                 if not launched.task:
                     raise
-        item = lease.to_property(replace(owner, task=launched.task), lease.RUN)
-        tasks.set_property(api, launched.task, document, item)
+        tasks.sign(api, launched.task, document, owner, lease.RUN)
 
     def _clone(self, launch: Launch, source: Source, owner: Lease, project: str) -> None:
         """A copy of the template at our commit, without its diff, its tags, and the records of its runs."""

@@ -11,10 +11,8 @@ from git_clearml.agent.model import Limits
 from git_clearml.agent.queue_wait import Waited, is_over
 from git_clearml.agent.watch import Watch
 from git_clearml.base import patience
-from git_clearml.clearml import tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import TaskState
-from git_clearml.errors import CannotDecide
 
 
 def next_ended(
@@ -33,27 +31,15 @@ def next_ended(
     """
     now = dict(watches)
     while True:
-        now = {task: _looked_at(api, task, each, clock) for task, each in now.items()}
+        now = {task: poll.look(api, task, each, clock) for task, each in now.items()}
         ends = {task: watch.run_end(each, timeout, patience.SECONDS) for task, each in now.items()}
         if over := {task: Waited(end, is_over(now[task], end)) for task, end in ends.items() if end is not None}:
             return now, over
         tick(now)
-        limits = Limits(timeout, timeout, patience.SECONDS)
+        limits = Limits(timeout, timeout)
         sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 def begun(clock: Callable[[], float] = time.monotonic) -> Watch:
     """What is known of a task that was just put on its queue."""
     return Watch(clock(), TaskState("queued"))
-
-
-def _looked_at(api: ClearML, task: str, before: Watch, clock: Callable[[], float]) -> Watch:
-    seen: TaskState | None
-    try:
-        api.renew()
-        seen = tasks.poll_task(api, task)
-    except CannotDecide as error:
-        if not patience.may_pass(error.code):
-            raise
-        seen = None
-    return watch.after_poll(before, seen, clock())

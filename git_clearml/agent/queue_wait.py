@@ -54,7 +54,7 @@ def wait(
         task,
         lambda now: watch.run_end(now, timeout, patience.SECONDS),
         tick=tick,
-        limits=Limits(timeout, timeout, patience.SECONDS),
+        limits=Limits(timeout, timeout),
         sleep=sleep,
         clock=clock,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 
 from git_clearml.agent import leased_tasks
 from git_clearml.agent.leased_tasks import LeasedTask
@@ -21,6 +22,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
+from git_clearml.git.side_ref import SideRef
 
 
 def sweep(
@@ -72,9 +74,7 @@ def _sweep_refs(
 
     Returns the tasks of which no side ref is left for another clone to delete.
     """
-    records = side_refs.abandoned(repository, host=process.here(), now=now)
-    for record in records:
-        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
+    records = _delete_abandoned(repository, say, now)
     names = repository.names()
     remote = remotes.pushed_to(repository)
     deleted = {"", *(record.ref for record in records)}
@@ -83,9 +83,17 @@ def _sweep_refs(
         ours = repository_urls.normalise(left.repository) in names
         if left.owner.side_ref not in deleted and ours and remote is not None:
             ref, commit = left.owner.side_ref, left.commit
-            if _try(lambda ref=ref, commit=commit: side_refs.delete_named(repository, remote, ref, commit), say):  # type: ignore[misc]
+            if _try(partial(side_refs.delete_named, repository, remote, ref, commit), say):
                 free.append(left)
     return free
+
+
+def _delete_abandoned(repository: Repository, say: Callable[[str], None], now: float) -> list[SideRef]:
+    """Deletes the side refs that this clone lost; their records."""
+    records = side_refs.abandoned(repository, host=process.here(), now=now)
+    for record in records:
+        _try(partial(side_refs.delete, repository, record), say)
+    return records
 
 
 def _try(delete: Callable[[], None], say: Callable[[str], None]) -> bool:
@@ -112,6 +120,5 @@ def settle(repository: Repository, api: ClearML, *, say: Callable[[str], None]) 
             say(f"the side refs of earlier launches could not be looked after: {error.message}")
             return
         if ended:
-            _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
-    for record in side_refs.abandoned(repository, host=process.here(), now=time.time()):
-        _try(lambda record=record: side_refs.delete(repository, record), say)  # type: ignore[misc]
+            _try(partial(side_refs.delete, repository, record), say)
+    _delete_abandoned(repository, say, time.time())

@@ -45,6 +45,11 @@ def id_in(text: str) -> str:
     return page[1] if page else text
 
 
+def page_at(web: str, task: str, project: str = "") -> str:
+    """The address of a task's page on a server's web app; what is no id of a project stands for any."""
+    return f"{web}/projects/{project if is_clearml_id(project) else '*'}/experiments/{task}/output/log"
+
+
 def is_page(text: str) -> bool:
     """Is this the address of a task's page?"""
     return bool(_TASK_PAGE.fullmatch(text.strip()))

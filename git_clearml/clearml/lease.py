@@ -13,7 +13,7 @@ from typing import Any
 
 from git_clearml.base import jsonvalue
 from git_clearml.clearml.properties import CHECK as CHECK
-from git_clearml.clearml.properties import CHECK_TAG, LAUNCH
+from git_clearml.clearml.properties import CHECK_TAG, LAUNCH, item
 from git_clearml.settings.policy import Runnable
 
 TAG = CHECK_TAG
@@ -57,16 +57,9 @@ def digest(rules: Runnable, *more: str) -> str:
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def to_property(lease: Lease, name: str) -> dict[str, Any]:
+def to_property(lease: Lease, name: str) -> dict[str, str]:
     """The lease as an item of a task's hyperparameters; `name` is CHECK or RUN."""
-    value = json.dumps({"schema": 1, **vars(lease)}, sort_keys=True)
-    return {
-        "section": "properties",
-        "name": name,
-        "type": "str",
-        "value": value,
-        "description": "written by git clearml",
-    }
+    return item(name, json.dumps({"schema": 1, **vars(lease)}, sort_keys=True))
 
 
 def from_property(value: Any) -> Lease | None:

@@ -111,17 +111,22 @@ def value_of(metrics: Iterable[Metric], name: str, which: str) -> float | None:
 
 def document(path: str) -> Mapping[str, Any]:
     """The task of a session, of its folder or else its zip, as ClearML exported it; {} where it cannot be read."""
-    file = os.path.join(path, "task.json")
-    content: bytes | str = b""
-    if os.path.lexists(file) and not os.path.islink(path):
-        content = read_limited(file, TASK_BYTES)
-    else:
-        with contextlib.suppress(*_UNREADABLE, KeyError), zipfile.ZipFile(path + ".zip") as archive:
-            content = _member(archive, "task.json", TASK_BYTES)
     try:
-        return jsonvalue.parse_object(content) if isinstance(content, bytes) else {}
+        return jsonvalue.parse_object(_content(path, "task.json", TASK_BYTES))
     except jsonvalue.Malformed:
         return {}
+
+
+def _content(path: str, name: str, limit: int) -> bytes:
+    """A file of a session, out of its folder, else out of its zip; b"" where it cannot be read."""
+    file = os.path.join(path, name)
+    content: bytes | str = b""
+    if os.path.lexists(file) and not os.path.islink(path):
+        content = read_limited(file, limit)
+    else:
+        with contextlib.suppress(*_UNREADABLE, KeyError), zipfile.ZipFile(path + ".zip") as archive:
+            content = _member(archive, name, limit)
+    return content if isinstance(content, bytes) else b""
 
 
 def _from_folder(path: str) -> Session:
@@ -131,7 +136,10 @@ def _from_folder(path: str) -> Session:
     metrics_file = os.path.join(path, "metrics.jsonl")
     metrics = read_limited(metrics_file, METRICS_BYTES) if os.path.lexists(metrics_file) else b""
     session = _session(path, task, metrics)
-    return session if session.run else session._replace(run=worker.run_in(_log(path)))
+    if session.run:
+        return session
+    log = read_beginning(os.path.join(path, "log.jsonl"), _LOG_BYTES)
+    return session._replace(run=worker.run_in(log))
 
 
 def _from_zip(path: str) -> Session:
@@ -151,10 +159,6 @@ def _from_zip(path: str) -> Session:
         return _damaged(path, "is a damaged zip file")
     session = _session(path, task, metrics)
     return session if session.run else session._replace(run=worker.run_in(log))
-
-
-def _log(path: str) -> bytes:
-    return read_beginning(os.path.join(path, "log.jsonl"), _LOG_BYTES)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes | str:
@@ -227,7 +231,7 @@ def curves(path: str, names: Collection[tuple[str, str]]) -> dict[tuple[str, str
     {} where its folder and its zip have no metrics that can be read. Single values are no curves.
     """
     points: dict[tuple[str, str], dict[float, float]] = {}
-    for event in _events(_metrics_of(path)):
+    for event in filter(None, _events(_content(path, "metrics.jsonl", METRICS_BYTES))):
         metric, variant = event.get("metric"), event.get("variant")
         iteration, number = jsonvalue.finite(event.get("iter")), jsonvalue.finite(event.get("value"))
         if not isinstance(metric, str) or not isinstance(variant, str) or iteration is None or number is None:
@@ -237,26 +241,13 @@ def curves(path: str, names: Collection[tuple[str, str]]) -> dict[tuple[str, str
     return {name: Curve(tuple(sorted(series.items()))) for name, series in points.items()}
 
 
-def _metrics_of(path: str) -> bytes:
-    """The content of its metrics.jsonl, out of the folder, else out of the zip."""
-    file = os.path.join(path, "metrics.jsonl")
-    if os.path.lexists(file) and not os.path.islink(path):
-        content = read_limited(file, METRICS_BYTES)
-        return content if isinstance(content, bytes) else b""
-    try:
-        with zipfile.ZipFile(path + ".zip") as archive:
-            content = _member(archive, "metrics.jsonl", METRICS_BYTES)
-    except (*_UNREADABLE, KeyError):
-        return b""
-    return content if isinstance(content, bytes) else b""
-
-
-def _events(content: bytes) -> Iterator[Mapping[str, Any]]:
-    """The scalars of every line that can be read."""
-    for line in content.splitlines():
+def _events(content: bytes) -> Iterator[Mapping[str, Any] | None]:
+    """The scalars of every line, None for one that cannot be read."""
+    for line in filter(bytes.strip, content.splitlines()):
         try:
             events = jsonvalue.items(jsonvalue.parse(line), "the line")
         except jsonvalue.Malformed:
+            yield None
             continue
         for event in events:
             if isinstance(event, Mapping) and event.get("type") == "training_stats_scalar":
@@ -270,24 +261,17 @@ def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:
     """
     series: dict[tuple[str, str], tuple[int, float, float, float]] = {}
     unreadable = 0
-    for line in content.splitlines():
-        if not line.strip():
-            continue
-        try:
-            events = jsonvalue.items(jsonvalue.parse(line), "the line")
-        except jsonvalue.Malformed:
+    for event in _events(content):
+        if event is None:
             unreadable += 1
-            continue
-        for event in events:
+        else:
             _take(event, series)
     metrics = (Metric(*key, last, low, high) for key, (_, last, low, high) in list(series.items())[:_METRICS])
     return tuple(metrics), unreadable
 
 
-def _take(event: Any, series: dict[tuple[str, str], tuple[int, float, float, float]]) -> None:
-    """Adds a scalar to its series: (iteration, last, least, greatest). Other events, and no numbers, are left out."""
-    if not isinstance(event, Mapping) or event.get("type") != "training_stats_scalar":
-        return
+def _take(event: Mapping[str, Any], series: dict[tuple[str, str], tuple[int, float, float, float]]) -> None:
+    """Adds a scalar to its series: (iteration, last, least, greatest). What is no number is left out."""
     metric, variant, iteration, value = (event.get(key) for key in ("metric", "variant", "iter", "value"))
     number = jsonvalue.finite(value)
     if not isinstance(metric, str) or not isinstance(variant, str) or not isinstance(iteration, int) or number is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import is_clearml_id, page_at
 from git_clearml.base.secrets import redact_parameters, without_credentials
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
@@ -83,13 +83,12 @@ def result_of(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[
     """
     project = response.part(document, "project")
     identity, project_id = response.identity(document), response.text(project, "id")
-    where = project_id if is_clearml_id(project_id) else "*"
     result = Result(
         task=identity,
         name=response.text(document, "name"),
         project=response.text(project, "name"),
         status=response.text(document, "status"),
-        url=f"{api.server.web}/projects/{where}/experiments/{identity}/output/log",
+        url=page_at(api.server.web, identity, project_id),
         commit=response.text(response.part(document, "script"), "version_num"),
         completed=response.text(document, "completed"),
         parameters=parameters(document),

@@ -7,16 +7,18 @@ brackets are points of the README of tests/contract/recordings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import is_clearml_id, page_at
 from git_clearml.clearml import activity, query, response
 from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.lease import Lease, to_property
 from git_clearml.clearml.model import Launch, TaskState
+from git_clearml.clearml.properties import SECTION
 from git_clearml.errors import BadAnswer, CannotDecide, Refused, UsageError
 
 STOPPING = "stopping"  # the status's message by which an agent learns that it is to abort the task [28]
-_UNKNOWN_TASK = (400, 101)  # result code and subcode [17]
 _FIELDS = (
     "id",
     "status",
@@ -73,7 +75,7 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
     try:
         return response.identity(api.call("tasks.clone", request, repeat=False))
     except Refused as refusal:
-        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+        if not refusal.unknown_task:
             raise
         raise UsageError(
             f"there is no task {template} to use as a template",
@@ -92,15 +94,14 @@ def edit(api: ClearML, task: str, changes: Mapping[str, Any]) -> None:
     _done(api.call("tasks.edit", {"task": _checked(task), **changes}), "updated")
 
 
-def set_property(api: ClearML, task: str, document: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """Sets a user property of a draft that was made from this document; the document as it is now.
+def sign(api: ClearML, task: str, document: Mapping[str, Any], owner: Lease, name: str) -> None:
+    """Lets the lease of a draft that was made from this document name it; `name` is lease.CHECK or lease.RUN.
 
     Through tasks.edit, which every server knows: a draft may be edited [13].
     """
-    sections = {**document.get("hyperparams", {})}
-    sections[str(item["section"])] = {**sections.get(str(item["section"]), {}), str(item["name"]): dict(item)}
+    item, sections = to_property(replace(owner, task=task), name), {**document.get("hyperparams", {})}
+    sections[SECTION] = {**sections.get(SECTION, {}), name: item}
     edit(api, task, {"hyperparams": sections})
-    return {**document, "hyperparams": sections}
 
 
 def enqueue(api: ClearML, task: str, queue_id: str) -> None:
@@ -206,7 +207,7 @@ def archive(api: ClearML, task: str, *, stopping: bool = False) -> None:
     try:
         _done(api.call("tasks.archive", request), "archived")
     except Refused as refusal:
-        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+        if not refusal.unknown_task:
             raise
 
 
@@ -220,7 +221,7 @@ def delete(api: ClearML, task: str) -> None:
     try:
         _done(api.call("tasks.delete", {"task": _checked(task), "force": True}), "deleted")
     except Refused as refusal:
-        if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+        if not refusal.unknown_task:
             raise
 
 
@@ -231,8 +232,8 @@ def add_tags(api: ClearML, tasks: Sequence[str], tags: Sequence[str]) -> None:
 
 
 def page_of(api: ClearML, task: str) -> str:
-    """The task's page. The project need not be named: `*` stands for any."""
-    return f"{api.server.web}/projects/*/experiments/{_checked(task)}/output/log"
+    """The task's page, of whatever project. Raises BadAnswer for what is no id."""
+    return page_at(api.server.web, _checked(task))
 
 
 def _checked(identity: str) -> str:
@@ -243,6 +244,6 @@ def _checked(identity: str) -> str:
 
 
 def _done(data: Mapping[str, Any], key: str) -> None:
-    """Raises BadAnswer where the server did not confirm what it was request to do [13, 15, 16, 17]."""
+    """Raises BadAnswer where the server did not confirm what it was asked to do [13, 15, 16, 17]."""
     if not isinstance(data.get(key), int):
-        raise BadAnswer("the server did not confirm what it was request to do", response.WHICH)
+        raise BadAnswer("the server did not confirm what it was asked to do", response.WHICH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from git_clearml.base.ids import page_at
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Problem
@@ -26,13 +27,8 @@ def _line(run: Imported, web: str, dry_run: bool) -> str:
     name = f'"{sanitize(run.name, _WIDEST)}"' if run.name else f"run {run.run[:8]}"
     facts: list[str] = [sanitize(run.status, 20)] if run.status else []
     facts += [sanitize(run.reason, 300)] if run.reason else []
-    facts += [page(run, web)] if run.task else []
+    facts += [page_at(web, run.task)] if run.task else []
     return f"{action} {run.commit[:12]} {name}: {', '.join(facts)}\n"
-
-
-def page(run: Imported, web: str) -> str:
-    """The address of its task."""
-    return f"{web}/projects/*/experiments/{run.task}/output/log"
 
 
 def markdown(runs: Sequence[Imported], web: str, *, dry_run: bool) -> Safe:
@@ -42,7 +38,7 @@ def markdown(runs: Sequence[Imported], web: str, *, dry_run: bool) -> Safe:
             _DRY.get(run.action, run.action) if dry_run else run.action,
             f"`{run.commit[:12]}`",
             escape(run.name or f"run {run.run[:8]}", _WIDEST),
-            link(escape(run.status, 20), page(run, web)) if run.task else escape(run.status, 20),
+            link(escape(run.status, 20), page_at(web, run.task)) if run.task else escape(run.status, 20),
             escape(run.reason, 300),
         ]
         for run in runs
@@ -62,7 +58,7 @@ def document(runs: Sequence[Imported], web: str, status: int, problems: Sequence
                 "run": run.run,
                 "session": run.session or None,
                 "task": run.task or None,
-                "url": page(run, web) if run.task else None,
+                "url": page_at(web, run.task) if run.task else None,
                 "status": run.status or None,
                 "action": run.action,
                 "reason": run.reason or None,

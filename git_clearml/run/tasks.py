@@ -15,7 +15,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.clearml import query, response, worker
 from git_clearml.clearml import tasks as clearml_tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.properties import PROPERTY, TREE
+from git_clearml.clearml.properties import PROPERTY, SECTION, TREE, item
 from git_clearml.errors import BadAnswer, Refused
 from git_clearml.model import RecordedTask, RunRecord, Session
 from git_clearml.run import ownership
@@ -76,16 +76,7 @@ def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
     task = made.session.id
     own = ownership.for_task(record, RecordedTask(task, made.status, made.started))
     texts = {PROPERTY: run_records.to_property(own)} | ({TREE: record.tree} if record.tree else {})
-    items = {
-        name: {
-            "section": "properties",
-            "name": name,
-            "value": text,
-            "type": "str",
-            "description": "written by git clearml run",
-        }
-        for name, text in texts.items()
-    }
+    items = {name: item(name, text, "git clearml run") for name, text in texts.items()}
     try:
         api.call("tasks.edit_hyper_params", {"task": task, "hyperparams": list(items.values())})
     except Refused:  # a server from before API 2.9
@@ -93,7 +84,7 @@ def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
         if document is None:
             raise
         sections = {**response.part(document, "hyperparams")}
-        sections["properties"] = {**response.part(sections, "properties"), **items}
+        sections[SECTION] = {**response.part(sections, SECTION), **items}
         api.call("tasks.edit", {"task": task, "force": True, "hyperparams": sections})
 
 

@@ -29,7 +29,6 @@ _FIRST = 10  # tasks of a commit that are looked at first; their run records may
 _FEW = 20  # tasks whose diffs are fetched whole: 500,000 characters each at most
 _SHORT_DIFF = 20_000  # characters; of many tasks only diffs up to this are fetched
 _NAMESAKES = 5  # tasks whose ids begin alike that are named
-_UNKNOWN_TASK = (400, 101)  # result code and subcode [17, 21]
 
 
 class ServerEvidence:
@@ -192,7 +191,7 @@ class ServerEvidence:
             try:
                 self.api.call("tasks.update_tags", {"ids": [task], "remove_tags": [tag]})
             except Refused as refusal:
-                if (refusal.result_code, refusal.subcode) != _UNKNOWN_TASK:
+                if not refusal.unknown_task:
                     raise
 
     def renew(self) -> None:

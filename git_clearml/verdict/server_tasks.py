@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import page_at
 from git_clearml.clearml import diff, response
 from git_clearml.clearml.properties import CHECK, LAUNCH, PROPERTY
 from git_clearml.model import Task
@@ -63,7 +63,6 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
     runtime = response.part(document, "runtime")
     identity, project_id = response.identity(document), response.text(project, "id")
     tags = response.texts(document, "system_tags")
-    where = project_id if is_clearml_id(project_id) else "*"
     iteration, metrics = document.get("last_iteration"), response.part(document, "last_metrics")
     return Task(
         id=identity,
@@ -89,7 +88,7 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
         diff=diff.classify(response.text(script, "diff")) if script.get("diff") is not None else None,
         value=response.metric_value(metrics, policy.ranking),
         metrics=response.named_metrics(metrics, [rule.metric for rule in policy.metrics]),
-        url=f"{web}/projects/{where}/experiments/{identity}/output/log",
+        url=page_at(web, identity, project_id),
         **run_of(document),
     )
 
