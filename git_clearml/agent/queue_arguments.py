@@ -193,7 +193,8 @@ class _Reading:
                 del items[name]
             self._put(_HYDRA, f"~{key}" if sign == "~" else key, value)  # the SDK keeps no plus either
         if _OVERRIDES in self._args:
-            kept = [word for word in _read_list(self._now(_OVERRIDES)) if _key(word) != key]
+            words = _read_list(self._now(_OVERRIDES))
+            kept = [word for word in words if word.partition("=")[0].lstrip("+~") != key]
             self._put(_ARGS, _OVERRIDES, str([*kept, f"{sign}{key}={value}" if value or sign != "~" else f"~{key}"]))
 
     def _now(self, target: str) -> str:
@@ -206,10 +207,6 @@ class _Reading:
 
 def _is_option(word: str) -> bool:
     return word.startswith("-") and len(word) > 1 and not _NUMBER.fullmatch(word)
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def _read_list(text: str) -> list[str]:

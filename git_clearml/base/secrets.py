@@ -196,6 +196,11 @@ def _is_public(value: str) -> bool:
     return short or is_hash(value) or is_uuid(value) or is_offline_id(value) or value.startswith("refs/")
 
 
+def without_password(uri: str) -> str:
+    """What is perhaps no URL, without the user and password that it has if it is one; any other text as it is."""
+    return without_credentials(uri) if "@" in uri else uri
+
+
 def without_credentials(url: str) -> str:
     """The URL without user and password, as it may be shown or handed on. `git@host:path` keeps its user."""
     if not _SCHEME.match(url.strip()):

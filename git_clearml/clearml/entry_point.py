@@ -50,7 +50,7 @@ def entry_paths(entry_point: str, working_dir: str) -> tuple[str, ...]:
         names = _launched(words, entry_point)
     else:
         names = [*module_files(entry_point)]
-    paths = (_inside(working_dir, name) for name in names if name)
+    paths = (inside(working_dir, name) for name in names if name)
     return tuple(dict.fromkeys(path for path in paths if path))
 
 
@@ -71,7 +71,7 @@ def arguments_of(entry_point: str, working_dir: str, path: str) -> tuple[str, ..
     ends = [match.start() for match in re.finditer(r"[ \t]+", whole)][:_BLANKS]
     first = [(word, words[1:]) for word in words[:1]]
     for name, rest in [*first, *((whole[:end], _words(whole[end:])) for end in ends)]:
-        if path in (_inside(working_dir, each) for each in (name, *_main_of(name)) if each):
+        if path in (inside(working_dir, each) for each in (name, *_main_of(name)) if each):
             return rest
     return ()
 
@@ -87,7 +87,7 @@ def usual_paths(entry_point: str, working_dir: str) -> list[str]:
     paths = [*entry_paths(entry_point, working_dir)]
     if is_outside(entry_point, working_dir):
         return paths
-    paths += [path for root in (".", "src") for file in module_files(entry_point) if (path := _inside(root, file))]
+    paths += [path for root in (".", "src") for file in module_files(entry_point) if (path := inside(root, file))]
     return list(dict.fromkeys(paths))
 
 
@@ -104,7 +104,7 @@ def installed(entry_point: str, working_dir: str) -> Installed | None:
     server as the kernel's own file in `site-packages`.
     """
     words = _words(entry_point)
-    path = _inside(working_dir, words[0]) if words and words[0] != "-m" else ""
+    path = inside(working_dir, words[0]) if words and words[0] != "-m" else ""
     if match := re.fullmatch(_PACKAGES, path):
         return Installed(match["environment"], "")
     match = re.fullmatch(_PROGRAM, path)
@@ -131,11 +131,6 @@ def names_outside(command: Sequence[str], entry_point: str, working_dir: str) ->
     name = posixpath.basename((_words(entry_point) or ("",))[0])
     words = (word.replace("\\", "/") for word in command[1:])
     return any(posixpath.basename(word) == name and is_outside(shlex.quote(word), working_dir) for word in words)
-
-
-def inside(folder: str, path: str) -> str:
-    """The path that a commit's own file names, seen from its folder; "" when it leads out of the repository."""
-    return _inside(folder, path)
 
 
 def _scripts(first: str, entry_point: str) -> list[str]:
@@ -178,7 +173,7 @@ def _words(entry_point: str) -> tuple[str, ...]:
         return tuple(entry_point.split())
 
 
-def _inside(working_dir: str, name: str) -> str:
+def inside(working_dir: str, name: str) -> str:
     """The path from the root, or "" when it leads out of the repository."""
     path = _path(working_dir, name)
     outside = path is None or path in (".", "..") or path.startswith(("../", "/")) or _has_drive(path)

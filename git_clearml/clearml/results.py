@@ -14,7 +14,7 @@ from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.ids import is_clearml_id, page_at
-from git_clearml.base.secrets import redact_parameters, without_credentials
+from git_clearml.base.secrets import redact_parameters, without_password
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Artifact, Result
@@ -118,7 +118,7 @@ def artifacts(document: Mapping[str, Any], models: Sequence[tuple[str, str]]) ->
     """What a task made, its output models, pairs of name and URI, among it."""
     outputs = [_artifact(entry) for entry in _objects(response.part(document, "execution"), "artifacts")]
     made = [artifact for artifact in outputs if artifact]
-    made += [Artifact(name, "model", _shown(uri)) for name, uri in models]
+    made += [Artifact(name, "model", without_password(uri)) for name, uri in models]
     return tuple(sorted(made, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri)))
 
 
@@ -137,14 +137,10 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
     return Artifact(
         response.text(entry, "key"),
         "artifact",
-        _shown(response.text(entry, "uri")),
+        without_password(response.text(entry, "uri")),
         response.text(entry, "hash"),
         size if isinstance(size, int) and not isinstance(size, bool) else None,
     )
-
-
-def _shown(uri: str) -> str:
-    return without_credentials(uri) if "@" in uri else uri
 
 
 def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

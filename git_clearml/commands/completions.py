@@ -122,15 +122,11 @@ def make(shell: str, build: Build) -> str:
     for command in (parser, *commands.values()):
         for action in command._actions:
             if kind := _kind(action):
-                action.complete = {each: _called(kind, each) for each in SHELLS}  # type: ignore[attr-defined]
+                action.complete = {each: f"({kind})" if each == "fish" else kind for each in SHELLS}  # type: ignore[attr-defined]
             elif value := _value(action):
                 action.complete = getattr(shtab, value)  # type: ignore[attr-defined]
     preamble = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
     return str(shtab.complete(parser, shell=shell, root_prefix="git_clearml", preamble=preamble[shell]))
-
-
-def _called(function: str, shell: str) -> str:
-    return f"({function})" if shell == "fish" else function
 
 
 def _kind(action: argparse.Action) -> str:

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         os.environ.update(git_server.kept(given, directory))
         report = _judge(arguments, given, console)
     except Error as error:
-        if not _is_theirs(error):
+        if not isinstance(error, received.UnusablePolicy):  # which whoever pushes can put right
             error.hint = f"{_WHO}: {error.hint}"
         raise
     if report is None:
@@ -47,11 +47,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.prefix = ""
     show(_for_pushers(report), console, AROUND)
     return report.status
-
-
-def _is_theirs(error: Error) -> bool:
-    """Is it the pushed commit's own policy, which whoever pushes can put right?"""
-    return isinstance(error, received.UnusablePolicy)
 
 
 def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Console) -> VerifyReport | None:

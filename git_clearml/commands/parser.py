@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NoReturn
 
 from git_clearml.base.console import Console
@@ -20,7 +21,8 @@ class Parser(argparse.ArgumentParser):
     title = ""  # of a command, as the list of commands has it
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        keywords |= {"add_help": False, "allow_abbrev": False, "formatter_class": _formatter}
+        keywords["formatter_class"] = partial(argparse.HelpFormatter, width=_WIDTH)
+        keywords |= {"add_help": False, "allow_abbrev": False}
         super().__init__(*arguments, **keywords)
         self.color = False  # Python 3.14 would colour by a rule of its own
         self.add_argument("-h", action=_Short, help="show the flags and two examples")
@@ -118,10 +120,6 @@ class _Whole(_Short):
 
         manual.show(parser, Console(os.environ))
         parser.exit()
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.HelpFormatter(prog, width=_WIDTH)
 
 
 def _called(action: argparse.Action) -> str:

@@ -41,7 +41,8 @@ def read(environment: Mapping[str, str]) -> Job:
     if common.event in ("workflow_dispatch", "schedule", "create"):
         return _on_ref(ref, common)
     if common.event == "release":
-        return _release(ref, "refs/tags/" + event.text("release.tag_name", required=True), common)
+        tag = "refs/tags/" + event.text("release.tag_name", required=True)
+        return replace(common, head=common.checked_out if ref == tag else "", head_ref=tag)
     reader = next((reader for name, reader in _READERS.items() if common.event.startswith(name)), None)
     return reader(event, common) if reader else common
 
@@ -120,10 +121,6 @@ def _of_workflow_run(event: Event, common: Job) -> Job:
     return replace(job, is_push_to_base=pushed and branch == common.default_branch != "")
 
 
-def _of_check_suite(event: Event, common: Job) -> Job:
-    return _about(event, common, "check_suite")
-
-
 def _of_check_run(event: Event, common: Job) -> Job:
     job = _about(event, common, "check_run")
     return replace(job, head_branch=job.head_branch or event.text("check_run.check_suite.head_branch"))
@@ -153,22 +150,6 @@ def _is_ours(pull: Event, repository: str) -> bool:
     return not address or address.endswith(f"/repos/{repository.lower()}")
 
 
-def _deployment(event: Event, common: Job) -> Job:
-    return replace(common, head=event.commit("deployment.sha", required=True))
-
-
-def _status(event: Event, common: Job) -> Job:
-    return replace(common, head=event.commit("sha", required=True))
-
-
-def _release(ref: str, tag: str, common: Job) -> Job:
-    return replace(common, head=common.checked_out if ref == tag else "", head_ref=tag)
-
-
-def _deletion(_: Event, common: Job) -> Job:
-    return replace(common, deletes=True)
-
-
 def _on_ref(ref: str, common: Job) -> Job:
     """What runs on a ref, by GITHUB_REF and GITHUB_SHA: the default branch is what was accepted, be it this one."""
     on_default = ref == branch_ref(common.default_branch)
@@ -187,10 +168,11 @@ _READERS: Mapping[str, Callable[[Event, Job], Job]] = {
     "merge_group": _merge_group,
     "issue_comment": _issue_comment,
     "workflow_run": _of_workflow_run,
-    "check_suite": _of_check_suite,
+    "check_suite": lambda event, common: _about(event, common, "check_suite"),
     "check_run": _of_check_run,
-    "deployment": _deployment,  # and deployment_status
-    "status": _status,
-    "delete": _deletion,
+    # and deployment_status
+    "deployment": lambda event, common: replace(common, head=event.commit("deployment.sha", required=True)),
+    "status": lambda event, common: replace(common, head=event.commit("sha", required=True)),
+    "delete": lambda _, common: replace(common, deletes=True),
 }
 """Beginnings of events' names. Of all others (`issues`, `repository_dispatch`, ...) no commit is known."""

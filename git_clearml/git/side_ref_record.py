@@ -108,16 +108,7 @@ def _read(path: str, leaf: str) -> SideRef | None:
         record = SideRef(**{name: document[name] for name in _KEPT})
     except (jsonvalue.Malformed, KeyError):
         return None
-    texts = (
-        record.ref,
-        record.remote,
-        record.url,
-        record.commit,
-        record.task,
-        record.pid_started,
-        record.host,
-        record.server,
-    )
+    texts = [getattr(record, name) for name in _KEPT if name not in ("pid", "created", "deadline")]
     if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts):
         return None
     if type(record.pid) is not int or not all(map(_is_time, (record.created, record.deadline))):

@@ -44,7 +44,9 @@ def gated_updates(
     """
     maybe_new = push.by_pre_commit or any(update.creates for update in push.updates)
     fetched = default_branch.fetched(repository, push) if maybe_new else ""
-    names = [name for update in push.updates for name in (update.local_hash, _old(update))]
+    # of a new ref anything that exists stands for the remote's commit: it is not looked at
+    pairs = ((each.local_hash, each.local_hash if each.creates else each.remote_hash) for each in push.updates)
+    names = [name for pair in pairs for name in pair]
     *peeled, known, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
     default = _Default(
         [known] if fetched and isinstance(known, Resolved) else [],
@@ -136,11 +138,6 @@ def _behind_gates(
         else ""
         for side, policy in dict.fromkeys(defaults)
     }
-
-
-def _old(update: RefUpdate) -> str:
-    """The remote's commit; for a new ref anything that exists, since it is not looked at."""
-    return update.local_hash if update.creates else update.remote_hash
 
 
 def _is_new(repository: Repository, push: Push, update: RefUpdate, old: Resolved) -> bool:

@@ -41,7 +41,8 @@ class JudgedPush(NamedTuple):
     @property
     def lacks_only_checks(self) -> bool:
         """Is this no pass, but would be one if the remote checks that the policy wants had passed?"""
-        return _lacks_only_checks(self.report)
+        lacking = [verdict for verdict in self.report.verdicts if verdict.outcome is not Outcome.VERIFIED]
+        return bool(lacking) and all(verdict.needs_check for verdict in lacking)
 
     def missing_checks(self) -> list[tuple[Commit, ResolvedPolicy]]:
         """The commits that lack nothing but a passed remote check, each with the ruling that wants it."""
@@ -95,7 +96,7 @@ class PushJudge:
             self._remember(push, gated)
         except CannotDecide as error:
             report = _typed_in_a_push(_undecided(gated, error), push, gated[0].ruling.personal.timeout)
-        if _lacks_only_checks(report):  # which may be wanted by a policy that is not the commit's own
+        if JudgedPush(report).lacks_only_checks:  # which may be wanted by a policy that is not the commit's own
             report = report._replace(hint="git clearml push")
         return JudgedPush(report, tuple(gated))
 
@@ -214,11 +215,6 @@ def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:
     for update in gated:
         sides.setdefault(update.commit.hash, {}).setdefault(update.update.remote_ref, set()).add(update.accepted)
     return {commit: sorted(set.intersection(*by_ref.values()) - {""}) for commit, by_ref in sides.items()}
-
-
-def _lacks_only_checks(report: VerifyReport) -> bool:
-    lacking = [verdict for verdict in report.verdicts if verdict.outcome is not Outcome.VERIFIED]
-    return bool(lacking) and all(verdict.needs_check for verdict in lacking)
 
 
 _LITTLE, _MUCH = 60, 300  # seconds

@@ -23,9 +23,9 @@ from git_clearml.record.model import RecordOptions
 from git_clearml.record.tree import Change
 from git_clearml.record.unpushed import Unpushed
 from git_clearml.settings.code_paths import LOCK
+from git_clearml.verdict.statuses import ENDED_WELL
 
 _MOST_LOCKS = 100  # commits since the run among which the results may be already
-_ENDED_WELL = ("completed", "published")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def no_results(results: Sequence[Result]) -> str:
     unfit = [
         f"task {result.task} is {result.status or 'in no known state'}"
         for result in results
-        if result.status not in _ENDED_WELL
+        if result.status not in ENDED_WELL
     ]
     return "" if results and not unfit else f"{listed(unfit) or 'there is no task'}, which is no result"
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.base.jsonvalue import Malformed, integer, items, mapping, number, parse_object, text
 from git_clearml.base.sanitize import HIDDEN
-from git_clearml.base.secrets import redact_parameters, without_credentials
+from git_clearml.base.secrets import redact_parameters, without_password
 from git_clearml.clearml.model import MONITOR, Artifact, Result
 from git_clearml.model import Metric
 
@@ -69,7 +69,7 @@ def merged(before: Lock | None, commit: str, results: Iterable[Result]) -> tuple
 
 def without_secrets(uri: str) -> str:
     """The URI without user and password, and without the query that a signed URL has."""
-    uri = without_credentials(uri) if "@" in uri else uri
+    uri = without_password(uri)
     if uri.partition("://")[0].lower() not in _SIGNED:
         return uri
     try:

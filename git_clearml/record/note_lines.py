@@ -17,7 +17,7 @@ from typing import Any
 
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.jsonvalue import Malformed, finite, parse_object
-from git_clearml.base.secrets import without_credentials
+from git_clearml.base.secrets import without_password
 from git_clearml.clearml.model import MONITOR, Result
 from git_clearml.git.notes_ref import MAX_BYTES
 from git_clearml.record.model import RecordedTask
@@ -37,7 +37,7 @@ def recorded_task(result: Result, recorded: str = "") -> RecordedTask:
         for metric in result.metrics
         if not metric.metric.startswith(MONITOR) and (value := finite(metric.last)) is not None
     }
-    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": _without_password(result.url)}
+    texts = {name: getattr(result, name) for name in _TEXTS} | {"url": without_password(result.url)}
     return RecordedTask(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)
 
 
@@ -108,11 +108,7 @@ def _parse(text: bytes) -> RecordedTask | None:
     if not is_clearml_id(texts["task"]) or not _TIME.fullmatch(texts["recorded"]):
         return None
     numbers = {name: number for name, value in metrics.items() if (number := finite(value)) is not None}
-    return RecordedTask(metrics=tuple(sorted(numbers.items())), **{**texts, "url": _without_password(texts["url"])})
-
-
-def _without_password(url: str) -> str:
-    return without_credentials(url) if "@" in url else url
+    return RecordedTask(metrics=tuple(sorted(numbers.items())), **{**texts, "url": without_password(texts["url"])})
 
 
 def _json(document: Mapping[str, Any]) -> str:

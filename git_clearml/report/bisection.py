@@ -20,13 +20,13 @@ from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.metric_rules import measure
 from git_clearml.verdict.range_tasks import RangeTasks, same_code
 from git_clearml.verdict.requirements import ways
+from git_clearml.verdict.statuses import ENDED_WELL
 
 BisectionOutcome = Literal["found", "none", "undecided"]
 STATUS: Mapping[BisectionOutcome, int] = {"found": 0, "none": 1, "undecided": 3}
 _ONE_REQUEST = 1_800  # commits
 _MOST = 50_000
 _GROWTH = 5
-_ENDED_WELL = ("completed", "published")
 
 
 @dataclass(frozen=True)
@@ -223,12 +223,10 @@ class Bisector:
                 metrics=_named(self._limit.rule.metric, dict(entry.metrics)),
             )
             for entry in entries
-            if entry.status in _ENDED_WELL and self._policy.task_name in ("", entry.name) and self._is_of_project(entry)
+            if entry.status in ENDED_WELL
+            and self._policy.task_name in ("", entry.name)
+            and self._policy.has_project(entry.project)
         ]
-
-    def _is_of_project(self, entry: RecordedTask) -> bool:
-        project = self._policy.project
-        return not project or f"{entry.project}/".startswith(f"{project}/")
 
     def _chosen(self, tasks: Sequence[Task]) -> Task | None:
         """The task whose value is the commit's, with that value; None where no task has one that can be used."""

@@ -21,6 +21,7 @@ from git_clearml.verdict import hint as hints
 from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.session import VerifySession
+from git_clearml.verdict.statuses import ENDED_WELL
 
 _URL = re.compile(r"https?://[!-~]+")
 
@@ -121,7 +122,7 @@ def _recorded(repository: Repository, commit: str, identity: str) -> Task | None
         commit, entry = recorded.task(identity) or ("", None)
     else:
         entries = [task for task in recorded.of([commit]).get(commit, ()) if _is_page(task.url)]
-        entry = next(iter(sorted(entries, key=lambda task: task.status not in ("completed", "published"))), None)
+        entry = next(iter(sorted(entries, key=lambda task: task.status not in ENDED_WELL)), None)
     if entry is None:
         return None
     return Task(entry.task, "recorded", entry.name, entry.project, status=entry.status, commit=commit, url=entry.url)

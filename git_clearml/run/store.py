@@ -38,6 +38,10 @@ class RunStore:
         """Every record of these commits, by full hash, in no order that means anything."""
         return [self._read(place) for commit in dict.fromkeys(commits) for place in self._files(commit)]
 
+    def sound_of(self, commits: Iterable[str]) -> list[RunRecord]:
+        """Those of them that can be read."""
+        return [record for record in self.of_commits(commits) if isinstance(record, RunRecord)]
+
     def recent(self, limit: int) -> list[RunRecord | Damaged]:
         """The records written last, whatever their commit: the newest first, at most `limit`."""
         files = [place for commit in _names(self._root) for place in self._files(commit)]

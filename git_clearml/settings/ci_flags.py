@@ -47,7 +47,7 @@ def _stricter_than_policies(flags: Mapping[str, Any], policies: Sequence[Policy]
 def _is_stricter(key: str, value: str, policy: Policy) -> bool:
     """Does every task that counts under the flag count under the policy? Or does the flag say the same."""
     if key == "project":
-        return not policy.project or value == policy.project or value.startswith(policy.project + "/")
+        return policy.has_project(value)
     if key == "task-name":
         return policy.task_name in ("", value)
     if key == "equivalence":

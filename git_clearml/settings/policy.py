@@ -105,6 +105,10 @@ class Policy(NamedTuple):
     best: Best = Best()
     runnable: Runnable = Runnable()
 
+    def has_project(self, project: str) -> bool:
+        """Is it the policy's project, or one below it? Any is where the policy names none."""
+        return not self.project or f"{project}/".startswith(f"{self.project}/")
+
     @property
     def ranking(self) -> Best | MetricRule:
         """The metric by which a task is chosen of several that count: the best model's, else the first of `metrics`."""

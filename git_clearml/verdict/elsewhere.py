@@ -52,7 +52,7 @@ class Elsewhere:
             is_hash(task.commit)
             and task.status in statuses.counting(policy)
             and not (task.archived or task.is_check)
-            and (not policy.project or (task.project + "/").startswith(policy.project + "/"))
+            and policy.has_project(task.project)
             and policy.task_name in ("", task.name)
             and (self._repository.name_of(task.repository) in names if task.repository else policy.allow_no_repository)
         )

@@ -214,17 +214,16 @@ def _recorded_here(repository: Repository, tasks: Sequence[Task]) -> dict[str, t
     """The commands whose runs this clone has on record, by the ids of their tasks."""
     from git_clearml.run.store import RunStore  # late: a refusal alone wants it
 
-    records = RunStore(repository.common_dir).of_commits({task.commit for task in tasks if task.commit})
-    known = [record for record in records if isinstance(record, RunRecord)]
-    return {task: record.command for record in known for task, _ in record.tasks}
+    records = RunStore(repository.common_dir).sound_of({task.commit for task in tasks if task.commit})
+    return {task: record.command for record in records for task, _ in record.tasks}
 
 
 def _last_run(repository: Repository, commit: str, files: Files) -> str:
     """What was run here last, with a file that the commit has too; "" for nothing."""
     from git_clearml.run.store import RunStore  # late: a refusal alone wants it
 
-    known = [record for record in RunStore(repository.common_dir).recent(_RECENT) if isinstance(record, RunRecord)]
-    commands = [each.command for each in known if _typeable(each.command) and not _has_secrets(each.command)]
+    records = [each for each in RunStore(repository.common_dir).recent(_RECENT) if isinstance(each, RunRecord)]
+    commands = [each.command for each in records if _typeable(each.command) and not _has_secrets(each.command)]
     ways = [way for each in commands for way in _ways_of(each)]
     present = files.among((commit, way.path) for way in ways)
     return next((way.words for way in ways if (commit, way.path) in present), "")

@@ -91,15 +91,11 @@ class Judging:
         return rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
 
     def _with_those_before(self, tasks: Sequence[Task]) -> list[Task]:
-        self._seen |= {(task.id, "" if task.id else _run_of(task)): task for task in tasks}
+        for task in tasks:  # without an id, runs are told from each other by their own
+            self._seen[task.id, "" if task.id else task.run.id if task.run else task.damage] = task
         return list(self._seen.values())
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
-
-
-def _run_of(task: Task) -> str:
-    """What tells runs without a task from each other."""
-    return task.run.id if task.run else task.damage

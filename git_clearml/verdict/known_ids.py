@@ -11,7 +11,6 @@ from git_clearml.base.ids import is_clearml_id, tasks_in
 from git_clearml.errors import CannotDecide
 from git_clearml.git import notes_ref
 from git_clearml.git.repository import Repository
-from git_clearml.model import RunRecord
 from git_clearml.run.store import RunStore
 from git_clearml.settings.code_paths import LOCK
 
@@ -21,8 +20,7 @@ _BYTES = 4_000_000  # of a file that is looked through
 
 def of_commits(repository: Repository, names: Sequence[str]) -> list[str]:
     """The ids of tasks that are said to have run these commits (full hashes). Two git processes."""
-    records = RunStore(repository.common_dir).of_commits(names)
-    ids = [task for record in records if isinstance(record, RunRecord) for task, _ in record.tasks]
+    ids = [task for record in RunStore(repository.common_dir).sound_of(names) for task, _ in record.tasks]
     written = _written(repository, names)
     return list(dict.fromkeys(name for name in [*ids, *written] if is_clearml_id(name)))[:_MOST]
 

@@ -20,9 +20,7 @@ def of(
 
     One git process. Raises CannotDecide.
     """
-    project = policy.project
-    lost = [task for task in tasks if not task.commit]
-    lost = [task for task in lost if not project or (task.project + "/").startswith(project + "/")]
+    lost = [task for task in tasks if not task.commit and policy.has_project(task.project)]
     paths = {task: usual_paths(task.entry_point, task.working_dir) for task in lost}
     places = [(commit.hash, path) for commit in commits for task in lost for path in paths[task]]
     files = repository.existing_files(places)
@@ -30,7 +28,7 @@ def of(
         commit: [
             task
             for task in lost
-            if any((commit.hash, path) in files for path in paths[task]) or (project and not paths[task])
+            if any((commit.hash, path) in files for path in paths[task]) or (policy.project and not paths[task])
         ]
         for commit in commits
     }

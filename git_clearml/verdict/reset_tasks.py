@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from git_clearml.base.ids import is_uuid
 from git_clearml.git.repository import Repository
-from git_clearml.model import Commit, RunRecord, Session, Task
+from git_clearml.model import Commit, Session, Task
 from git_clearml.run.store import RunStore
 from git_clearml.verdict.model import Finding, Reason
 
@@ -39,8 +39,7 @@ def findings(sessions: Mapping[Commit, Session], tasks: Sequence[Task]) -> dict[
 
 def _of_last_run(store: RunStore, commit: Commit) -> Session | None:
     """The task on a server of the newest run of this commit that ended well, None for none."""
-    records = [record for record in store.of_commits([commit.hash]) if isinstance(record, RunRecord)]
-    records = [record for record in records if record.exit_status == 0]
+    records = [record for record in store.sound_of([commit.hash]) if record.exit_status == 0]
     sessions = [
         session
         for record in sorted(records, key=lambda record: record.ended)

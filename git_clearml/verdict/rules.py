@@ -236,7 +236,7 @@ def _belongs(task: Task, policy: Policy, facts: Facts) -> list[Reason]:
 def another_kind(task: Task, policy: Policy) -> list[Reason]:
     """Why the task, whatever became of it, is none of those that the policy, or a requirement of it, is about."""
     reasons = []
-    if policy.project and task.project != policy.project and not task.project.startswith(policy.project + "/"):
+    if not policy.has_project(task.project):
         reasons.append(Reason("other-project", f"is in project {task.project!r}, not in {policy.project!r}"))
     if policy.task_name and task.name != policy.task_name:
         reasons.append(Reason("other-task-name", f"is named {task.name!r}, not {policy.task_name!r}"))

@@ -176,7 +176,7 @@ class ServerEvidence:
         tasks = {}
         for document in query.every(self.api, body, server_tasks.tagged_fields(policy)):
             task = self._task(document, policy)
-            if not policy.project or (task.project + "/").startswith(policy.project + "/"):
+            if policy.has_project(task.project):
                 tasks[task.id] = task
         return list(tasks.values())
 
