@@ -123,11 +123,7 @@ class RunnableCheck:
         if not queue.workers:
             return failure.without_worker(api, check)
         source = launch.find_source(
-            self._repository,
-            order.commit.hash,
-            override=order.repository,
-            as_diff=order.as_diff,
-            remote=order.remote,
+            self._repository, order.commit.hash, override=order.repository, as_diff=order.as_diff, remote=order.remote
         )
         self._notes += [*source.notes, *notes]
         sweep.sweep(self._repository, api, archive=rules.archive != "never", say=self._progress.event, now=self._now)

@@ -93,12 +93,7 @@ def _options(arguments: argparse.Namespace) -> CommentOptions:
     if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
         raise UsageError("--pr and --timeout must be greater than 0")
     options = comment.CommentOptions(
-        arguments.label,
-        arguments.mode,
-        arguments.pr,
-        arguments.repository,
-        arguments.status,
-        arguments.dry_run,
+        arguments.label, arguments.mode, arguments.pr, arguments.repository, arguments.status, arguments.dry_run
     )
     comment.check(options)
     return options

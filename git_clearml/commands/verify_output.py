@@ -57,11 +57,7 @@ def of_unparsed(words: Sequence[str], error: Error) -> None:
 
 
 def with_files(
-    report: VerifyReport,
-    judged: Judged,
-    job: Job | None,
-    arguments: argparse.Namespace,
-    log: Callable[[str], None],
+    report: VerifyReport, judged: Judged, job: Job | None, arguments: argparse.Namespace, log: Callable[[str], None]
 ) -> VerifyReport:
     """Writes the files of --reports, on Bitbucket a Code Insights report too; the report, with what went wrong."""
     directory = arguments.reports

@@ -102,12 +102,7 @@ class JobCheckout:
 
 
 def ensure(
-    repository: Repository,
-    commits: Iterable[str],
-    *,
-    remote: str = "",
-    depth: int = 1,
-    timeout: float = FETCH_SECONDS,
+    repository: Repository, commits: Iterable[str], *, remote: str = "", depth: int = 1, timeout: float = FETCH_SECONDS
 ) -> None:
     """Fetches those of the commits (full hashes) that are missing here, within so many seconds for all of them.
 

@@ -23,12 +23,7 @@ def tell_end(ended: QueueEnd, report: MetricsReport, environment: Mapping[str, s
     if environment.get("GITHUB_ACTIONS") != "true":
         return
     result = ended.result
-    values = {
-        "outcome": ended.outcome,
-        "task-id": result.task,
-        "task-url": result.url,
-        "commit": result.commit,
-    }
+    values = {"outcome": ended.outcome, "task-id": result.task, "task-url": result.url, "commit": result.commit}
     outputs.write_outputs(environment, values)
     summary = queue_run.markdown(ended, report)
     outputs.write_summary(environment, known_secrets(environment).redact_markdown(summary))

@@ -197,20 +197,12 @@ def _told(repository: Repository, remote: Remote, *options: str, refs: Sequence[
     """The lines of `git ls-remote`."""
     result = run(repository, remote, ["ls-remote", "--quiet", *options], refs, timeout=timeout)
     if result.status:
-        raise Unreachable(
-            f"{remote.shown} does not tell what it has: {result.reason}",
-            f"git ls-remote {remote.shown}",
-        )
+        raise Unreachable(f"{remote.shown} does not tell what it has: {result.reason}", f"git ls-remote {remote.shown}")
     return result.lines
 
 
 def run(
-    repository: Repository,
-    remote: Remote,
-    command: Sequence[str],
-    refs: Sequence[str] = (),
-    *,
-    timeout: float,
+    repository: Repository, remote: Remote, command: Sequence[str], refs: Sequence[str] = (), *, timeout: float
 ) -> GitResult:
     """Runs `git <command> -- <remote> <refs>`, a git that speaks to the remote.
 

@@ -133,11 +133,7 @@ class PushJudge:
         return [verdicts[question]._replace(refs=names) for question, names in refs.items()]
 
     def _ask(
-        self,
-        source: Evidence,
-        questions: Sequence[_Question],
-        scope: Scope,
-        lifetime: float,
+        self, source: Evidence, questions: Sequence[_Question], scope: Scope, lifetime: float
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
         memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)

@@ -10,14 +10,7 @@ from typing import NamedTuple
 from git_clearml.errors import BadSetting
 from git_clearml.forge.job import Provider
 from git_clearml.hook import ci_file, entries, proposed_policy
-from git_clearml.hook.situation import (
-    HUSKY,
-    LEFTHOOK,
-    LEFTHOOK_LOCAL,
-    PRE_COMMIT,
-    Content,
-    Situation,
-)
+from git_clearml.hook.situation import HUSKY, LEFTHOOK, LEFTHOOK_LOCAL, PRE_COMMIT, Content, Situation
 from git_clearml.hook.yaml_edit import NotEdited
 from git_clearml.report.setup import Action, Change
 from git_clearml.settings.load import POLICY_FILE

@@ -16,11 +16,7 @@ from git_clearml.git.repository import Repository
 
 _CONFIGURED = re.compile(r"filter\.(.+)\.(clean|process)", re.DOTALL)
 _NO_FILTER = ("unspecified", "unset", "set", "")
-_SET_UP = {
-    "lfs": "git lfs install --local",
-    "git-crypt": "git-crypt unlock",
-    "nbstripout": "nbstripout --install",
-}
+_SET_UP = {"lfs": "git lfs install --local", "git-crypt": "git-crypt unlock", "nbstripout": "nbstripout --install"}
 
 
 def strict_settings(repository: Repository) -> list[str]:

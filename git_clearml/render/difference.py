@@ -114,11 +114,7 @@ def difference_json(shown: Difference, status: int) -> dict[str, Any]:
             {"metric": pair.name, "a": finite(pair.a), "b": finite(pair.b), "delta": finite(pair.delta)}
             for pair in shown.metrics or ()
         ],
-        "same": {
-            "parameters": shown.same_parameters,
-            "packages": shown.same_packages,
-            "metrics": shown.same_metrics,
-        },
+        "same": {"parameters": shown.same_parameters, "packages": shown.same_packages, "metrics": shown.same_metrics},
         "errors": [],
     }
 

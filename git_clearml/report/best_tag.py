@@ -156,12 +156,7 @@ def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> 
 
 
 def _with_metrics(
-    source: Evidence,
-    verdict: Verdict,
-    policy: Policy,
-    place: Place | None,
-    by_best: Comparison,
-    tagged: Sequence[Task],
+    source: Evidence, verdict: Verdict, policy: Policy, place: Place | None, by_best: Comparison, tagged: Sequence[Task]
 ) -> Comparison:
     """How the policy's metrics stand, where it has any; else what `[best]` alone says."""
     if verdict.task is None or place is None or not policy.metrics:

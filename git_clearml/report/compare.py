@@ -74,12 +74,7 @@ def without_task(verdict: Verdict, policy: Policy) -> Comparison:
 
 def described(rules: Ruled) -> dict[str, Any]:
     """The part of a Comparison that the policy gives."""
-    return {
-        "metric": rules.metric,
-        "direction": rules.direction,
-        "which": rules.value,
-        "tolerance": rules.tolerance,
-    }
+    return {"metric": rules.metric, "direction": rules.direction, "which": rules.value, "tolerance": rules.tolerance}
 
 
 def rank(task: Task, rules: Ruled) -> tuple[float, float, str]:

@@ -28,12 +28,7 @@ class Place(NamedTuple):
 
 
 def of_verdict(
-    source: Evidence,
-    verdict: Verdict,
-    policy: Policy,
-    place: Place,
-    best: Task | None,
-    by_best: Comparison | None,
+    source: Evidence, verdict: Verdict, policy: Policy, place: Place, best: Task | None, by_best: Comparison | None
 ) -> Comparison:
     """How a verified commit's metrics stand. `best` is the best task, None where there is none; `by_best` how the
     commit stands against it by `[best]`.

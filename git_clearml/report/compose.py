@@ -59,13 +59,7 @@ def undecided(
     tolerated = away and rules.unreachable_is_tolerated(policies, error.code)
     notes = ("not verified: the server could not be reached, and on-unreachable is warn",) if tolerated else ()
     return VerifyReport(
-        Outcome.UNDECIDED,
-        0 if tolerated else error.status,
-        origin,
-        verdicts,
-        error.hint,
-        (Problem.of(error),),
-        notes,
+        Outcome.UNDECIDED, 0 if tolerated else error.status, origin, verdicts, error.hint, (Problem.of(error),), notes
     )
 
 
