@@ -12,7 +12,7 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options
-from git_clearml.errors import Error, UsageError
+from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.report.bisection import Bisection, Bisector, Limit
 from git_clearml.settings import load
@@ -21,6 +21,8 @@ from git_clearml.verdict import sources
 
 _SECONDS = 30.0
 _EXAMPLE = "git clearml bisect --metric validation/accuracy --worse-than 0.9"
+
+failed = options.failed("bisect")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -40,13 +42,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser)
     options.add_format(parser)
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before anything was looked for."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("bisect", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -38,6 +38,9 @@ class _Plan:
     applied: Applied | None = None
 
 
+failed = options.failed("checkout")
+
+
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -54,13 +57,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser)
     options.add_format(parser, "text", "json")
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was a worktree."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("checkout", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -9,12 +9,14 @@ from typing import Any
 from git_clearml.base.console import Console
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.commands import options
-from git_clearml.errors import Error, NotARepository, UnknownRevision
+from git_clearml.errors import NotARepository, UnknownRevision
 from git_clearml.git.repository import Repository
 from git_clearml.render import config as view
 from git_clearml.settings import load as policies
 from git_clearml.settings import table as settings
 from git_clearml.settings.load import POLICY_FILE
+
+failed = options.failed("config")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -26,13 +28,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     options.add_format(parser, "text", "json")
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that could not read the settings."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("config", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -13,7 +13,7 @@ from git_clearml.base.sanitize import Safe, sanitize_output
 from git_clearml.clearml.details import Details
 from git_clearml.clearml.diff import classify
 from git_clearml.commands import options, recorded
-from git_clearml.errors import CannotDecide, Error, UsageError
+from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import recorded_diff
 from git_clearml.git.output import entries, reason
 from git_clearml.git.repository import Repository
@@ -36,6 +36,9 @@ class _Side:
     tree: str = ""
 
 
+failed = options.failed("diff")
+
+
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -53,13 +56,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_format(parser, "text", "json")
     parser.set_defaults(paths=[])
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before anything was compared."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("diff", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

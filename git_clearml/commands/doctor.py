@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BUDGET = 10.0  # seconds for the server's answers
 
+failed = options.failed("doctor")
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
@@ -34,13 +36,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--drill", action="store_true", help="push an untrained commit nowhere: is it refused?")
     options.add_format(parser)
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that could not look."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("doctor", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -27,6 +27,8 @@ _DESCRIPTION = """\
 Makes tasks on the server of what git clearml run recorded without one, by the SDK's own import, each with its run
 record and the status that its run had. What is there already is not sent again."""
 
+failed = options.failed("import", runs=[])
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
@@ -39,13 +41,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser, f"for each task (default: {_EACH:g})")
     options.add_format(parser)
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before anything was sent."""
-    from git_clearml.render import json as json_view
-
-    return {**json_view.failed("import", error), "runs": []}
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BUDGET = 10.0  # seconds for the server's answers
 
+failed = options.failed("init", changes=[])
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Adds the command and its flags (design 11)."""
@@ -31,13 +33,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_dry_run(parser, "show the plan and write nothing")
     options.add_format(parser)
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that had no plan."""
-    from git_clearml.render import json as json_view
-
-    return {**json_view.failed("init", error), "changes": []}
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

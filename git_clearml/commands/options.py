@@ -1,8 +1,23 @@
-"""The flags that several commands have, each worded once."""
+"""What several commands have: flags, each worded once, and the JSON of a call that ended before there was anything."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
+
+from git_clearml.errors import Error
+
+
+def failed(command: str, **lists: list[Any]) -> Callable[[Error], dict[str, Any]]:
+    """Makes the JSON of such a call of a command; `lists` are those that it always has."""
+
+    def document(error: Error) -> dict[str, Any]:
+        from git_clearml.render import json as json_view  # late: only errors need it
+
+        return {**json_view.failed(command, error), **lists}
+
+    return document
 
 
 def add_rev(parser: argparse.ArgumentParser) -> None:

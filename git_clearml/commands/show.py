@@ -7,10 +7,11 @@ from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options, recorded
-from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
 from git_clearml.render import history as view
 from git_clearml.report import history
+
+failed = options.failed("show")
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -24,13 +25,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser)
     options.add_format(parser, "text", "json")
     return parser
-
-
-def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to show."""
-    from git_clearml.render import json as json_view
-
-    return json_view.failed("show", error)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
