@@ -165,10 +165,16 @@ class Console:
             self._progress = sanitize(self.redact(line))[:79]
             self._write(self._progress)
 
-    def ask(self, question: str) -> None:
-        """A question, whose answer is typed behind it."""
+    @property
+    def can_ask(self) -> bool:
+        """Is there somebody at a terminal?"""
+        return sys.stdin is not None and sys.stdin.isatty() and self.err.isatty()
+
+    def agreed(self, question: str) -> bool:
+        """Asks for a yes, which is typed behind the question. The end of the input is a no."""
         self._clear()
-        self._write(sanitize(question).rstrip() + " ")
+        self._write(f"{sanitize(question)} [y/N] ")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def command(self, line: str) -> None:
         """A workflow command for the runner of a CI job, which --quiet does not keep back."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -105,7 +104,7 @@ def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Che
     """Shows what would be repaired, asks where somebody can be asked, and does it. [] where nothing was done."""
     from git_clearml.doctor import repairs
 
-    asks = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and arguments.format == "text"
+    asks = console.can_ask and arguments.format == "text"
     planned = repairs.planned(checks, agreed=asks)
     left = [check.name for check in repairs.planned(checks, agreed=True) if check not in planned]
     if left:
@@ -118,11 +117,9 @@ def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Che
         console.announce(
             f"git clearml: {'would fix' if asks else 'fixing'} {check.name}: {check.repair and check.repair.plan}"
         )
-    if asks:
-        console.ask("fix these? [y/N]")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            console.say("git clearml: nothing was fixed")
-            return []
+    if asks and not console.agreed("fix these?"):
+        console.say("git clearml: nothing was fixed")
+        return []
     repaired = repairs.carry_out(planned)
     for each in repaired:
         if each.trouble:

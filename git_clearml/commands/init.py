@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.base.console import Console
@@ -47,12 +46,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if plan.setup.is_done or arguments.dry_run:
         return _show(plan, arguments, console, status)
     if not arguments.yes:
-        if refused := _unasked(arguments):
+        if refused := _unasked(arguments, console):
             _show(plan, arguments, console, refused.status, refused)
             console.fail(refused)
             return refused.status
         _show(plan, arguments, console, 0)
-        if not _agreed(console):
+        if not console.agreed("write this?"):
             console.say("git clearml: nothing was written")
             return 1
     written: list[str] = []
@@ -74,19 +73,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def _unasked(arguments: argparse.Namespace) -> UsageError | None:
+def _unasked(arguments: argparse.Namespace, console: Console) -> UsageError | None:
     """Why nobody can be asked here; None where somebody can."""
-    terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    if terminal and arguments.format == "text":
+    if console.can_ask and arguments.format == "text":
         return None
-    why = f"--format {arguments.format} asks nobody" if terminal else "there is no terminal to ask at"
+    why = f"--format {arguments.format} asks nobody" if console.can_ask else "there is no terminal to ask at"
     return UsageError(f"nothing was written: {why}", "git clearml init --yes")
-
-
-def _agreed(console: Console) -> bool:
-    """Asks at the terminal. The end of its input is a no."""
-    console.ask("write this? [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _show(
