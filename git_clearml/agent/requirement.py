@@ -9,27 +9,20 @@ if TYPE_CHECKING:
     from git_clearml.git.repository import Repository
     from git_clearml.verdict.evidence import Evidence
     from git_clearml.verdict.model import Verdict
-    from git_clearml.verdict.question import Question, Requirement
+    from git_clearml.verdict.question import Question
 
 
 def passed_check(
-    repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
+    repository: Repository,
+    questions: Sequence[Question],
+    verdicts: Sequence[Verdict],
+    source: Evidence,
+    lifetime: float | None = None,
 ) -> list[Verdict]:
-    """The requirement as the server has it on record. Raises NotConfigured without one, and the source's errors."""
+    """The requirement as the server has it on record; a pass that this clone has seen within `lifetime` seconds is not
+    asked for again. Raises NotConfigured without a server, and the source's errors.
+    """
     from git_clearml.agent import passed_checks
 
-    return passed_checks.required(repository, questions, verdicts, source)
-
-
-def remembered_for(lifetime: float) -> Requirement:
-    """The same, but a pass that this clone has seen within `lifetime` seconds is not asked for again."""
-
-    def requirement(
-        repository: Repository, questions: Sequence[Question], verdicts: Sequence[Verdict], source: Evidence
-    ) -> list[Verdict]:
-        from git_clearml.agent import passed_checks
-
-        memory = passed_checks.memory(repository, source.identity, lifetime)
-        return passed_checks.required(repository, questions, verdicts, source, remembered=memory)
-
-    return requirement
+    memory = None if lifetime is None else passed_checks.memory(repository, source.identity, lifetime)
+    return passed_checks.required(repository, questions, verdicts, source, remembered=memory)

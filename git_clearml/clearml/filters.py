@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from git_clearml.base.words import moment
@@ -63,18 +64,19 @@ def _test(name: str, value: Any) -> Test:
 
 def _value(document: Document, path: str) -> str:
     """The text at a dotted path; of a reference, which may be an object, its id."""
-    *parents, last = path.split(".")
-    for parent in parents:
-        document = response.part(document, parent)
+    document, last = _parent(document, path)
     value = document.get(last)
     return response.text(value, "id") if isinstance(value, dict) else response.text(document, last)
 
 
 def _has(document: Document, path: str) -> bool:
-    *parents, last = path.split(".")
-    for parent in parents:
-        document = response.part(document, parent)
+    document, last = _parent(document, path)
     return document.get(last) is not None
+
+
+def _parent(document: Document, path: str) -> tuple[Document, str]:
+    *parents, last = path.split(".")
+    return reduce(response.part, parents, document), last
 
 
 def _search(field: str, pattern: str) -> Test:

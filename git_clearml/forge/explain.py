@@ -41,6 +41,18 @@ class Dialect:
     has: str
     own: str
 
+    def needed(self, value: Any, key: str) -> str:
+        """A text of an answer. Raises BadAnswer where there is none."""
+        if not isinstance(value, str) or not value:
+            raise BadAnswer(f"the API answered without {key}", self.check_api)
+        return value
+
+    def number(self, value: Any, key: str) -> int:
+        """A number of an answer. Raises BadAnswer where there is none."""
+        if not isinstance(value, int):
+            raise BadAnswer(f"the API answered without {key}", self.check_api)
+        return value
+
 
 GITHUB = Dialect(
     "GitHub",

@@ -73,8 +73,11 @@ class JobCheckout:
         ensure(self.repository, commits, depth=depth, timeout=timeout)
 
     def deepen(self, commits: Iterable[str], depth: int) -> None:
-        """See `deepen`."""
-        deepen(self.repository, commits, depth)
+        """Gets so much of the history of commits that are here already. Raises NotFetched, and TimedOut."""
+        deadline = time.monotonic() + FETCH_SECONDS
+        for name in dict.fromkeys(commits):
+            left = max(deadline - time.monotonic(), _LEAST)
+            _fetch(self.repository, name, remote_name(self.repository), depth, left)
 
     def bring(self, commits: Sequence[str]) -> None:
         """Fetches these commits (full hashes), as far as the remote has them and time is left."""
@@ -119,16 +122,6 @@ def ensure(
         _fetch(repository, name, remote or remote_name(repository), depth, left)
         if not isinstance(repository.peel([name])[0], Resolved):
             raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
-
-
-def deepen(repository: Repository, commits: Iterable[str], depth: int, *, timeout: float = FETCH_SECONDS) -> None:
-    """Gets so much of the history of commits that are here already, within so many seconds for all of them.
-
-    Raises NotFetched, and TimedOut.
-    """
-    deadline = time.monotonic() + timeout
-    for name in dict.fromkeys(commits):
-        _fetch(repository, name, remote_name(repository), depth, max(deadline - time.monotonic(), _LEAST))
 
 
 def fetch_pull_requests(repository: Repository, numbers: Iterable[int], *, timeout: float = FETCH_SECONDS) -> None:

@@ -97,12 +97,12 @@ class GitHub:
 
     def _login(self) -> str:
         user = self._github.get_user()
-        return self._calls.call(lambda: _text(user.login, "login"), Operation("ask for its own user"))
+        return self._calls.call(lambda: GITHUB.needed(user.login, "login"), Operation("ask for its own user"))
 
     def _viewer(self) -> str:
         """There is no object of PyGithub's for the viewer."""
         _, data = self._github.requester.graphql_query("query { viewer { login } }", {})
-        return _text(data["data"]["viewer"]["login"], "login")
+        return GITHUB.needed(data["data"]["viewer"]["login"], "login")
 
     def change_request(self, number: int) -> ChangeRequest:
         """See Forge.change_request."""
@@ -211,7 +211,8 @@ class GitHub:
         def read() -> str:
             name = f"refs/heads/{self._repository.default_branch}" if ref == "HEAD" else ref
             answer = self._repository.get_git_ref(name.removeprefix("refs/"))
-            commit = _text(answer.object.sha, "object")  # it is asked for now; before, `ref` is what we have asked
+            # it is asked for now; before, `ref` is what we have asked
+            commit = GITHUB.needed(answer.object.sha, "object")
             return commit if answer.ref == name else ""
 
         with contextlib.suppress(NotFound):
@@ -247,16 +248,16 @@ class GitHub:
         return self._pulls.get(number) or self._repository.get_pull(number)
 
     def _change_request(self, pull: Any) -> ChangeRequest:
-        number = _number(pull.number, "number")
+        number = GITHUB.number(pull.number, "number")
         self._pulls[number] = pull
         head_repository, base_repository = pull.head.repo, pull.base.repo  # None for a fork that was deleted
         return ChangeRequest(
             number,
-            _text(pull.head.sha, "head"),
+            GITHUB.needed(pull.head.sha, "head"),
             pull.html_url or "",
             pull.state == "open",
             head_repository is None or head_repository.full_name.lower() != base_repository.full_name.lower(),
-            _text(pull.base.sha, "base"),
+            GITHUB.needed(pull.base.sha, "base"),
             pull.base.ref or "",
             pull.head.ref or "",
             head_repository.full_name.partition("/")[0] if head_repository else "",
@@ -265,7 +266,7 @@ class GitHub:
         )
 
     def _comment(self, comment: Any) -> Comment:
-        identity = _number(comment.id, "id")
+        identity = GITHUB.number(comment.id, "id")
         self._comments[identity] = comment
         author = comment.user.login if comment.user else ""  # None for a deleted account
         return Comment(identity, author or "", comment.body or "", comment.html_url or "")
@@ -285,15 +286,3 @@ def _all(items: Any) -> list[Any]:
     if len(read) > MOST_ITEMS:
         raise BadAnswer(f"the list does not end after {MOST_ITEMS} items", GITHUB.check_api)
     return read
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise BadAnswer(f"the API answered without {key}", GITHUB.check_api)
-    return value
-
-
-def _number(value: Any, key: str) -> int:
-    if not isinstance(value, int):
-        raise BadAnswer(f"the API answered without {key}", GITHUB.check_api)
-    return value

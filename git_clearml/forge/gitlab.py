@@ -76,7 +76,7 @@ class GitLab:
 
         def read() -> str:
             self._gitlab.auth()
-            return _text(self._gitlab.user.username, "username")
+            return DIALECT.needed(self._gitlab.user.username, "username")
 
         return self._calls.call(read, Operation("ask for its own user", TOKEN))
 
@@ -184,13 +184,13 @@ class GitLab:
         def read() -> str:
             if ref == "HEAD":
                 project = self._gitlab.projects.get(self._project.encoded_id)
-                return _text(self._project.branches.get(project.default_branch).commit["id"], "commit")
+                return DIALECT.needed(self._project.branches.get(project.default_branch).commit["id"], "commit")
             named = _REF.fullmatch(ref)
             if named and named["branch"]:
-                return _text(self._project.branches.get(named["branch"]).commit["id"], "commit")
+                return DIALECT.needed(self._project.branches.get(named["branch"]).commit["id"], "commit")
             if named and named["tag"]:
-                return _text(self._project.tags.get(named["tag"]).target, "target")
-            return _text(self._project.mergerequests.get(int(named["iid"])).sha, "sha") if named else ""
+                return DIALECT.needed(self._project.tags.get(named["tag"]).target, "target")
+            return DIALECT.needed(self._project.mergerequests.get(int(named["iid"])).sha, "sha") if named else ""
 
         with contextlib.suppress(NotFound):
             return self._calls.call(read, Operation(f"look up {ref}", TOKEN))
@@ -216,8 +216,8 @@ class GitLab:
         self._requests[number] = request
         return ChangeRequest(
             number,
-            _text(request.sha, "sha"),
-            _text(request.web_url, "web_url"),
+            DIALECT.needed(request.sha, "sha"),
+            DIALECT.needed(request.web_url, "web_url"),
             request.state == "opened",
             request.source_project_id != request.target_project_id,
             (request.diff_refs or {}).get("start_sha") or "",
@@ -260,9 +260,3 @@ def _connected(api: str, token: str, calls: Calls) -> Any:
         keep_base_url=True,
         session=session,
     )
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise BadAnswer(f"the API answered without {key}", DIALECT.check_api)
-    return value

@@ -6,9 +6,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from git_clearml.agent.requirement import remembered_for
+from git_clearml.agent.requirement import passed_check
 from git_clearml.errors import CannotDecide
 from git_clearml.git.remote_branch import HEADS
 from git_clearml.git.repository import Repository
@@ -157,7 +158,7 @@ class PushJudge:
 
         asked = time.time()
         to_ask = [Question(*question) for question in open_questions]
-        answers = resolve.verify(self._repository, source, to_ask, remembered_for(lifetime), scope)
+        answers = resolve.verify(self._repository, source, to_ask, partial(passed_check, lifetime=lifetime), scope)
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]

@@ -75,9 +75,6 @@ def _with_local_parts(verdict: Verdict, local: Verdict) -> Verdict:
 class _AsImported(OfflineEvidence):
     """The offline runs of this clone as a server would have them after their import."""
 
-    def passing(self, commits: Sequence[str], policy: Policy, window: Window, *, few: int = 0) -> Answer:
-        return Answer(self.all(commits, policy, window))
-
     def all(
         self, commits: Sequence[str], policy: Policy, window: Window, *, chosen: str = "", also: Sequence[str] = ()
     ) -> list[Task]:
