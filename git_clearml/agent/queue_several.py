@@ -16,13 +16,7 @@ from git_clearml.clearml.model import TaskState
 
 
 def next_ended(
-    api: ClearML,
-    watches: Mapping[str, Watch],
-    timeout: float,
-    *,
-    tick: Callable[[Mapping[str, Watch]], None],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    api: ClearML, watches: Mapping[str, Watch], timeout: float, *, tick: Callable[[Mapping[str, Watch]], None]
 ) -> tuple[dict[str, Watch], dict[str, Waited]]:
     """Follows the tasks, what is known of each by its id, until some have ended, or were waited for so many seconds.
 
@@ -31,15 +25,15 @@ def next_ended(
     """
     now = dict(watches)
     while True:
-        now = {task: poll.look(api, task, each, clock) for task, each in now.items()}
+        now = {task: poll.look(api, task, each, time.monotonic) for task, each in now.items()}
         ends = {task: watch.run_end(each, timeout, patience.SECONDS) for task, each in now.items()}
         if over := {task: Waited(end, is_over(now[task], end)) for task, end in ends.items() if end is not None}:
             return now, over
         tick(now)
         limits = Limits(timeout, timeout)
-        sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
+        time.sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
 
 
-def begun(clock: Callable[[], float] = time.monotonic) -> Watch:
+def begun() -> Watch:
     """What is known of a task that was just put on its queue."""
-    return Watch(clock(), TaskState("queued"))
+    return Watch(time.monotonic(), TaskState("queued"))

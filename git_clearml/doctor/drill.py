@@ -73,7 +73,7 @@ class Pushed(NamedTuple):
     seconds: float
 
 
-def run(repository: Repository, environment: Mapping[str, str], timeout: float | None = None) -> Check:
+def run(repository: Repository, environment: Mapping[str, str]) -> Check:
     """The check "drill". Whatever ends it, a signal too, everything of it goes away."""
     try:
         if obstacle := _obstacle(repository):
@@ -82,7 +82,7 @@ def run(repository: Repository, environment: Mapping[str, str], timeout: float |
         accepted, policy = _accepted(repository, environment)
         with quarantine(repository) as apart:
             remote = _remote(repository, apart, accepted)
-            pushed = _pushed(repository, apart, remote, policy, (), timeout or SECONDS)
+            pushed = _pushed(repository, apart, remote, policy, ())
         return judged(pushed, HOOK if exists else "")
     except (Error, OSError) as error:
         return unseen(error)
@@ -95,7 +95,7 @@ def unseen(error: Error | OSError) -> Check:
     return of_error("drill", "fail", error, "; the drill has not seen a refusal")
 
 
-def run_on_server(repository: Repository, environment: Mapping[str, str], timeout: float | None = None) -> Check:
+def run_on_server(repository: Repository, environment: Mapping[str, str]) -> Check:
     """The same for the hook of a git server, which runs in the throw-away remote, with this repository's settings.
 
     Only it: what ours runs after itself, and what runs once a push is accepted, does not.
@@ -112,7 +112,7 @@ def run_on_server(repository: Repository, environment: Mapping[str, str], timeou
             if hook.executable:
                 os.symlink(hook.path, os.path.join(hooks, server_install.HOOK))
             receive = f"--receive-pack=git -c core.hooksPath={shlex.quote(hooks)} receive-pack"
-            pushed = _pushed(repository, apart, remote, policy, ("--no-verify", receive), timeout or SECONDS)
+            pushed = _pushed(repository, apart, remote, policy, ("--no-verify", receive))
         return judged(pushed, server_install.HOOK if hook.exists else "")
     except (Error, OSError) as error:
         return unseen(error)
@@ -137,9 +137,7 @@ def _obstacle(repository: Repository) -> Check | None:
     return Check("drill", "fail", words, "git stash && git clearml doctor --drill && git stash pop")
 
 
-def _pushed(
-    repository: Repository, apart: Quarantine, remote: str, policy: Policy, more: Sequence[str], timeout: float
-) -> Pushed:
+def _pushed(repository: Repository, apart: Quarantine, remote: str, policy: Policy, more: Sequence[str]) -> Pushed:
     ref = ref_for(policy)
     commit = _commit(repository, apart, policy)
     log = os.path.join(apart.place, "told")
@@ -152,7 +150,7 @@ def _pushed(
     }
     words = [*options_of(_SETTINGS), "push", *_ALONE, *more]
     started = time.monotonic()
-    result = repository.run(*words, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=timeout)
+    result = repository.run(*words, remote, f"{commit}:{ref}", env=variables, remote=True, timeout=SECONDS)
     seconds = time.monotonic() - started
     arrived = not repository.run(f"--git-dir={remote}", "show-ref", "--verify", "--quiet", ref).status
     return Pushed(result, hook_drill.told(log), arrived, seconds)

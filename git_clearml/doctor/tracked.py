@@ -145,12 +145,12 @@ def _programs(
     for key, match in wanted.items():
         path = first.get(("filter", match["filter"]) if match["filter"] else ("diff", match["diff"]), "")
         is_tried = path and not key.endswith(".command") and time.monotonic() < end
-        if is_tried and _is_constant(repository, key, match["diff"] or "", path):
+        if is_tried and _is_constant(repository, match["diff"] or "", path):
             constant[key] = path
     return frozenset(value for attribute, value in first if attribute == "diff"), constant
 
 
-def _is_constant(repository: Repository, key: str, driver: str, path: str) -> bool:
+def _is_constant(repository: Repository, driver: str, path: str) -> bool:
     """Does the program give the same for the file's content and for a longer one? What fails is no answer."""
     content = _content(repository.top, path)
     try:

@@ -173,7 +173,7 @@ class _CommentPublisher:
                 url = todo.keep.url if todo.keep else request.url
                 return CommentResult(url, "skipped", f"would {todo.described(request, self._provider.request)}")
             try:
-                result = self._carry_out(todo, request, author, page)
+                result = self._carry_out(todo, request, page)
             except NotFound:  # somebody deleted it meanwhile, or there is no such pull request
                 if todo.keep is None:
                     raise
@@ -214,7 +214,7 @@ class _CommentPublisher:
         hidden = self._forge.hidden(own) if own else set()
         return [comment for comment in own if comment.id not in hidden]
 
-    def _carry_out(self, todo: CommentPlan, request: ChangeRequest, author: str, page: Page) -> CommentResult | None:
+    def _carry_out(self, todo: CommentPlan, request: ChangeRequest, page: Page) -> CommentResult | None:
         """The result, or None when another job came in between and there is a new plan to make."""
         if todo.action is Action.SKIP:
             note = f"the comment already reports on {request.head[:12]}: the {self._provider.request} has moved on"
@@ -241,7 +241,7 @@ class _CommentPublisher:
             return CommentResult(created.url, "created")
         self._forge.delete_comment(created)
         again = plan(others, page, request.head)
-        return None if again.action is Action.SKIP else self._carry_out(again, request, created.author, page)
+        return None if again.action is Action.SKIP else self._carry_out(again, request, page)
 
     def _with_status(self, result: CommentResult) -> CommentResult:
         """The result, which says so where the forge takes no status from us."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from git_clearml.base.sanitize import sanitize
 from git_clearml.errors import PublishFailed
@@ -43,11 +43,7 @@ def _fitting(markdown: str, room: int) -> bytes:
     return kept[: kept.rfind(b"\n") + 1] + remark if room >= len(remark) else b""
 
 
-def write_outputs(
-    environment: Mapping[str, str],
-    values: Mapping[str, str],
-    delimiter: Callable[[], str] = lambda: secrets.token_hex(16),
-) -> bool:
+def write_outputs(environment: Mapping[str, str], values: Mapping[str, str]) -> bool:
     """Sets outputs of this step. False where there is no file for them. Raises PublishFailed.
 
     Every value stands between two lines that nobody could have guessed, so that none can set another output.
@@ -57,7 +53,7 @@ def write_outputs(
         return False
     text = ""
     for name, value in values.items():
-        mark = f"git-clearml-{delimiter()}"
+        mark = f"git-clearml-{secrets.token_hex(16)}"
         text += f"{name}<<{mark}\n{value}\n{mark}\n"
     try:
         with open(path, "ab") as file:
