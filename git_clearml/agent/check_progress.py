@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from git_clearml.agent import log
+from git_clearml.agent import task_log
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import Watch
 from git_clearml.base.console import Progress
@@ -23,7 +23,7 @@ class CheckProgress:
     def __init__(self, api: ClearML, progress: Progress, task: str, queue: str, limits: Limits) -> None:
         self._api, self._progress = api, progress
         self._task, self._queue, self._limits = task, queue, limits
-        self._phase: log.Phase | None = None
+        self._phase: task_log.Phase | None = None
         self._place, self._placed = "", -_PLACE_EVERY
 
     def update(self, watch: Watch) -> None:
@@ -48,7 +48,7 @@ class CheckProgress:
 
     def _reached(self) -> str:
         with contextlib.suppress(CannotDecide):
-            self._phase = log.phase(tasks.console(self._api, self._task, _LINES)) or self._phase
+            self._phase = task_log.phase(tasks.console(self._api, self._task, _LINES)) or self._phase
         return self._phase.value if self._phase else ""
 
 

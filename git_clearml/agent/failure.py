@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from git_clearml.agent import log
+from git_clearml.agent import task_log
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.agent.watch import Watch
 from git_clearml.clearml import queues, response, tasks
@@ -50,16 +50,16 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
         check = replace(check, sentence=with_sign(check.sentence, sign_of_task(api, check.task)))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
         message, reason = api.server.secrets.redact(watch.seen.message), api.server.secrets.redact(watch.seen.reason)
-        cause = log.classify(lines, status_message=message, status_reason=reason)
+        cause = task_log.classify(lines, status_message=message, status_reason=reason)
         sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
         check = replace(check, cause=cause.code, sentence=sentence)
-    return with_hint(replace(check, log_tail=log.tail(lines, _TAIL)))
+    return with_hint(replace(check, log_tail=task_log.tail(lines, _TAIL)))
 
 
 def _log(api: ClearML, check: Check, sleep: Callable[[float], None]) -> list[str]:
     """The end of the log, without our credentials. The last lines of a task that failed may come after its status."""
     lines, waited = tasks.console(api, check.task), 0.0
-    while check.outcome is CheckOutcome.FAILED and not check.cause and not log.complete(lines) and waited < _LATE:
+    while check.outcome is CheckOutcome.FAILED and not check.cause and not task_log.complete(lines) and waited < _LATE:
         sleep(_EVERY)
         waited += _EVERY
         api.renew()

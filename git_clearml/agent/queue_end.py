@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from git_clearml.agent import log
+from git_clearml.agent import task_log
 from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.watch import RunEnd
 from git_clearml.base.secrets import Secrets
@@ -55,7 +55,7 @@ def read(
         problem = error
     lines = _console(api, task, environment)
     tests = test_summary(lines) if entry is None or entry.is_test else ""
-    tail = log.tail(lines) if end.status == 1 and not tests else ()
+    tail = task_log.tail(lines) if end.status == 1 and not tests else ()
     return QueueEnd(end, over, result, tests, tail, problem)
 
 

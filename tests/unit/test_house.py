@@ -47,7 +47,7 @@ PURE = (
     "settings.packages base.colours base.ids base.jsonvalue base.sanitize base.markdown base.secrets clearml.diff "
     "clearml.entry_point run.record "
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
-    "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.log "
+    "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.task_log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
     "hook.ref_updates hook.yaml_edit hook.entries hook.proposed_policy hook.setup_plan report.setup "
     "doctor.recording doctor.differences doctor.skips doctor.advice "

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from git_clearml.agent import failure, interrupt, log, queue_end
+from git_clearml.agent import failure, interrupt, queue_end, task_log
 from git_clearml.agent.check import ended_check
 from git_clearml.agent.launch import argument, check_launch
 from git_clearml.agent.model import Check, CheckOutcome, Limits
@@ -88,9 +88,9 @@ def finished(watch: Watch) -> Check:
 
 def failed_with(lines: Sequence[str]) -> Check:
     check = finished(watched("failed"))
-    cause = log.classify(lines)
+    cause = task_log.classify(lines)
     sentence = f"{check.sentence}: {cause.sentence}" if cause.sentence else check.sentence
-    return failure.with_hint(replace(check, cause=cause.code, sentence=sentence, log_tail=log.tail(lines, 3)))
+    return failure.with_hint(replace(check, cause=cause.code, sentence=sentence, log_tail=task_log.tail(lines, 3)))
 
 
 def checks() -> Iterator[tuple[str, Check]]:

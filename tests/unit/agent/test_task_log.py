@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.agent.log import Cause, Phase, classify, complete, phase, tail
+from git_clearml.agent.task_log import Cause, Phase, classify, complete, phase, tail
 
 LOGS = Path(__file__).parent / "agent_logs"
 START = ["Executing task id [1]:", "Starting Task Execution:", ""]
