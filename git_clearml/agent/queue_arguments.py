@@ -128,14 +128,14 @@ class _Reading:
         """
         if name in self._options:
             return self._options[name]
-        long = [known for known in self._options if known.startswith("--") and known.startswith(name)]
-        if name.startswith("--") and len({self._options[known] for known in long}) == 1:
+        long = [option for option in self._options if option.startswith("--") and option.startswith(name)]
+        if name.startswith("--") and len({self._options[option] for option in long}) == 1:
             return self._options[long[0]]
         bare = name.lstrip("-").replace("-", "_")
         for target, action in ((bare, ""), (bare.removeprefix("no_"), "BooleanOptionalAction")):
-            names = [(known, known.rpartition("/")[2].replace("-", "_")) for known in self._args]
-            same = [known for known, plain in names if plain == target]
-            begun = [known for known, plain in names if plain.startswith(target) and name.startswith("--")]
+            names = [(option, option.rpartition("/")[2].replace("-", "_")) for option in self._args]
+            same = [option for option, plain in names if plain == target]
+            begun = [option for option, plain in names if plain.startswith(target) and name.startswith("--")]
             if target and len(same or begun) == 1:
                 return (same or begun)[0], action, ""
         return "", "", ""

@@ -89,8 +89,8 @@ class Console:
 
         Raises PublishFailed where that cannot be written.
         """
-        told = {key: self._redacted(document[key]) for key in _TOLD if document.get(key)}
-        self.product(json_text({**document, **told}))
+        redacted = {key: self._redacted(document[key]) for key in _TOLD if document.get(key)}
+        self.product(json_text({**document, **redacted}))
 
     def _redacted(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -81,8 +81,8 @@ class Attempt:
     def _work(self, remaining: float) -> None:
         try:
             connection = self._open(min(CONNECT_SECONDS, remaining))
-            asked = self._requests.get()
-            answer: Reply | Exception = self._exchange(connection, *asked) if asked else TimeoutError()
+            request = self._requests.get()
+            answer: Reply | Exception = self._exchange(connection, *request) if request else TimeoutError()
         except ssl.SSLEOFError as error:  # of a connection that stood it is no more than that it was closed meanwhile
             answer = error if self.connection is None else ConnectionResetError()
         except Exception as error:  # noqa: BLE001  handed over to the thread that asked

@@ -103,7 +103,7 @@ def locked(path: str | os.PathLike[str], seconds: float, waiting: Callable[[], N
 
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        deadline, told = time.monotonic() + seconds, False
+        deadline, has_waited = time.monotonic() + seconds, False
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,8 +111,8 @@ def locked(path: str | os.PathLike[str], seconds: float, waiting: Callable[[], N
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise TimeoutError from None
-            if not told:
-                told = True
+            if not has_waited:
+                has_waited = True
                 waiting()
             time.sleep(0.1)
         yield descriptor

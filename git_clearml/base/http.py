@@ -89,8 +89,8 @@ class HttpClient:
     def certificate_ends(self) -> str:
         """The end of the certificate of the connection that is kept (`notAfter`), "" without one that was checked."""
         sock = self._connection.http.sock if self._connection else None
-        told = sock.getpeercert() or {} if isinstance(sock, ssl.SSLSocket) else {}
-        return str(told.get("notAfter", ""))
+        certificate = sock.getpeercert() or {} if isinstance(sock, ssl.SSLSocket) else {}
+        return str(certificate.get("notAfter", ""))
 
     def close(self) -> None:
         """Lets go of the connection. Harmless when there is none."""

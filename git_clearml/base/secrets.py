@@ -70,18 +70,20 @@ class Secrets:
     def of_environment(cls, environment: Mapping[str, str]) -> Secrets:
         """The values of variables that are called like secrets, with that of HTTP Basic for ClearML's keys."""
         named = {name: value for name, value in environment.items() if re.search(_VARIABLES, name.upper())}
-        told = {
+        public = {
             value
             for name, value in environment.items()
             if name not in named and value and re.search(_NO_SECRETS, name.upper())
         }
         values = [
-            value for value in named.values() if len(value) >= _SHORTEST and value not in told and not _is_public(value)
+            value
+            for value in named.values()
+            if len(value) >= _SHORTEST and value not in public and not _is_public(value)
         ]
         apart = {value for value in values if is_hex(value, 1, 63)}
         secrets = cls((value for value in values if value not in apart), apart=apart)
         hex_tokens = (*_HEX_TOKENS, *(_OF_GITEA_JOBS if _at_gitea(environment) else ()))
-        secrets |= cls(value for name in hex_tokens if (value := environment.get(name, "")) not in told)
+        secrets |= cls(value for name in hex_tokens if (value := environment.get(name, "")) not in public)
         for former in ("CLEARML", "TRAINS"):
             pair = (environment.get(f"{former}_API_{kind}_KEY", "").strip() for kind in ("ACCESS", "SECRET"))
             secrets |= cls.of_credentials(*pair)

@@ -96,17 +96,17 @@ def origins(environment: Mapping[str, str]) -> dict[str, str]:
 
     What is set nowhere is not there. Raises BadSetting.
     """
-    told = {}
+    places = {}
     if conf_file.variable(environment, "CLEARML_AUTH_TOKEN"):
-        told["token"] = "CLEARML_AUTH_TOKEN"  # noqa: S105  its name
+        places["token"] = "CLEARML_AUTH_TOKEN"  # noqa: S105  its name
     for kind, word in _WORDS.items():
-        if word != "host" and told.get("token"):
+        if word != "host" and places.get("token"):
             continue
         names = (name for name in _names(kind) if environment.get(name, "").strip())
         files = (path for path in conf_file.conf_paths(environment) if _in_file(path, kind))
         if origin := next(names, "") or next(files, ""):
-            told[word] = origin
-    return told
+            places[word] = origin
+    return places
 
 
 def _in_file(path: str, kind: str) -> bool:
@@ -167,8 +167,8 @@ def _parts(url: str, which: str, example: str) -> SplitResult:
 
 def _joined(scheme: str, name: str, port: int | None, path: str) -> str:
     host = f"[{name}]" if ":" in name else name
-    asked = quote(path, safe="/%:@!$&'()*+,;=~", errors="replace")
-    return urlunsplit((scheme, f"{host}:{port}" if port else host, asked, "", ""))
+    quoted = quote(path, safe="/%:@!$&'()*+,;=~", errors="replace")
+    return urlunsplit((scheme, f"{host}:{port}" if port else host, quoted, "", ""))
 
 
 def _verification(value: Any) -> bool | str:

@@ -95,8 +95,8 @@ def _metrics(api: ClearML, documents: list[Mapping[str, Any]]) -> dict[str, froz
     completed = [document for document in documents if response.text(document, "status") == "completed"]
     ids = [response.identity(document) for document in completed[:_MEASURED]]
     try:
-        found = query.by_ids(api, ids, ["last_metrics"], limit=_LIMIT) if ids else {}
-        reported = {task: response.metrics(document) for task, document in found.items()}
+        with_metrics = query.by_ids(api, ids, ["last_metrics"], limit=_LIMIT) if ids else {}
+        reported = {task: response.metrics(document) for task, document in with_metrics.items()}
     except CannotDecide:
         return {}
     return {

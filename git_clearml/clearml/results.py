@@ -117,9 +117,9 @@ def parameters(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def artifacts(document: Mapping[str, Any], models: Sequence[tuple[str, str]]) -> tuple[Artifact, ...]:
     """What a task made, its output models, pairs of name and URI, among it."""
     outputs = [_artifact(entry) for entry in _objects(response.part(document, "execution"), "artifacts")]
-    made = [artifact for artifact in outputs if artifact]
-    made += [Artifact(name, "model", without_password(uri)) for name, uri in models]
-    return tuple(sorted(made, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri)))
+    artifacts_and_models = [artifact for artifact in outputs if artifact]
+    artifacts_and_models += [Artifact(name, "model", without_password(uri)) for name, uri in models]
+    return tuple(sorted(artifacts_and_models, key=lambda artifact: (artifact.kind, artifact.name, artifact.uri)))
 
 
 def models(api: ClearML, document: Mapping[str, Any]) -> list[tuple[str, str]]:

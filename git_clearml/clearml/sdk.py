@@ -58,9 +58,9 @@ def import_session(
     return identity
 
 
-def _why(said: bytes) -> str:
+def _why(output: bytes) -> str:
     """The last line of what the SDK said: of a traceback, the exception."""
-    lines = [line.strip() for line in said.decode("utf-8", "replace").split("\n")]
+    lines = [line.strip() for line in output.decode("utf-8", "replace").split("\n")]
     return next((line for line in reversed(lines) if line), "it did not say why")[:_SHOWN]
 
 

@@ -182,8 +182,8 @@ def _text(plan: _Plan, console: Console, *, dry_run: bool) -> Safe:
     count = len(applied.changes) if applied else 0
     changes = f" and uncommitted changes in {count} file{'s' if count > 1 else ''}" if count else ""
     branch = f", on the new branch {sanitize(plan.branch, 100)}" if plan.branch else ""
-    made = f"{'would make ' if dry_run else ''}{sanitize(plan.directory)}"
-    lines = [f"{made}: commit {sanitize(plan.task.commit[:12])}{changes}{branch}"]
+    summary = f"{'would make ' if dry_run else ''}{sanitize(plan.directory)}"
+    lines = [f"{summary}: commit {sanitize(plan.task.commit[:12])}{changes}{branch}"]
     if plan.command.words:
         folder = _working_dir(plan)
         words = console.redact(plan.command.words)

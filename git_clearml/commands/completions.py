@@ -107,8 +107,8 @@ complete -c git -f -n '__fish_git_using_command clearml' -a '(_git_clearml_after
 
 def script(shell: str, build: Build) -> str:
     """The completion: the one of the wheel, else one that is made now. Raises CannotDecide without shtab."""
-    made = Path(__file__).resolve().parents[1] / "completions" / FILES[shell]
-    return made.read_text(encoding="utf-8") if made.is_file() else make(shell, build)
+    file = Path(__file__).resolve().parents[1] / "completions" / FILES[shell]
+    return file.read_text(encoding="utf-8") if file.is_file() else make(shell, build)
 
 
 def make(shell: str, build: Build) -> str:

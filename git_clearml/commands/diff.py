@@ -117,11 +117,11 @@ def _with_trees(
         what = "the commits are compared" if b else "its commit is compared"
         notes.append(f"the recorded diff of {side.task.id} does not apply ({problem}): {what}")
     trees = repository.trees([side.task.commit for side in sides])
-    made = [
+    with_trees = [
         replace(side, tree=trees[side.task.commit] if failures else each.tree)
         for side, each in zip(sides, applied, strict=True)
     ]
-    return made[0], made[1] if b else None, tuple(notes)
+    return with_trees[0], with_trees[1] if b else None, tuple(notes)
 
 
 def _tables(a: _Side, b: _Side | None, wanted: Sequence[str]) -> Difference:

@@ -48,19 +48,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.timeout is not None and not 0 < arguments.timeout <= _LONGEST:
         raise UsageError(f"--timeout is {arguments.timeout:g}: expected seconds", f"--timeout {_EACH:g}")
     repository = Repository()
-    found = list(importing.candidates(_records(arguments, repository)))
-    if not found:
+    candidates = list(importing.candidates(_records(arguments, repository)))
+    if not candidates:
         where = "" if arguments.all else f" of {', '.join(arguments.revs) or 'HEAD'}"
         console.say(f"git clearml: no offline run{where} is on record in this clone")
     runs: list[Imported] = []
     problems: list[Problem] = []
     web = ""
-    if any(isinstance(each, Candidate) and each.session for each in found):
+    if any(isinstance(each, Candidate) and each.session for each in candidates):
         api = connect(os.environ, min(arguments.timeout or _EACH, _BUDGET), log=console.log)
         web = api.server.web
-        became = _sent(arguments, console, repository, api, found)
+        became = _sent(arguments, console, repository, api, candidates)
     else:
-        became = iter([each if isinstance(each, Imported) else each.became("refused") for each in found])
+        became = iter([each if isinstance(each, Imported) else each.became("refused") for each in candidates])
     for each in became:
         if isinstance(each, Problem):
             console.fail(each)
@@ -95,7 +95,7 @@ def _sent(
     console: Console,
     repository: Repository,
     api: ClearML,
-    found: Sequence[Candidate | Imported],
+    candidates: Sequence[Candidate | Imported],
 ) -> Iterator[Imported | Problem]:
     """What becomes of each, one import at a time in this clone."""
     seconds = arguments.timeout or _EACH
@@ -112,16 +112,16 @@ def _sent(
     try:
         with importing.workplace(repository.common_dir, seconds, waiting) as (directory, lock):
             importer = Importer(api, directory, lock, seconds=seconds, environment=os.environ)
-            documents = importing.on_server_already(api, found)
-            for each in found:
+            documents = importing.on_server_already(api, candidates)
+            for each in candidates:
                 if isinstance(each, Imported) or each.session is None:
                     yield each if isinstance(each, Imported) else each.became("refused")
                     continue
                 try:
-                    known = importing.server_state(documents, each)
-                    if known is None and not arguments.dry_run:
+                    state = importing.server_state(documents, each)
+                    if state is None and not arguments.dry_run:
                         sessions_on_server.delete_unfinished(api, documents, each.session.id)
-                    yield known or send(each)
+                    yield state or send(each)
                 except CannotDecide as error:
                     yield _of_run(error, each, arguments)
                     if not isinstance(error, (PublishFailed, BadAnswer)):

@@ -52,11 +52,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     [ruling] = policies.rulings(repository, [head], flags={}, environment=os.environ)
     for warning in ruling.warnings:
         console.warn(warning)
-    here = run_here.Here(arguments, console, repository, head.commit, ruling.policy, recording)
+    call = run_here.Call(arguments, console, repository, head.commit, ruling.policy, recording)
     if not seeds:
-        ran = run_here.once(here, words)
-        not_recorded = run_here.recorded(here, [ran])
+        ran = run_here.once(call, words)
+        not_recorded = run_here.recorded(call, [ran])
         return ran.status or not_recorded
     from git_clearml.commands import run_seeds  # late: most runs are of one
 
-    return run_seeds.run(here, words, seeds)
+    return run_seeds.run(call, words, seeds)

@@ -87,8 +87,8 @@ def seeds(arguments: argparse.Namespace) -> range:
         raise UsageError(f"{'--follow' if arguments.follow else '--attach'} is about one task", "leave --seeds out")
     words = arguments.words
     if (words or arguments.template) and not any(PLACE in word for word in words):
-        known = redact_words(words) == tuple(words)  # else the hint would not work as typed
-        command = shlex.join(words or ["python", "train.py"]) if known else "<command>"
+        is_showable = redact_words(words) == tuple(words)  # else the hint would not work as typed
+        command = shlex.join(words or ["python", "train.py"]) if is_showable else "<command>"
         hint = f"git clearml run --seeds {count} -- {command} --seed {PLACE}"
         raise UsageError(f"{PLACE} is not in the command, and so all {count} runs would be the same", hint)
     return range(first or 0, (first or 0) + count)

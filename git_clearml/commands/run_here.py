@@ -33,7 +33,7 @@ _NONE = "its task has no commit: ClearML finds one for a script or a module, not
 
 
 @dataclass(frozen=True)
-class Here:
+class Call:
     """One call of `run` on this machine, with all that it needs."""
 
     arguments: argparse.Namespace
@@ -67,71 +67,71 @@ class Once(NamedTuple):
     where: RemoteBranch | None = None
 
 
-def once(here: Here, words: Sequence[str]) -> Once:
+def once(call: Call, words: Sequence[str]) -> Once:
     """Runs a command once, where the working tree is the commit."""
-    console, repository = here.console, here.repository
-    plan = runs.plan(repository, here.commit, here.policy, words, os.environ)
+    console, repository = call.console, call.repository
+    plan = runs.plan(repository, call.commit, call.policy, words, os.environ)
     if plan.ignored and not plan.facts.ignored:
         console.warn(f"code that .gitignore hides: {listed(plan.ignored, _SHOWN)}; no record shows what is in it")
-    if not plan.clean and not here.arguments.allow_dirty:
+    if not plan.clean and not call.arguments.allow_dirty:
         return Once(_refuse(plan, console))
-    if not plan.clean and here.recording.kind != "none":
+    if not plan.clean and call.recording.kind != "none":
         names = listed([*plan.facts.dirty, *plan.facts.untracked, *plan.facts.ignored], _SHOWN)
         raise UsageError(f"no run with uncommitted changes is recorded: {names}", "leave --record out")
-    if here.arguments.dry_run:
+    if call.arguments.dry_run:
         return Once(_show(plan, console))
-    where = here.target()
+    where = call.target()
     record, interrupted, unwritten = runs.execute(repository, plan, os.environ, console)
     summary, hindrance = _summary(repository, record, plan, unwritten)
     console.say(summary)
     return Once(record.exit_status or 0, record, plan, not hindrance, interrupted, where)
 
 
-def recorded(here: Here, ran: Sequence[Once]) -> int:
+def recorded(call: Call, ran: Sequence[Once]) -> int:
     """Records the tasks of runs in git where that is wished: 0, or 3 where those of good runs could not be.
 
     The tasks of several good runs are one record.
     """
     finished = [each for each in ran if each.record and each.plan]
-    if here.recording.kind == "none" or not finished:
+    if call.recording.kind == "none" or not finished:
         return 0
     try:
         results = {}
         for succeeded in (True, False):
-            parts = [_results(here, each) for each in finished if (each.status == 0) == succeeded]
+            parts = [_results(call, each) for each in finished if (each.status == 0) == succeeded]
             if parts:
                 results[succeeded] = tuple(result for part in parts for result in part)
         from git_clearml.record import record as records
 
         for succeeded, tasks in results.items():
             records.record(
-                here.repository,
-                FinishedRun(here.commit.hash, tasks, succeeded),
-                here.recording,
+                call.repository,
+                FinishedRun(call.commit.hash, tasks, succeeded),
+                call.recording,
                 target=finished[-1].where,
                 environment=os.environ,
-                say=lambda line: here.console.say(f"git clearml: {line}"),
-                warn=here.console.warn,
+                say=lambda line: call.console.say(f"git clearml: {line}"),
+                warn=call.console.warn,
             )
     except Error as error:
-        here.console.fail(error)
+        call.console.fail(error)
         return 0 if all(each.status for each in finished) else 3
     return 0
 
 
-def _results(here: Here, ran: Once) -> tuple[Result, ...]:
+def _results(call: Call, ran: Once) -> tuple[Result, ...]:
     """What the tasks of a run came to. Raises PublishFailed where it may not be recorded, as runs.results does."""
     record, plan = ran.record, ran.plan
     if record is None or plan is None:
         return ()
     if not runs.tasks_are_known(record):
-        later = f"when it answers again: git clearml run --attach <task> --record {here.recording.kind}"
+        later = f"when it answers again: git clearml run --attach <task> --record {call.recording.kind}"
         raise PublishFailed("not recorded: the server did not tell which tasks the run made", later)
     reason = _hindrance(record, plan)
     if ran.status == 0 and reason and record.tasks:
         hint = "git clearml run -- python train.py" if reason in (_OTHER, _NONE) else "commit first, then run again"
         raise PublishFailed(f"not recorded: {reason}", hint)
-    return tuple(runs.results(record, plan, os.environ, here.console))
+    return tuple(runs.results(record, plan, os.environ, call.console))
 
 
 def _refuse(plan: RunPlan, console: Console) -> int:

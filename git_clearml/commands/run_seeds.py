@@ -9,37 +9,37 @@ from git_clearml.base.secrets import redact_words
 from git_clearml.base.words import listed
 from git_clearml.clearml.offline import value_of
 from git_clearml.commands import run_flags, run_here
-from git_clearml.commands.run_here import Here, Once
+from git_clearml.commands.run_here import Call, Once
 from git_clearml.errors import Interrupted
 from git_clearml.settings.policy import MetricRule, Policy
 
 
-def run(here: Here, words: Sequence[str], seeds: Sequence[int]) -> int:
+def run(call: Call, words: Sequence[str], seeds: Sequence[int]) -> int:
     """Runs the command for each seed; 0 where all of them ended well, else 1. One that fails keeps none from running.
 
     An interruption ends the run that it meets, and none comes after that; nor after one that was refused.
     """
     ran: dict[int, Once] = {}
-    dry_run, policy = here.arguments.dry_run, here.policy
-    here = replace(here, policy=policy._replace(metrics=()))  # what a metric comes to, all runs together decide
+    dry_run, policy = call.arguments.dry_run, call.policy
+    call = replace(call, policy=policy._replace(metrics=()))  # what a metric comes to, all runs together decide
     try:
         for seed in seeds:
             command = run_flags.for_seed(words, seed)
             if not dry_run:
                 shown = " ".join(redact_words(command))
-                here.console.say(f"git clearml: seed {seed} ({len(ran) + 1} of {len(seeds)}): {shown}")
-            ran[seed] = run_here.once(here, command)
+                call.console.say(f"git clearml: seed {seed} ({len(ran) + 1} of {len(seeds)}): {shown}")
+            ran[seed] = run_here.once(call, command)
             if ran[seed].interrupted or (ran[seed].record is None and ran[seed].status):
                 break
     except (KeyboardInterrupt, Interrupted):
-        here.console.announce(f"git clearml: {summary(ran, seeds, policy)}")
+        call.console.announce(f"git clearml: {summary(ran, seeds, policy)}")
         raise
     if not dry_run:
         is_good = len(ran) == len(seeds) and not any(each.status for each in ran.values())
-        (here.console.say if is_good else here.console.announce)(f"git clearml: {summary(ran, seeds, policy)}")
+        (call.console.say if is_good else call.console.announce)(f"git clearml: {summary(ran, seeds, policy)}")
     if signal := next((each.interrupted for each in ran.values() if each.interrupted), 0):
         return 128 + signal
-    not_recorded = run_here.recorded(here, [*ran.values()])
+    not_recorded = run_here.recorded(call, [*ran.values()])
     return 1 if any(each.status for each in ran.values()) else not_recorded
 
 

@@ -112,9 +112,9 @@ def may_read(file: os.stat_result, whose: os.stat_result) -> bool:
 
 def _names(repository: Repository, config: git_server.ServerConfig) -> Check:
     """Tasks name a repository by its URL: is that known here?"""
-    known = [*config.repositories, *(f"what the forge tells its hooks, below {forge}" for forge in config.forges)]
-    if known:
-        return Check("repository-names", "ok", f"known as {', '.join(known)}")
+    names = [*config.repositories, *(f"what the forge tells its hooks, below {forge}" for forge in config.forges)]
+    if names:
+        return Check("repository-names", "ok", f"known as {', '.join(names)}")
     words = "nothing here tells the URL by which tasks name this repository: only the policy's repositories may"
     command = shlex.join(["git", "-C", repository.git_dir, "config", "--add", "clearml.repository"])
     return Check("repository-names", "warn", words, f"{command} <URL>")

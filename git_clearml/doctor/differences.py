@@ -152,8 +152,8 @@ def _encoding(tracked: Tracked) -> Check:
     if tracked.not_utf8:
         message = f"{listed(tracked.not_utf8)} is not UTF-8: with a change in it ClearML records no diff at all"
         return Check("encoding", "warn", message, _to_utf8(tracked.not_utf8[0]))
-    some = "" if tracked.seen_all else " that there was time to read"
-    return Check("encoding", "ok", f"every tracked text{some} is UTF-8")
+    limit = "" if tracked.seen_all else " that there was time to read"
+    return Check("encoding", "ok", f"every tracked text{limit} is UTF-8")
 
 
 def _to_utf8(path: str) -> str:

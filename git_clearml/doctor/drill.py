@@ -248,7 +248,7 @@ def _read(repository: Repository, *words: str, stdin: bytes, env: Mapping[str, s
 def judged(pushed: Pushed, hook: str) -> Check:
     """What the drill has shown; `hook` is the name of the hook that is there, "" for none. Pure."""
     stderr = pushed.result.stderr.replace("remote: ", "")
-    said = reason(stderr, pushed.result.status).removeprefix("git clearml: ")
+    why = reason(stderr, pushed.result.status).removeprefix("git clearml: ")
     took = f"in {pushed.seconds:.1f} s"
     outcome = pushed.told[0].outcome if pushed.told else ""
     if pushed.arrived or not pushed.result.status:
@@ -256,13 +256,13 @@ def judged(pushed: Pushed, hook: str) -> Check:
     if outcome == "rejected":
         return Check("drill", "ok", f"a commit that nobody has trained was refused, {took}")
     if outcome and outcome != NO_LINES:
-        words = f"a commit that nobody has trained was refused, {took}, but because nothing could be decided: {said}"
+        words = f"a commit that nobody has trained was refused, {took}, but because nothing could be decided: {why}"
         return Check("drill", "warn", words)
     ours = [line for line in stderr.split("\n") if line.startswith("git clearml:")]
     if ours:
         words = f"the push was refused without a verdict: {ours[0].removeprefix('git clearml: ')}"
         return Check("drill", "warn", words)
-    words = f"the push was refused, but not by git-clearml, which was not asked before: {said}"
+    words = f"the push was refused, but not by git-clearml, which was not asked before: {why}"
     return Check("drill", "fail", words)
 
 

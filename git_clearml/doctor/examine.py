@@ -25,15 +25,15 @@ def clone(repository: Repository, environment: Mapping[str, str], budget: float 
     """The checks of a clone with a working tree; `budget` is the ClearML server's, in seconds."""
     directory = hooks_directory(repository)
     owner, legacy = read_hook(directory / HOOK).owner, read_hook(directory / LEGACY).owner
-    found = policy.examine(repository, environment)
-    asked = server.examine(environment, budget, found.policy)
-    has_server = not (asked[-1].name == "server" and asked[-1].level == "warn")
+    ruling = policy.examine(repository, environment)
+    of_server = server.examine(environment, budget, ruling.policy)
+    has_server = not (of_server[-1].name == "server" and of_server[-1].level == "warn")
     return [
         git_version(repository),
         *hooks.examine(repository, environment),
         *skips.examine(environment, owner, ours_first=Owner.OURS in (owner, legacy)),
-        found.check,
-        *asked,
+        ruling.check,
+        *of_server,
         *_guarded("clearml-conf", partial(_recording, environment, has_server)),
         *_guarded("differences", partial(_differences, repository, environment)),
         *around.examine(repository, environment),
@@ -54,9 +54,9 @@ def refused(error: NotARepository, environment: Mapping[str, str], budget: float
 
 def git_version(repository: Repository) -> Check:
     """git's own version against the oldest that is supported."""
-    told = repository.run("version").text
-    match = re.search(r"(\d+)\.(\d+)", told)
-    version = told.removeprefix("git version ") or "unknown"
+    printed = repository.run("version").text
+    match = re.search(r"(\d+)\.(\d+)", printed)
+    version = printed.removeprefix("git version ") or "unknown"
     if match and (int(match[1]), int(match[2])) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         return Check("git", "fail", f"git {version} is older than {oldest}, the oldest that git-clearml works with")

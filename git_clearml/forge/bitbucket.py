@@ -152,9 +152,9 @@ class Bitbucket:
         if kind not in kinds or not name or not ref.startswith("refs/"):
             return ""
         with contextlib.suppress(NotFound):
-            found = self._api.document("GET", f"{self._at}/refs/{kinds[kind]}/{quoted(name)}", operation)
-            if text(found, "name") == name:
-                return self._full(needed(found, "target", "hash"), self._name)
+            answer = self._api.document("GET", f"{self._at}/refs/{kinds[kind]}/{quoted(name)}", operation)
+            if text(answer, "name") == name:
+                return self._full(needed(answer, "target", "hash"), self._name)
         return ""
 
     def file_at(self, commit: str, path: str) -> bytes | None:

@@ -164,10 +164,10 @@ def _default(repository: Repository) -> _Default:
     Raises NotFetched, and Unreachable.
     """
     name = remote_refs.remote_name(repository)
-    known = repository.run("symbolic-ref", "--quiet", f"refs/remotes/{name}/HEAD") if name else None
-    commits = repository.default_branches([name]) if known and not known.status else []
-    if known and commits:
-        return _Default(branch_ref(known.text.removeprefix(f"refs/remotes/{name}/")), commits[0])
+    head = repository.run("symbolic-ref", "--quiet", f"refs/remotes/{name}/HEAD") if name else None
+    commits = repository.default_branches([name]) if head and not head.status else []
+    if head and commits:
+        return _Default(branch_ref(head.text.removeprefix(f"refs/remotes/{name}/")), commits[0])
     remote = remotes.fetched_from(repository, name)
     if remote is None:
         raise NotFetched("this clone has no remote to ask for its default branch")

@@ -22,17 +22,17 @@ def remarks(repository: Repository, judge: str, service: str) -> tuple[str, ...]
     Nothing where the commits before it, as many as are ever pushed at once, have the same. Four git processes. Raises
     CannotDecide.
     """
-    told = f"{service} does not tell what the branch was at before the push, so the policy of {judge[:12]} judges"
+    remark = f"{service} does not tell what the branch was at before the push, so the policy of {judge[:12]} judges"
     listed = repository.run("rev-list", "--first-parent", f"--max-count={_LOOKED_AT}", judge, "--")
     names = listed.lines if not listed.status else []
     if not names:
-        return (f"{told}; what it was before is not in this clone",)
+        return (f"{remark}; what it was before is not in this clone",)
     policies = _policies(repository, names)
     for name, (policy, before) in zip(names, itertools.pairwise(policies), strict=False):
         if policy is None or policy != before:
-            return (f"{told}; {name[:12]} has changed it: if both were pushed at once, nobody has accepted it",)
+            return (f"{remark}; {name[:12]} has changed it: if both were pushed at once, nobody has accepted it",)
     if len(names) < _LOOKED_AT and repository.parents(names[-1:])[names[-1]]:
-        return (f"{told}; what it was before {names[-1][:12]} is not in this clone",)
+        return (f"{remark}; what it was before {names[-1][:12]} is not in this clone",)
     return ()
 
 

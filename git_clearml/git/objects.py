@@ -75,9 +75,9 @@ class ObjectStore(Runner):
         One git process. The git that failed where it does not understand one of them. Raises CannotDecide where a
         partial clone lacks the tree that would tell.
         """
-        known = self._checks.lines(names)
-        result = GitResult(0, b"", "") if known is not None else self.run("cat-file", _CHECK, stdin=stdin_lines(names))
-        answers = result.lines if known is None else [decode(line) for line in known]
+        kept = self._checks.lines(names)
+        result = GitResult(0, b"", "") if kept is not None else self.run("cat-file", _CHECK, stdin=stdin_lines(names))
+        answers = result.lines if kept is None else [decode(line) for line in kept]
         if not result.status and len(answers) == len(names):
             learned = [self._learned(name, kind) for name, _, kind in (answer.rpartition(" ") for answer in answers)]
             return self._not_fetched(names, learned)
@@ -209,10 +209,10 @@ class ObjectStore(Runner):
 
     def history(self, commits: Sequence[str], most: int = _HISTORY) -> list[Commit]:
         """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them or `most`."""
-        known = self._histories.get(most, [])
-        if not known or not {commit.hash for commit in known}.issuperset(commits):  # else it is that of these as well
-            known = self._histories[most] = self._history(commits, most)
-        return known
+        listed = self._histories.get(most, [])
+        if not listed or not {commit.hash for commit in listed}.issuperset(commits):  # else it is that of these as well
+            listed = self._histories[most] = self._history(commits, most)
+        return listed
 
     def _history(self, commits: Sequence[str], most: int) -> list[Commit]:
         form = [f"--max-count={most}", "--no-show-signature", "--format=%H %T"]

@@ -154,8 +154,8 @@ def _spoilt(repository: Repository, base: str, changes: Sequence[Change], small:
         if path in links:  # one that leads nowhere: the file is made where it leads
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(links[path])))
         touched.add(path)
-    at_risk = ((path, made) for made in touched for path in new if path == made or path.startswith(f"{made}/"))
-    return next((path for path, made in at_risk if repository.run("cat-file", "-e", f"{base}:{made}").status), "")
+    at_risk = ((path, file) for file in touched for path in new if path == file or path.startswith(f"{file}/"))
+    return next((path for path, file in at_risk if repository.run("cat-file", "-e", f"{base}:{file}").status), "")
 
 
 def _proved(repository: Repository, base: str, commit: str, content: bytes) -> bool:

@@ -24,8 +24,8 @@ class Quarantine(NamedTuple):
 def quarantine(repository: Repository) -> Iterator[Quarantine]:
     """Whatever ends the block, the directory goes. Raises CannotDecide where git could not read the repository so."""
     base = repository.top or repository.git_dir
-    told = repository.run("-C", base, "rev-parse", "--git-path", "objects").text
-    own = os.path.realpath(os.path.join(base, told))
+    line = repository.run("-C", base, "rev-parse", "--git-path", "objects").text
+    own = os.path.realpath(os.path.join(base, line))
     if "\n" in own:
         raise CannotDecide(f"{own!r} cannot be named to git", "move the clone")
     with tempfile.TemporaryDirectory(prefix="git-clearml-") as place:

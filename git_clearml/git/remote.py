@@ -188,8 +188,8 @@ def _listed(
     repository: Repository, remote: Remote, *options: str, refs: Sequence[str] = (), timeout: float
 ) -> dict[str, str]:
     """What `git ls-remote` tells: ref -> object."""
-    told = _told(repository, remote, *options, refs=refs, timeout=timeout)
-    pairs = (line.split("\t", 1) for line in told if "\t" in line)
+    listed = _told(repository, remote, *options, refs=refs, timeout=timeout)
+    pairs = (line.split("\t", 1) for line in listed if "\t" in line)
     return {ref: name for name, ref in pairs if is_hash(name)}
 
 

@@ -95,8 +95,8 @@ def _existing(
         deeper: dict[tuple[str, str], str] = {}
         if left and depth:
             deeper = _existing(inside, pinned(inside.objects, list(commits.values())), left, depth - 1)
-        for place, found in there.items():
-            answers[place] = "" if found in files else deeper.get(found, f"the submodule {name} does not have it")
+        for place, inner in there.items():
+            answers[place] = "" if inner in files else deeper.get(inner, f"the submodule {name} does not have it")
     return answers
 
 

@@ -47,13 +47,13 @@ def gated_updates(
     # of a new ref anything that exists stands for the remote's commit: it is not looked at
     pairs = ((each.local_hash, each.local_hash if each.creates else each.remote_hash) for each in push.updates)
     names = [name for pair in pairs for name in pair]
-    *peeled, known, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
+    *peeled, fetched_side, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
     default = _Default(
-        [known] if fetched and isinstance(known, Resolved) else [],
+        [fetched_side] if fetched and isinstance(fetched_side, Resolved) else [],
         lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment)),
     )
     lasts = default.is_fetched and fetched.startswith(f"refs/remotes/{push.remote}/")  # the sh looks at no other's
-    commits, by_default, asked = list[tuple[RefUpdate, Resolved, Resolved]](), set[RefUpdate](), set[RefUpdate]()
+    commits, by_default, not_lasting = list[tuple[RefUpdate, Resolved, Resolved]](), set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
             continue  # a tag of a blob or a tree: nothing that could have run
@@ -66,7 +66,7 @@ def gated_updates(
         else:  # also where the remote has a tag of something else than a commit
             sides = default.sides() or [new]
             by_default.add(update)
-            asked |= set() if lasts and update.creates else {update}
+            not_lasting |= set() if lasts and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
     rulings = policies.rulings(repository, [side for *_, side in commits], flags=flags, environment=environment)
     judged = [(*each, ruling) for each, ruling in zip(commits, rulings, strict=True)]
@@ -79,7 +79,7 @@ def gated_updates(
             new.commit,
             ruling,
             "" if side is new else behind[side, ruling.policy] if update in by_default else side.commit.hash,
-            is_lasting=update not in asked,
+            is_lasting=update not in not_lasting,
         )
         for update, new, side, ruling in gated
     ]
@@ -104,9 +104,9 @@ def _is_gated(repository: Repository, push: Push, update: RefUpdate, policy: Pol
 class _Default:
     """What has accepted whatever is new on the remote; asked for once, and only where a push makes a new ref."""
 
-    def __init__(self, known: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
-        self._known, self._ask, self._is_known = known, ask, bool(known)
-        self.is_fetched = bool(known)
+    def __init__(self, sides: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
+        self._known, self._ask, self._is_known = sides, ask, bool(sides)
+        self.is_fetched = bool(sides)
 
     def sides(self) -> list[Resolved]:
         """The commits, whose policies all count; none where the remote has accepted nothing. Raises PolicyUnknown."""

@@ -156,7 +156,7 @@ class PushJudge:
         source.open_ahead()
         from git_clearml.verdict import resolve  # late: while the connection is made
 
-        asked = time.time()
+        began = time.time()
         to_ask = [Question(*question) for question in open_questions]
         answers = resolve.verify(self._repository, source, to_ask, partial(passed_check, lifetime=lifetime), scope)
         new = dict(zip(open_questions, answers, strict=True))
@@ -166,7 +166,7 @@ class PushJudge:
                 (merge_keys if new[question].equivalence is Equivalence.MERGE else keys)[question]
                 for question in verified
             )
-            self._since |= dict.fromkeys(verified, asked)
+            self._since |= dict.fromkeys(verified, began)
         return verdicts | new
 
     def _lifetime(self, push: Push, gated: Sequence[GatedUpdate]) -> float:
@@ -202,8 +202,8 @@ def _urls(push: Push) -> tuple[str, ...]:
 
 def _tips(gated: Sequence[GatedUpdate]) -> tuple[Tip, ...]:
     """Where the branches will be that the push makes: an agent that waits for one of them runs that."""
-    made = [update for update in gated if update.update.creates and update.update.remote_ref.startswith(HEADS)]
-    return tuple(Tip(update.update.remote_ref.removeprefix(HEADS), update.commit.hash) for update in made)
+    new = [update for update in gated if update.update.creates and update.update.remote_ref.startswith(HEADS)]
+    return tuple(Tip(update.update.remote_ref.removeprefix(HEADS), update.commit.hash) for update in new)
 
 
 def _accepted(gated: Sequence[GatedUpdate]) -> dict[str, list[str]]:
@@ -225,10 +225,10 @@ def _typed_in_a_push(report: VerifyReport, push: Push, timeout: float) -> Verify
         hint = "push again; whoever keeps this server can give it more time: git config clearml.timeout SECONDS"
     else:
         hint = f"git config clearml.timeout {_LITTLE if timeout < _LITTLE else max(_MUCH, 2 * round(timeout))}"
-    told = tuple(
+    problems = tuple(
         problem._replace(hint=hint) if _is_about_time(problem.hint) else problem for problem in report.problems
     )
-    return report._replace(hint=hint, problems=told)
+    return report._replace(hint=hint, problems=problems)
 
 
 def _is_about_time(hint: str) -> bool:

@@ -78,8 +78,8 @@ def _installed() -> tuple[str, str] | None:
     """Files that are gone, or younger, once another version is installed; None where no installer put us here."""
     name = f"git_clearml-{git_clearml.__version__}.dist-info"
     places = (Path(entry or ".", name) for entry in sys.path)
-    found = next((place for place in places if place.is_dir()), None)
-    paths = found and (str(found.absolute()), str(git_clearml.__file__))
+    directory = next((place for place in places if place.is_dir()), None)
+    paths = directory and (str(directory.absolute()), str(git_clearml.__file__))
     return None if not paths or "\n" in "".join(paths) else paths
 
 

@@ -86,7 +86,7 @@ def _is_patched() -> bool:
     import ssl
 
     wanted = {ssl.SSLContext: "ssl", http.client.HTTPSConnection: "http.client"}
-    return any(made.__module__ != module for made, module in wanted.items())
+    return any(kind.__module__ != module for kind, module in wanted.items())
 
 
 def _sets_variables(environment: Mapping[str, str]) -> bool:

@@ -94,7 +94,7 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
         )
 
 
-def _only(remote: Remote, containing: dict[str, str], commit: str, here: str) -> RemoteBranch:
+def _only(remote: Remote, containing: dict[str, str], commit: str, checked_out: str) -> RemoteBranch:
     """The one that contains the commit. `here`: the checked-out branch, the one to name where there is none."""
     if len(containing) == 1:
         [(branch, tip)] = containing.items()
@@ -102,7 +102,7 @@ def _only(remote: Remote, containing: dict[str, str], commit: str, here: str) ->
     if not containing:
         raise UsageError(
             f"no branch of {remote.shown} contains {commit[:12]}, so there is none to push its results to",
-            f"--branch {shlex.quote(here) if here else '<name>'}",
+            f"--branch {shlex.quote(checked_out) if checked_out else '<name>'}",
         )
     raise UsageError(
         f"{len(containing)} branches of {remote.shown} contain {commit[:12]}: {listed(sorted(containing), _LISTED)}",

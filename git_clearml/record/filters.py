@@ -33,12 +33,12 @@ def check(repository: Repository, index: TemporaryIndex, paths: Sequence[str]) -
     if not paths:
         return
     set_up = _configured(repository)
-    here, committed = (_filters(index, paths, *flag) for flag in ((), ("--cached",)))
+    on_disk, committed = (_filters(index, paths, *flag) for flag in ((), ("--cached",)))
     for path in paths:
-        name = committed[path] or here[path]
-        if here[path] != committed[path]:
+        name = committed[path] or on_disk[path]
+        if on_disk[path] != committed[path]:
             raise UsageError(
-                f"--add: the filter of {path!r} is {here[path] or 'none'!r} by the .gitattributes here, and "
+                f"--add: the filter of {path!r} is {on_disk[path] or 'none'!r} by the .gitattributes here, and "
                 f"{committed[path] or 'none'!r} by those of the commit",
                 "git status",
             )
@@ -68,7 +68,7 @@ def _configured(repository: Repository) -> set[str]:
 def _filters(index: TemporaryIndex, paths: Sequence[str], *flag: str) -> Mapping[str, str]:
     """The filter of each path, "" for none. Raises CannotDecide."""
     fields = decode(index.read("check-attr", *flag, "-z", "--stdin", "filter", stdin=stdin_entries(paths))).split("\0")
-    found = dict(zip(fields[0::3], fields[2::3], strict=False))
-    if missing := [path for path in paths if path not in found]:
+    filters = dict(zip(fields[0::3], fields[2::3], strict=False))
+    if missing := [path for path in paths if path not in filters]:
         raise CannotDecide(f"git check-attr did not answer for {missing[0]!r}", "git fsck")
-    return {path: "" if value in _NO_FILTER else value for path, value in found.items()}
+    return {path: "" if value in _NO_FILTER else value for path, value in filters.items()}

@@ -70,9 +70,9 @@ def is_marked(body: str, label: str, *, apart: bool = False, flavour: Flavour = 
     return body.startswith((first + "\n", first + "\r\n"))
 
 
-def same(one: str, other: str) -> bool:
+def same(body: str, other: str) -> bool:
     """Do two bodies say the same? GitHub may change line ends and what stands at the very end."""
-    return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
+    return body.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
 
 
 def comment(page: Page, old: str = "", *, limit: int = 0) -> Safe:

@@ -87,8 +87,8 @@ def _commit(commit: Whereabouts) -> list[str]:
         return ["none on record"]
     if not commit.here:
         return [f"{name[:12]}, which is not in this clone"]
-    made = moment(commit.date)
-    when = f", {made:%Y-%m-%d}" if made else ""
+    date = moment(commit.date)
+    when = f", {date:%Y-%m-%d}" if date else ""
     branches = [sanitize(branch, 60) for branch in commit.branches[:_BRANCHES]]
     more = f" and {len(commit.branches) - _BRANCHES} more" if len(commit.branches) > _BRANCHES else ""
     place = f"in {', '.join(branches)}{more}" if branches else "in no branch"
@@ -151,8 +151,8 @@ def _package(package: Package, file: str) -> str:
 
 
 def _made(artifacts: Iterable[Artifact]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    made = [(each.kind, (each.name, each.uri, each.hash[:12])) for each in artifacts]
-    return [(f"{kind}s", [row for each, row in made if each == kind]) for kind in ("model", "artifact")]
+    rows = [(each.kind, (each.name, each.uri, each.hash[:12])) for each in artifacts]
+    return [(f"{kind}s", [row for each, row in rows if each == kind]) for kind in ("model", "artifact")]
 
 
 def _indented(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -204,5 +204,5 @@ def history_json(shown: History) -> dict[str, Any]:
     }
 
 
-def _made_object(made: Artifact) -> dict[str, Any]:
-    return {"name": made.name, "uri": made.uri or None, "hash": made.hash or None}
+def _made_object(artifact: Artifact) -> dict[str, Any]:
+    return {"name": artifact.name, "uri": artifact.uri or None, "hash": artifact.hash or None}

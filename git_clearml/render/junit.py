@@ -126,8 +126,8 @@ def _of_call(report: Mapping[str, Any]) -> list[_Case]:
     if check:
         text = "\n".join([check["outcome"], *filter(None, [check["sentence"]]), *check["log_tail"]])
         cases.append(_by_status("it runs on a ClearML agent", check, text))
-    told = any(commit["outcome"] in _NOT_FINISHED for commit in report["commits"])
-    for error in () if told and not cases else report["errors"]:
+    is_undecided = any(commit["outcome"] in _NOT_FINISHED for commit in report["commits"])
+    for error in () if is_undecided and not cases else report["errors"]:
         cases.append(_Case(f"problem {error['code']}", "error", error["code"], error["message"]))
     return cases
 

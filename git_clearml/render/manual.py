@@ -102,15 +102,15 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 def _options(parser: argparse.ArgumentParser, source: Source) -> Iterator[Block]:
     """An entry for each argument, in the manual's words, else the parser's; flags together that these name together."""
-    said = [(re.findall(r"`(-[^`]+)`", block.item), block.text) for block in (*source.options, _HELP)]
+    entries = [(re.findall(r"`(-[^`]+)`", block.item), block.text) for block in (*source.options, _HELP)]
     actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]
     positionals = [action for action in actions if not action.option_strings]
     done: set[str] = set()
     for action in [*positionals, *(action for action in actions if action.option_strings)]:
         if done & {*action.option_strings}:
             continue
-        texts = [text for flags, text in said if set(flags) & set(action.option_strings)]
-        named = {flag for flags, _ in said for flag in flags if set(flags) & set(action.option_strings)}
+        texts = [text for flags, text in entries if set(flags) & set(action.option_strings)]
+        named = {flag for flags, _ in entries for flag in flags if set(flags) & set(action.option_strings)}
         group = [action, *(each for each in actions if each is not action and named & set(each.option_strings))]
         done |= {flag for each in group for flag in each.option_strings}
         helps = "; ".join(dict.fromkeys(_help(each) for each in group if _help(each)))

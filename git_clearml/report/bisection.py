@@ -168,9 +168,9 @@ class Bisector:
         worse: Mapping[str, bool],
         bad: str,
     ) -> Bisection:
-        found = falls.find(parents, worse)
-        result = Bisection(self._limit, "", bad, nodes, tasks, found, problems=tuple(self._problems))
-        first = found.first
+        fall = falls.find(parents, worse)
+        result = Bisection(self._limit, "", bad, nodes, tasks, fall, problems=tuple(self._problems))
+        first = fall.first
         if first:
             before = tuple(falls.nearest(parents, first.commit, worse))
             outcome: BisectionOutcome = "undecided" if first.hidden else "found"
@@ -187,17 +187,17 @@ class Bisector:
 
     def _tasks(self, nodes: Mapping[str, Node]) -> dict[str, Task]:
         """Commit -> the task whose value is that of the commit."""
-        made = {Commit(node.commit, node.tree): node.made for node in nodes.values()}
-        asked = RangeTasks(self._repository, self._policy, made)
+        times = {Commit(node.commit, node.tree): node.made for node in nodes.values()}
+        in_range = RangeTasks(self._repository, self._policy, times)
         self._problems = []
         try:
             self._source = self._source or self._evidence()
             self._source.renew()
-            asked.ask(self._source)
+            in_range.ask(self._source)
         except CannotDecide as error:
             self._problems.append(Problem.of(error))
-        names = same_code(self._repository, self._policy, list(made), _parents(nodes))
-        accepted = _by_name(asked.accepted(), names)
+        names = same_code(self._repository, self._policy, list(times), _parents(nodes))
+        accepted = _by_name(in_range.accepted(), names)
         recorded: dict[str, list[Task]] = {}
         if self._limit.rule.value == "last":  # all that a note has
             on_record = self._recorded.of(nodes)

@@ -37,9 +37,9 @@ def of_verdict(
     old one. Raises the errors of the source, and CannotDecide.
     """
     ours = {task.id for task in verdict.runs}
-    found, notes = _of_base(source, verdict, policy, place)
+    bases, notes = _of_base(source, verdict, policy, place)
     lines = []
-    for rule, of_base in zip(policy.metrics, found, strict=True):
+    for rule, of_base in zip(policy.metrics, bases, strict=True):
         of_best = Baseline() if best and best.id in ours else baselines.of_task(best, rule, THE_BEST)
         lines.append({"best": of_best, "base": of_base}.get(rule.against, Baseline()))
     if best and best.id in ours:

@@ -110,10 +110,10 @@ def differing(ran: dict[str, str], wanted: dict[str, str]) -> tuple[Package, ...
     """The packages that are not what the requirements name: of another pinned version, or not named at all."""
     packages = []
     for name, version in sorted(ran.items()):
-        asked = wanted.get(name)
-        pinned = asked is not None and asked.startswith("==") and "*" not in asked and "," not in asked
-        if asked is None or (pinned and version and version != asked):
-            packages.append(Package(name, version, asked))
+        pinned_as = wanted.get(name)
+        pinned = pinned_as is not None and pinned_as.startswith("==") and "*" not in pinned_as and "," not in pinned_as
+        if pinned_as is None or (pinned and version and version != pinned_as):
+            packages.append(Package(name, version, pinned_as))
     return tuple(packages)
 
 

@@ -171,8 +171,8 @@ class Importer:
             raise BadAnswer(f"the task {task} is not what ClearML's SDK was asked to make", "is the server the same?")
         if status != "completed" or response.text(document, "status") != status:
             tasks.end(self._api, task, status, reason_of(record))
-        made = MadeTask(Session(task), status, response.text(document, "started"))
-        run_tasks.attach(self._api, made, on_server(record, session.id, task))
+        new = MadeTask(Session(task), status, response.text(document, "started"))
+        run_tasks.attach(self._api, new, on_server(record, session.id, task))
         if other := self._other(document, session, candidate):
             tasks.delete(self._api, task)
             return other
@@ -205,13 +205,13 @@ class Importer:
 def on_server(record: RunRecord, session: str, task: str) -> RunRecord:
     """The record as it is for a server: this session is that task, and all of its tasks ended as the run did."""
     status = status_of(record)
-    ended = [(task if name == session else name, known or status) for name, known in record.tasks]
+    ended = [(task if name == session else name, own or status) for name, own in record.tasks]
     return record._replace(tasks=tuple(ended) if task in dict(ended) else ((task, status), *ended))
 
 
-def on_server_already(api: ClearML, found: Iterable[Candidate | Imported]) -> list[query.Document]:
+def on_server_already(api: ClearML, candidates: Iterable[Candidate | Imported]) -> list[query.Document]:
     """What the server has of all these sessions, as `existing` has it."""
-    wanted = [each for each in found if isinstance(each, Candidate) and each.session]
+    wanted = [each for each in candidates if isinstance(each, Candidate) and each.session]
     moments = [moment for each in wanted if (moment := began(each.record))]
     return sessions_on_server.existing(
         api, [each.session.id for each in wanted if each.session], min(moments, default=None)

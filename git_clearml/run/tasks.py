@@ -68,13 +68,13 @@ def find(
         sleep(_SEARCHABLE)
 
 
-def attach(api: ClearML, made: MadeTask, record: RunRecord) -> None:
+def attach(api: ClearML, own_task: MadeTask, record: RunRecord) -> None:
     """Puts the record onto the task as a user property, and the tree by which other clones find it as another.
 
     Raises the errors of ClearML.call.
     """
-    task = made.session.id
-    own = ownership.for_task(record, RecordedTask(task, made.status, made.started))
+    task = own_task.session.id
+    own = ownership.for_task(record, RecordedTask(task, own_task.status, own_task.started))
     texts = {PROPERTY: run_records.to_property(own)} | ({TREE: record.tree} if record.tree else {})
     items = {name: item(name, text, "git clearml run") for name, text in texts.items()}
     try:
@@ -125,8 +125,8 @@ def _may_be_of_run(document: query.Document, record: RunRecord) -> bool:
     (clearml 2.1, backend_interface/task/task.py: "Auto-generated at <time> UTC by <user>@<host>".)
     """
     began, comment = datetime.fromisoformat(record.started).replace(tzinfo=None), response.text(document, "comment")
-    made = comment.removeprefix(_COMMENT)[:19].replace(" ", "T") if comment.startswith(_COMMENT) else ""
-    return made >= _seconds(began - _GRAIN) or response.text(document, "last_update") >= _seconds(began - _SKEW)
+    created = comment.removeprefix(_COMMENT)[:19].replace(" ", "T") if comment.startswith(_COMMENT) else ""
+    return created >= _seconds(began - _GRAIN) or response.text(document, "last_update") >= _seconds(began - _SKEW)
 
 
 def _seconds(moment: datetime) -> str:

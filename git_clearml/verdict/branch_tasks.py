@@ -11,7 +11,7 @@ from git_clearml.verdict.model import Tip
 from git_clearml.verdict.rules import waits_for_branch
 
 
-def tips(repository: Repository, tasks: Iterable[Task], known: Sequence[Tip]) -> dict[str, frozenset[str]]:
+def tips(repository: Repository, tasks: Iterable[Task], ends: Sequence[Tip]) -> dict[str, frozenset[str]]:
     """For those of the tasks that wait for a branch, by their ids, where that is.
 
     On the remotes as last fetched, which is where an agent takes it from. Of one that no remote is known to have a CI
@@ -21,8 +21,8 @@ def tips(repository: Repository, tasks: Iterable[Task], known: Sequence[Tip]) ->
     local, remote = repository.branch_tips(task.branch for task in waiting)
     result = {}
     for task in waiting:
-        told = frozenset(tip.commit for tip in known if tip.branch == task.branch and _is_of(task, tip))
-        result[task.id] = remote.get(task.branch) or told or local.get(task.branch, frozenset())
+        of_branch = frozenset(tip.commit for tip in ends if tip.branch == task.branch and _is_of(task, tip))
+        result[task.id] = remote.get(task.branch) or of_branch or local.get(task.branch, frozenset())
     return result
 
 

@@ -41,8 +41,8 @@ class Elsewhere:
             for task in sorted(tasks, key=lambda task: not self._is_on_branch(task)):
                 if self._may_count(task, names):
                     likely.setdefault(task.commit, task)
-            here = self._repository.trees(likely)
-            self._likely = [task for commit, task in likely.items() if commit not in here][:_MOST]
+            present = self._repository.trees(likely)
+            self._likely = [task for commit, task in likely.items() if commit not in present][:_MOST]
             self._scope.bring([task.commit for task in self._likely])
         return [task.commit for task in tasks if task.commit]
 
@@ -63,12 +63,12 @@ class Elsewhere:
     def explained(self, refused: Mapping[Commit, Verdict]) -> dict[Commit, Verdict]:
         """The verdicts, with tasks of the judged branch of which nothing tells whether they ran the same code."""
         lost = [task for task in self._likely or () if self._is_on_branch(task)]
-        here = self._repository.trees(task.commit for task in lost)
+        present = self._repository.trees(task.commit for task in lost)
         what = "a commit that neither this clone nor the remote has: whether that is the same code, nothing tells"
         near = tuple(
             Finding(task, None, (Reason("other-commit", f"ran {task.commit[:12]}, {what}"),))
             for task in lost
-            if task.commit not in here
+            if task.commit not in present
         )
         return {
             commit: verdict._replace(near_misses=(*verdict.near_misses, *near[:_TOLD]))

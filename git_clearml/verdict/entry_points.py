@@ -42,8 +42,8 @@ class EntryPoints:
         if missing:
             from git_clearml.verdict import layouts  # late: most tasks run what is where they say
 
-            known = layouts.find(self._repository, list(dict.fromkeys(at[entry] for entry in missing)))
-            self.elsewhere |= {entry: known[at[entry]] for entry in missing if at[entry] in known}
+            answers = layouts.find(self._repository, list(dict.fromkeys(at[entry] for entry in missing)))
+            self.elsewhere |= {entry: answers[at[entry]] for entry in missing if at[entry] in answers}
 
 
 def has(repository: Repository, commit: str, entry_point: str, working_dir: str) -> bool:

@@ -86,8 +86,8 @@ class EquivalentCommits:
             if name in self._judged or name in self._trees or not record or not belongs(record, task):
                 continue
             if is_hash(name) and is_hash(record.tree):
-                known = self.recorded.setdefault(name, record.tree)
-                self.recorded[name] = known if known == record.tree else ""
+                earlier = self.recorded.setdefault(name, record.tree)
+                self.recorded[name] = earlier if earlier == record.tree else ""
 
     def has(self, name: str) -> bool:
         """Is this a commit, other than the judged ones, whose tree is known?"""
@@ -149,9 +149,9 @@ class EquivalentCommits:
             return []
         patterns = [pattern for way in ways for pattern in self._ways[way].code_paths if not pattern.startswith("!")]
         paths = [_pathspec(pattern) for pattern in patterns]
-        found = self._repository.touching([commit.hash for commit in relatives], paths, _TOUCHING)
-        self._trees |= {commit.hash: commit.tree for commit in found}
-        return found
+        touching = self._repository.touching([commit.hash for commit in relatives], paths, _TOUCHING)
+        self._trees |= {commit.hash: commit.tree for commit in touching}
+        return touching
 
     def _look_for_typing_errors(self, judged: Sequence[Commit], newest: Sequence[Commit]) -> None:
         """Notes which requirements have patterns that name no file, here or nearby: they would make everything equal.

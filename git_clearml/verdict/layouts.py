@@ -89,13 +89,13 @@ class _Search:
             if place and (entry[0], place.environment) not in tracked:
                 self.answers[entry] = points.INSTALLED
             for folder in _folders(entry[2]):
-                said = Packages()
+                packages = Packages()
                 for name in build.FILES:
                     if blob := blobs.get((entry[0], folder, name)):
-                        said |= read[name, blob]
-                wanted.module = wanted.module or said.scripts.get(script, "")
-                paths = [*(said | _USUAL).places(wanted.module)] if wanted.module else []
-                paths += [said.files[script]] if script in said.files else []
+                        packages |= read[name, blob]
+                wanted.module = wanted.module or packages.scripts.get(script, "")
+                paths = [*(packages | _USUAL).places(wanted.module)] if wanted.module else []
+                paths += [packages.files[script]] if script in packages.files else []
                 wanted.paths += [path for each in paths if (path := points.inside(folder or ".", each))]
         self._check()
 
@@ -127,9 +127,9 @@ class _Search:
         places = [(tree, path) for tree, paths in entries.values() for path in paths]
         if not any(pinned.values()) or not places:
             return
-        known = submodules.existing_files(self._repository, pinned, places)
+        looked_up = submodules.existing_files(self._repository, pinned, places)
         for entry, (tree, paths) in entries.items():
-            answers = [known[tree, path] for path in paths if (tree, path) in known]
+            answers = [looked_up[tree, path] for path in paths if (tree, path) in looked_up]
             if answers:
                 self.answers[entry] = min(answers, key=bool)
 

@@ -36,8 +36,8 @@ def explained(
     if not refused or not on_server or scope.chosen or not RunStore(repository.common_dir).recent(1):
         return list(verdicts)
     local = _AsImported(repository, environment=environment)
-    asked = [Question(questions[n].commit, _of_one(questions[n].policy)) for n in refused]
-    answers = resolve.verify(repository, local, asked, resolve.tasks_only, scope)
+    again = [Question(questions[n].commit, _of_one(questions[n].policy)) for n in refused]
+    answers = resolve.verify(repository, local, again, resolve.tasks_only, scope)
     explained = dict(zip(refused, answers, strict=True))
     return [_with_local(verdict, explained.get(n)) for n, verdict in enumerate(verdicts)]
 
@@ -67,8 +67,8 @@ def _with_local_parts(verdict: Verdict, local: Verdict) -> Verdict:
         each._replace(verdict=_with_local(each.verdict, own.verdict)) if each.outcome is Outcome.REJECTED else each
         for each, own in zip(verdict.requirements, local.requirements, strict=True)
     ]
-    known = {near.task.id for near in verdict.near_misses}
-    new = {near.task.id: near for part in parts for near in part.verdict.near_misses if near.task.id not in known}
+    named = {near.task.id for near in verdict.near_misses}
+    new = {near.task.id: near for part in parts for near in part.verdict.near_misses if near.task.id not in named}
     return verdict._replace(requirements=tuple(parts), near_misses=(*new.values(), *verdict.near_misses))
 
 

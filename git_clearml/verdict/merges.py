@@ -101,53 +101,53 @@ def verdicts(
     present = {each.commit.hash: each.commit for each in peeled if isinstance(each, Resolved)}
     before = _before(repository, sources, accepted)
     # Of what was accepted nobody asks whether it has run, unless there is nothing else that may have.
-    asked = {
+    wanted = {
         name
-        for commit, found in sources.items()
-        for name in (found.names - before[commit] or found.names)
+        for commit, candidates in sources.items()
+        for name in (candidates.names - before[commit] or candidates.names)
         if name in present
     }
-    judged = judge([present[name] for name in sorted(asked)], _of_sources(sources, accepted)) if asked else {}
-    runs = {commit.hash: one for commit, one in judged.items() if one.outcome in (Outcome.VERIFIED, Outcome.PENDING)}
+    judged = judge([present[name] for name in sorted(wanted)], _of_sources(sources, accepted)) if wanted else {}
+    runs = {commit.hash: own for commit, own in judged.items() if own.outcome in (Outcome.VERIFIED, Outcome.PENDING)}
     usable = {
         commit: [
             each
-            for each in found.sources
+            for each in candidates.sources
             if each.head in runs and (each.base in before[commit] or each.base in runs) and each.base in present
         ]
-        for commit, found in sources.items()
+        for commit, candidates in sources.items()
     }
     merged = merge_trees.merges(repository, [source for each in usable.values() for source in each])
     result: dict[Commit, Verdict] = {}
-    for commit, found in sources.items():
-        whys, made = [found.why], list[Verdict]()
+    for commit, candidates in sources.items():
+        whys, passed = [candidates.why], list[Verdict]()
         for source in usable[commit]:
             merge = merged.get(source, merge_trees.Merge(why="there are too many merges in this question"))
             if merge.tree and merge.tree == commit.tree != present[source.base].tree:
-                made.append(_accepted(commit, source, runs, source.base in before[commit]))
+                passed.append(_accepted(commit, source, runs, source.base in before[commit]))
             whys.append(merge.why or _other_tree(commit, merge.tree))
-        made.sort(key=lambda verdict: verdict.outcome is Outcome.PENDING)
-        result[commit] = made[0] if made else _none(commit, found, usable[commit], whys)
+        passed.sort(key=lambda verdict: verdict.outcome is Outcome.PENDING)
+        result[commit] = passed[0] if passed else _none(commit, candidates, usable[commit], whys)
     return result
 
 
 def _before(repository: Repository, sources: Mapping[Commit, Candidates], accepted: Accepted) -> dict[Commit, set[str]]:
     """For each commit those of its sources that were accepted where it is to go. A git for each set of those."""
     by_side: dict[tuple[str, ...], set[str]] = {}
-    for commit, found in sources.items():
-        by_side.setdefault(tuple(accepted.get(commit.hash, ())), set()).update(found.names)
-    known = {side: reached(repository, names, side) for side, names in list(by_side.items())[:_SIDES]}
+    for commit, candidates in sources.items():
+        by_side.setdefault(tuple(accepted.get(commit.hash, ())), set()).update(candidates.names)
+    present = {side: reached(repository, names, side) for side, names in list(by_side.items())[:_SIDES]}
     return {
-        commit: known.get(tuple(accepted.get(commit.hash, ())), set()) & found.names
-        for commit, found in sources.items()
+        commit: present.get(tuple(accepted.get(commit.hash, ())), set()) & candidates.names
+        for commit, candidates in sources.items()
     }
 
 
 def _of_sources(sources: Mapping[Commit, Candidates], accepted: Accepted) -> dict[str, Sequence[str]]:
     """What was accepted for each source: what was so for every commit that it may be a source of."""
     common: dict[str, Sequence[str]] = {}
-    for commit, found in sources.items():
-        for name in found.names:
+    for commit, candidates in sources.items():
+        for name in candidates.names:
             own = accepted.get(commit.hash, ())
             common[name] = [side for side in common.get(name, own) if side in own]
     return common
@@ -188,10 +188,10 @@ def _has_run(verdict: Verdict | None, too: str = "") -> str:
     return "has not ended yet" if verdict and verdict.outcome is Outcome.PENDING else f"has run{too}"
 
 
-def _none(commit: Commit, found: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> Verdict:
+def _none(commit: Commit, candidates: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> Verdict:
     """That a commit is no clean merge, and why, in one line."""
-    if not usable and found.sources:
-        shown = " and ".join(dict.fromkeys(name[:12] for source in found.sources[:1] for name in source))
+    if not usable and candidates.sources:
+        shown = " and ".join(dict.fromkeys(name[:12] for source in candidates.sources[:1] for name in source))
         note = f"no clean merge: of {shown} one must be verified, and the other accepted before or verified"
     else:
         why = next((why for why in reversed(whys) if why), "")

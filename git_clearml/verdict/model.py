@@ -170,8 +170,8 @@ class Verdict(NamedTuple):
     @property
     def other_near_misses(self) -> tuple[Finding, ...]:
         """Those that are not told with a requirement already."""
-        told = {finding.task.id for each in self.requirements for finding in each.verdict.near_misses}
-        return tuple(finding for finding in self.near_misses if finding.task.id not in told)
+        in_requirements = {finding.task.id for each in self.requirements for finding in each.verdict.near_misses}
+        return tuple(finding for finding in self.near_misses if finding.task.id not in in_requirements)
 
     def of_more(self) -> Verdict:
         """The verdict with what its counts do not say, where not all tasks have been looked at."""

@@ -71,12 +71,12 @@ class OfflineEvidence:
         self, tasks: Sequence[Task], names: Sequence[tuple[str, str]]
     ) -> dict[str, dict[tuple[str, str], Curve]]:
         """The curves of the tasks' sessions, of those that lie on disk and are sound."""
-        found = {}
+        by_task = {}
         for task in tasks:
             for session in task.run.sessions if task.run else ():
                 if task.run and session.id == task.id and session.path and not _current(session, task.run).damage:
-                    found[task.id] = offline_sessions.curves(session.path, {*names})
-        return found
+                    by_task[task.id] = offline_sessions.curves(session.path, {*names})
+        return by_task
 
     def open_ahead(self) -> None:
         """Nothing to do: there is no network."""

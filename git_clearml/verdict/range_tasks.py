@@ -24,8 +24,8 @@ from git_clearml.verdict.windows import Window
 class RangeTasks:
     """What has been asked so far: `tasks` are by id those of these commits that may count."""
 
-    def __init__(self, repository: Repository, policy: Policy, made: Mapping[Commit, datetime]) -> None:
-        self._repository, self._policy, self._made = repository, policy, made
+    def __init__(self, repository: Repository, policy: Policy, times: Mapping[Commit, datetime]) -> None:
+        self._repository, self._policy, self._made = repository, policy, times
         self.tasks: dict[str, Task] = {}
 
     def ask(self, evidence: Evidence) -> None:

@@ -19,11 +19,11 @@ def fetch(repository: Repository, commits: Sequence[Commit], checkout: RequestHe
     The numbers that only the forge has told, by commit: a squash says its number, a rebase none.
     """
     contents = repository.blobs(commit.hash for commit in commits)
-    said = {name: merges.pull_requests(content) for name, content in contents.items()}
-    untold = [name for name, content in contents.items() if not said[name] and len(parents_in(content)) == 1]
-    told = {name: checkout.merged_by(name) for name in untold}
-    numbers = {number for each in (*said.values(), *told.values()) for number in each}
-    known = repository.refs([ref for number in sorted(numbers) for ref in merges.refs_of(number)])
-    wanted = [number for number in sorted(numbers) if not known.keys() & set(merges.refs_of(number))]
+    in_messages = {name: merges.pull_requests(content) for name, content in contents.items()}
+    untold = [name for name, content in contents.items() if not in_messages[name] and len(parents_in(content)) == 1]
+    by_forge = {name: checkout.merged_by(name) for name in untold}
+    numbers = {number for each in (*in_messages.values(), *by_forge.values()) for number in each}
+    present = repository.refs([ref for number in sorted(numbers) for ref in merges.refs_of(number)])
+    wanted = [number for number in sorted(numbers) if not present.keys() & set(merges.refs_of(number))]
     checkout.fetch_pull_requests(wanted[:_MOST])
-    return told
+    return by_forge

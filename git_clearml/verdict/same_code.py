@@ -46,8 +46,8 @@ class SameCode:
 
     def digest(self, tree: str, sense: int) -> bytes:
         """A name for the tree's code in this sense; b"" where that is not known, or no other tree's is the same."""
-        known = self._digests.get(tree)
-        return known[sense] if known and self._senses[sense][1] else b""
+        digests = self._digests.get(tree)
+        return digests[sense] if digests and self._senses[sense][1] else b""
 
     def same(self, tree: str, other: str, sense: int) -> bool:
         """Is it known that the two have the same code in this sense?"""

@@ -119,8 +119,8 @@ class ServerEvidence:
 
     def of_ids(self, ids: Sequence[str], policy: Policy) -> list[Task]:
         """Those of the tasks of these ids that `passing` would have. One request for 500 of them."""
-        known = [identity for identity in ids if is_clearml_id(identity)]
-        parts = [{"id": known[start : start + query.PAGE]} for start in range(0, len(known), query.PAGE)]
+        valid = [identity for identity in ids if is_clearml_id(identity)]
+        parts = [{"id": valid[start : start + query.PAGE]} for start in range(0, len(valid), query.PAGE)]
         return self._with(parts, server_tasks.that_count(policy), policy)
 
     def recent(self, policy: Policy, window: Window) -> Answer:

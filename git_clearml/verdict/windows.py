@@ -64,8 +64,8 @@ def before(times: Collection[datetime], now: datetime) -> Window:
 
     A tree is mostly run shortly before its commit is amended, rebased or squashed. Older runs are in `earlier` windows.
     """
-    said = [time for time in times if _GIT_IS_BORN <= time <= now]  # an older date is none
-    return Window(max(min(said, default=now) - _BEFORE, now - LONGEST))
+    credible = [time for time in times if _GIT_IS_BORN <= time <= now]  # an older date is none
+    return Window(max(min(credible, default=now) - _BEFORE, now - LONGEST))
 
 
 def earlier(window: Window, length: timedelta | None) -> Window | None:
