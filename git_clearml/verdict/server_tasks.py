@@ -101,8 +101,9 @@ def that_count(policy: Policy) -> dict[str, Any]:
 def clean(policy: Policy) -> dict[str, Any]:
     """The filter for unarchived tasks with an empty diff; where each run counts, for all whose diff may count as clean.
 
-    Those with ClearML's own, and what workers ran: of an agent's task no diff field is needed, and a server finds no
-    field that is not there [7]. Their diffs come along. Else such are looked for only where no other task counts.
+    Those with ClearML's own, and what workers ran, by one or the other of two fields [5]: of an agent's task no diff
+    field is needed, and a server finds none that is not there [7]. Their diffs come along. Else such are looked for
+    only where no other task counts.
     """
     if not metric_rules.needs_all(policy, in_order=False):
         return CLEAN
