@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: help demo test slow fuzz check bench e2e live soak packages oldest pictures lock clean
+.PHONY: help demo test costly costs slow fuzz check bench e2e live soak packages oldest pictures lock clean
 
 help:
 	@echo "make demo   a push refused, the training run, the push accepted: no server needed"
 	@echo "make test   the test suite; make test T=tests/unit/git only what is there, in seconds"
+	@echo "make costly the tests that cost more than others, by tests/costly.txt: CI runs them too"
+	@echo "make costs  measures every test, and writes tests/costly.txt anew"
 	@echo "make slow   the tests that take seconds each: kills at every point, thousands of commits"
 	@echo "make fuzz   the property tests with new examples, many of them"
 	@echo "make check  ruff, mypy --strict, and the directions of imports"
@@ -30,6 +32,12 @@ demo: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -q -n auto $(COVERAGE) $(T)
+
+costly: $(READY)
+	$(VENV)/bin/python -m pytest -q -n auto -m "costly and not slow and not e2e" $(COVERAGE) $(T)
+
+costs: $(READY)
+	$(VENV)/bin/python -m pytest -q -n auto -m "not live and not e2e and not slow and not soak" -p tests.support.costs
 
 slow: $(READY)
 	$(VENV)/bin/python -m pytest -q -n auto -m "slow and not e2e" $(T)

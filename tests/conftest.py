@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.support import costs
 from tests.support.tools import require, summary
 
 # nohup, and `&` in a script, have these ignored, and every child inherits that: a test that interrupts one would wait
@@ -74,6 +75,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower() in _PROXIES | _BUNDLES or name in _JOBS:
             del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    costly = costs.listed()
+    for item in items:
+        if costs.function(item.nodeid) in costly:
+            item.add_marker(pytest.mark.costly)
 
 
 @pytest.hookimpl(trylast=True)

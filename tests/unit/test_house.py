@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from docs import architecture
+from tests.support import costs
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import process_environment
 from tests.support.repos import make_repo
@@ -296,6 +297,18 @@ def test_the_tests_that_security_md_names_exist() -> None:
 
 
 _QUESTION = r'\bquery\.(?:every|first|task|by_ids)\(|\bapi\.call\("events\.\w+_histogram"'
+
+
+def test_the_costly_tests_are_there() -> None:
+    """A test that was renamed or has gone is not left out, and its line is not left behind: `make costs` knows."""
+    names = [name.split("::") for name in sorted(costs.listed())]
+    missing = [name for name in names if f"def {name[-1]}(" not in _content(ROOT / name[0])]
+    assert missing == []
+
+
+@functools.cache
+def _content(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def test_server_load_md_has_a_line_for_each_place_that_asks_for_tasks() -> None:
