@@ -14,6 +14,7 @@ from git_clearml.git.repository import Repository
 from tests.support.program import Gate, Result
 from tests.support.recorded import put, record
 from tests.support.repos import REPOSITORY, Repo, make_repo
+from tests.support.tools import needs
 
 TREE, PATHS = ("--equivalence", "tree"), ("--equivalence", "paths")
 
@@ -177,6 +178,22 @@ def test_changes_inside_and_outside_the_code(with_paths: Gate, change: Callable[
         assert result.commit["notes"] == [f"the task ran {ran[:12]}, which is the same code (code-paths)"]
     else:
         assert (result.status, result.json["outcome"]) == (1, "rejected")
+
+
+@needs("git-lfs")
+def test_what_git_lfs_keeps_is_the_same_code_where_its_pointer_is(gate: Gate) -> None:
+    repo = gate.repo
+    repo.git("lfs", "install", "--local")
+    repo.policy('equivalence = "paths"', 'code-paths = ["train.py", "models/**"]')
+    repo.commit("one", {".gitattributes": "*.bin filter=lfs -text\n", "models/m.bin": "one\n", "docs/x": "1"})
+    assert repo.git("show", "HEAD:models/m.bin").startswith("version https://git-lfs")
+    gate.task()
+    repo.commit("docs", {"docs/x": "2"})
+    assert gate.verify().commit["equivalence"] == "paths"
+    repo.commit("two", {"models/m.bin": "two\n"})
+    assert gate.verify().status == 1
+    repo.commit("as it was", {"models/m.bin": "one\n"})
+    assert gate.verify().commit["equivalence"] == "paths"
 
 
 def test_a_change_of_the_policy_file_is_a_change_of_code(with_paths: Gate) -> None:
