@@ -16,9 +16,12 @@ import pytest
 from tests.support.clearml_server import ClearMLServer
 
 PROJECT = "Vision/Detector"
-# Git facts at once and no waiting for report periods: the tests are about what arrives, not when.
+# Git facts at once and no waiting for report periods: the tests are about what arrives, not when. The process
+# that reports has a copy of the connection of the one that trains, and writes into the midst of what that one sends.
 CONFIGURATION = """
-sdk { development { vcs_repo_detect_async: false, worker { report_period_sec: 0.3 } } }
+sdk { development {
+  vcs_repo_detect_async: false, report_use_subprocess: false, worker { report_period_sec: 0.3 }
+} }
 """
 TRAIN = f"""
 import json
