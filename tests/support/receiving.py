@@ -14,6 +14,7 @@ from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, assert_no_secrets, inside
 from tests.support.pushing import BIN, NULL, bare
 from tests.support.repos import Repo, make_repo
+from tests.support.tools import require
 
 URL = "https://git.example.com/team/project.git"
 """What tasks name the repository; the server has it in its git config."""
@@ -130,6 +131,7 @@ def listing(directory: Path) -> dict[str, bytes]:
 
 def with_system_config(place: Path, *lines: str) -> dict[str, str | None]:
     """A PATH whose git has a system-wide git config of its own, as a git built elsewhere has."""
+    require("git 2.32")  # knows the variable
     place.mkdir(exist_ok=True)
     (place / "gitconfig").write_text("".join(line + "\n" for line in lines))
     git = place / "git"

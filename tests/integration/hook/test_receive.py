@@ -205,6 +205,7 @@ def test_the_system_s_clearml_conf_alone(receiver: Receiver, tmp_path: Path) -> 
         receiver.accepts(env={**system, **proxy})
 
 
+@pytest.mark.needs("git 2.32")
 def test_a_system_config_that_a_variable_names(receiver: Receiver, tmp_path: Path) -> None:
     """It is as good as CLEARML_CONFIG_FILE, and no better."""
     config = tmp_path / "gitconfig"

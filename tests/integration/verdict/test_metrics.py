@@ -336,6 +336,7 @@ def test_a_trailer_accepts_what_is_worse(gate: Gate, trailer: str, lines: list[s
 TRAILER = "ClearML-Accept: validation/accuracy: a smaller model"
 
 
+@pytest.mark.needs("git 2.38")
 def test_a_results_commit_and_a_clean_merge_stand_on_what_their_run_has_accepted(gate: Gate) -> None:
     gate.repo.policy("accept-trailer = true", 'merges = "clean"', *ACCURACY)
     gate.repo.default_branch(gate.repo.head)
@@ -488,6 +489,7 @@ def test_an_upper_limit_of_the_best_run_is_that_of_all_windows(gate: Gate) -> No
     assert (result.status, row(result)["value"]) == (1, 0.999)
 
 
+@pytest.mark.needs("git 2.38")
 @pytest.mark.parametrize("days", [0, 30])
 def test_a_bad_run_of_a_clean_merge_is_not_hidden_by_its_halves(gate: Gate, days: int) -> None:
     made = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()
