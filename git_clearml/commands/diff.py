@@ -18,7 +18,7 @@ from git_clearml.git import recorded_diff
 from git_clearml.git.output import entries, reason
 from git_clearml.git.repository import Repository
 from git_clearml.model import DiffKind, Task
-from git_clearml.report import difference
+from git_clearml.report import difference, history
 from git_clearml.report.difference import CodeFile, Difference
 from git_clearml.settings.policy import Policy
 
@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _side(repository: Repository, name: str, timeout: float | None, console: Console) -> _Side:
-    return _Side(*recorded.look_up(repository, name, timeout, console))
+    task, details, policy = recorded.look_up(repository, name, timeout, console)
+    return _Side(history.as_it_ran(task, details), details, policy)
 
 
 def _with_trees(

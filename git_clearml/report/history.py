@@ -84,9 +84,9 @@ def of_task(repository: Repository, task: Task, details: Details, policy: Policy
     kind = diff.classify(details.diff)
     commit = whereabouts.find(repository, task.commit)
     name, wanted = _requirements(repository, commit, policy)
-    run, imported = task.run if task.run and ownership.belongs(task.run, task) else None, ""
-    if run and details.imported:  # a server has the times of the import, and its API takes no others
-        imported, task = task.completed or task.started, task._replace(started=run.started, completed=run.ended)
+    run = task.run if task.run and ownership.belongs(task.run, task) else None
+    imported = task.completed or task.started if run and details.imported else ""
+    task = as_it_ran(task, details)
     return History(
         task,
         commit,
@@ -104,6 +104,14 @@ def of_task(repository: Repository, task: Task, details: Details, policy: Policy
         run.host if run else details.worker,
         imported,
     )
+
+
+def as_it_ran(task: Task, details: Details) -> Task:
+    """The task with the times of its run, where it was imported: a server has those of the import, and its API takes no
+    others."""
+    if not details.imported or task.run is None or not ownership.belongs(task.run, task):
+        return task
+    return task._replace(started=task.run.started, completed=task.run.ended)
 
 
 def differing(ran: dict[str, str], wanted: dict[str, str]) -> tuple[Package, ...]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def test_each_run_is_there_once_and_as_it_ended(gate: Gate) -> None:
     shown = gate.call("show", "--json").json["task"]
     assert shown["started"] == record_of(gate.server.tasks[shown["id"]]).started
     assert "sent to the server" in gate.call("show").out
+    run_ended = datetime.fromisoformat(record_of(gate.server.tasks[shown["id"]]).ended)
+    assert f"completed {run_ended:%Y-%m-%d %H:%M} UTC" in gate.call("diff", shown["id"], "--stat").out
     accepted = gate.accepts()
     assert (accepted.commit["task"]["source"], accepted.commit["evidence"]["accepted"]) == ("server", 2)
     assert gate.accepts("--policy-from", gate.repo.policy("require-run-record = true"), head)
