@@ -183,6 +183,7 @@ def test_a_merge_of_two_models_needs_no_new_task(models: Gate) -> None:
     assert [each["evidence_commit"] for each in result.commit["requirements"]][:2] == [main, head]
 
 
+@pytest.mark.needs("git 2.38")
 def test_a_clean_merge_of_what_was_accepted_and_what_is_verified(models: Gate) -> None:
     repo = models.repo
     rows = (
