@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import os
 import socket
@@ -97,20 +98,35 @@ def basic(user_and_password: str) -> str:
 
 
 def _trust(verify: bool | str, environment: Mapping[str, str]) -> ssl.SSLContext:
-    """What certificates to trust: the setting, else requests' variable (as ClearML's SDK does), else the system."""
+    """What certificates to trust: the setting, else requests' variables (as ClearML's SDK does), else the system."""
     if verify is False:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
-    bundle = verify if isinstance(verify, str) else environment.get("REQUESTS_CA_BUNDLE", "")
+    variables = (environment.get(name, "") for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    bundle = verify if isinstance(verify, str) else next(filter(None, variables), "")
     try:
         if not bundle:
-            return ssl.create_default_context()
+            return _of_the_system(environment)
         directory = bundle if os.path.isdir(bundle) else None
         return ssl.create_default_context(cafile=None if directory else bundle, capath=directory)
     except (OSError, ssl.SSLError):
         raise BadAnswer(f"the CA file {bundle} cannot be used", "give a file of PEM certificates") from None
+
+
+def _of_the_system(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """The system's authorities. Python of python.org knows none on macOS, nor does a slim image: then those of certifi,
+    which come with `requests` and are what ClearML's SDK trusts."""
+    context, paths = ssl.create_default_context(), ssl.get_default_verify_paths()
+    if context.cert_store_stats()["x509_ca"] or paths.cafile or (paths.capath and os.listdir(paths.capath)):
+        return context
+    if not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & environment.keys():  # what somebody has set is not to be replaced
+        with contextlib.suppress(ImportError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
 
 
 def _proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> SplitResult | None:

@@ -24,7 +24,7 @@ _SCRIPT = re.compile(
     r"|(?:el)?if (?:__name__ == .__main__.|sys\.argv\[0\]\.endswith\(.*\)):|'''exec' .*|' '''|",
 )
 _PYTHON = ("PYTHONPATH", "PYTHONHOME")
-_OURS = r"(?i)(CLEARML|TRAINS)_.*|.*_PROXY|REQUESTS_CA_BUNDLE|SSL_CERT_(FILE|DIR)|PATH|HOME"
+_OURS = r"(?i)(CLEARML|TRAINS)_.*|.*_PROXY|(REQUESTS|CURL)_CA_BUNDLE|SSL_CERT_(FILE|DIR)|PATH|HOME"
 _STARTED_WITH = "/proc/self/environ"  # proc(5); where there is none nobody tells
 
 

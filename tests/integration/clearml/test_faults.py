@@ -467,7 +467,7 @@ def test_a_certificate_that_nobody_knows(gate: Gate, tls: Scripted) -> None:
     assert tls.requests == []
 
 
-@pytest.mark.parametrize("variable", ["CLEARML_API_HOST_VERIFY_CERT", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("variable", ["CLEARML_API_HOST_VERIFY_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_certificate_of_our_own_authority(
     gate: Gate, tls: Scripted, certificate: faults.Certificate, variable: str
 ) -> None:

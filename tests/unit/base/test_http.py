@@ -407,6 +407,27 @@ def test_each_site_has_its_own_hints() -> None:
     assert raised.value.hint.endswith("check BITBUCKET_API_URL")
 
 
+@pytest.mark.parametrize(
+    ("system", "named", "trusts"), [(True, "", True), (False, "", True), (False, "SSL_CERT_FILE", False)]
+)
+def test_a_python_that_knows_no_authorities_takes_those_of_requests(
+    system: bool, named: str, trusts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ClearML's SDK does: Python of python.org on macOS, and slim images, have none of their own."""
+    import ssl
+
+    import certifi
+
+    from git_clearml.base import connection
+
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where() if system else str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    context = connection._trust(True, {named: "none.pem"} if named else {})
+    assert bool(context.cert_store_stats()["x509_ca"]) is trusts
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
 def test_what_is_wrong_with_a_proxy_is_said_of_it() -> None:
     """Not of the server, and by the variable that names it."""
     port = faults.closed_port()
