@@ -33,6 +33,7 @@ EDGES = {
     "github": {"forge.github", "forge.retry"},
     "gitlab": {"forge.gitlab"},
     "requests": {"forge.gitlab"},
+    "certifi": {"base.connection"},
     "urllib3": {"forge.retry"},
     "pyhocon": {"clearml.conf_file"},
     "pyparsing": {"clearml.conf_file"},
