@@ -186,7 +186,7 @@ def test_an_unknown_queue(yard: Yard) -> None:
     yard.server.add_worker("w", ["cpu"])
     done = run(yard, "--queue", "gpux", "--", "python", "train.py")
     assert (done.status, launched(yard)) == (2, [])
-    assert "cpu" in done.talk()[1]
+    assert "cpu" in done.talk()[0]
     assert {queue["name"] for queue in yard.server.store.queues.values()} == {"default", "gpu", "cpu"}
 
 
