@@ -32,7 +32,7 @@ def examine(repository: Repository, environment: Mapping[str, str], budget: floa
     with contextlib.closing(forge):
         try:
             author, head = forge.author(), forge.ref_at("HEAD")
-            told = forge.writing() if head and isinstance(forge, TellingForge) else Writing(None, None)
+            writing = forge.writing() if head and isinstance(forge, TellingForge) else Writing(None, None)
         except Error as error:
             return [of_error("forge-token", "warn", error, f" ({variable})")]
     whose = f"is that of {author}" if author else "does not tell whose it is"
@@ -41,8 +41,8 @@ def examine(repository: Repository, environment: Mapping[str, str], budget: floa
             Check("forge-token", "warn", f"{variable} {whose}, and does not see this repository on {provider.shown}")
         ]
     message = f"{variable} {whose}, and reads this repository on {provider.shown}"
-    if told.comments is False:
-        return [Check("forge-token", "warn", f"{message}; no comment can be written: {told.why}")]
-    if told.statuses is False:
-        message += f"; it may set no commit status: {told.why}"
+    if writing.comments is False:
+        return [Check("forge-token", "warn", f"{message}; no comment can be written: {writing.why}")]
+    if writing.statuses is False:
+        message += f"; it may set no commit status: {writing.why}"
     return [Check("forge-token", "ok", message)]

@@ -67,12 +67,12 @@ def _acceptances(repository: Repository, verdict: Verdict, policy: Policy) -> tu
     reasons: dict[str, str] = {}
     void: list[str] = []
     for commit in commits:
-        found = trailers.find(repository, commit, baselines.TRAILER)
-        reasons = baselines.acceptances(found.values, names) | reasons
-        void += [f"not in the last paragraph of {commit[:12]}'s message: {line}" for line in found.elsewhere]
+        of_commit = trailers.find(repository, commit, baselines.TRAILER)
+        reasons = baselines.acceptances(of_commit.values, names) | reasons
+        void += [f"not in the last paragraph of {commit[:12]}'s message: {line}" for line in of_commit.elsewhere]
         void += [
             f"no metric of the policy, or no reason: {line}"
-            for line in found.values
+            for line in of_commit.values
             if not baselines.acceptances([line], names)
         ]
     return reasons, [f"{baselines.TRAILER} accepts nothing, {each}" for each in void]

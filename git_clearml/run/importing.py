@@ -136,13 +136,13 @@ class Importer:
             return candidate.became("refused", reason=staged)
         self._task = ""
         try:
-            made = self._made(staged, session, candidate)
+            task = self._made(staged, session, candidate)
         except BaseException:
             self._clean_up(session, began(record))
             raise
         finally:
             shutil.rmtree(staged.folder, ignore_errors=True)
-        return made
+        return task
 
     def _stage(self, session: Session, record: RunRecord) -> staging.Staged | str:
         if os.path.normpath(os.path.dirname(session.path)) != os.path.normpath(record.offline_dir):

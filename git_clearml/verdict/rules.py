@@ -121,8 +121,8 @@ def _another(task: Task) -> Reason:
     if is_hash(task.commit):
         return Reason("other-commit", f"ran another commit, {task.commit[:12]}")
     if task.commit:
-        said = f"recorded {task.commit[:80]!r} as its commit, which is not a full hash (git rev-parse HEAD)"
-        return Reason("other-commit", said)
+        message = f"recorded {task.commit[:80]!r} as its commit, which is not a full hash (git rev-parse HEAD)"
+        return Reason("other-commit", message)
     if task.status in ("created", "queued"):
         return Reason("no-commit", "has not run yet, and does not say which commit it will run")
     lost = "recorded no commit: ClearML lost it in a short run"
