@@ -173,10 +173,12 @@ Outcome = tuple[bool | None, str]
 def _before_us(said: str) -> bool:
     """Is it the traceback of a Python that Ctrl-C meets before our first line has taken its handler off?
 
-    That one is nobody's to mend. All else that we do happens below what `__main__` imports after that line.
+    That one is nobody's to mend, and in the midst of its start Python may call it by another name (`Fatal Python error:
+    init_sys_streams`). All else that we do happens below what `__main__` imports after that line.
     """
     ours = set(re.findall(r'File ".*/git_clearml/(.*)", line', said))
-    return "KeyboardInterrupt" in said and ours <= {"__init__.py", "__main__.py"}
+    starting = "KeyboardInterrupt" in said or "Fatal Python error: init_" in said
+    return starting and ours <= {"__init__.py", "__main__.py"}
 
 
 def _ended(process: subprocess.Popen[bytes]) -> str:
