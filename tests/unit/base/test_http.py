@@ -220,13 +220,15 @@ def test_a_silent_server_costs_the_budget_and_no_more() -> None:
         assert time.monotonic() - started < 60
 
 
-def resolving(event: threading.Event, entered: threading.Event) -> Callable[..., Any]:
-    """A name server that answers the first question when the event comes, and the others at once."""
+def resolving(
+    event: threading.Event, entered: threading.Event, asking: list[threading.Thread] | None = None
+) -> Callable[..., Any]:
+    """A name server that answers the first question when the event comes, and the others at once; who has asked."""
     real = socket.getaddrinfo
-    asked: list[int] = []
+    asked = [] if asking is None else asking
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
-        asked.append(1)
+        asked.append(threading.current_thread())
         if len(asked) == 1:
             entered.set()
             event.wait(120)
@@ -309,17 +311,18 @@ def test_where_nothing_is_asked_after_all_the_connection_is_closed(
     monkeypatch: pytest.MonkeyPatch, still_connecting: bool
 ) -> None:
     event, entered = threading.Event(), threading.Event()
-    monkeypatch.setattr("socket.getaddrinfo", resolving(event, entered))
-    before = set(threading.enumerate())
+    asking: list[threading.Thread] = []
+    monkeypatch.setattr("socket.getaddrinfo", resolving(event, entered, asking))
     with answering(reply(b"{}")) as server:
         http = client(server.port)
         if not still_connecting:
             event.set()
-        (thread,) = (http.open_ahead(), set(threading.enumerate()) - before)[1] - {server._thread}
-        assert entered.wait(10)
+        http.open_ahead()
+        assert entered.wait(60)
         http.close()
         event.set()
-        thread.join(10)
+        (thread,) = asking
+        thread.join(60)
         assert not thread.is_alive()
         assert server.requests == []
 
