@@ -134,9 +134,10 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_command_ends_with_a_traceback(name: str, yard: Yard, tmp_path: Path) -> None:
     """Without git, then with one that fails at each of its calls in turn, in one way after the other."""
+    pushed = line(local="refs/heads/main", new=yard.repo.head, remote="refs/heads/main") if name == "hook" else b""
     for number, way in enumerate(["no git", *WAYS, *WAYS], -1):
         path = failing_git(tmp_path, number, way) if way in WAYS else str(tmp_path / "nothing")
-        result = inside(*COMMANDS[name], cwd=yard.repo.path, env={**yard.server.env, "PATH": path})
+        result = inside(*COMMANDS[name], cwd=yard.repo.path, env={**yard.server.env, "PATH": path}, stdin=pushed)
         statuses = {0, 1, 2, 3, 4} | ({137} if name == "push" else set())  # how git push has ended
         assert result.status in statuses, (way, number, result.out + result.err)
         assert "bug of git-clearml" not in result.err, (way, number, result.err)
