@@ -158,12 +158,13 @@ def test_a_run_under_another_policy_is_judged_by_what_it_found(repo: Repo) -> No
 
 def test_an_output_in_the_way_is_told_of_gitignore_and_untracked_ok(repo: Repo) -> None:
     repo.write({"model.pt": ""})
-    _, hint = run(repo).talk()
-    assert ".gitignore" in hint
-    assert "untracked-ok" in hint
+    refused = run(repo)
+    assert refused.status == 1
+    assert ".gitignore" in refused.err
+    assert "untracked-ok" in refused.err
     repo.write({"helper.py": ""})
     (repo.path / "model.pt").unlink()
-    assert "untracked-ok" not in run(repo).talk()[1]
+    assert "untracked-ok" not in run(repo).err
 
 
 def test_a_dirty_run_with_a_server_looks_dirty_there_too(repo: Repo) -> None:

@@ -353,7 +353,9 @@ def test_nothing_behind_a_link_is_removed(tmp_path: Path) -> None:
     repository = Repository(str(repo.path))
     new_worktree.add(repository, str(tmp_path / "w"), commit)
     with contextlib.suppress(CannotDecide):
-        new_worktree.fill(repository, str(tmp_path / "w"), commit, tree, [Change("a/b", "100644", "100644", file)])
+        new_worktree.fill(
+            repository, str(tmp_path / "w"), commit, tree, [Change("a/b", "100644", "100644", file, file)]
+        )
     assert outside.read_text() == "somebody's"
 
 
