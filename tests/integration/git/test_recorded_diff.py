@@ -176,6 +176,14 @@ def made_of(repo: Repo, text: str, place: Path) -> recorded_diff.Applied:
     return applied
 
 
+def settle(repo: Repo) -> None:
+    """Makes files older than the index: git reads anew what is as old as that, and finds what attributes normalise."""
+    for name in repo.git("ls-files", "-z").split("\0")[:-1]:
+        if (path := repo.path / name).is_file() and not path.is_symlink():
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+    repo.git("update-index", "-q", "--refresh")
+
+
 def gitlinks(top: Path, name: str = "module") -> str:
     listed = subprocess.run(["git", "ls-files", "-s", name], cwd=top, check=True, capture_output=True)
     return listed.stdout.decode().replace("\t", " ")
@@ -191,6 +199,7 @@ def diff_of(repo: Repo, *settings: str) -> str:
 def test_the_tree_that_ran(repo: Repo, tmp_path: Path, title: str) -> None:
     repo.git("reset", "-q", "--hard")
     repo.git("clean", "-qfdx")
+    settle(repo)
     for edit in RUNS[title]:
         edit(repo.path)
     ran, module = tree_of(repo.path), gitlinks(repo.path)
