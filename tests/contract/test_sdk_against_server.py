@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.clearml_server import ClearMLServer
 
+pytestmark = pytest.mark.costly  # whichever test comes first waits for the runs that all share
+
 PROJECT = "Vision/Detector"
 # Git facts at once and no waiting for report periods: the tests are about what arrives, not when. The process
 # that reports has a copy of the connection of the one that trains, and writes into the midst of what that one sends.

@@ -31,14 +31,8 @@ def function(nodeid: str) -> str:
 
 
 def choose(costs: Mapping[str, float]) -> list[str]:
-    """The costly ones of these functions; of each file the cheapest stays, so that no file is left out whole."""
-    files: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(costs, key=lambda name: (costs[name], name)):
-        files[name.partition("::")[0]].append(name)
-    kept = {names[0] for names in files.values()}
-    return sorted(
-        name for name, cost in costs.items() if cost > MOST and name not in kept and not name.startswith(_ALWAYS)
-    )
+    """The costly ones of these functions."""
+    return sorted(name for name, cost in costs.items() if cost > MOST and not name.startswith(_ALWAYS))
 
 
 _COSTS: dict[str, list[float]] = defaultdict(list)

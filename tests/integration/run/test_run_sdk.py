@@ -25,7 +25,8 @@ from tests.support.repos import Repo, make_repo
 from tests.support.scripts import QUICK, SDK, SDK_FAILS, SDK_FOLDS, SDK_REMOTE
 
 PYTHON = sys.executable
-pytestmark = pytest.mark.timeout(600)  # a dozen SDKs at once, on a machine that may be busy
+# A dozen SDKs at once, on a machine that may be busy; whichever test comes first waits for what all share.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.costly]
 
 
 @dataclass(frozen=True)
