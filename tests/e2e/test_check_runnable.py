@@ -99,7 +99,8 @@ def test_an_entry_point_that_the_commit_lacks_is_refused(shop: Workshop) -> None
 def test_a_queue_that_nobody_serves_and_one_that_is_not_there(shop: Workshop) -> None:
     project = shop.project("queues", {"main.py": WORKS})
     assert project.check("--queue", IDLE).came_to("no-worker", 3, None).task == {}
-    assert "default" in project.check("--queue", IDLE).json["hint"]
+    [note] = project.check("--queue", IDLE).json["notes"]
+    assert "default" in note
     assert project.check("--queue", "nosuch").came_to("undecided", 2, None).task == {}
     assert shop.server.store.queue_named("nosuch") is None
 
