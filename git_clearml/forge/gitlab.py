@@ -174,7 +174,7 @@ class GitLab:
         with contextlib.suppress(NotFound, Forbidden, Unauthorized):  # GitLab before 15.5, another kind of token
             scopes = self._calls.call(read, Operation("ask for the token's scopes", TOKEN))
             if "api" not in scopes:
-                return Writing(False, None, f"its scopes are {', '.join(scopes) or 'none'}, and api is wanted")
+                return Writing(False, None, f"its scopes are {', '.join(scopes) or 'none'}; it needs api")
             return Writing(True, None)
         return Writing(None, None)
 

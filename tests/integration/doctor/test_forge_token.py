@@ -45,7 +45,7 @@ WRITING = [
     ("github", {"permissions": PUSH | {"push": False}}, "ok", "it may set no commit status"),
     ("gitea", {"permissions": {"admin": False, "push": False, "pull": True}}, "ok", "it may set no commit status"),
     ("github", {"permissions": PUSH, "archived": True}, "warn", "no comment can be written: it is archived"),
-    ("gitlab", {"scopes": ["read_api", "read_user"]}, "warn", "its scopes are read_api, read_user, and api is wanted"),
+    ("gitlab", {"scopes": ["read_api", "read_user"]}, "warn", "its scopes are read_api, read_user; it needs api"),
     ("gitlab", {"scopes": []}, "ok", "Lab"),
 ]
 """A forge, what its server knows, the check's level, and the end of its message."""
