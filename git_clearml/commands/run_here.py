@@ -19,7 +19,7 @@ from git_clearml.model import Commit, RunRecord
 from git_clearml.record.model import FinishedRun, RecordOptions
 from git_clearml.run import local as runs
 from git_clearml.run.local import RunPlan
-from git_clearml.run.ownership import AT_WORK, ENDED_WELL
+from git_clearml.run.ownership import AT_WORK, ENDED_WELL, NO_TASK
 from git_clearml.settings.code_paths import is_untracked_code
 from git_clearml.settings.policy import Policy
 
@@ -84,6 +84,10 @@ def once(call: Call, words: Sequence[str]) -> Once:
     record, interrupted, unwritten = runs.execute(repository, plan, os.environ, console)
     summary, hindrance = _summary(repository, record, plan, unwritten)
     console.say(summary)
+    if hindrance == NO_TASK:
+        from git_clearml.verdict.hint import with_task_init  # late: a run that made one needs none of it
+
+        console.say(f"hint: {with_task_init(shlex.join(redact_words(words)), call.policy)}")
     return Once(record.exit_status or 0, record, plan, not hindrance, interrupted, where)
 
 
@@ -203,7 +207,7 @@ def _hindrance(record: RunRecord, plan: RunPlan) -> str:
         (plan.facts.untracked, f"files that git does not track: {listed(plan.facts.untracked)}"),
         (plan.facts.ignored, f"code that .gitignore hides: {listed(plan.facts.ignored)}"),
         (record.edited, f"code changed during the run: {listed(record.edited)}"),
-        (not record.tasks and runs.tasks_are_known(record), "the command created no ClearML task"),
+        (not record.tasks and runs.tasks_are_known(record), NO_TASK),
         (unsound, f"a task of it is {unsound[0] if unsound else ''}"),
         (elsewhere, _OTHER if any(session.commit for session in elsewhere) else _NONE),
     )

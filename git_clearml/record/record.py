@@ -16,6 +16,7 @@ from git_clearml.record import commit as results_commit
 from git_clearml.record import notes, tree, unpushed
 from git_clearml.record import push_commit as results_push
 from git_clearml.record.model import FinishedRun, RecordOptions
+from git_clearml.run.ownership import NO_TASK
 
 
 def find_target(repository: Repository, commit: str, options: RecordOptions) -> RemoteBranch | None:
@@ -50,7 +51,7 @@ def record(
     if options.kind == "none":
         return
     if not run.results:
-        say("nothing to record: the run created no ClearML task")
+        say(f"nothing to record: {NO_TASK}")
         return
     if options.kind == "commit" and run.succeeded:
         plan = results_commit.plan(repository, run.commit, run.results, options, environment=environment, target=target)

@@ -24,6 +24,7 @@ from git_clearml.errors import BadAnswer, CannotDecide, PublishFailed, TimedOut
 from git_clearml.model import RunRecord, Session
 from git_clearml.run import local, sessions_on_server, staging
 from git_clearml.run import tasks as run_tasks
+from git_clearml.run.ownership import NO_TASK
 from git_clearml.run.record import Damaged
 from git_clearml.run.tasks import MadeTask
 
@@ -83,7 +84,7 @@ def _of_run(record: RunRecord) -> Iterator[Candidate]:
         sessions, _ = offline_sessions.of_run(record.offline_dir, record.id, since.timestamp())
     if not sessions and not record.tasks:
         unknown = "" if local.tasks_are_known(record) else ", or the server did not tell it"
-        yield Candidate(record, reason=f"the run created no ClearML task{unknown}")
+        yield Candidate(record, reason=f"{NO_TASK}{unknown}")
     for session in sessions:
         yield Candidate(record, session)
 

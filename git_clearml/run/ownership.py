@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from git_clearml.model import OtherTasks, RecordedTask, RunRecord, Task
 
+NO_TASK = "the run created no ClearML task"
 AT_WORK = ("created", "queued", "in_progress")
 """The statuses of a task that has not ended, or not begun."""
 

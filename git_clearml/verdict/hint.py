@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
@@ -13,6 +14,7 @@ from git_clearml.base.secrets import REDACTED, redact_words
 from git_clearml.clearml.entry_point import arguments_of, inside, installed, module_files, module_of, usual_paths
 from git_clearml.git.repository import Repository
 from git_clearml.model import RunRecord, Task
+from git_clearml.run.ownership import NO_TASK
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 from git_clearml.verdict.near_miss import ONLY_HERE
@@ -75,8 +77,25 @@ def next_command(
         from git_clearml.verdict import more_runs  # late: few policies have metrics
 
         return more_runs.next_command(verdict, command, "" if is_head else verdict.commit[:12])
+    if verdict.near_misses and _made_no_task(verdict.near_misses[0]):
+        return with_task_init(command, policy)  # the same command alone would end in the same way
     run = f"git clearml run -- {command}"
     return run if is_head else f"git checkout {verdict.commit[:12]} && {run}"
+
+
+def with_task_init(command: str, policy: Policy) -> str:
+    """What to do where a command has made no task: what its script lacks, then the command."""
+    project = json.dumps(policy.project, ensure_ascii=False) if policy.project else "..."
+    name = json.dumps(policy.task_name, ensure_ascii=False) if policy.task_name else "..."
+    script = next((word for word in command.split() if word.endswith(".py")), "the script")
+    call = f"Task.init(project_name={project}, task_name={name})"
+    return f"call {call} in {script}, commit, then: git clearml run -- {command}"
+
+
+def _made_no_task(nearest: Finding) -> bool:
+    """Did the run end well and make no task?"""
+    codes = {reason.code for reason in nearest.reasons}
+    return "run-failed" not in codes and any(reason.message == NO_TASK for reason in nearest.reasons)
 
 
 def with_commands(repository: Repository, verdicts: Sequence[Verdict], policy: Policy) -> list[Verdict]:

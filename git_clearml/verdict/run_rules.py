@@ -8,7 +8,7 @@ from typing import NamedTuple
 from git_clearml.base.words import listed
 from git_clearml.clearml.diff import UNTRACKED
 from git_clearml.model import RunRecord, Task
-from git_clearml.run.ownership import AT_WORK, ENDED_WELL, belongs
+from git_clearml.run.ownership import AT_WORK, ENDED_WELL, NO_TASK, belongs
 from git_clearml.settings.code_paths import is_untracked_code, untracked_ok
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.model import Reason
@@ -51,7 +51,7 @@ def reasons(task: Task, policy: Policy, siblings: Siblings, notes: list[str]) ->
         return []
     if record.alive and record.exit_status is None:  # what speaks against it already will not go away
         return [Reason("running", "its run is still in progress"), *record_reasons(record, policy)]
-    against = [] if task.id or task.damage else [Reason("no-task", "the run created no ClearML task")]
+    against = [] if task.id or task.damage else [Reason("no-task", NO_TASK)]
     if record.exit_status is None:
         against.append(Reason("run-failed", "the run was killed before it ended"))
     elif record.exit_status != 0:

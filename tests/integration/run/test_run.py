@@ -161,8 +161,10 @@ def test_a_run_says_what_its_metrics_are_short_of(repo: Repo) -> None:
 def test_a_run_without_a_task_is_said_to_be_one(repo: Repo) -> None:
     result = run(repo, "true")
     assert result.status == 0
-    assert "it will not verify: the command created no ClearML task" in result.err
-    assert verify(repo).codes == ["no-task"]
+    assert "it will not verify: the run created no ClearML task\nhint: call Task.init(" in result.err
+    answer = verify(repo)
+    assert answer.codes == ["no-task"]
+    assert answer.json["hint"].startswith("call Task.init(project_name=..., task_name=...) in train.py, commit, then: ")
 
 
 def test_a_failed_run_does_not_verify(repo: Repo) -> None:
@@ -493,7 +495,7 @@ def test_streams_are_the_command_s_own(repo: Repo) -> None:
         command("run", "cat"), cwd=repo.path, env=process_environment(), input=content, capture_output=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, content)
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.count(b"\n") == 2  # the line, and a hint for want of a task
 
 
 def test_quiet_says_nothing(repo: Repo) -> None:

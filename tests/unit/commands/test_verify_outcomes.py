@@ -24,6 +24,7 @@ from git_clearml.report import compose
 from git_clearml.report.model import VerifyReport
 from git_clearml.settings.code_paths import LOCK, not_results
 from git_clearml.settings.policy import Equivalence, MetricRule, Policy
+from git_clearml.verdict.hint import with_task_init
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.near_miss import _NEARNESS
 from git_clearml.verdict.results_commits import MOST, Lineage
@@ -139,7 +140,7 @@ def rejected() -> Iterator[Case]:
     hidden = verdict_on(offline(run(ignored=("secret.py",)), project=""), ignored_code="refuse")
     yield Case("ignored-code", report_of(hidden))
     bare = offline(run(tasks=()), id="", name="python train.py", project="", entry_point="")
-    yield Case("no-task: a local run", report_of(verdict_on(bare)))
+    yield Case("no-task: a local run", report_of(verdict_on(bare), hint=with_task_init("python train.py", Policy())))
     for why in LINEAGES:
         noted = verdict_on(ran(diff=DIRTY))._replace(notes=(f"not a results commit: {why}",))
         yield Case("writes clearml.lock, but is not a results commit", report_of(noted))
