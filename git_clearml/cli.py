@@ -26,10 +26,6 @@ _COMMANDS = (
     *"verify run check-runnable report comment compare push install uninstall hook doctor config".split(),
     *"log bisect open show checkout diff import completion init".split(),
 )
-_ADDERS = {  # module and function, where they are not as usual
-    "uninstall": ("install", "add_uninstall_parser"),
-    "import": ("import_runs", "add_parser"),
-}
 _ELSEWHERE = {"help": "-h", "version": "--version"}
 _REST = "\0{}"  # stands for a word after `--` while argparse looks: no word of a command line can hold a NUL
 _BUG = 70
@@ -43,8 +39,9 @@ def build_parser(only: str = "") -> tuple[argparse.ArgumentParser, Mapping[str, 
     for name in _COMMANDS:
         if not only or only == name:
             module = _module(name)
-            command = getattr(module, _ADDERS.get(name, ("", "add_parser"))[1])(commands)
-            command.title = commands._choices_actions[-1].help or ""
+            command = commands.add_parser(name, help=module.TITLE, description=module.DESCRIPTION)
+            command.title = module.TITLE
+            module.add_flags(command)
             command.set_defaults(run=module.run, whole=build_parser)
             command.add_argument("-q", "--quiet", action="store_true", help="print only the result")
             command.add_argument("-v", "--verbose", action="store_true", help="show each request and how long it took")
@@ -64,10 +61,10 @@ def _unknown(command: str, rest: Sequence[str]) -> UsageError:
 
 
 def _module(command: str) -> ModuleType:
-    """The module of a command, loaded now."""
+    """The module of a command, loaded now; `import` is no name for one."""
     import importlib
 
-    name = _ADDERS.get(command, (command.replace("-", "_"), ""))[0]
+    name = "import_runs" if command == "import" else command.replace("-", "_")
     return importlib.import_module(f"git_clearml.commands.{name}")
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 from dataclasses import replace
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options
@@ -24,14 +23,11 @@ _EXAMPLE = "git clearml bisect --metric validation/accuracy --worse-than 0.9"
 
 failed = options.failed("bisect")
 
+TITLE = "the commit at which a metric falls"
+DESCRIPTION = "Finds the first commit whose metric is worse, by the numbers of tasks that ran. Trains nothing."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "bisect",
-        help="the commit at which a metric falls",
-        description="Finds the first commit whose metric is worse, by the numbers of tasks that ran. Trains nothing.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="[<good>] [<bad>] (default: the last good, HEAD)")
     parser.add_argument("--metric", metavar="TITLE/SERIES", help="default: the policy's first")
     parser.add_argument(
@@ -41,7 +37,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--value", choices=("last", "min", "max"), help="which of the metric's values")
     options.add_timeout(parser)
     options.add_format(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -34,23 +34,12 @@ if TYPE_CHECKING:
 _TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
 _NUMBERS = ("execution-timeout", "queue-timeout")
 
-
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "check-runnable",
-        help="does this commit run on a ClearML agent?",
-        description="Launches the commit on a queue, waits until it reports something, aborts it and cleans up.",
-    )
-    options.add_rev(parser)
-    add_flags(parser)
-    options.add_format(parser)
-    options.add_dry_run(parser, "say what would be launched, and launch nothing")
-    return parser
+TITLE = "does this commit run on a ClearML agent?"
+DESCRIPTION = "Launches the commit on a queue, waits until it reports something, aborts it and cleans up."
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of the check itself."""
+    options.add_rev(parser)
     parser.add_argument("--queue", metavar="NAME", help="the queue to launch on (default: default)")
     parser.add_argument("--entry-point", metavar="FILE", help="the script, seen from --folder (default: main.py)")
     parser.add_argument("--folder", metavar="DIR", help="its working directory in the repository (default: .)")
@@ -66,10 +55,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", choices=("success", "always", "never"), help="when to archive the task")
     parser.add_argument("--as-diff", action="store_true", help="send what the remote lacks as a diff; push nothing")
     parser.add_argument("--force", action="store_true", help="check even what has passed before")
+    options.add_format(parser)
+    options.add_dry_run(parser, "say what would be launched, and launch nothing")
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to check."""
     from git_clearml.render import json as json_view
 
     problem = Problem.of(error)

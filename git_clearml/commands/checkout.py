@@ -40,14 +40,11 @@ class _Plan:
 
 failed = options.failed("checkout")
 
+TITLE = "a worktree with exactly what a task ran"
+DESCRIPTION = "Makes a worktree at the commit of a task, with its recorded diff applied and left uncommitted."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "checkout",
-        help="a worktree with exactly what a task ran",
-        description="Makes a worktree at the commit of a task, with its recorded diff applied and left uncommitted.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="<task>", help="a task, or a revision that it has run")
     parser.add_argument(
         "directory", nargs="?", default="", metavar="<dir>", help="default: beside the working tree, by the task's id"
@@ -56,7 +53,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_dry_run(parser, "only say what would be done")
     options.add_timeout(parser)
     options.add_format(parser, "text", "json")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from git_clearml.report.model import VerifyReport
     from git_clearml.verdict.session import Context
 
+TITLE = "put the report on the pull request"
+DESCRIPTION = "Judges a commit and posts the verdict and the task's metrics on its pull request."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "comment",
-        help="put the report on the pull request",
-        description="Judges a commit and posts the verdict and the task's metrics on its pull request.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     options.add_rev(parser)
     parser.add_argument("--pr", type=int, default=0, metavar="N", help="the pull request (default: the commit's)")
     parser.add_argument("--label", default="verify", metavar="NAME", help="tells several comments apart")
@@ -42,7 +39,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--status", action="store_true", help="set a commit status too")
     options.add_timeout(parser, "for judging (default: 30) and posting (120)")
     options.add_dry_run(parser, "say what would be posted, and do not post it")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -29,14 +29,11 @@ from git_clearml.verdict.session import Context, VerifySession
 
 _FLAGS = ("metric", "direction", "value", "tolerance", "tag")
 
+TITLE = "better or worse than the best task?"
+DESCRIPTION = "Compares a metric of a commit's task with that of the best task, the one that bears the best tag."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "compare",
-        help="better or worse than the best task?",
-        description="Compares a metric of a commit's task with that of the best task, the one that bears the best tag.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     options.add_rev(parser)
     options.add_which_tasks(parser)
     parser.add_argument("--metric", metavar="TITLE/SERIES", help="the deciding metric")
@@ -48,11 +45,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser)
     options.add_format(parser)
     options.add_dry_run(parser, "say what --tag-best would do, and do not do it")
-    return parser
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to compare."""
     from git_clearml.render import json as json_view
 
     return json_view.compare(Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),)))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe
 from git_clearml.commands import completions
 
+TITLE = "a completion for your shell"
+DESCRIPTION = "Prints a completion for git-clearml and git clearml: commands, flags, revisions and task ids."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "completion",
-        help="a completion for your shell",
-        description="Prints a completion for git-clearml and git clearml: commands, flags, revisions and task ids.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=completions.SHELLS, help="which shell")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

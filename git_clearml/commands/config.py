@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.clearml import config as clearml_conf
@@ -18,16 +17,12 @@ from git_clearml.settings.load import POLICY_FILE
 
 failed = options.failed("config")
 
+TITLE = "every setting and where it comes from"
+DESCRIPTION = "Prints every setting with its value and origin. Policy is read from HEAD's pyproject.toml."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "config",
-        help="every setting and where it comes from",
-        description="Prints every setting with its value and origin. Policy is read from HEAD's pyproject.toml.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser, "text", "json")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

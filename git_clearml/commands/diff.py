@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize_output
@@ -38,14 +37,11 @@ class _Side:
 
 failed = options.failed("diff")
 
+TITLE = "code, parameters, packages and metrics of two tasks"
+DESCRIPTION = "Compares two tasks, or a task with the working tree: the code as git shows it, then tables."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "diff",
-        help="code, parameters, packages and metrics of two tasks",
-        description="Compares two tasks, or a task with the working tree: the code as git shows it, then tables.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="<a>", help="a task, or a revision that it has run")
     parser.add_argument("b", nargs="?", default=_WORKING_TREE, metavar="<b>", help="another, or . (default: .)")
     for part in _PARTS:
@@ -55,7 +51,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser)
     options.add_format(parser, "text", "json")
     parser.set_defaults(paths=[])
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

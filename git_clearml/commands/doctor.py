@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.words import listed
@@ -21,20 +21,18 @@ _BUDGET = 10.0  # seconds for the server's answers
 
 failed = options.failed("doctor")
 
+TITLE = "check the installation and suggest fixes"
+DESCRIPTION = (
+    "Looks at the hook, at what runs beside it, at the server, and at what makes ClearML record "
+    "something else than what ran; in a bare repository at the git server's hook. Exit status 1 where a push could "
+    "go ungated, or a task would record what is not so."
+)
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "doctor",
-        help="check the installation and suggest fixes",
-        description="Looks at the hook, at what runs beside it, at the server, and at what makes ClearML record "
-        "something else than what ran; in a bare repository at the git server's hook. Exit status 1 where a push could "
-        "go ungated, or a task would record what is not so.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix", action="store_true", help="fix what is safe to fix, after showing what that is")
     parser.add_argument("--drill", action="store_true", help="push an untrained commit nowhere: is it refused?")
     options.add_format(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

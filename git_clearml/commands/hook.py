@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options
@@ -25,15 +25,14 @@ _PROGRAM = "_GIT_CLEARML_PROGRAM"  # what hooks/pre-push has started us by
 _REFUSED = 41  # what hooks/pre-push takes for a refusal: 1 is how any Python ends that does not find us
 BUDGET = 10.0  # seconds for whoever calls us to close stdin
 
+TITLE = "what git hooks call"
+DESCRIPTION = (
+    "Judges a push. pre-push reads the lines that git writes to that hook, or pre-commit's variables; "
+    "pre-receive and update are for the git server."
+)
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "hook",
-        help="what git hooks call",
-        description="Judges a push. pre-push reads the lines that git writes to that hook, or pre-commit's variables; "
-        "pre-receive and update are for the git server.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hook", choices=("pre-push", "pre-receive", "update"), help="which hook")
     parser.add_argument(
         "remote", nargs="?", default="", help="of pre-push the remote's name, or its URL; of update the ref"
@@ -41,7 +40,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("url", nargs="?", default="", help="of pre-push the remote's URL; of update the old object")
     parser.add_argument("new", nargs="?", default="", help="of update the new object")
     options.add_timeout(parser, "for all network calls (default: 10; on a git server 4)")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

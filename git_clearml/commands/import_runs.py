@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.clearml.client import ClearML
@@ -23,24 +22,21 @@ from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 
 _EACH, _BUDGET, _LONGEST = 120.0, 30.0, 1e6  # seconds: of the SDK for a task, of our own questions, and of the former
-_DESCRIPTION = """\
-Makes tasks on the server of what git clearml run recorded without one, by the SDK's own import, each with its run
-record and the status that its run had. What is there already is not sent again."""
 
 failed = options.failed("import", runs=[])
 
+TITLE = "send offline runs to the server"
+DESCRIPTION = """\
+Makes tasks on the server of what git clearml run recorded without one, by the SDK's own import, each with its run
+record and the status that its run had. What is there already is not sent again."""
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "import", help="send offline runs to the server", description=_DESCRIPTION
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits whose runs are sent (default: HEAD)")
     parser.add_argument("--all", action="store_true", help="the runs of all commits that are on record here")
     options.add_dry_run(parser, "only say what would be sent")
     options.add_timeout(parser, f"for each task (default: {_EACH:g})")
     options.add_format(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe
@@ -18,20 +18,18 @@ _BUDGET = 10.0  # seconds for the server's answers
 
 failed = options.failed("init", changes=[])
 
+TITLE = "set up the policy, the hook and the CI job"
+DESCRIPTION = (
+    "Looks at the repository, its remote, its hooks and its recent tasks on the server, shows a plan, "
+    "and writes it when you agree: the policy into pyproject.toml, the pre-push hook, an entry for pre-commit, "
+    "prek, husky or lefthook, and a CI job. Nothing that is there is overwritten; called twice it changes nothing."
+)
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "init",
-        help="set up the policy, the hook and the CI job",
-        description="Looks at the repository, its remote, its hooks and its recent tasks on the server, shows a plan, "
-        "and writes it when you agree: the policy into pyproject.toml, the pre-push hook, an entry for pre-commit, "
-        "prek, husky or lefthook, and a CI job. Nothing that is there is overwritten; called twice it changes nothing.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="write without asking")
     options.add_dry_run(parser, "show the plan and write nothing")
     options.add_format(parser)
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

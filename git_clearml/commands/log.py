@@ -29,15 +29,12 @@ from git_clearml.settings.policy import Best
 _DOCUMENTS = ("markdown", "json")
 _SECONDS = 30.0  # for one query, as for one `verify`
 
+TITLE = "commits with their tasks, their status and metrics"
+DESCRIPTION = "Prints commits as git log --oneline does, each with the tasks recorded for it."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "log",
-        help="commits with their tasks, their status and metrics",
-        description="Prints commits as git log --oneline does, each with the tasks recorded for it.",
-        epilog="What stands after -- are paths, as for git log.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "What stands after -- are paths, as for git log."
     parser.add_argument("ranges", nargs="*", metavar="<range>", help="revisions and ranges (default: HEAD)")
     parser.add_argument("--fetch", action="store_true", help="ask the server, in one query for 500 commits")
     parser.add_argument(
@@ -53,11 +50,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     options.add_json(parser)
     parser.set_defaults(paths=[])  # what stands after `--`; the command line is cut there before it is parsed
-    return parser
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to show."""
     return view.document([], [], error=error)
 
 

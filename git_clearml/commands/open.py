@@ -19,25 +19,20 @@ from git_clearml.settings.in_ci import in_ci
 
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 
+TITLE = "the page of a commit's task"
+DESCRIPTION = "Prints the address of a commit's task, or of any task by its id, and opens it in a browser."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "open",
-        help="the page of a commit's task",
-        description="Prints the address of a commit's task, or of any task by its id, and opens it in a browser.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
     )
     parser.add_argument("--print", action="store_true", help="only print the address")
     options.add_timeout(parser)
     options.add_format(parser, "text", "json", note="; json opens nothing")
-    return parser
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before anything was looked for."""
     return _document(Subject(hint=error.hint), "", "undecided", error.status, error)
 
 

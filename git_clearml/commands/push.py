@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.commands.hook_io import show
@@ -28,18 +28,16 @@ if TYPE_CHECKING:
 
 _FROM_JJ = "--from-jj"
 
+TITLE = "verify, then git push"
+DESCRIPTION = (
+    "Verifies what git push would push, and pushes it. All arguments are handed to git push. With "
+    "--from-jj as the first of them it pushes what `jj git push --dry-run` says on standard input."
+)
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command (design 11). Its arguments are git push's; see `parse`."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "push",
-        help="verify, then git push",
-        description="Verifies what git push would push, and pushes it. All arguments are handed to git push. With "
-        "--from-jj as the first of them it pushes what `jj git push --dry-run` says on standard input.",
-        usage="git clearml push [<git push arguments>...]",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "git clearml push [<git push arguments>...]"
     parser.add_argument("arguments", nargs="*", metavar="<git push arguments>")
-    return parser
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

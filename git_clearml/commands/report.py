@@ -29,14 +29,11 @@ from git_clearml.verdict import session as judgement
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict
 
+TITLE = "a task's metrics, next to the best task's"
+DESCRIPTION = "Prints the metrics of a commit's accepted task, or of any task by its id."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "report",
-        help="a task's metrics, next to the best task's",
-        description="Prints the metrics of a commit's accepted task, or of any task by its id.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "subject", nargs="?", default="", metavar="<rev>|<task id>", help="default: the CI job's commit, else HEAD"
     )
@@ -50,11 +47,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--steps", action="store_true", help="show the metrics of a pipeline's steps below its own")
     options.add_timeout(parser)
     options.add_format(parser)
-    return parser
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to report."""
     from git_clearml.render import json as json_view
 
     return json_view.report(MetricsReport("", Outcome.UNDECIDED, error.status, problems=(Problem.of(error),)))

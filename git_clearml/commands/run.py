@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import run_flags, run_here
@@ -12,23 +11,17 @@ from git_clearml.errors import NotARepository, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.settings import load as policies
 
-_DESCRIPTION = """\
+TITLE = "run a command at a clean commit and record the run"
+DESCRIPTION = """\
 Runs the command when the working tree is exactly the commit, tells ClearML so, and records how it ended. Everything
 from the command's first word on belongs to the command. The exit status is the command's own."""
 
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds `run` to the sub-parsers and returns its parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "run",
-        help="run a command at a clean commit and record the run",
-        description=_DESCRIPTION,
-        usage="git clearml run [<options>] [--] <command>...",
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "git clearml run [<options>] [--] <command>..."
     run_flags.add(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="<command>", help="the command and its arguments")
     parser.set_defaults(words=[])  # also what stands after `--`
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from git_clearml.base.console import Console
 from git_clearml.commands import options, recorded
@@ -13,18 +12,14 @@ from git_clearml.report import history
 
 failed = options.failed("show")
 
+TITLE = "what a task ran, with what, and what came out"
+DESCRIPTION = "Prints what is on record of a task: its code, packages, parameters, metrics, and what it made."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "show",
-        help="what a task ran, with what, and what came out",
-        description="Prints what is on record of a task: its code, packages, parameters, metrics, and what it made.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", nargs="?", default="", metavar="<task>|<rev>", help="default: the task of HEAD")
     options.add_timeout(parser)
     options.add_format(parser, "text", "json")
-    return parser
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -17,14 +17,11 @@ from git_clearml.verdict import ahead
 
 _FLAGS = ("project", "task-name", "evidence", "equivalence", "merges", "on-unreachable", "timeout", "wait-timeout")
 
+TITLE = "is there a completed, diff-free task for these commits?"
+DESCRIPTION = "Tells for each commit whether a ClearML task ran exactly that code and completed."
 
-def add_parser(commands: Any) -> argparse.ArgumentParser:
-    """Adds the command and its flags (design 11)."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "verify",
-        help="is there a completed, diff-free task for these commits?",
-        description="Tells for each commit whether a ClearML task ran exactly that code and completed.",
-    )
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revs", nargs="*", metavar="<rev>", help="commits to judge (default: the CI job's, else HEAD)")
     options.add_which_tasks(parser)
     parser.add_argument("--task", metavar="ID", help="only this task may count")
@@ -45,11 +42,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     options.add_timeout(parser, "for judging (default: 30) and posting (120)")
     options.add_format(parser)
     options.add_dry_run(parser, "say what would be written, and do not write it")
-    return parser
 
 
 def failed(error: Error) -> dict[str, Any]:
-    """The JSON of a call that ended before there was anything to judge."""
     from git_clearml.render import json as json_view
     from git_clearml.report import compose
 
