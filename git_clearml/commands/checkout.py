@@ -218,16 +218,14 @@ def _document(plan: _Plan, status: int, console: Console) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
     applied = plan.applied
-    return {
-        "schema": 1,
-        "command": "checkout",
-        "exit_code": status,
-        "directory": plan.directory,
-        "commit": plan.task.commit,
-        "task": json_view.task_object(console.redact(plan.task)),
-        "applied": applied is not None and not applied.problem,
-        "command_line": list(console.redact(plan.command.words)),
-        "problem": (applied.problem or None) if applied else None,
-        "notes": list(applied.notes) if applied else [],
-        "errors": [],
-    }
+    return json_view.document(
+        "checkout",
+        status,
+        directory=plan.directory,
+        commit=plan.task.commit,
+        task=json_view.task_object(console.redact(plan.task)),
+        applied=applied is not None and not applied.problem,
+        command_line=list(console.redact(plan.command.words)),
+        problem=(applied.problem or None) if applied else None,
+        notes=list(applied.notes) if applied else [],
+    )

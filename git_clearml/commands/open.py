@@ -96,15 +96,14 @@ def _open(url: str, console: Console) -> None:
 def _document(subject: Subject, url: str, outcome: str, status: int, error: Error | None) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
-    return {
-        "schema": 1,
-        "command": "open",
-        "outcome": outcome,
-        "exit_code": status,
-        "commit": subject.commit or None,
-        "url": url or None,
-        "task": json_view.task_object(subject.task) if subject.task else None,
-        "note": subject.note or None,
-        "hint": subject.hint or None,
-        "errors": json_view.errors([error] if error else []),
-    }
+    return json_view.document(
+        "open",
+        status,
+        [error] if error else [],
+        outcome=outcome,
+        commit=subject.commit or None,
+        url=url or None,
+        task=json_view.task_object(subject.task) if subject.task else None,
+        note=subject.note or None,
+        hint=subject.hint or None,
+    )

@@ -10,7 +10,7 @@ from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, joined, sanitize
 from git_clearml.git.log import Node
 from git_clearml.model import Task
-from git_clearml.render.json import errors, task_object
+from git_clearml.render import json as json_view
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
 from git_clearml.report.bisection import Bisection
@@ -102,30 +102,29 @@ def _shorts(result: Bisection, names: Sequence[str]) -> str:
 def document(result: Bisection, hint: str) -> dict[str, Any]:
     """`bisect --format json`."""
     first = result.falls.first
-    return {
-        "schema": 1,
-        "command": "bisect",
-        "outcome": "undecided" if result.problems else result.outcome,
-        "exit_code": result.status,
-        "metric": result.limit.rule.metric,
-        "direction": result.limit.rule.direction,
-        "worse_than": result.limit.worse_than,
-        "good": result.good or None,
-        "bad": result.bad or None,
-        "commits": len(result.nodes),
-        "first": _commit(result, first.commit) if first and not first.hidden else None,
-        "left": [_commit(result, name) for name in result.left],
-        "before": [_commit(result, name) for name in result.before if name in result.nearby],
-        "others": [_commit(result, fall.commit) for fall in result.falls.falls if fall is not first],
-        "recovered": [_commit(result, name) for name in result.falls.recovered],
-        "without_number": result.without_number,
-        "message": result.says,
-        "hint": hint,
-        "errors": errors(result.problems),
-    }
+    return json_view.document(
+        "bisect",
+        result.status,
+        result.problems,
+        outcome="undecided" if result.problems else result.outcome,
+        metric=result.limit.rule.metric,
+        direction=result.limit.rule.direction,
+        worse_than=result.limit.worse_than,
+        good=result.good or None,
+        bad=result.bad or None,
+        commits=len(result.nodes),
+        first=_commit(result, first.commit) if first and not first.hidden else None,
+        left=[_commit(result, name) for name in result.left],
+        before=[_commit(result, name) for name in result.before if name in result.nearby],
+        others=[_commit(result, fall.commit) for fall in result.falls.falls if fall is not first],
+        recovered=[_commit(result, name) for name in result.falls.recovered],
+        without_number=result.without_number,
+        message=result.says,
+        hint=hint,
+    )
 
 
 def _commit(result: Bisection, name: str) -> dict[str, Any]:
     task = result.tasks.get(name)
-    value, shown = (task.value, task_object(task)) if task else (None, None)
+    value, shown = (task.value, json_view.task_object(task)) if task else (None, None)
     return {"commit": name, "subject": result.nearby[name].subject, "value": value, "task": shown}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.render import json as json_view
 from git_clearml.render.table import TableForm, draw
 from git_clearml.settings import arrays
 from git_clearml.settings.policy import MetricRule, Require
@@ -25,16 +26,8 @@ def text(settings: Settings, server: Mapping[str, str]) -> Safe:
 
 def document(settings: Settings, server: Mapping[str, str]) -> dict[str, Any]:
     """`config --format json`."""
-    return {
-        "schema": 1,
-        "command": "config",
-        "exit_code": 0,
-        "settings": [
-            {"key": key, "value": _json(setting.value), "origin": setting.origin} for key, setting in settings.items()
-        ],
-        "server": dict(server),
-        "errors": [],
-    }
+    rows = [{"key": key, "value": _json(setting.value), "origin": setting.origin} for key, setting in settings.items()]
+    return json_view.document("config", 0, settings=rows, server=dict(server))
 
 
 def _lines(value: Any) -> tuple[Any, ...]:

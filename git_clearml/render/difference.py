@@ -101,23 +101,17 @@ def _part(title: str, rows: Sequence[Sequence[str]], headers: Sequence[str], sam
 
 def difference_json(shown: Difference, status: int) -> dict[str, Any]:
     """`diff --format json`. A part that was not asked for is empty."""
-    return {
-        "schema": 1,
-        "command": "diff",
-        "exit_code": status,
-        "a": json_view.task_object(shown.a),
-        "b": json_view.task_object(shown.b) if shown.b else None,
-        "code": {"files": [file._asdict() for file in shown.files or ()], "notes": list(shown.notes)},
-        "parameters": _objects(shown.parameters),
-        "packages": _objects(shown.packages),
-        "metrics": [
+    return json_view.document(
+        "diff",
+        status,
+        a=json_view.task_object(shown.a),
+        b=json_view.task_object(shown.b) if shown.b else None,
+        code={"files": [file._asdict() for file in shown.files or ()], "notes": list(shown.notes)},
+        parameters=[pair._asdict() for pair in shown.parameters or ()],
+        packages=[pair._asdict() for pair in shown.packages or ()],
+        metrics=[
             {"metric": pair.name, "a": finite(pair.a), "b": finite(pair.b), "delta": finite(pair.delta)}
             for pair in shown.metrics or ()
         ],
-        "same": {"parameters": shown.same_parameters, "packages": shown.same_packages, "metrics": shown.same_metrics},
-        "errors": [],
-    }
-
-
-def _objects(pairs: Sequence[Pair] | None) -> list[dict[str, Any]]:
-    return [pair._asdict() for pair in pairs or ()]
+        same={"parameters": shown.same_parameters, "packages": shown.same_packages, "metrics": shown.same_metrics},
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.render import json as json_view
 from git_clearml.report.diagnosis import Check, Level, Repaired, status_of
 
 _MARKS: dict[Level, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -58,5 +59,4 @@ def document(checks: Sequence[Check], repaired: Sequence[Repaired] = ()) -> dict
     ]
     fixed = [{"name": each.name, "plan": each.plan, "error": each.trouble or None} for each in repaired]
     more = {"fixed": fixed} if fixed else {}
-    status = status_of(checks, repaired)
-    return {"schema": 1, "command": "doctor", "exit_code": status, "checks": rows, **more, "errors": []}
+    return json_view.document("doctor", status_of(checks, repaired), (), checks=rows, **more)

@@ -163,11 +163,14 @@ def _indented(cells: Sequence[Sequence[str]]) -> list[str]:
 def history_json(shown: History) -> dict[str, Any]:
     """`show --format json`. Text of a server stands in it as it came."""
     task, commit = shown.task, shown.commit
-    return {
-        "schema": 1,
-        "command": "show",
-        "exit_code": 0,
-        "task": {
+    files = [
+        {"path": file.path, "added": file.added, "deleted": file.deleted, "kind": file.kind or None}
+        for file in shown.uncommitted or ()
+    ]
+    return json_view.document(
+        "show",
+        0,
+        task={
             **json_view.task_object(task),
             "started": task.started or None,
             "completed": task.completed or None,
@@ -177,31 +180,20 @@ def history_json(shown: History) -> dict[str, Any]:
             "queue": shown.queue or None,
             "host": shown.host or None,
         },
-        "commit": {
+        commit={
             "hash": commit.hash,
             "subject": commit.subject or None,
             "author": commit.author or None,
             "here": commit.here,
             "branches": list(commit.branches),
         },
-        "uncommitted": None
-        if shown.uncommitted is None
-        else {
-            "files": [
-                {"path": file.path, "added": file.added, "deleted": file.deleted, "kind": file.kind or None}
-                for file in shown.uncommitted
-            ],
-            "note": shown.unreadable or None,
-        },
-        "packages": [
-            {"name": package.name, "ran": package.ran, "wanted": package.wanted} for package in shown.packages
-        ],
-        "parameters": [{"name": name, "value": value} for name, value in shown.parameters],
-        "metrics": [json_view.row_object(row) for row in shown.rows],
-        "models": [_made_object(each) for each in shown.artifacts if each.kind == "model"],
-        "artifacts": [_made_object(each) for each in shown.artifacts if each.kind == "artifact"],
-        "errors": [],
-    }
+        uncommitted=None if shown.uncommitted is None else {"files": files, "note": shown.unreadable or None},
+        packages=[package._asdict() for package in shown.packages],
+        parameters=[{"name": name, "value": value} for name, value in shown.parameters],
+        metrics=[json_view.row_object(row) for row in shown.rows],
+        models=[_made_object(each) for each in shown.artifacts if each.kind == "model"],
+        artifacts=[_made_object(each) for each in shown.artifacts if each.kind == "artifact"],
+    )
 
 
 def _made_object(artifact: Artifact) -> dict[str, Any]:

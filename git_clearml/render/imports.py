@@ -9,7 +9,7 @@ from git_clearml.base.ids import page_at
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Problem
-from git_clearml.render.json import errors
+from git_clearml.render import json as json_view
 from git_clearml.render.table import TableForm, draw
 from git_clearml.run.importing import Imported
 
@@ -48,11 +48,11 @@ def markdown(runs: Sequence[Imported], web: str, *, dry_run: bool) -> Safe:
 
 def document(runs: Sequence[Imported], web: str, status: int, problems: Sequence[Problem]) -> dict[str, Any]:
     """`import --format json`."""
-    return {
-        "schema": 1,
-        "command": "import",
-        "exit_code": status,
-        "runs": [
+    return json_view.document(
+        "import",
+        status,
+        problems,
+        runs=[
             {
                 "commit": run.commit,
                 "run": run.run,
@@ -65,5 +65,4 @@ def document(runs: Sequence[Imported], web: str, status: int, problems: Sequence
             }
             for run in runs
         ],
-        "errors": errors(problems),
-    }
+    )

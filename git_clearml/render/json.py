@@ -20,86 +20,78 @@ if TYPE_CHECKING:
 
 def verify(report: VerifyReport) -> dict[str, Any]:
     """`verify --format json`. Text of a server stands in it as it came: JSON cannot be tricked by it."""
-    return {
-        "schema": 1,
-        "command": "verify",
-        "outcome": report.outcome.value,
-        "exit_code": report.status,
-        "policy": {"from": report.policy_from},
-        "commits": [_verdict(verdict) for verdict in report.verdicts],
-        "check_runnable": check(report.check) if report.check else None,
-        "compare": compare(report.comparison) if report.comparison else None,
-        "comment": {"url": report.comment.url, "action": report.comment.action} if report.comment else None,
-        "looked_back_to": min((verdict.looked_back_to for verdict in report.verdicts), default="") or None,
-        "hint": report.hint or None,
-        "notes": list(report.notes),
-        "errors": errors(report.problems),
-    }
+    return document(
+        "verify",
+        report.status,
+        report.problems,
+        outcome=report.outcome.value,
+        policy={"from": report.policy_from},
+        commits=[_verdict(verdict) for verdict in report.verdicts],
+        check_runnable=check(report.check) if report.check else None,
+        compare=compare(report.comparison) if report.comparison else None,
+        comment={"url": report.comment.url, "action": report.comment.action} if report.comment else None,
+        looked_back_to=min((verdict.looked_back_to for verdict in report.verdicts), default="") or None,
+        hint=report.hint or None,
+        notes=list(report.notes),
+    )
 
 
 def compare(comparison: Comparison) -> dict[str, Any]:
     """`compare --format json`. A number that JSON has no word for (NaN, an infinity) is null; the notes name it."""
     pending = comparison.outcome is ComparisonOutcome.PENDING
-    return {
-        "schema": 1,
-        "command": "compare",
-        "outcome": (ComparisonOutcome.UNDECIDED if pending else comparison.outcome).value,
-        "exit_code": comparison.status,
-        "commit": comparison.commit or None,
-        "metric": comparison.metric or None,
-        "direction": comparison.direction,
-        "current": _valued(comparison.current, comparison.current_value),
-        "best": _valued(comparison.best, comparison.best_value),
-        "delta": finite(comparison.delta),
-        "tolerance": comparison.tolerance,
-        "tagged": comparison.tagged,
+    return document(
+        "compare",
+        comparison.status,
+        comparison.problems,
+        outcome=(ComparisonOutcome.UNDECIDED if pending else comparison.outcome).value,
+        commit=comparison.commit or None,
+        metric=comparison.metric or None,
+        direction=comparison.direction,
+        current=_valued(comparison.current, comparison.current_value),
+        best=_valued(comparison.best, comparison.best_value),
+        delta=finite(comparison.delta),
+        tolerance=comparison.tolerance,
+        tagged=comparison.tagged,
         **({"metrics": measured.objects(comparison.metrics)} if comparison.metrics else {}),
-        "notes": list(comparison.notes),
-        "errors": errors(comparison.problems),
-    }
+        notes=list(comparison.notes),
+    )
 
 
 def check(shown: Check) -> dict[str, Any]:
     """`check-runnable --format json`. Lines of the log stand in it as they came, without control characters."""
-    return {
-        "schema": 1,
-        "command": "check-runnable",
-        "outcome": shown.outcome.value,
-        "exit_code": shown.status,
-        "commit": shown.commit or None,
-        "task": shown.task or None,
-        "url": shown.url or None,
-        "queue": shown.queue or None,
-        "seconds_queued": round(shown.seconds_queued, 1),
-        "seconds_running": round(shown.seconds_running, 1),
-        "cause": shown.cause or None,
-        "sentence": shown.sentence or None,
-        "log_tail": list(shown.log_tail),
-        "earlier": shown.earlier,
-        "left": list(shown.left),
-        "hint": shown.hint or None,
-        "notes": list(shown.notes),
-        "errors": errors(shown.problems),
-    }
+    return document(
+        "check-runnable",
+        shown.status,
+        shown.problems,
+        outcome=shown.outcome.value,
+        **_known(shown, "commit", "task", "url", "queue"),
+        seconds_queued=round(shown.seconds_queued, 1),
+        seconds_running=round(shown.seconds_running, 1),
+        **_known(shown, "cause", "sentence"),
+        log_tail=list(shown.log_tail),
+        earlier=shown.earlier,
+        left=list(shown.left),
+        hint=shown.hint or None,
+        notes=list(shown.notes),
+    )
 
 
 def report(shown: MetricsReport) -> dict[str, Any]:
     """`report --format json`. A number that JSON has no word for is null, and the row's note names it."""
-    return {
-        "schema": 1,
-        "command": "report",
-        "outcome": shown.outcome.value if shown.outcome else None,
-        "exit_code": shown.status,
-        "commit": shown.commit or None,
-        "task": task_object(shown.task) if shown.task else None,
-        "against": task_object(shown.against) if shown.against else None,
-        "metrics": [row_object(row) for row in shown.rows],
+    return document(
+        "report",
+        shown.status,
+        shown.problems,
+        outcome=shown.outcome.value if shown.outcome else None,
+        commit=shown.commit or None,
+        task=task_object(shown.task) if shown.task else None,
+        against=task_object(shown.against) if shown.against else None,
+        metrics=[row_object(row) for row in shown.rows],
         **({"spread": measured.spread(shown.measured)} if shown.measured else {}),
         **({} if shown.steps is None else {"steps": [_step(step) for step in shown.steps]}),
-        "hidden": shown.hidden,
-        "notes": list(shown.notes),
-        "errors": errors(shown.problems),
-    }
+        hidden=shown.hidden,
+        notes=list(shown.notes),
+    )
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -109,37 +101,29 @@ def _step(step: Step) -> dict[str, Any]:
 
 def row_object(row: Row) -> dict[str, Any]:
     """A metric in the shape of design 11."""
-    return {
-        "metric": row.metric,
-        "variant": row.variant,
-        "last": finite(row.last),
-        "min": finite(row.min),
-        "max": finite(row.max),
-        "best": finite(row.best),
-        "delta": finite(row.delta),
-        "note": row.note or None,
-    }
+    values = {name: finite(getattr(row, name)) for name in ("last", "min", "max", "best", "delta")}
+    return {"metric": row.metric, "variant": row.variant, **values, "note": row.note or None}
 
 
 def _valued(task: Task | None, value: float | None) -> dict[str, Any] | None:
     return {"task": task_object(task), "value": finite(value)} if task else None
 
 
-def errors(problems: Iterable[Problem | Error]) -> list[dict[str, str]]:
-    """The `errors` of every document."""
-    return [{"code": problem.code, "message": problem.message} for problem in problems]
+def document(command: str, status: int, problems: Iterable[Problem | Error] = (), **fields: Any) -> dict[str, Any]:
+    """A document of a command: what every one of them begins and ends with, and between that its own fields."""
+    outcome = {"outcome": fields.pop("outcome")} if "outcome" in fields else {}
+    errors = [{"code": problem.code, "message": problem.message} for problem in problems]
+    return {"schema": 1, "command": command, **outcome, "exit_code": status, **fields, "errors": errors}
+
+
+def _known(shown: object, *names: str) -> dict[str, Any]:
+    """These attributes, null for one that is empty."""
+    return {name: getattr(shown, name) or None for name in names}
 
 
 def failed(command: str, error: Error) -> dict[str, Any]:
     """What a command prints when an error ended it before there was a report."""
-    return {
-        "schema": 1,
-        "command": command,
-        "outcome": "undecided",
-        "exit_code": error.status,
-        "hint": error.hint or None,
-        "errors": errors([error]),
-    }
+    return document(command, error.status, [error], outcome="undecided", hint=error.hint or None)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -175,12 +159,4 @@ def _near_miss(finding: Finding) -> dict[str, Any]:
 
 def task_object(task: Task) -> dict[str, Any]:
     """A task in the shape of design 11."""
-    return {
-        "id": task.id,
-        "name": task.name,
-        "project": task.project,
-        "status": task.status,
-        "source": task.source,
-        "commit": task.commit,
-        "url": task.url,
-    }
+    return {name: getattr(task, name) for name in ("id", "name", "project", "status", "source", "commit", "url")}

@@ -15,7 +15,7 @@ from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.errors import Error
 from git_clearml.record.model import CommitWithTasks, RecordedTask
-from git_clearml.render.json import errors
+from git_clearml.render import json as json_view
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw
 
@@ -125,12 +125,12 @@ def _cells(task: RecordedTask, names: Sequence[str]) -> list[str]:
 
 def document(commits: Sequence[CommitWithTasks], names: Sequence[str], *, error: Error | None = None) -> dict[str, Any]:
     """`log --format json`: of each task the named metrics, all of them where none are named."""
-    return {
-        "schema": 1,
-        "command": "log",
-        "outcome": "undecided" if error else "shown",
-        "exit_code": error.status if error else 0,
-        "commits": [
+    return json_view.document(
+        "log",
+        error.status if error else 0,
+        [error] if error else [],
+        outcome="undecided" if error else "shown",
+        commits=[
             {
                 "commit": commit.commit,
                 "subject": commit.subject,
@@ -138,8 +138,7 @@ def document(commits: Sequence[CommitWithTasks], names: Sequence[str], *, error:
             }
             for commit in commits
         ],
-        "errors": errors([error] if error else []),
-    }
+    )
 
 
 def _object(task: RecordedTask, names: Sequence[str]) -> dict[str, Any]:

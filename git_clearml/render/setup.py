@@ -7,7 +7,7 @@ from typing import Any
 from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 from git_clearml.errors import Error
-from git_clearml.render.json import errors
+from git_clearml.render import json as json_view
 from git_clearml.report.setup import Change, Setup
 
 _PLANNED = {"created": "create", "changed": "change", "unchanged": "keep"}
@@ -44,13 +44,13 @@ def markdown(setup: Setup, *, planned: bool) -> Safe:
 
 def document(setup: Setup, status: int, *, written: bool, error: Error | None = None) -> dict[str, Any]:
     """`init --format json` (design 11). `written`: have the changes been made?"""
-    return {
-        "schema": 1,
-        "command": "init",
-        "exit_code": status,
-        "written": written,
-        "facts": dict(setup.facts),
-        "changes": [
+    return json_view.document(
+        "init",
+        status,
+        [error] if error else [],
+        written=written,
+        facts=dict(setup.facts),
+        changes=[
             {
                 "path": change.path,
                 "action": change.action,
@@ -60,9 +60,8 @@ def document(setup: Setup, status: int, *, written: bool, error: Error | None = 
             }
             for change in setup.changes
         ],
-        "next": list(setup.hints),
-        "errors": errors([error] if error else []),
-    }
+        next=list(setup.hints),
+    )
 
 
 def _line(change: Change, planned: bool) -> str:
