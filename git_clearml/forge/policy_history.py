@@ -9,6 +9,8 @@ import itertools
 from typing import Any
 
 from git_clearml.errors import BadSetting, CannotDecide
+from git_clearml.forge.remote_refs import FETCH_SECONDS
+from git_clearml.git.output import stdin_lines
 from git_clearml.git.repository import Repository
 from git_clearml.settings import table as settings
 from git_clearml.settings.load import POLICY_FILE
@@ -39,6 +41,9 @@ def remarks(repository: Repository, judge: str, service: str) -> tuple[str, ...]
 def _policies(repository: Repository, commits: list[str]) -> list[Any]:
     """The policy's table in each of the commits; None for one that cannot be read."""
     blobs = repository.names_of(f"{commit}:{POLICY_FILE}" for commit in commits)
+    if repository.is_partial:  # a clone without old contents, as CircleCI makes it; where that fails, reading says so
+        names = stdin_lines(dict.fromkeys(blob for blob in blobs if blob))
+        repository.run("cat-file", "--batch-check", stdin=names, timeout=FETCH_SECONDS, remote=True)
     small = [blob for blob in blobs if blob and repository.sizes.get(blob, 0) <= settings.MOST_BYTES]
     contents = repository.blobs(small)
     return [_table(contents.get(blob)) if blob else {} for blob in blobs]

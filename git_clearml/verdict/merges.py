@@ -7,7 +7,7 @@ from only tells where to look: what counts is that the merge of the two has the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from git_clearml.base.ids import is_hash
@@ -127,7 +127,7 @@ def verdicts(
                 passed.append(_accepted(commit, source, runs, source.base in before[commit]))
             whys.append(merge.why or _other_tree(commit, merge.tree))
         passed.sort(key=lambda verdict: verdict.outcome is Outcome.PENDING)
-        result[commit] = passed[0] if passed else _none(commit, candidates, usable[commit], whys)
+        result[commit] = passed[0] if passed else _none(commit, candidates, present, usable[commit], whys)
     return result
 
 
@@ -188,9 +188,14 @@ def _has_run(verdict: Verdict | None, too: str = "") -> str:
     return "has not ended yet" if verdict and verdict.outcome is Outcome.PENDING else f"has run{too}"
 
 
-def _none(commit: Commit, candidates: Candidates, usable: Sequence[Source], whys: Sequence[str]) -> Verdict:
+def _none(
+    commit: Commit, candidates: Candidates, present: Collection[str], usable: Sequence[Source], whys: Sequence[str]
+) -> Verdict:
     """That a commit is no clean merge, and why, in one line."""
-    if not usable and candidates.sources:
+    absent = sorted(candidates.names.difference(present))
+    if not usable and absent:
+        note = f"no clean merge: {absent[0][:12]} is not in this clone (git fetch --unshallow)"
+    elif not usable and candidates.sources:
         shown = " and ".join(dict.fromkeys(name[:12] for source in candidates.sources[:1] for name in source))
         note = f"no clean merge: of {shown} one must be verified, and the other accepted before or verified"
     else:

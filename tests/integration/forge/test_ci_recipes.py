@@ -31,7 +31,6 @@ DOCS = ROOT / "docs"
 CI = (DOCS / "ci.md").read_text(encoding="utf-8")
 RECIPES: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)]
 PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, GITLAB, GITEA, BITBUCKET, AZURE, CIRCLE, STRYKERS = RECIPES
-(JENKINS,) = re.findall(r"```groovy\n(.*?)```", CI, re.DOTALL)
 WORKFLOWS = (PULL_REQUESTS, AS_ACTION, FIRST_STAGE, SECOND_STAGE, STRYKERS)
 OURSELVES = "OWNER/git-clearml@COMMIT"  # a placeholder, for we know neither
 RIGHTS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
@@ -60,17 +59,17 @@ def steps(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def follow(commands: list[str], bench: Bench, tmp_path: Path) -> list[int]:
-    """Runs the commands that call our program; their statuses."""
+def follow(commands: list[str], bench: Bench, tmp_path: Path, cwd: Path | None = None) -> list[int]:
+    """Runs the commands that call our program, in the gate's repository or where it is checked out; their statuses."""
     require("bash")
     given = {name: value for name, value in bench.job.env.items() if value is not None}
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, **bench.gate.server.env, **given, "PATH": path, "PYTHONPATH": str(ROOT)}
-    statuses = []
+    statuses, where = list[int](), cwd or bench.gate.repo.path
     for command in commands:
         if "git clearml" in command:
             words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command]
-            done = subprocess.run(words, cwd=bench.gate.repo.path, env=env, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, cwd=where, env=env, capture_output=True, text=True, check=False)
             assert TOKEN not in done.stdout + done.stderr
             assert done.returncode in (0, 1), done.stderr
             statuses.append(done.returncode)
@@ -281,45 +280,6 @@ def test_bitbucket(fields: dict[str, Any], status: int, word: str, bench: Bench,
         (report,) = bitbucket.reports.values()
         assert report["result"] == ("FAILED" if status else "PASSED")
     assert (bench.gate.repo.path / "test-reports" / "junit.xml").exists()
-
-
-SERVICES: dict[str, tuple[list[str], str, dict[str, str]]] = {
-    # name: (commands, the file that is shown, variables: HEAD and BASE are filled in)
-    "Jenkins": (
-        re.findall(r"sh '([^']*)'", JENKINS),
-        re.findall(r"junit '([^']*)'", JENKINS)[0],
-        {"JENKINS_URL": "https://ci/", "CHANGE_ID": "7", "CHANGE_TARGET": "main", "CHANGE_BRANCH": "topic"},
-    ),
-    "Azure": (
-        [step["script"] for step in AZURE["steps"] if "script" in step],
-        AZURE["steps"][-1]["inputs"]["testResultsFiles"],
-        {
-            "TF_BUILD": "True", "BUILD_REASON": "PullRequest", "BUILD_SOURCEVERSION": "f" * 40,
-            "SYSTEM_PULLREQUEST_PULLREQUESTID": "7", "SYSTEM_PULLREQUEST_SOURCECOMMITID": "HEAD",
-            "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main",
-        },
-    ),
-    "CircleCI": (
-        [step["run"] for step in CIRCLE["jobs"]["verify"]["steps"] if "run" in step],
-        f"{CIRCLE['jobs']['verify']['steps'][-1]['store_test_results']['path']}/junit.xml",
-        {"CIRCLECI": "true", "CIRCLE_SHA1": "HEAD", "CIRCLE_BRANCH": "topic"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("fields", "status"), [({}, 0), ({"status": "failed"}, 1)])
-@pytest.mark.parametrize("name", SERVICES)
-def test_other_services(name: str, fields: dict[str, Any], status: int, bench: Bench, tmp_path: Path) -> None:
-    """The head is judged, by the policy of what is accepted, and what the service shows is there."""
-    task(bench, **fields)
-    bench.gate.repo.git("--git-dir", str(tmp_path / "remote.git"), "update-ref", "refs/heads/main", bench.base)
-    commands, shown, variables = SERVICES[name]
-    filled = {key: bench.head if value == "HEAD" else value for key, value in variables.items()}
-    bench.job.more = {"GITHUB_ACTIONS": "", "GITHUB_TOKEN": "", **filled}
-    assert follow(commands, bench, tmp_path) == [status]
-    assert (bench.gate.repo.path / shown).exists()
-    report = json.loads((bench.gate.repo.path / shown).with_name("report.json").read_text())
-    assert (report["policy"]["from"], report["commits"][0]["commit"]) == (bench.base, bench.head)
 
 
 @pytest.mark.parametrize(("end", "statuses", "word"), [("complete", [0, 0], "Verified"), ("fail", [1, 1], "Rejected")])

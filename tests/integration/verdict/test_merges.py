@@ -347,12 +347,16 @@ def test_a_driver_of_this_clone_has_no_say(work: Gate, tmp_path: Path) -> None:
 
 
 def test_a_shallow_clone_cannot_tell(work: Gate, tmp_path: Path) -> None:
+    main = work.repo.head
     work.repo.git(*NOFF, "feature")
-    clone = work.repo.clone(tmp_path / "clone", "--depth", "2", "--no-single-branch")
-    accept(clone, "HEAD~1")
-    result = work.verify(cwd=clone.path)
-    assert result.status == 1
-    assert "this clone is shallow" in " ".join(result.commit["notes"])
+    for depth, accepted, words in ((2, "HEAD~1", "this clone is shallow"), (1, "HEAD", f"{main[:12]} is not in this")):
+        clone = work.repo.clone(tmp_path / str(depth), f"--depth={depth}", "--no-single-branch")
+        accept(clone, accepted)
+        result = work.verify(cwd=clone.path)
+        assert result.status == 1
+        (note,) = [note for note in result.commit["notes"] if "no clean merge" in note]
+        assert words in note
+        assert "git fetch --unshallow" in note
 
 
 def test_a_sha256_repository(gate: Gate, tmp_path: Path) -> None:
