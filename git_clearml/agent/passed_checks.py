@@ -12,7 +12,7 @@ from git_clearml.agent import leased_tasks
 from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.config import LOGIN_HINT
+from git_clearml.clearml.config import login_hint
 from git_clearml.errors import NotConfigured
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Equivalence, Runnable
@@ -141,7 +141,7 @@ def _server(source: Evidence) -> ClearML:
     if isinstance(source, ServerEvidence):
         return source.api
     raise NotConfigured(
-        "the policy wants a passed check-runnable, which only a ClearML server has on record", LOGIN_HINT
+        "the policy wants a passed check-runnable, which only a ClearML server has on record", login_hint(os.environ)
     )
 
 

@@ -32,7 +32,7 @@ class Site(NamedTuple):
     verify: bool | str = True
     check_address: str = "check the server's address"  # hints
     check_certificate: str = "REQUESTS_CA_BUNDLE names the file of your CA"
-    check_scheme: str = "is it an http:// server? check the scheme and the port of its address"
+    check_scheme: str = "write http:// in its address if the server has no TLS"
 
 
 class Request(NamedTuple):

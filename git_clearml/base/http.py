@@ -177,13 +177,13 @@ class HttpClient:
             if self._clock() >= self._deadline - 0.5:
                 return self._too_slow()
             message = f"no connection to {url} within {CONNECT_SECONDS:g} s"
-            return TimedOut(message, "is the network up? " + site.check_address)
+            return TimedOut(message, site.check_address)
         if isinstance(error, socket.gaierror):
             return Unreachable(f"the host of {url} is unknown", site.check_address)
         if isinstance(error, ConnectionRefusedError):
-            return Unreachable(f"{url} refuses connections", "is the server up? " + site.check_address)
+            return Unreachable(f"{url} refuses connections", site.check_address)
         if isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
-            closed = Unreachable(f"{url} closed the connection", "try again; is it behind a proxy?")
+            closed = Unreachable(f"{url} closed the connection", "try again later")
             return _Retry(closed, most=_OF_ONE_CLOSED)
         if isinstance(error, http.client.HTTPException):
             truncated = isinstance(error, http.client.IncompleteRead)

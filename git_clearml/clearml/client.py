@@ -16,14 +16,14 @@ from git_clearml.base import jsonvalue
 from git_clearml.base.connection import basic
 from git_clearml.base.exchange import MEGABYTE, Reply, Request, Site
 from git_clearml.base.http import HttpClient
-from git_clearml.clearml.config import Server
+from git_clearml.clearml.config import Server, address_hint
 from git_clearml.errors import BadAnswer, Forbidden, Refused, Unauthorized
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
-_CHECK_HOST = "check CLEARML_API_HOST (the API server, not the web page)"
 _CHECK_CERTIFICATE = "set CLEARML_API_HOST_VERIFY_CERT to the file of your CA"
-_CHECK_SCHEME = "is it an http:// server? check the scheme and the port of CLEARML_API_HOST"
+_CHECK_SCHEME = "write http:// in CLEARML_API_HOST if the server has no TLS"
 _CHECK_KEYS = "make new credentials in ClearML: Settings > Workspace > Create new credentials"
+_ASK_AN_ADMIN = "ask an admin of the ClearML workspace for that right, or use other credentials"
 
 
 class ClearML:
@@ -43,7 +43,7 @@ class ClearML:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.server = server
-        site = Site(server.api, server.verify, _CHECK_HOST, _CHECK_CERTIFICATE, _CHECK_SCHEME)
+        site = Site(server.api, server.verify, address_hint(environment), _CHECK_CERTIFICATE, _CHECK_SCHEME)
         self._http = HttpClient(site, budget, environment=environment, log=log, sleep=sleep, clock=clock)
         keys = f"{server.access_key}:{server.secret_key}"
         self._authorization = f"Bearer {server.token}" if server.token else basic(keys)
@@ -97,7 +97,7 @@ class ClearML:
         data = self._data("auth.login", self._send("auth.login", b"{}", MEGABYTE, True))
         token = data.get("token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise BadAnswer(f"{self.server.api} answered the log-in without a token", _CHECK_HOST)
+            raise BadAnswer(f"{self.server.api} answered the log-in without a token", self._http.site.check_address)
         self._authorization = "Bearer " + token
 
     def _send(self, name: str, payload: bytes, limit: int, repeat: bool) -> Reply:
@@ -119,12 +119,12 @@ class ClearML:
         code = meta.get("result_code") if isinstance(meta.get("result_code"), int) else reply.status
         reason = self.server.secrets.redact(str(meta.get("result_msg", "")))[:200]
         if reply.status == 401 or code == 401:
-            raise Unauthorized(f"{api} does not accept the credentials", _CHECK_KEYS)
+            raise Unauthorized(f"{api} does not accept the credentials from {self.server.whence}", _CHECK_KEYS)
         if reply.status == 403 or code == 403:
-            raise Forbidden(f"{api} forbids {name} to these credentials: {reason}", "ask for the rights, or other keys")
+            raise Forbidden(f"{api} forbids {name} to these credentials: {reason}", _ASK_AN_ADMIN)
         if not meta:
             what = "an HTML page" if reply.body.lstrip()[:1] == b"<" else "something that is not a ClearML answer"
-            raise BadAnswer(f"{api} answered {name} with {what} (HTTP {reply.status})", _CHECK_HOST)
+            raise BadAnswer(f"{api} answered {name} with {what} (HTTP {reply.status})", self._http.site.check_address)
         if reply.status != 200 or code != 200:
             subcode = meta.get("result_subcode")
             raise Refused(
@@ -135,7 +135,7 @@ class ClearML:
             )
         data = document.get("data")
         if not isinstance(data, dict):
-            raise BadAnswer(f"{api} answered {name} without data", _CHECK_HOST)
+            raise BadAnswer(f"{api} answered {name} without data", self._http.site.check_address)
         return data
 
 

@@ -16,8 +16,11 @@ from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.clearml import conf_file
 from git_clearml.errors import BadSetting, NotConfigured
+from git_clearml.settings.in_ci import in_ci
 
-LOGIN_HINT = "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run clearml-init"
+DOCTOR = "git clearml doctor"
+CHECK = "check {}: it has to name the API server, not the web page"
+
 _KINDS = {  # the end of a variable's name -> the keys below `api` of clearml.conf
     "API_HOST": (("api_server",), ("host",)),
     "API_ACCESS_KEY": (("credentials", "access_key"),),
@@ -44,6 +47,11 @@ class Server(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Server({self.api!r}, {self.origin!r})"
+
+    @property
+    def whence(self) -> str:
+        """Where the credentials are from, for a sentence."""
+        return f"the {self.origin}" if self.origin.startswith("environment") else self.origin
 
     @property
     def user(self) -> str:
@@ -83,12 +91,29 @@ def read_server(environment: Mapping[str, str]) -> Server | None:
     if not token and not any(values.values()):
         _nothing_else(environment)
         return None
-    missing = [word for kind, word in _WORDS.items() if kind in needed and not values[kind]]
+    missing = [kind for kind in _WORDS if kind in needed and not values[kind]]
     if missing:
-        raise NotConfigured(f"the ClearML {' and '.join(missing)} is missing; the rest is configured", LOGIN_HINT)
+        words = " and ".join(_WORDS[kind] for kind in missing)
+        hint = f"set {' and '.join(_names(kind)[0] for kind in missing)}"
+        verb = "is" if len(missing) == 1 else "are"
+        raise NotConfigured(f"the ClearML {words} {verb} missing; the rest is configured", hint)
     host = api_url(values["API_HOST"])
     key, secret = ("", "") if token else (values["API_ACCESS_KEY"], values["API_SECRET_KEY"])
     return Server(host, web_url(values["WEB_HOST"], host), key, secret, _verification(verify), origin, token)
+
+
+def address_hint(environment: Mapping[str, str]) -> str:
+    """Where a server cannot be spoken to: doctor says where its address is from. A CI job has it from a variable."""
+    return CHECK.format("CLEARML_API_HOST") if in_ci(environment) else DOCTOR
+
+
+def login_hint(environment: Mapping[str, str]) -> str:
+    """How to give credentials where there are none. clearml-init leaves a file alone that is there already."""
+    if in_ci(environment):
+        return "set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY in the CI job"
+    files = conf_file.conf_paths(environment)
+    block = "the api section that ClearML shows at Settings > Workspace > Create new credentials"
+    return f"add {block} to {files[0]}" if files else "clearml-init"
 
 
 def origins(environment: Mapping[str, str]) -> dict[str, str]:

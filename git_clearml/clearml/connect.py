@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from git_clearml.clearml.config import LOGIN_HINT, read_server
+from git_clearml.clearml.config import login_hint, read_server
 from git_clearml.errors import NotConfigured
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def connect(environment: Mapping[str, str], budget: float, *, log: Callable[[str
     """
     api = connect_if_configured(environment, budget, log=log)
     if api is None:
-        raise NotConfigured("no ClearML credentials are configured", LOGIN_HINT)
+        raise NotConfigured("no ClearML credentials are configured", login_hint(environment))
     return api
 
 

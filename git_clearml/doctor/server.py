@@ -16,7 +16,7 @@ from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml.config import Server
 from git_clearml.doctor.advice import of_error
-from git_clearml.errors import CannotDecide, Error, Unauthorized
+from git_clearml.errors import CannotDecide, Error, NotConfigured, Unauthorized
 from git_clearml.report.diagnosis import Check
 from git_clearml.settings.policy import Policy, Runnable
 
@@ -36,8 +36,8 @@ def examine(environment: Mapping[str, str], budget: float, policy: Policy | None
     except Error as error:
         return [of_error("credentials", "fail", error)]
     if server is None:
-        message = "no ClearML server is configured: evidence is this clone's own run records"
-        return [Check("server", "warn", message, "clearml-init")]
+        message = "no ClearML server is configured, only the run records of this clone count"
+        return [of_error("server", "warn", NotConfigured(message, clearml_conf.login_hint(environment)))]
     from git_clearml.clearml.client import ClearML
 
     with contextlib.closing(ClearML(server, budget, environment=environment)) as api:
@@ -46,7 +46,8 @@ def examine(environment: Mapping[str, str], budget: float, policy: Policy | None
             user = api.call("users.get_current_user", {})
         except Error as error:
             words = f" ({described(server, origins)})" if isinstance(error, Unauthorized) else ""
-            return [*_way(server, "", time.time()), of_error("server", "fail", error, words)]
+            failed = of_error("server", "fail", error, words, address=origins.get("host", ""))
+            return [*_way(server, "", time.time()), failed]
         milliseconds = 1000 * (time.monotonic() - started)
         now = time.time()
         checks = [

@@ -92,7 +92,7 @@ class Explainer:
         if "Timeout" in kinds or _gave_up_reading(error):
             return TimedOut(f"{self.api} did not answer within {READ_SECONDS} s", "try again")
         if kinds & {"ConnectionError", "ChunkedEncodingError"}:
-            return Unreachable(f"no connection to {self.api}", "is the network up? " + self.dialect.check_api)
+            return Unreachable(f"no connection to {self.api}", self.dialect.check_api)
         if kinds & _MALFORMED:
             message = f"{self.api} answered with something that is not {self.dialect.own}"
             return BadAnswer(message, self.dialect.check_api)

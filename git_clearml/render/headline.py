@@ -99,7 +99,7 @@ def _missing(report: VerifyReport, verdict: Verdict) -> str:
         if single and report.status == CALLED_WRONGLY:
             why = "It has not been judged"
         else:
-            why = "It could not be decided whether a ClearML task ran it"
+            why = text.CANNOT_TELL
         return f"{why}: {_told(report.problems[0])}" if told_in_heading(report) else why
     if verdict.outcome is Outcome.PENDING:
         why = "The right task has not ended yet"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from git_clearml.base.markdown import code, escape, link
 from git_clearml.base.sanitize import Safe
 from git_clearml.model import Task
-from git_clearml.render.text import MOST_NEAR_MISSES
+from git_clearml.render.text import CANNOT_TELL, MOST_NEAR_MISSES
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
@@ -43,7 +43,7 @@ def _verdict(verdict: Verdict) -> list[str]:
     lines += [f"- {escape(note, 300)}" for note in verdict.notes]
     lines += _near_misses(verdict.other_near_misses)
     if verdict.outcome is Outcome.UNDECIDED:
-        lines.append("Could not be decided.")
+        lines.append(f"{CANNOT_TELL}.")
     elif not verdict.task and not verdict.near_misses and not verdict.notes:
         lines.append("No ClearML task has run this commit.")
     return lines

@@ -23,7 +23,7 @@ _STANDINGS = {
     ComparisonOutcome.FIRST: ("✅", GREEN, "first: there is no best task yet"),
     ComparisonOutcome.WORSE: ("❌", RED, "worse than the best task"),
     ComparisonOutcome.MISSING: ("❌", RED, "missing: nothing to compare"),
-    ComparisonOutcome.UNDECIDED: ("❔", YELLOW, "undecided: could not be compared"),
+    ComparisonOutcome.UNDECIDED: ("❔", YELLOW, "undecided: not compared"),
     ComparisonOutcome.PENDING: ("⏳", YELLOW, "pending: nothing to compare yet"),
 }
 """Of each outcome the mark, the colour, and a sentence that begins with the outcome."""

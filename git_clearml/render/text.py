@@ -12,6 +12,7 @@ from git_clearml.verdict import windows
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 MOST_NEAR_MISSES = 10
+CANNOT_TELL = "Cannot tell whether a task has run it"
 _COLOURS = {Outcome.VERIFIED: GREEN, Outcome.REJECTED: RED, Outcome.PENDING: YELLOW, Outcome.UNDECIDED: YELLOW}
 
 
@@ -85,7 +86,7 @@ def _because(verdict: Verdict) -> str:
     if verdict.outcome is Outcome.PENDING:
         return ": the right task has not ended yet"
     if verdict.outcome is Outcome.UNDECIDED:
-        return ": could not be decided"
+        return f": {CANNOT_TELL[0].lower()}{CANNOT_TELL[1:]}"
     if verdict.needs_check:
         return ": not proved to run on an agent"
     if verdict.fails_metrics:

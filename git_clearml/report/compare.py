@@ -22,7 +22,7 @@ from git_clearml.verdict.model import Outcome, Verdict
 _FROM_VERDICT = {
     Outcome.REJECTED: (ComparisonOutcome.MISSING, "no task counts for this commit"),
     Outcome.PENDING: (ComparisonOutcome.PENDING, "the right task has not ended yet"),
-    Outcome.UNDECIDED: (ComparisonOutcome.UNDECIDED, "whether a task counts for this commit could not be decided"),
+    Outcome.UNDECIDED: (ComparisonOutcome.UNDECIDED, "cannot tell whether a ClearML task has run this commit"),
 }
 
 

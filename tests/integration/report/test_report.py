@@ -215,7 +215,7 @@ def test_undecided(gate: Gate) -> None:
     gone = {"CLEARML_API_HOST": f"http://127.0.0.1:{closed_port()}"}
     result = report(gate, env=gone)
     assert (result.status, result.json["outcome"], result.errors) == (3, "undecided", ["unreachable"])
-    assert "could not be decided" in gate.call("report", env=gone).out
+    assert "cannot tell whether" in gate.call("report", env=gone).out
     assert "refuses connections" in gate.call("report", "--format", "markdown", env=gone).out
 
 

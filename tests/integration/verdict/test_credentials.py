@@ -100,7 +100,7 @@ def test_a_clearml_conf_that_is_not_text(gate: Gate, tmp_path: Path) -> None:
     ("env", "missing"),
     [
         ({"CLEARML_API_ACCESS_KEY": ACCESS_KEY, "CLEARML_API_SECRET_KEY": SECRET_KEY}, "the ClearML host is missing"),
-        ({"CLEARML_API_ACCESS_KEY": ACCESS_KEY}, "the ClearML secret key and host is missing"),
+        ({"CLEARML_API_ACCESS_KEY": ACCESS_KEY}, "the ClearML secret key and host are missing"),
         ({"CLEARML_API_SECRET_KEY": SECRET_KEY, "CLEARML_API_HOST": "http://x"}, "the ClearML access key is missing"),
         ({"CLEARML_API_ACCESS_KEY": ACCESS_KEY, "CLEARML_API_HOST": "http://x"}, "the ClearML secret key is missing"),
     ],
@@ -116,7 +116,7 @@ def test_half_a_configuration(gate: Gate, monkeypatch: pytest.MonkeyPatch, env: 
     result = only(gate, **env)
     assert (result.status, result.json["outcome"], result.errors) == (3, "undecided", ["not-configured"])
     assert missing in result.talk()[0]
-    assert "CLEARML_API_HOST" in result.talk()[1]
+    assert result.talk()[1].startswith("set CLEARML_API_")
     assert (asked, result.calls) == ([], ())
 
 

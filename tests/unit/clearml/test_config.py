@@ -107,7 +107,7 @@ def test_a_half_is_an_error_and_never_a_request(tmp_path: Path, variables: dict[
     """The SDK would send a key without a host to the public server."""
     with pytest.raises(NotConfigured) as caught:
         read_server(environment(tmp_path, **variables))
-    assert f"the ClearML {missing} is missing" in caught.value.message
+    assert f"the ClearML {missing} {'are' if ' and ' in missing else 'is'} missing" in caught.value.message
     assert caught.value.status == 3
     shown = caught.value.message + caught.value.hint
     assert KEY not in shown

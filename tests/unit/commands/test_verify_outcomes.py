@@ -16,7 +16,8 @@ from typing import Any
 
 from git_clearml.agent.model import Check, CheckOutcome
 from git_clearml.base.console import Console
-from git_clearml.clearml.config import LOGIN_HINT
+from git_clearml.clearml.client import _ASK_AN_ADMIN, _CHECK_KEYS
+from git_clearml.clearml.config import DOCTOR, login_hint
 from git_clearml.commands import verify_output
 from git_clearml.errors import Error, Forbidden, NotConfigured, PolicyUnknown, TimedOut, Unauthorized, Unreachable
 from git_clearml.model import Commit, Metric, Task
@@ -194,11 +195,11 @@ LINEAGES = (
     f"it stands on more than {MOST} of them, and no more are checked",
 )
 ERRORS: tuple[Error, ...] = (
-    Unreachable(f"{API} cannot be reached: connection refused", "is the server up? git clearml doctor"),
-    TimedOut(f"{API} did not answer within 30 s", "raise --timeout"),
-    Unauthorized(f"{API} does not accept the credentials", "make new credentials in ClearML"),
-    Forbidden(f"{API} forbids tasks.get_all_ex to these credentials: no permission", "ask for the rights"),
-    NotConfigured("no ClearML credentials are configured", LOGIN_HINT),
+    Unreachable(f"{API} refuses connections", DOCTOR),
+    TimedOut(f"{API} did not answer within 30 s", "git config clearml.timeout 60"),
+    Unauthorized(f"{API} does not accept the credentials from the environment", _CHECK_KEYS),
+    Forbidden(f"{API} forbids tasks.get_all_ex to these credentials: no permission", _ASK_AN_ADMIN),
+    NotConfigured("no ClearML credentials are configured", login_hint({})),
     PolicyUnknown("refs/heads/main is at 9f8e7d6c5b4a on the remote, which is not in this clone", "git fetch origin"),
 )
 
@@ -218,7 +219,8 @@ def more() -> Iterator[Case]:
     yield Case("two commits, one of them rejected", failed._replace(verdicts=both))
     check = Check(CheckOutcome.RUNNABLE, 0, HASH, TREE, task="c" * 32, queue="gpu", url=PAGE.format(id="c" * 32))
     yield Case("--check-runnable", compose.with_check(passed, check))
-    dead = replace(check, outcome=CheckOutcome.FAILED, status=1, sentence="the task failed after 40 s", hint="fix it")
+    hint = f"git clearml open {check.task}"
+    dead = replace(check, outcome=CheckOutcome.FAILED, status=1, sentence="the task failed", hint=hint)
     yield Case("--check-runnable, and it fails", compose.with_check(passed, dead))
 
 

@@ -77,8 +77,8 @@ def _reports() -> dict[str, VerifyReport]:
         "pending": report(pending._replace(**main), hint="git clearml verify --wait"),
         "undecided": report(
             rejected(outcome=Outcome.UNDECIDED, considered=0),
-            hint="is the server up? git clearml doctor",
-            problems=(Problem("unreachable", "https://api.clear.ml cannot be reached: connection refused"),),
+            hint="git clearml doctor",
+            problems=(Problem("unreachable", "https://api.clear.ml refuses connections"),),
         ),
         "requirements": report(
             combined(
