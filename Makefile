@@ -11,7 +11,7 @@ help:
 	@echo "make costly the tests that cost more than others, by tests/costly.txt: CI runs them too"
 	@echo "make costs  measures every test, and writes tests/costly.txt anew"
 	@echo "make slow   the tests that take seconds each: kills at every point, thousands of commits"
-	@echo "make fuzz   the property tests with new examples, many of them"
+	@echo "make fuzz   the property tests with new examples: 1,000 each, or what SECONDS=60 allow"
 	@echo "make check  ruff, mypy --strict, and the directions of imports"
 	@echo "make bench  how fast, against what (prints ratios)"
 	@echo "make e2e    the tests with a real clearml-agent (all of them: five minutes)"
@@ -42,8 +42,11 @@ costs: $(READY)
 slow: $(READY)
 	$(VENV)/bin/python -m pytest -q -n auto -m "slow and not e2e" $(T)
 
+SECONDS ?= 60
+
 fuzz: $(READY)
-	HYPOTHESIS_PROFILE=fuzz $(VENV)/bin/python -m pytest -q -n auto -m "hypothesis and not e2e" $(T)
+	HYPOTHESIS_PROFILE=fuzz FUZZ_SECONDS=$(SECONDS) $(VENV)/bin/python -m pytest -q -n auto --timeout 1800 \
+		-m "hypothesis and not e2e" $(T)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.support import costs
+from tests.support import costs, fuzzing
 from tests.support.tools import require, summary
 
 # nohup, and `&` in a script, have these ignored, and every child inherits that: a test that interrupts one would wait
@@ -60,13 +60,15 @@ LIVE = {name: value for name, value in os.environ.items() if name.startswith("CL
 
 _SKIPPED = pytest.StashKey[str]()
 SKIPPED_TO = os.environ.get("SKIPPED_TO", "")
-"""The file for the names of those files of tests of which some were skipped, to be run by `make test T=@<file>`."""
+"""The file for the names of the test functions of which some were skipped, to be run by `make test T=@<file>`."""
 
 COVERAGE: dict[str, str] = {}
 """What makes a child process measure its coverage, which doubles its time: only for those that ask for it."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if fuzzing.SECONDS:
+        config.pluginmanager.register(fuzzing.Bound(fuzzing.SECONDS))
     config.addinivalue_line("markers", "needs(*tools): skipped, by name, where one of these programs is not on PATH")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of a thousand processes would compile the program anew
     sys.dont_write_bytecode = False  # and each worker every test
@@ -101,8 +103,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     skipped = terminalreporter.stats.get("skipped", [])
     config.stash[_SKIPPED] = summary(report.longrepr[2] for report in skipped)
     if SKIPPED_TO:  # CI runs these again, once it has installed what they need
-        files = sorted({report.nodeid.partition("::")[0] for report in skipped})
-        Path(SKIPPED_TO).write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
+        names = sorted({costs.function(report.nodeid) for report in skipped})  # which cases there are, tools decide
+        Path(SKIPPED_TO).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
