@@ -24,15 +24,16 @@ _NO_SECRETS = r"(^|_)(REF|SHA|BRANCH|TAG|COMMIT)(_|$)"  # variables of CI jobs t
 _HEX_TOKENS = ("GITEA_TOKEN", "FORGEJO_TOKEN")  # 40 hex digits, and nothing else than a token
 _OF_GITEA_JOBS = ("GITHUB_TOKEN", "GH_TOKEN")  # the same in a job of Gitea's or Forgejo's, GitHub's look otherwise
 # Compiled when they are used (and kept by `re`): the gate imports this, and seldom needs them.
-_PARAMETER = r"(?i)token|passw(?:or)?d|secret|api[_-]?key"
+_NAME = r"token|passw(?:or)?d|secret|api[_-]?key"
+_PARAMETER = f"(?i){_NAME}"
 # `hub_token=x`, `"api_key": "x"`, `--password x` inside of a value: overrides, a configuration, a command line.
 _INSIDE = (
-    r"""(?i)((?<![\w.-])[\w.-]*(?:token|passw(?:or)?d|secret|api[_-]?key)[\w.-]*\\*["']?\s*[:=]\s*"""
-    r"""|(?<![\w.-])--[\w.-]*(?:token|passw(?:or)?d|secret|api[_-]?key)[\w.-]*\s+(?!-))"""
+    rf"""(?i)((?<![\w.-])[\w.-]*(?:{_NAME})[\w.-]*\\*["']?\s*[:=]\s*"""
+    rf"""|(?<![\w.-])--[\w.-]*(?:{_NAME})[\w.-]*\s+(?!-))"""
     r"""(\\+"[^"\\\n]+\\+"|"[^"\n]+"|'[^'\n]+'|[^\s"',;&}{\[\]]+)"""
 )
 _IN_QUERY = (
-    r"""(?i)([?&;#](?:[\w.~%-]*(?:token|passw(?:or)?d|secret|api[_-]?key|signature|credential)[\w.~%-]*"""
+    rf"""(?i)([?&;#](?:[\w.~%-]*(?:{_NAME}|signature|credential)[\w.~%-]*"""
     r"""|sig|key|auth|code|jwt|pat|pwd)=)[^&;#\s'"<>\[\]]+"""
 )
 # `name = value` and `"name": "value"` of a configuration file whose name ends as a secret's does.

@@ -131,4 +131,4 @@ def _of_run(error: Error, candidate: Candidate, arguments: argparse.Namespace) -
     again = ["git", "clearml", "import", *(["--all"] if arguments.all else []), *arguments.revs]
     more = ["--timeout", f"{5 * (arguments.timeout or _EACH):g}"] if isinstance(error, TimedOut) else []
     message = f'"{name}" of {candidate.record.commit[:12]}: {error.message}'
-    return Problem(error.code, message, error.hint or shlex.join([*again, *more]))
+    return Problem.of(error)._replace(message=message, hint=error.hint or shlex.join([*again, *more]))

@@ -5,12 +5,12 @@ An installation says itself where it came from (PEP 610, direct_url.json); one f
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from importlib import metadata
 
 from git_clearml import __version__
+from git_clearml.base import ids, jsonvalue
 from git_clearml.base.secrets import without_credentials
 
 NAME = "git-clearml"
@@ -49,11 +49,11 @@ def installed() -> Package:
 def parse(direct_url: str) -> Package:
     """What a direct_url.json says; what it does not say in a form that others can use is here alone."""
     try:
-        document = json.loads(direct_url)
+        document = jsonvalue.parse(direct_url)
         url, vcs = document["url"], document.get("vcs_info") or {}
         if not _EVERYWHERE.fullmatch(url) or document.get("subdirectory"):
             return Package(is_here_alone=True)
-        if vcs and (vcs["vcs"] != "git" or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", vcs["commit_id"])):
+        if vcs and (vcs["vcs"] != "git" or not ids.is_hash(vcs["commit_id"])):
             return Package(is_here_alone=True)
         return Package(without_credentials(url), vcs["commit_id"] if vcs else "")
     except (ValueError, KeyError, TypeError, AttributeError):
