@@ -140,7 +140,7 @@ class RunnableCheck:
         if source.needs_side_ref:
             lifetime = self._limits.queued + self._limits.running + _SLACK
             pushed = side_refs.push(
-                self._repository, source.remote, order.commit.hash, told=launched.pushing, needed=lifetime
+                self._repository, source.remote, order.commit.hash, keeper=launched.pushing, needed=lifetime
             )
             self._progress.event(f"pushed {pushed.ref}")
         launched.commit = task.commit

@@ -151,7 +151,7 @@ class QueueRun:
         source = find_source(self._repository, order.commit.hash, override=order.repository)
         if source.needs_side_ref:
             try:
-                pushed = side_refs.push(self._repository, source.remote, order.commit.hash, told=launched.pushing)
+                pushed = side_refs.push(self._repository, source.remote, order.commit.hash, keeper=launched.pushing)
             except side_refs.NotPushed as error:
                 raise side_refs.NotPushed(error.message, "push the branch that the commit is on, then again") from None
             self._notes.append(f"the commit is not on the remote; pushed temporarily as {pushed.ref}")

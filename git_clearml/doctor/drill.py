@@ -65,10 +65,10 @@ _OTHER_HASH = """\
 
 
 class Pushed(NamedTuple):
-    """What a drill's push came to: git's result, what our hook told, whether the ref is there now, in seconds."""
+    """What a drill's push came to: git's result, the runs of our hook, whether the ref is there now, in seconds."""
 
     result: GitResult
-    told: list[Told]
+    hook_runs: list[Told]
     arrived: bool
     seconds: float
 
@@ -250,7 +250,7 @@ def judged(pushed: Pushed, hook: str) -> Check:
     stderr = pushed.result.stderr.replace("remote: ", "")
     why = reason(stderr, pushed.result.status).removeprefix("git clearml: ")
     took = f"in {pushed.seconds:.1f} s"
-    outcome = pushed.told[0].outcome if pushed.told else ""
+    outcome = pushed.hook_runs[0].outcome if pushed.hook_runs else ""
     if pushed.arrived or not pushed.result.status:
         return Check("drill", "fail", f"a commit that nobody has trained was let through: {_why_not(outcome, hook)}")
     if outcome == "rejected":

@@ -26,11 +26,11 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class Node(LogEntry):
-    """A commit with its tree, its parents, and when its committer says that it was made."""
+    """A commit with its tree, its parents, and its committer date."""
 
     tree: str
     parents: tuple[str, ...]
-    made: datetime
+    committer_date: datetime
 
 
 def graph(repository: Repository, ranges: Sequence[str], *, most: int) -> list[Node]:
@@ -46,8 +46,8 @@ def graph(repository: Repository, ranges: Sequence[str], *, most: int) -> list[N
     if len(fields) % 6:
         raise CannotDecide("git log ended in the middle of a commit", "git --version")
     nodes = []
-    for commit, short, subject, tree, parents, made in zip(*(fields[n::6] for n in range(6)), strict=True):
-        nodes.append(Node(commit, short, subject, tree, tuple(parents.split()), committed(made)))
+    for commit, short, subject, tree, parents, seconds in zip(*(fields[n::6] for n in range(6)), strict=True):
+        nodes.append(Node(commit, short, subject, tree, tuple(parents.split()), committed(seconds)))
     return nodes[::-1]
 
 

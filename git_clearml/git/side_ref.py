@@ -46,14 +46,14 @@ def push(
     remote: Remote,
     commit: str,
     *,
-    told: Callable[[SideRef | None], None] = lambda _: None,
+    keeper: Callable[[SideRef | None], None] = lambda _: None,
     timeout: float = 120.0,
     needed: float = records.LONG_AGO,
     clock: Callable[[], float] = time.time,
 ) -> SideRef:
     """Pushes exactly this commit (full hash) to a new side ref, through every pre-push hook.
 
-    `told` gets the ref before anything is sent, and None once it is certain that none of it is left. Without a task
+    `keeper` gets the ref before anything is sent, and None once it is certain that none of it is left. Without a task
     the ref is needed for so many seconds at most. Raises NotPushed with the words of git or a hook, TimedOut after
     so many seconds: whether the ref arrived is then unknown, and its record stays, as it does when we are interrupted.
     """
@@ -65,7 +65,7 @@ def push(
         ref, remote.name or url, url, commit, "", pid, pid_started, processes.here(), now, now + needed, arriving=True
     )
     records.write(repository, side_ref)
-    told(side_ref)
+    keeper(side_ref)
     hint = "push the branch; a check does without: git clearml check-runnable --as-diff"
     try:
         new = f"--force-with-lease={ref}:"
@@ -75,17 +75,17 @@ def push(
         raise TimedOut(error.message, f"{hint}; {later}") from None
     except CannotDecide:  # git was not even started
         records.forget(repository, side_ref)
-        told(None)
+        keeper(None)
         raise
     except BaseException:
         if _taken_back(repository, remote, side_ref):
-            told(None)
+            keeper(None)
         raise
     side_ref = replace(side_ref, arriving=False)
-    told(side_ref)
+    keeper(side_ref)
     if pushed.status:
         if _taken_back(repository, remote, side_ref):
-            told(None)
+            keeper(None)
         raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(pushed)}", hint)
     _forget_tracking(repository, leaf)
     return side_ref

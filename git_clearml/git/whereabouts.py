@@ -12,13 +12,13 @@ _FORM = "%s%x00%an%x00%aI"
 
 
 class Whereabouts(NamedTuple):
-    """A commit as a task names it; all else is empty where it is not here. `date` is the author's, ISO 8601.
+    """A commit as a task names it; all else is empty where it is not `present`. `date` is the author's, ISO 8601.
 
     `branches` are the branches here and those of remotes, as last fetched, that it is in.
     """
 
     hash: str
-    here: bool = False
+    present: bool = False
     subject: str = ""
     author: str = ""
     date: str = ""

@@ -85,7 +85,7 @@ def _commit(commit: Whereabouts) -> list[str]:
     name = sanitize(commit.hash, 64)
     if not name:
         return ["none on record"]
-    if not commit.here:
+    if not commit.present:
         return [f"{name[:12]}, which is not in this clone"]
     date = moment(commit.date)
     when = f", {date:%Y-%m-%d}" if date else ""
@@ -184,7 +184,7 @@ def history_json(shown: History) -> dict[str, Any]:
             "hash": commit.hash,
             "subject": commit.subject or None,
             "author": commit.author or None,
-            "here": commit.here,
+            "here": commit.present,
             "branches": list(commit.branches),
         },
         uncommitted=None if shown.uncommitted is None else {"files": files, "note": shown.unreadable or None},

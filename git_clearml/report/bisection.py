@@ -187,7 +187,7 @@ class Bisector:
 
     def _tasks(self, nodes: Mapping[str, Node]) -> dict[str, Task]:
         """Commit -> the task whose value is that of the commit."""
-        times = {Commit(node.commit, node.tree): node.made for node in nodes.values()}
+        times = {Commit(node.commit, node.tree): node.committer_date for node in nodes.values()}
         in_range = RangeTasks(self._repository, self._policy, times)
         self._problems = []
         try:

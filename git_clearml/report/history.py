@@ -128,7 +128,7 @@ def differing(ran: dict[str, str], wanted: dict[str, str]) -> tuple[Package, ...
 def _requirements(repository: Repository, commit: Whereabouts, policy: Policy) -> tuple[str, dict[str, str]]:
     """The commit's requirements file and the packages in it; "" where it has none."""
     name = policy.runnable.requirements
-    [blob] = repository.names_of([f"{commit.hash}:{name}"]) if commit.here and name and "\n" not in name else [""]
+    [blob] = repository.names_of([f"{commit.hash}:{name}"]) if commit.present and name and "\n" not in name else [""]
     if not blob or repository.sizes.get(blob, 0) > _MOST_BYTES:
         return "", {}
     content = repository.blobs([blob])[blob]

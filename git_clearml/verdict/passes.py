@@ -18,27 +18,27 @@ _ONE_PATTERN = 1_800
 def by_tasks(inquiry: Inquiry) -> dict[Commit, Verdict]:
     """The verdicts on the commits as far as passes need: what is said of the others is not all that there is to say."""
     commits, equivalents = inquiry.commits, inquiry.judging.equivalents
-    asked = [commit.hash for commit in equivalents.with_ancestors(commits)]
-    asked += equivalents.of_same_code(commits, _ONE_PATTERN - len(asked))
+    names = [commit.hash for commit in equivalents.with_ancestors(commits)]
+    names += equivalents.of_same_code(commits, _ONE_PATTERN - len(names))
     if inquiry.needs_all and inquiry.equals_count:
-        return _of_every_run(inquiry, asked)
+        return _of_every_run(inquiry, names)
     by_id = inquiry.scope.chosen and inquiry.evidence.bounded  # an id costs a server nothing, whenever the task ran
     by_id = by_id and not inquiry.policy.metrics  # those are of all tasks
-    asked = list(dict.fromkeys(asked))
-    verdicts = _judged(inquiry, commits, lambda few: _chosen(inquiry) if by_id else inquiry.passing(asked, few=few))
+    names = list(dict.fromkeys(names))
+    verdicts = _judged(inquiry, commits, lambda few: _chosen(inquiry) if by_id else inquiry.passing(names, few=few))
     if inquiry.equals_count:
         verdicts |= _of_equals(inquiry, unverified(verdicts))
     return verdicts
 
 
-def _of_every_run(inquiry: Inquiry, asked: Sequence[str]) -> dict[Commit, Verdict]:
+def _of_every_run(inquiry: Inquiry, own: Sequence[str]) -> dict[Commit, Verdict]:
     """By all tasks of the commits and of their equals: or a bad run of one is hidden by a good one of the other."""
     commits = inquiry.commits
     inquiry.equal = inquiry.judging.equivalents.equal_here(commits)
-    names = list(dict.fromkeys([*asked, *inquiry.equal]))
-    own = inquiry.passing(names, few=0)
+    names = list(dict.fromkeys([*own, *inquiry.equal]))
+    answer = inquiry.passing(names, few=0)
     inquiry.by_tree = inquiry.search.of_trees(inquiry.judging.equivalents.with_ancestors(commits))
-    return inquiry.judging.verdicts(commits, united(inquiry.by_tree, own.tasks))
+    return inquiry.judging.verdicts(commits, united(inquiry.by_tree, answer.tasks))
 
 
 def _of_equals(inquiry: Inquiry, commits: Sequence[Commit]) -> dict[Commit, Verdict]:

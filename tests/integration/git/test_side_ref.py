@@ -455,7 +455,7 @@ def told_by(yard: Yard, expected: type[BaseException] | None, **options: float) 
         told.append(side_ref)
 
     with pytest.raises(expected) if expected else nullcontext():
-        side_refs.push(opened(yard), origin(yard), yard.repo.head, told=tell, clock=lambda: NOW, **options)
+        side_refs.push(opened(yard), origin(yard), yard.repo.head, keeper=tell, clock=lambda: NOW, **options)
     return told
 
 
