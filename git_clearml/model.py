@@ -137,7 +137,6 @@ class Task(NamedTuple):
     source: Literal["server", "offline", "recorded"]  # the last: all that is known of it is a note in git
     name: str = ""
     project: str = ""
-    project_id: str = ""
     status: str = ""
     commit: str = ""  # script.version_num as recorded
     repository: str = ""

@@ -103,8 +103,7 @@ def _leased(document: Mapping[str, Any], name: str) -> LeasedTask | None:
 
 def owner_in(document: Mapping[str, Any], name: str) -> Lease | None:
     """The owner that a task's document carries under this property."""
-    properties = response.part(response.part(document, "hyperparams"), "properties")
-    return lease.from_property(response.part(properties, name).get("value"))
+    return lease.from_property(response.user_property(document, name))
 
 
 def new_lease(deadline: float, tree: str, what: str, side_ref: SideRef | None) -> Lease:

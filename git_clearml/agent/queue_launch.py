@@ -24,7 +24,7 @@ from git_clearml.clearml import lease, projects, queues, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import Launch, Queue
-from git_clearml.errors import BadAnswer, CannotDecide
+from git_clearml.errors import BadAnswer, CannotDecide, PublishFailed
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
 from git_clearml.settings.table import MARKER
@@ -152,8 +152,8 @@ class QueueRun:
         if source.needs_side_ref:
             try:
                 pushed = side_refs.push(self._repository, source.remote, order.commit.hash, keeper=launched.pushing)
-            except side_refs.NotPushed as error:
-                raise side_refs.NotPushed(error.message, "push the branch that the commit is on, then again") from None
+            except PublishFailed as error:
+                raise PublishFailed(error.message, "push the branch that the commit is on, then again") from None
             self._notes.append(f"the commit is not on the remote; pushed temporarily as {pushed.ref}")
         launch = replace(order.launch, repository=source.url, commit=source.commit)
         launched.commit = order.commit.hash

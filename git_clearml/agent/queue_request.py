@@ -65,12 +65,12 @@ class Flags:
     repository: str = ""
 
 
-def refusal(repository: Repository, commit: Commit, policy: Policy, *, allow_dirty: bool) -> Error | None:
+def refusal(repository: Repository, *, allow_dirty: bool) -> Error | None:
     """Why uncommitted changes keep the commit from being launched: whoever launches it may mean them. None if not."""
     if allow_dirty or not repository.top:
         return None
     [head] = repository.resolve(["HEAD"])
-    state = worktree.read_state(repository, head.commit, policy)
+    state = worktree.read_state(repository, head.commit)
     if not state.changed:
         return None
     message = f"not launched: uncommitted changes in {listed(list(state.changed), _SHOWN)}"

@@ -96,7 +96,7 @@ def _delete_abandoned(repository: Repository, say: Callable[[str], None], now: f
     return records
 
 
-def _try(delete: Callable[[], None], say: Callable[[str], None]) -> bool:
+def _try(delete: Callable[[], object], say: Callable[[str], None]) -> bool:
     try:
         delete()
     except CannotDecide as error:

@@ -67,24 +67,18 @@ def here() -> str:
     """
     import socket
 
-    parts = [socket.gethostname()]
-    for read in (_boot, _namespace):
-        try:
-            parts.append(read())
-        except OSError:  # no /proc (macOS, BSD)
-            import uuid
+    host = socket.gethostname()
+    try:
+        return f"{host}/{_boot()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # no /proc (macOS, BSD)
+        import uuid
 
-            return f"{parts[0]}/{uuid.getnode():x}"
-    return "/".join(parts)
+        return f"{host}/{uuid.getnode():x}"
 
 
 def _boot() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-
-
-def _namespace() -> str:
-    return os.readlink("/proc/self/ns/pid")
 
 
 def started(pid: int) -> str:

@@ -206,16 +206,13 @@ def without_password(uri: str) -> str:
 
 def without_credentials(url: str) -> str:
     """The URL without user and password, as it may be shown or handed on. `git@host:path` keeps its user."""
-    if not _SCHEME.match(url.strip()):
-        return _USER.sub("//", url.strip())  # `ext::https://user:password@host`
+    url = url.strip()
     try:
-        parts = urlsplit(url.strip())
-        if not parts.netloc:  # `scheme://?user:password@host`
-            return _USER.sub("//", url.strip())
+        parts = urlsplit(url if _SCHEME.match(url) else "")
         host = parts.netloc.rpartition("@")[2]
-        if not host:  # `a://?user:password@host`
-            return _USER.sub("//", url.strip())
         user = "git@" if parts.scheme == "ssh" and parts.username == "git" else ""
-        return re.sub(_USER_IN_TEXT, "//", urlunsplit(parts._replace(netloc=user + host)))
     except ValueError:
-        return _USER.sub("//", url.strip())
+        host = ""
+    if not host:  # `ext::https://user:password@host`, `scheme://?user:password@host`
+        return _USER.sub("//", url)
+    return re.sub(_USER_IN_TEXT, "//", urlunsplit(parts._replace(netloc=user + host)))

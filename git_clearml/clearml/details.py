@@ -74,7 +74,6 @@ def of_document(
     """
     script, execution = response.part(document, "script"), response.part(document, "execution")
     queue = execution.get("queue")
-    properties = response.part(response.part(document, "hyperparams"), "properties")
     details = Details(
         None,
         tuple(packages_in(_requirements(script)).items()),
@@ -83,7 +82,7 @@ def of_document(
         results.artifacts(document, models),
         response.text(queue, "name") if isinstance(queue, Mapping) else "",
         response.text(document, "last_worker"),
-        response.text(response.part(properties, IMPORT), "value") != "",
+        bool(response.user_property(document, IMPORT)),
     )
     details = secrets.redact(details) if secrets else details
     return replace(details, diff=response.text(script, "diff") if script.get("diff") is not None else None)

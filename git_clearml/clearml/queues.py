@@ -87,4 +87,4 @@ def _workers(api: ClearML) -> dict[str, dict[str, str]]:
 
 def _listed(workers: Mapping[str, Mapping[str, str]]) -> str:
     names = sorted({sanitize(name, 60) for queues in workers.values() for name in queues.values() if name})
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "none"
+    return words.listed(names, 10) or "none"

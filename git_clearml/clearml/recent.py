@@ -15,8 +15,8 @@ from typing import Any
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.words import moment
 from git_clearml.clearml import query, response
+from git_clearml.clearml.activity import is_own
 from git_clearml.clearml.client import ClearML
-from git_clearml.clearml.model import MONITOR
 from git_clearml.clearml.properties import CHECK_TAG
 from git_clearml.errors import CannotDecide
 
@@ -45,7 +45,6 @@ class RecentTask:
     id: str
     name: str = ""
     project: str = ""
-    status: str = ""
     entry_point: str = ""
     working_dir: str = ""
     queue: str = ""
@@ -100,9 +99,7 @@ def _metrics(api: ClearML, documents: list[Mapping[str, Any]]) -> dict[str, froz
     except CannotDecide:
         return {}
     return {
-        task: frozenset(
-            f"{metric.metric}/{metric.variant}" for metric in metrics if not metric.metric.startswith(MONITOR)
-        )
+        task: frozenset(f"{metric.metric}/{metric.variant}" for metric in metrics if is_own(metric.metric))
         for task, metrics in reported.items()
     }
 
@@ -114,7 +111,6 @@ def _task(document: Mapping[str, Any], metrics: Mapping[str, frozenset[str]]) ->
         id=identity,
         name=response.text(document, "name"),
         project=response.text(response.part(document, "project"), "name"),
-        status=response.text(document, "status"),
         entry_point=response.text(script, "entry_point"),
         working_dir=response.text(script, "working_dir"),
         queue=response.text(response.part(response.part(document, "execution"), "queue"), "name"),

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_clearml_id
-from git_clearml.clearml.properties import CHECK, CHECK_TAG, LAUNCH
+from git_clearml.clearml.properties import CHECK, CHECK_TAG, LAUNCH, SECTION
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 from git_clearml.settings.policy import Best, MetricRule
@@ -132,9 +132,14 @@ def _checked(read: Callable[[Any, str], Value], value: Any, key: str) -> Value:
         raise BadAnswer(f"the server's answer cannot be used: {error}", WHICH) from None
 
 
+def user_property(document: Mapping[str, Any], name: str) -> Any:
+    """The value of a user property of the task, None where it has none of that name."""
+    return part(part(part(document, "hyperparams"), SECTION), name).get("value")
+
+
 def launched(document: Mapping[str, Any], task: str) -> bool:
     """Does the task itself, and not one that it was cloned from, bear the name of a `git clearml run --queue`?"""
-    value = part(part(part(document, "hyperparams"), "properties"), LAUNCH).get("value")
+    value = user_property(document, LAUNCH)
     if not value:
         return False
     from git_clearml.clearml.lease import from_property
@@ -149,7 +154,7 @@ def is_check(document: Mapping[str, Any], task: str) -> bool:
     A clone carries the tag and the property of its origin, but the lease in the property names the origin. What bears
     the tag without a lease, or a lease that cannot be read or names no task, is taken for a check.
     """
-    value = part(part(part(document, "hyperparams"), "properties"), CHECK).get("value")
+    value = user_property(document, CHECK)
     if not value:
         return CHECK_TAG in texts(document, "tags")
     from git_clearml.clearml.lease import from_property

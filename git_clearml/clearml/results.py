@@ -7,7 +7,7 @@ tasks.TaskModelItem, models.GetAllRequest).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -69,11 +69,6 @@ def of_commits(
     for result in sorted(results.values(), key=lambda result: (result.completed, result.task)):
         by_commit.setdefault(result.commit, []).append(result)
     return by_commit
-
-
-def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield list(ids[start : start + _AT_ONCE])
 
 
 def result_of(api: ClearML, document: Mapping[str, Any], models: Sequence[tuple[str, str]] = ()) -> Result:
@@ -157,8 +152,9 @@ def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
 def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:
     """Where each model lies, as far as the server tells: that is not worth the record of its training."""
     uris: dict[str, str] = {}
-    for part in _parts([model for model in dict.fromkeys(models) if is_clearml_id(model)]):
-        body = {"id": part, "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
+    ids = [model for model in dict.fromkeys(models) if is_clearml_id(model)]
+    for start in range(0, len(ids), _AT_ONCE):
+        body = {"id": ids[start : start + _AT_ONCE], "page": 0, "page_size": _AT_ONCE, "only_fields": ["id", "uri"]}
         try:
             documents = _objects(api.call("models.get_all", body), "models")
         except CannotDecide:

@@ -124,7 +124,7 @@ def _ordered(call: Call, words: Sequence[str]) -> Ordered | None:
     """What is to be launched for a command; None where it may not be, which has been said."""
     entry = queue_command.entry(words) if words else None
     commit, policy = call.commit, call.policy
-    refusal = queue_request.refusal(call.repository, commit, policy, allow_dirty=call.arguments.allow_dirty)
+    refusal = queue_request.refusal(call.repository, allow_dirty=call.arguments.allow_dirty)
     if refusal is None and entry and not queue_request.is_in_commit(call.repository, commit, entry):
         if entry.module:
             where = f"-m {entry.module} is not a module of the commit"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, PublishFailed
+from git_clearml.git.objects import CONTENTS, contents_in
 from git_clearml.git.output import cut, stdin_lines
 from git_clearml.git.repository import Repository
 from git_clearml.git.runner import DAMAGED
@@ -92,18 +93,12 @@ def contents(repository: Repository, notes: Iterable[Note]) -> dict[str, bytes]:
     names = list(dict.fromkeys(note.blob for note in notes if 0 < note.size <= MAX_BYTES))
     if not names:
         return {}
-    words = ("cat-file", "--batch=%(objectsize)")
-    result = repository.run(*words, stdin=stdin_lines(names), env={"GIT_NO_REPLACE_OBJECTS": "1"}, remote=True)
+    env = {"GIT_NO_REPLACE_OBJECTS": "1"}
+    result = repository.run("cat-file", CONTENTS, stdin=stdin_lines(names), env=env, remote=True)
     if result.status:
         raise CannotDecide(f"git cat-file failed: {result.reason}", DAMAGED)
-    out, texts, place = result.stdout, {}, 0
-    for name in names:
-        end = out.index(b"\n", place)
-        header, place = out[place:end], end + 1
-        if header.isdigit():  # else it says that the object is missing
-            texts[name] = out[place : place + int(header)]
-            place += int(header) + 1
-    return texts
+    texts = zip(names, contents_in(result.stdout, len(names)), strict=True)
+    return {name: content for name, content in texts if content is not None}
 
 
 def by_commit(tree: Iterable[Note]) -> dict[str, list[Note]]:

@@ -30,7 +30,7 @@ from git_clearml.model import Commit
 _NO_PATH = re.compile(r"[\n\0]|\r\Z|\A/|\A\.\.?(?:/|\Z)")
 _COMMITTED = rb"(?m)^committer .*> (\d{1,12}) [+-]\d+$"  # compiled when used
 _LASTING = re.compile(r"[0-9a-f]{40,64}\W")  # what follows a full hash
-_CHECK, _CONTENTS = "--batch-check=%(objectname) %(objectsize) %(objecttype)", "--batch=%(objectsize)"
+_CHECK, CONTENTS = "--batch-check=%(objectname) %(objectsize) %(objecttype)", "--batch=%(objectsize)"
 _SMALL = 20_000  # bytes of an object that is kept
 _HISTORY = 50_000  # commits looked through for an equal tree; newest first
 # Notes are commits too, a thousand of them may be newer than any commit of code.
@@ -55,7 +55,7 @@ class ObjectStore(Runner):
         self._histories: dict[int, list[Commit]] = {}  # the last one of so many commits
         self._small: dict[str, bytes] = {}  # contents of small objects
         start = partial(Runner(directory).stays, environment, *options)  # no method of ours: no cycle
-        self._checks, self._batch = (CatFile(partial(start, "cat-file", mode)) for mode in (_CHECK, _CONTENTS))
+        self._checks, self._batch = (CatFile(partial(start, "cat-file", mode)) for mode in (_CHECK, CONTENTS))
         self._diff_tree = DiffTree(partial(start, *changes.WORDS))
 
     def forget(self) -> None:
@@ -119,13 +119,11 @@ class ObjectStore(Runner):
     def _promised(self, names: Sequence[str]) -> list[tuple[str, str]] | GitResult:
         """The same where the batch ends at an object that this partial clone has not fetched yet."""
         if len(names) > 1:
-            halves = [self.object_types(part) for part in (names[: len(names) // 2], names[len(names) // 2 :])]
-            types: list[tuple[str, str]] = []
-            for half in halves:
-                if isinstance(half, GitResult):
-                    return half
-                types += half
-            return types
+            half = len(names) // 2
+            first, second = self.object_types(names[:half]), self.object_types(names[half:])
+            if isinstance(first, GitResult) or isinstance(second, GitResult):
+                return first if isinstance(first, GitResult) else second
+            return first + second
         return [self._in_tree(names[0])]
 
     def _in_tree(self, expression: str) -> tuple[str, str]:
@@ -196,16 +194,7 @@ class ObjectStore(Runner):
         kept = self._batch.contents(names)
         if kept is not None:
             return kept
-        out = self.read("cat-file", _CONTENTS, stdin=stdin_lines(names))  # which says why it ends
-        contents: list[bytes | None] = []
-        for _ in names:
-            header, _, rest = out.partition(b"\n")
-            length = int(header) if header.isdigit() else -1
-            if len(rest) <= length:  # a line feed follows
-                raise CannotDecide("git cat-file ended in the middle of an object", DAMAGED)
-            content, out = (rest[:length], rest[length + 1 :]) if length >= 0 else (None, rest)
-            contents.append(content)
-        return contents
+        return contents_in(self.read("cat-file", CONTENTS, stdin=stdin_lines(names)), len(names))  # it says why it ends
 
     def history(self, commits: Sequence[str], most: int = _HISTORY) -> list[Commit]:
         """Commits reachable from refs, reflogs and `commits`, newest first, the newest 50,000 of them or `most`."""
@@ -265,6 +254,24 @@ def _tree_not_fetched(rev: str, path: str) -> CannotDecide:
     rev = rev.removesuffix("^{commit}")
     shown, wanted = rev[:12] if is_hash(rev) else rev, shlex.quote(f"{rev}:{path}")
     return CannotDecide(f"this partial clone has not fetched {path} of {shown} yet", f"git cat-file -e {wanted}")
+
+
+def contents_in(output: bytes, count: int) -> list[bytes | None]:
+    """The contents of so many objects as git prints them for CONTENTS, None for a missing one. Raises CannotDecide."""
+    contents: list[bytes | None] = []
+    place = 0
+    for _ in range(count):
+        header, _, _ = output[place : place + 100].partition(b"\n")
+        place += len(header) + 1
+        if not header.isdigit():  # it says that the object is missing
+            contents.append(None)
+            continue
+        end = place + int(header)
+        if end >= len(output):  # a line feed follows
+            raise CannotDecide("git cat-file ended in the middle of an object", DAMAGED)
+        contents.append(output[place:end])
+        place = end + 1
+    return contents
 
 
 def parents_in(commit: bytes) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -56,7 +56,7 @@ def pushed_to(repository: Repository) -> Remote | None:
     The URL is rewritten as `url.<base>.insteadOf` and `pushInsteadOf` say. None when nothing says which remote.
     """
     config, current = dict(repository.config()), branch(repository)
-    names = _names(config, "url|pushurl")
+    names = repository.remotes("url|pushurl")
     keys = (f"branch.{current}.pushremote", "remote.pushdefault", f"branch.{current}.remote")
     wanted = [value for key in keys if (value := config.get(key, "")) not in ("", ".")]  # "." is this clone itself
     if not wanted:
@@ -103,7 +103,7 @@ def fetch_url(repository: Repository) -> str:
     clone is.
     """
     config, current = dict(repository.config()), branch(repository)
-    names = _names(config, "url")
+    names = repository.remotes()
     keys = (f"branch.{current}.remote", f"branch.{current}.pushremote", "remote.pushdefault")
     wanted = [*(config.get(key, "") for key in keys), "origin", *names]
     remote = next((name for name in wanted if name in names), "")
@@ -271,12 +271,6 @@ def _rewritten(config: Sequence[tuple[str, str]], url: str) -> str:
             length, key = max(fitting)
             return key.removeprefix("url.").removesuffix(end) + url[length:]
     return url
-
-
-def _names(config: Mapping[str, str], keys: str) -> list[str]:
-    """The remotes with one of these keys, in the order of the settings; a name may hold dots."""
-    matches = (re.fullmatch(rf"remote\.(.+)\.(?:{keys})", key, re.DOTALL) for key in config)
-    return list(dict.fromkeys(match[1] for match in matches if match))
 
 
 def _file_url(path: str) -> str:

@@ -89,10 +89,10 @@ class Repository(ObjectStore):
         ]
         return [url, *(base + url[len(old) :] for old, base in rewrites if old and url.startswith(old))]
 
-    def remotes(self) -> list[str]:
-        """The names of the remotes."""
-        keys = [key for key, _ in self.config() if key.startswith("remote.") and key.endswith(".url")]
-        return list(dict.fromkeys(key.removeprefix("remote.").removesuffix(".url") for key in keys))
+    def remotes(self, keys: str = "url") -> list[str]:
+        """The names of the remotes with one of these keys, in the order of the settings; a name may hold dots."""
+        matches = (re.fullmatch(rf"remote\.(.+)\.(?:{keys})", key, re.DOTALL) for key, _ in self.config())
+        return list(dict.fromkeys(match[1] for match in matches if match))
 
     def remote_urls(self) -> list[str]:
         """The remotes' URLs, as configured and as `url.<base>.insteadOf` rewrites them."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from git_clearml.base import process as processes
 from git_clearml.base.ids import SIDE_REFS
 from git_clearml.base.secrets import without_credentials
-from git_clearml.errors import CannotDecide, TimedOut
+from git_clearml.errors import CannotDecide, PublishFailed, TimedOut
 from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref_record as records
 from git_clearml.git.output import GitResult
@@ -23,22 +23,10 @@ from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.git.side_ref_record import SideRef, abandoned, recorded
 
-__all__ = ["NotDeleted", "NotPushed", "SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
+__all__ = ["SideRef", "abandoned", "bind", "delete", "delete_named", "push", "recorded"]
 
 _ASKING = 20.0  # seconds to ask what became of a push
 _PUSHING = 600.0  # seconds for which a git that outlived us may be pushing
-
-
-class NotPushed(CannotDecide):
-    """The remote, a hook or the network kept a side ref from being made."""
-
-    code = "publish-failed"
-
-
-class NotDeleted(CannotDecide):
-    """A side ref is still on the remote."""
-
-    code = "publish-failed"
 
 
 def push(
@@ -54,7 +42,7 @@ def push(
     """Pushes exactly this commit (full hash) to a new side ref, through every pre-push hook.
 
     `keeper` gets the ref before anything is sent, and None once it is certain that none of it is left. Without a task
-    the ref is needed for so many seconds at most. Raises NotPushed with the words of git or a hook, TimedOut after
+    the ref is needed for so many seconds at most. Raises PublishFailed with the words of git or a hook, TimedOut after
     so many seconds: whether the ref arrived is then unknown, and its record stays, as it does when we are interrupted.
     """
     ref = f"{SIDE_REFS}{commit[:12]}-{secrets.token_hex(4)}"
@@ -86,7 +74,7 @@ def push(
     if pushed.status:
         if _taken_back(repository, remote, side_ref):
             keeper(None)
-        raise NotPushed(f"the commit could not be pushed to {remote.shown}: {_why(pushed)}", hint)
+        raise PublishFailed(f"the commit could not be pushed to {remote.shown}: {_why(pushed)}", hint)
     _forget_tracking(repository, leaf)
     return side_ref
 
@@ -106,26 +94,24 @@ def delete(
 ) -> None:
     """Deletes the ref from the remote, and then its record. One that is gone already is fine.
 
-    Raises NotDeleted, TimedOut or Unreachable; the record stays then.
+    Raises PublishFailed, TimedOut or Unreachable; the record stays then.
     """
     remote = _remote_of(repository, side_ref)
-    there = _deleted(repository, remote, side_ref.ref, side_ref.commit, timeout)
+    there = delete_named(repository, remote, side_ref.ref, side_ref.commit, timeout=timeout)
     if side_ref.arriving and not there:
         hint = f"look later whether it is on {remote.shown}"
-        raise NotDeleted(f"the push of {side_ref.ref} was cut short, and it may still arrive", hint)
+        raise PublishFailed(f"the push of {side_ref.ref} was cut short, and it may still arrive", hint)
     late = not side_ref.task and not records.is_alive(side_ref, clock()) and clock() - side_ref.created < _PUSHING
     if late and not there:
         return  # we were killed, and the git that we had started may still be pushing
     records.forget(repository, side_ref)
 
 
-def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, *, timeout: float = 60.0) -> None:
-    """Deletes a side ref that another clone may have made, if it is still at that commit. Raises as `delete` does."""
-    _deleted(repository, remote, ref, commit, timeout)
+def delete_named(repository: Repository, remote: Remote, ref: str, commit: str, *, timeout: float = 60.0) -> bool:
+    """Deletes a side ref that another clone may have made, if it is still at that commit; False when it was not there.
 
-
-def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, timeout: float) -> bool:
-    """Deletes the ref; False when it was not there. Raises as `delete` does."""
+    Raises as `delete` does.
+    """
     records.leaf_of(ref, commit)
     pushed = remotes.push(repository, remote, f":{ref}", f"--force-with-lease={ref}:{commit}", timeout=timeout)
     if not pushed.status:
@@ -133,10 +119,10 @@ def _deleted(repository: Repository, remote: Remote, ref: str, commit: str, time
     there = remotes.at(repository, remote, ref, timeout=_ASKING)
     if there == commit:
         why, hint = _why(pushed), f"git push {remote.shown} --delete {ref}"
-        raise NotDeleted(f"{ref} could not be deleted from {remote.shown}: {why}", hint)
+        raise PublishFailed(f"{ref} could not be deleted from {remote.shown}: {why}", hint)
     if there:
         hint = f"if nobody needs it: git push {remote.shown} --delete {ref}"
-        raise NotDeleted(f"{ref} on {remote.shown} was moved to {there[:12]}, and is left alone", hint)
+        raise PublishFailed(f"{ref} on {remote.shown} was moved to {there[:12]}, and is left alone", hint)
     return False
 
 

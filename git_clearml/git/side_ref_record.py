@@ -106,18 +106,17 @@ def _read(path: str, leaf: str) -> SideRef | None:
     try:
         document = {**_ADDED, **jsonvalue.parse_object(content)}
         record = SideRef(**{name: document[name] for name in _KEPT})
-    except (jsonvalue.Malformed, KeyError):
+        texts = [getattr(record, name) for name in _KEPT if name not in ("pid", "created", "deadline")]
+        sound = (
+            all(isinstance(text, str) and not _CONTROL.search(text) for text in texts)
+            and type(record.pid) is int
+            and all(map(_is_time, (record.created, record.deadline)))
+            and leaf_of(record.ref, record.commit) == leaf
+            and (not record.task or is_clearml_id(record.task))
+        )
+    except (jsonvalue.Malformed, KeyError, CannotDecide):
         return None
-    texts = [getattr(record, name) for name in _KEPT if name not in ("pid", "created", "deadline")]
-    if not all(isinstance(text, str) and not _CONTROL.search(text) for text in texts):
-        return None
-    if type(record.pid) is not int or not all(map(_is_time, (record.created, record.deadline))):
-        return None
-    try:
-        sound = leaf_of(record.ref, record.commit) == leaf and (not record.task or is_clearml_id(record.task))
-        return record if sound else None
-    except CannotDecide:
-        return None
+    return record if sound else None
 
 
 def _is_time(value: Any) -> bool:
@@ -132,12 +131,8 @@ def abandoned(repository: Repository, *, host: str, now: float) -> list[SideRef]
     return [
         record
         for record in recorded(repository)
-        if not record.task and (_late(record, now) or (record.host == host and not is_alive(record, now)))
+        if not record.task and (0 < record.deadline < now or (record.host == host and not is_alive(record, now)))
     ]
-
-
-def _late(side_ref: SideRef, now: float) -> bool:
-    return 0 < side_ref.deadline < now
 
 
 def is_alive(side_ref: SideRef, now: float) -> bool:

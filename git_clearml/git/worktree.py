@@ -40,13 +40,12 @@ class WorktreeState:
     """The working tree against a commit. Paths are from the repository's root, with `/`; odd bytes are surrogates.
 
     `changed` and `untracked` map a path to a text that stands for its present content (only good for comparing);
-    ignored files are in neither. `code` is a digest of all the code on disk.
+    ignored files are in neither.
     """
 
     changed: dict[str, str]
     untracked: dict[str, str]
     submodules: tuple[tuple[str, str], ...]
-    code: str
 
     def not_ok(self, policy: Policy) -> tuple[str, ...]:
         """The untracked files that the policy does not allow."""
@@ -73,18 +72,12 @@ def changes_between(before: WorktreeState, after: WorktreeState, policy: Policy)
     return Changes(tuple(sorted(edited)), tuple(sorted(wrote)))
 
 
-def read_state(repository: Repository, commit: Commit, policy: Policy) -> WorktreeState:
+def read_state(repository: Repository, commit: Commit) -> WorktreeState:
     """Reads every file. Raises CannotDecide when git cannot."""
     with _opened(repository, _Place(repository.top, repository.git_dir), commit.hash) as tree:
         changed, untracked, submodules = tree.compare()
         untracked |= _behind_links(repository.top, untracked)
-        digest = hashlib.sha256()
-        states = {path: f"{mode} {name}" for path, (mode, name) in tree.files.items()} | changed
-        states = {path: state for path, state in states.items() if is_code(path, policy)}
-        states |= {path: state for path, state in untracked.items() if is_untracked_code(path, policy)}
-        for path, state in sorted({**states, **dict(submodules)}.items()):
-            digest.update(f"{path}\0{state}\0".encode("utf-8", "surrogateescape"))
-        return WorktreeState(changed, untracked, tuple(sorted(submodules)), digest.hexdigest())
+        return WorktreeState(changed, untracked, tuple(sorted(submodules)))
 
 
 def _behind_links(top: str, untracked: Iterable[str]) -> dict[str, str]:
@@ -130,17 +123,17 @@ class _Tree:
 
     def __init__(self, repository: Repository, place: _Place, commit: str, index: TemporaryIndex) -> None:
         self._repository, self._place, self._index = repository, place, index
-        self.files: dict[str, tuple[str, str]] = {}
+        self._files: set[str] = set()
         self._submodules: dict[str, str] = {}
         for entry in entries(self.git("ls-tree", "-r", "-z", "--full-tree", commit)):
             facts, _, path = entry.partition("\t")
-            mode, kind, name = cut(facts, " ", 3)
+            _, kind, name = cut(facts, " ", 3)
             if kind == "commit":
                 self._submodules[path] = name
             else:
-                self.files[path] = mode, name
+                self._files.add(path)
         self._skipped, self._added = self._real_index()
-        absent = sorted(path for path in self._skipped if path in self.files)
+        absent = sorted(path for path in self._skipped if path in self._files)
         if absent:
             self.git("update-index", "--skip-worktree", "-z", "--stdin", stdin=stdin_entries(absent))
 
@@ -164,7 +157,7 @@ class _Tree:
             there = os.path.lexists(self._at(path))
             if tag == "S" and not there:
                 skipped.add(path)
-            if there and path not in self.files and path not in self._submodules:
+            if there and path not in self._files and path not in self._submodules:
                 added.add(path)  # perhaps ignored, and then no status would name it
         return skipped, added
 

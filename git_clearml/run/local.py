@@ -65,7 +65,7 @@ def plan(
     Raises NotConfigured and BadSetting for a ClearML configuration that cannot be used, CannotDecide when git fails.
     """
     server = None if run_environment.wants_offline(environment) else clearml_conf.read_server(environment)
-    before = worktree.read_state(repository, commit, policy)
+    before = worktree.read_state(repository, commit)
     dirty, untracked = tuple(before.changed), before.not_ok(policy)
     ignored = ignored_files.code(repository, dict(before.submodules), policy)
     refused = ignored if policy.ignored_code == "refuse" else ()
@@ -154,7 +154,7 @@ def _opened(plan: RunPlan, offline_dir: str) -> RunRecord:
 def _with_changes(record: RunRecord, repository: Repository, plan: RunPlan) -> RunRecord:
     """What the files look like now, still compared with the commit that was recorded, wherever HEAD is by now."""
     try:
-        after = worktree.read_state(repository, plan.commit, plan.policy)
+        after = worktree.read_state(repository, plan.commit)
     except (Error, OSError) as error:  # the command may have removed the repository: not known is not clean
         return record._replace(edited=("(unknown)",), notes=(*record.notes, f"could not look again: {error}"))
     changes = worktree.changes_between(plan.before, after, plan.policy)

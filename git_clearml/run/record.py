@@ -91,9 +91,7 @@ def from_property(text: str) -> RunRecord | Damaged:
 
 def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """The run record that `git clearml run` put on the task, if any; one that cannot be read is damage."""
-    properties = response.part(response.part(document, "hyperparams"), "properties")
-    entry = response.part(properties, PROPERTY)
-    text = entry.get("value")
+    text = response.user_property(document, PROPERTY)
     if not text:
         return {}
     record = from_property(str(text))

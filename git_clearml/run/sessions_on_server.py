@@ -49,8 +49,7 @@ def is_unfinished(document: query.Document, session: str) -> bool:
 
 def is_import(document: query.Document, session: str) -> bool:
     """Is this the task that the session became? A clone bears the record of that one."""
-    properties = response.part(response.part(document, "hyperparams"), "properties")
-    if response.text(response.part(properties, IMPORT), "value") != session or is_unfinished(document, session):
+    if response.user_property(document, IMPORT) != session or is_unfinished(document, session):
         return False
     record = run_records.run_of(document).get("run")
     return record is not None and record.task is not None and record.task.id == response.identity(document)

@@ -13,6 +13,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from git_clearml.base import jsonvalue
@@ -73,8 +74,8 @@ def stage(path: str, record: RunRecord, directory: str) -> Staged | str:
             f"its project {document['project_name']!r} has fewer than {_LEAST_NAME} characters, which no server takes"
         )
     script = {**document.pop("script", {}), "version_num": record.commit}
-    with open(os.path.join(target, "task.json"), "w", encoding="utf-8") as file:
-        json.dump(_unfinished(document, name, path, target), file)
+    text = json.dumps(_unfinished(document, name, path, target))
+    Path(target, "task.json").write_text(text, encoding="utf-8")
     shown = session.name.strip()
     shown = shown if len(shown) >= _LEAST_NAME else f"{shown} (imported)".strip()
     return Staged(target, shown, script, _comment(document.get("comment"), record))
@@ -158,7 +159,7 @@ def _copy_folder(path: str, target: str) -> str:
     content = read_limited(os.path.join(path, "task.json"), offline_sessions.TASK_BYTES)
     if isinstance(content, str):
         return f"its task.json cannot be used: {content}"
-    _write(os.path.join(target, "task.json"), content)
+    Path(target, "task.json").write_bytes(content)
     for name in _EVENTS:
         source = os.path.join(path, name)
         if os.path.lexists(source):
@@ -224,8 +225,3 @@ def _copy_events(source: str, target: str) -> str:
                 return "an image of it lies outside of the session"
             copy.write(line)
     return ""
-
-
-def _write(path: str, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)

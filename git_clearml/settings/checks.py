@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Callable
@@ -69,11 +70,8 @@ class Setting(NamedTuple):
 
 def read_text(setting: Setting, raw: str) -> Any:
     """A text of the environment or of git config as the setting's kind; what cannot be read stays text."""
-    if setting.kind == "number":
-        try:
-            return float(raw)
-        except ValueError:
-            return raw
+    with contextlib.suppress(ValueError):
+        return float(raw) if setting.kind == "number" else raw
     return raw
 
 

@@ -36,17 +36,10 @@ def is_code(path: str, policy: Policy, *, is_plain: bool = True) -> bool:
 
     A link (no plain file) is code also where code-paths reach below it: what is there is by its leave.
     """
-    named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
-    unnamed = [pattern[1:] for pattern in policy.code_paths if pattern.startswith("!")]
-    if globs.matches(unnamed, path):
+    named, excepted = _split(policy.code_paths)
+    if globs.matches((*excepted, *RESULTS), path) or _named_by_results_paths(path, policy):
         return False
-    if globs.matches(RESULTS, path) or _named_by_results_paths(path, policy):
-        return False
-    if not named:
-        return True
-    if globs.matches(named, path) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2]):
-        return True
-    return not is_plain and any(globs.reaches_below(pattern, path) for pattern in named)
+    return not named or _names(named, path, is_plain) or globs.matches(_DEPENDENCIES, path.rpartition("/")[2])
 
 
 def is_named(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> bool:
@@ -54,11 +47,20 @@ def is_named(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> bo
 
     What is no plain file (a submodule, a link) is code also where they reach below it.
     """
+    named, excepted = _split(patterns)
+    return not globs.matches(excepted, path) and _names(named, path, is_plain)
+
+
+def _split(patterns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Those of the code-paths that name files, and those with a `!`, which take some out again, without it."""
     patterns = list(patterns)
     named = [pattern for pattern in patterns if not pattern.startswith("!")]
-    if globs.matches([pattern[1:] for pattern in patterns if pattern.startswith("!")], path):
-        return False
-    return globs.matches(named, path) or (not is_plain and any(globs.reaches_below(pattern, path) for pattern in named))
+    return named, [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+
+
+def _names(patterns: Iterable[str], path: str, is_plain: bool) -> bool:
+    """Does any of these patterns name this path, or, of what is no plain file, something below it?"""
+    return any(globs.matches([each], path) or (not is_plain and globs.reaches_below(each, path)) for each in patterns)
 
 
 def _named_by_results_paths(path: str, policy: Policy) -> bool:
@@ -93,18 +95,13 @@ def not_results(changes: Iterable[tuple[str, str, str]], policies: Iterable[Poli
 
 def naming(patterns: Iterable[str], path: str, *, is_plain: bool = True) -> set[str]:
     """Those of these code-paths that name this file, or what lies below it, with or without a `!` before them."""
-    return {
-        pattern
-        for pattern in patterns
-        if globs.matches((name := pattern.removeprefix("!"),), path)
-        or (not is_plain and globs.reaches_below(name, path))
-    }
+    return {pattern for pattern in patterns if _names([pattern.removeprefix("!")], path, is_plain)}
 
 
 def is_untracked_code(path: str, policy: Policy) -> bool:
     """Is this file that git does not track code, by its name or by the policy's code-paths?"""
-    named = [pattern for pattern in policy.code_paths if not pattern.startswith("!")]
-    return globs.matches(NEVER_OK, path.rpartition("/")[2]) or (bool(named) and globs.matches(named, path))
+    named, _ = _split(policy.code_paths)
+    return globs.matches(NEVER_OK, path.rpartition("/")[2]) or globs.matches(named, path)
 
 
 def untracked_ok(path: str, policy: Policy) -> bool:

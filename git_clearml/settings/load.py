@@ -49,23 +49,20 @@ def rulings(
         settings.check_size(repository.sizes.get(resolved.policy_blob, 0), _place(resolved))
     contents = repository.blobs(commit.policy_blob for commit in commits)
     git_config = [(key, value) for key, value in repository.config() if key.startswith("clearml.")]
-    merged: dict[str, tuple[settings.Settings, tuple[str, ...], bool]] = {}
-    policies: dict[str, tuple[Policy, Any]] = {}
+    by_blob: dict[str, ResolvedPolicy] = {}
     result = []
     for resolved in commits:
         blob = resolved.policy_blob
-        if blob not in merged:
+        if blob not in by_blob:
             where = _place(resolved)
             table = settings.pyproject_table(contents[blob], where) if blob else {}
             values, warnings = settings.merge(
                 flags=flags, environment=environment, git_config=git_config, pyproject=table, pyproject_origin=where
             )
-            merged[blob] = values, tuple(warnings), bool(table)
-            policies[blob] = settings.policy_of(values), settings.policy_flags(values)
-        values, notes, has_table = merged[blob]
-        policy, by_flags = policies[blob]
-        origin = "flags" if by_flags else resolved.commit.hash if has_table else "defaults"
-        result.append(ResolvedPolicy(policy, values, origin, notes))
+            origin = "flags" if settings.policy_flags(values) else "" if table else "defaults"
+            by_blob[blob] = ResolvedPolicy(settings.policy_of(values), values, origin, tuple(warnings))
+        ruling = by_blob[blob]
+        result.append(ruling._replace(origin=ruling.origin or resolved.commit.hash))
     return result
 
 

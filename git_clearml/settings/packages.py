@@ -6,6 +6,8 @@ maturin), setup.cfg (setuptools), and of setup.py the literals alone: it is a pr
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,11 +80,7 @@ def _of_pyproject(document: Mapping[str, Any]) -> Packages:
         _text(_table(_table(tool, "uv"), "build-backend").get("module-root")),
         _text(_table(tool, "maturin").get("python-source")),
     ]
-    parts += [Packages(tuple(root for root in roots if root))]
-    packages = Packages()
-    for part in parts:
-        packages |= part
-    return packages
+    return functools.reduce(operator.or_, parts, Packages(tuple(root for root in roots if root)))
 
 
 def _of_setuptools(table: Mapping[str, Any]) -> Packages:

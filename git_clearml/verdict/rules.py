@@ -78,10 +78,7 @@ def _sense_of(
 def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
     """All that speaks against one task as evidence for one commit, and what a reader should know if nothing does."""
     notes: list[str] = list(task.notes)
-    first = [
-        *_same_code(task, commit, policy, facts, equivalence),
-        *statuses.reasons(task, policy, facts.now, notes),
-    ]
+    first = [*_same_code(task, policy, facts, equivalence), *statuses.reasons(task, policy, facts.now, notes)]
     recorded = [] if waits_for_branch(task) and task.diff is None else _diff(task, notes)
     where = [*_entry_point(task, policy, facts, notes), *_belongs(task, policy, facts)]
     seen = run_rules.reasons(task, policy, facts.siblings, notes)
@@ -95,9 +92,7 @@ def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalenc
 _SENSE: dict[Equivalence | None, str] = {Equivalence.TREE: "tree", Equivalence.PATHS: "code (code-paths)"}
 
 
-def _same_code(
-    task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None
-) -> list[Reason]:
+def _same_code(task: Task, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> list[Reason]:
     """Rule 1, widened by the policy's equivalence."""
     if task.damage:
         return [Reason("no-task", task.damage)]

@@ -69,7 +69,6 @@ def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:
         source="server",
         name=response.text(document, "name"),
         project=response.text(project, "name"),
-        project_id=project_id,
         status=response.text(document, "status"),
         commit=response.text(script, "version_num"),
         repository=response.text(script, "repository"),

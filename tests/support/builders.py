@@ -38,7 +38,6 @@ def task(**changes: Any) -> Task:
         "source": "server",
         "name": "train",
         "project": "Vision/Detector",
-        "project_id": "p",
         "status": "completed",
         "commit": HASH,
         "repository": URL,

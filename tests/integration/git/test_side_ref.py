@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from git_clearml.base import process as processes
-from git_clearml.errors import CannotDecide, TimedOut, Unreachable
+from git_clearml.errors import CannotDecide, PublishFailed, TimedOut, Unreachable
 from git_clearml.git import remote as remotes
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
-from git_clearml.git.side_ref import NotDeleted, NotPushed, SideRef
+from git_clearml.git.side_ref import SideRef
 from tests.support.clearml_server import ClearMLServer
 from tests.support.git_http import GitServer
 from tests.support.program import process_environment
@@ -121,7 +121,7 @@ def test_gone_from_the_remote_already(yard: Yard) -> None:
 def test_moved_by_somebody(yard: Yard) -> None:
     made, first = push(yard), yard.repo.git("rev-parse", "HEAD^")
     yard.remote.git("update-ref", made.ref, first)
-    with pytest.raises(NotDeleted, match=f"was moved to {first[:12]}, and is left alone") as said:
+    with pytest.raises(PublishFailed, match=f"was moved to {first[:12]}, and is left alone") as said:
         side_refs.delete(opened(yard), made)
     assert f"git push origin --delete {made.ref}" in said.value.hint
     assert side(yard.remote) == {made.ref: first}
@@ -364,7 +364,7 @@ def test_git_lfs_and_several_push_urls(yard: Yard, tmp_path: Path) -> None:
 
 def test_a_hook_refuses(yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n")
-    with pytest.raises(NotPushed, match="could not be pushed to origin: not on a Friday") as said:
+    with pytest.raises(PublishFailed, match="could not be pushed to origin: not on a Friday") as said:
         push(yard)
     assert said.value.status == 3
     assert said.value.hint == "push the branch; a check does without: git clearml check-runnable --as-diff"
@@ -374,7 +374,7 @@ def test_a_hook_refuses(yard: Yard) -> None:
 def test_a_hook_refuses_to_delete(yard: Yard) -> None:
     made = push(yard)
     write_hook(yard.hook, "#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n")
-    with pytest.raises(NotDeleted, match="could not be deleted from origin: not on a Friday") as said:
+    with pytest.raises(PublishFailed, match="could not be deleted from origin: not on a Friday") as said:
         side_refs.delete(opened(yard), made)
     assert said.value.hint == f"git push origin --delete {made.ref}"
     assert side_refs.recorded(opened(yard)) == [made]
@@ -388,7 +388,7 @@ def test_the_remote_refuses(yard: Yard) -> None:
     words = (
         r"could not be pushed to origin: \[remote rejected\] \(pre-receive hook declined\); remote: You are not allo"
     )
-    with pytest.raises(NotPushed, match=words):
+    with pytest.raises(PublishFailed, match=words):
         push(yard)
     assert records(yard) == []
 
@@ -396,14 +396,14 @@ def test_the_remote_refuses(yard: Yard) -> None:
 def test_the_remote_refuses_to_delete(yard: Yard) -> None:
     made = push(yard)
     yard.remote.git("config", "receive.denyDeletes", "true")
-    with pytest.raises(NotDeleted, match=r"from origin: \[remote rejected\] \(deletion prohibited\)"):
+    with pytest.raises(PublishFailed, match=r"from origin: \[remote rejected\] \(deletion prohibited\)"):
         side_refs.delete(opened(yard), made)
     assert side_refs.recorded(opened(yard)) == [made]
 
 
 def test_a_branch_in_the_way(yard: Yard) -> None:
     yard.remote.git("branch", "git-clearml", "main")
-    with pytest.raises(NotPushed, match="remote rejected"):
+    with pytest.raises(PublishFailed, match="remote rejected"):
         push(yard)
     assert records(yard) == []
 
@@ -412,7 +412,7 @@ def test_the_remote_is_away(yard: Yard) -> None:
     """Whether anything arrived cannot be asked: the record stays, and the sweep finds out once the remote is back."""
     made, repository, remote = push(yard), opened(yard), origin(yard)
     away = yard.remote.path.rename(yard.remote.path.with_name("away.git"))
-    with pytest.raises(NotPushed, match="does not appear to be a git repository"):
+    with pytest.raises(PublishFailed, match="does not appear to be a git repository"):
         push(yard, remote=remote)
     with pytest.raises(Unreachable, match="origin does not tell"):
         side_refs.delete(repository, made)
@@ -428,7 +428,7 @@ def test_it_arrived_although_git_failed(yard: Yard) -> None:
     """The connection broke before the remote's answer: what is there is deleted again."""
     once = "#!/bin/sh\nmkdir once && kill -9 $PPID\n"
     write_hook(yard.remote.path / "hooks/post-receive", once)
-    with pytest.raises(NotPushed):
+    with pytest.raises(PublishFailed):
         push(yard)
     assert (yard.remote.path / "once").is_dir()
     assert (side(yard.remote), records(yard)) == ({}, [])
@@ -468,13 +468,13 @@ def test_it_is_named_before_it_is_sent(yard: Yard) -> None:
 
 def test_one_that_was_refused_is_no_more(yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\nexit 1\n")
-    assert told_by(yard, NotPushed)[-1] is None
+    assert told_by(yard, PublishFailed)[-1] is None
 
 
 def test_one_that_cannot_be_taken_back_is_still_there(yard: Yard) -> None:
     yard.remote.git("config", "receive.denyDeletes", "true")
     write_hook(yard.remote.path / "hooks/post-receive", "#!/bin/sh\nkill -9 $PPID\n")
-    last = told_by(yard, NotPushed)[-1]
+    last = told_by(yard, PublishFailed)[-1]
     assert last
     assert (list(side(yard.remote)), side_refs.recorded(opened(yard))) == ([last.ref], [last])
 
@@ -485,11 +485,11 @@ def test_one_whose_push_took_too_long_may_still_arrive(yard: Yard) -> None:
     (left,) = told_by(yard, TimedOut, timeout=1)
     assert left
     (yard.remote.path / "hooks/pre-receive").unlink()
-    with pytest.raises(NotDeleted, match=f"the push of {left.ref} was cut short, and it may still arrive"):
+    with pytest.raises(PublishFailed, match=f"the push of {left.ref} was cut short, and it may still arrive"):
         side_refs.delete(opened(yard), left)
     assert side_refs.recorded(opened(yard)) == [left]
     yard.remote.git("update-ref", left.ref, "main")
-    with pytest.raises(NotDeleted, match="was moved"):
+    with pytest.raises(PublishFailed, match="was moved"):
         side_refs.delete(opened(yard), left)
     yard.repo.git("push", "--quiet", "--no-verify", "--force", "origin", f"{left.commit}:{left.ref}")
     side_refs.delete(opened(yard), left)
@@ -631,6 +631,6 @@ def test_nothing_else_is_ever_deleted_or_pushed(yard: Yard) -> None:
 
 
 def test_a_commit_that_is_not_here(yard: Yard) -> None:
-    with pytest.raises(NotPushed, match="could not be pushed to origin"):
+    with pytest.raises(PublishFailed, match="could not be pushed to origin"):
         push(yard, "1" * 40)
     assert records(yard) == []

@@ -23,10 +23,10 @@ def repo(tmp_path: Path) -> Repo:
     return make_repo(tmp_path / "repo", FILES)
 
 
-def look(repo: Repo, policy: Policy = STRICT, rev: str = "HEAD") -> WorktreeState:
+def look(repo: Repo, rev: str = "HEAD") -> WorktreeState:
     repository = Repository(str(repo.path))
     [resolved] = repository.resolve([rev])
-    return worktree.read_state(repository, resolved.commit, policy)
+    return worktree.read_state(repository, resolved.commit)
 
 
 def seen(repo: Repo) -> tuple[list[str], list[str]]:
@@ -145,7 +145,6 @@ def test_no_edit_is_hidden(repo: Repo, hide: Callable[[Repo], None]) -> None:
     hide(repo)
     after = look(repo)
     assert list(after.changed) == ["train.py"]
-    assert after.code != before.code
     assert worktree.changes_between(before, after, STRICT) == Changes(("train.py",), ())
     if hide is modified:
         assert (repo.path / ".git" / "index").read_bytes() == index, "the index in use is left alone"
@@ -352,21 +351,20 @@ def test_a_submodule_that_is_not_checked_out(repo: Repo, tmp_path: Path) -> None
 def test_results_may_change_and_code_may_not(repo: Repo) -> None:
     policy = Policy(results_paths=("metrics/**",), untracked_ok=("outputs/**",))
     repo.commit("results", {"dvc.lock": "1", "sub/dvc.lock": "1", "clearml.lock": "1", "metrics/a.json": "1"})
-    before = look(repo, policy)
+    before = look(repo)
     repo.write({"dvc.lock": "2", "sub/dvc.lock": "2", "clearml.lock": "2", "metrics/a.json": "2", "outputs/m.bin": ""})
-    after = look(repo, policy)
+    after = look(repo)
     wrote = ("clearml.lock", "dvc.lock", "metrics/a.json", "outputs/m.bin", "sub/dvc.lock")
     assert worktree.changes_between(before, after, policy) == Changes((), wrote)
-    assert after.code == before.code
     repo.write({"README.md": "changed\n", "outputs/generated.py": ""})
-    assert worktree.changes_between(before, look(repo, policy), policy).edited == ("README.md", "outputs/generated.py")
+    assert worktree.changes_between(before, look(repo), policy).edited == ("README.md", "outputs/generated.py")
 
 
 def test_code_paths_say_what_code_is(repo: Repo) -> None:
     policy = Policy(code_paths=("src/**",))
-    before = look(repo, policy)
+    before = look(repo)
     repo.write({"README.md": "changed\n", "src/model.py": "x = 2\n", "src/data.bin": ""})
-    changes = worktree.changes_between(before, look(repo, policy), policy)
+    changes = worktree.changes_between(before, look(repo), policy)
     assert changes == Changes(("src/data.bin", "src/model.py"), ("README.md",))
 
 
