@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, passed_checks
-from git_clearml.agent.interrupt import GRACE, grace_of
+from git_clearml.agent.interrupt import grace_of
 from git_clearml.base import signals
 from git_clearml.clearml import lease, tasks
 from git_clearml.clearml.client import ClearML
@@ -61,7 +61,7 @@ class Launched:
 class CleanupOptions:
     """What is to be done beside the abort. `passed_tree` is the tree whose check has passed, "" for none.
 
-    `wait`: for the agent to confirm, and for a server that is unavailable, up to `grace` seconds. `interrupted` is the
+    `wait`: for the agent to confirm, and for a server that is unavailable (see grace_of). `interrupted` is the
     exit status of the signal that has ended what is cleaned up after, 0 for none.
     """
 
@@ -69,11 +69,6 @@ class CleanupOptions:
     passed_tree: str = ""
     wait: bool = True
     interrupted: int = 0
-
-    @property
-    def grace(self) -> float:
-        """Seconds that the agent has to confirm."""
-        return grace_of(self.interrupted) if self.interrupted else GRACE
 
 
 @dataclass(frozen=True)
@@ -174,7 +169,7 @@ class _Cleanup:
             which = f"with the tag {lease.TAG}" if launched.kind == lease.CHECK else f"of {launched.commit[:12]}"
             steps.append(_Step(f"a draft {which} may exist: archive it", self._archive_lost))
         if self._at_work:
-            steps.append(_Step(f"abort the task: {page}", self._abort))
+            steps.append(_Step(f"abort the task: {page}", lambda: tasks.stop(self._api, launched.task)))
         if there and options.passed_tree:
             steps.append(_Step("the pass is not on record: check again", lambda: self._remember(options.passed_tree)))
         if launched.side_ref:
@@ -197,9 +192,6 @@ class _Cleanup:
         if lost:
             tasks.archive(self._api, lost)
 
-    def _abort(self) -> None:
-        tasks.stop(self._api, self._launched.task)
-
     def _delete(self, ref: side_refs.SideRef) -> None:
         side_refs.delete(self._repository, ref, timeout=_HURRIED if self._in_a_hurry else _DELETING)
 
@@ -221,7 +213,7 @@ class _Cleanup:
     def _confirm(self) -> None:
         """Waits until the task has ended for good. An agent that took it in that very moment is asked again."""
         if self._until is None:
-            self._until = self._clock() + self._options.grace
+            self._until = self._clock() + grace_of(self._options.interrupted)
         heeded = 0  # of the signals that have arrived
         ended: float | None = None  # since when
         while True:

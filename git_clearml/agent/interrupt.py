@@ -23,5 +23,5 @@ def interrupted(check: Check, status: int) -> Check:
 
 
 def grace_of(status: int) -> float:
-    """Seconds that an agent has to confirm the abort after the signal of this exit status."""
-    return GRACE if status == SIGINT_STATUS else _GRACE_TERMINATED
+    """Seconds that an agent has to confirm the abort after the signal of this exit status, 0 for no signal."""
+    return GRACE if status in (0, SIGINT_STATUS) else _GRACE_TERMINATED

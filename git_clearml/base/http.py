@@ -87,7 +87,8 @@ class HttpClient:
 
     @property
     def certificate_ends(self) -> str:
-        """The end of the certificate of the connection that is kept (`notAfter`), "" without one that was checked."""
+        """The end of the certificate of the connection that is kept, as OpenSSL writes it (`notAfter`); "" without one
+        that was checked."""
         sock = self._connection.http.sock if self._connection else None
         certificate = sock.getpeercert() or {} if isinstance(sock, ssl.SSLSocket) else {}
         return str(certificate.get("notAfter", ""))

@@ -18,7 +18,7 @@ def has_reported(document: Mapping[str, Any]) -> bool:
     The resource monitor's metrics do not count, nor, once it has reported, the iteration: that may be its seconds.
     `metric_stats` is that of the last batch of events alone [20]: what it lacks may have been reported before.
     """
-    titles = [response.text(entry, "metric") for entry in _scalars(document)]
+    titles = [metric.metric for metric in response.metrics(document)]
     stats = response.part(document, "metric_stats")
     for entry in (response.part(stats, key) for key in stats):
         if set(response.part(entry, "event_stats_by_type")) - {"log"}:
@@ -32,9 +32,3 @@ def has_reported(document: Mapping[str, Any]) -> bool:
 def is_own(title: str) -> bool:
     """Is this a metric of the task's code, and not of ClearML's resource monitor?"""
     return not title.startswith(MONITOR)
-
-
-def _scalars(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    metrics = response.part(document, "last_metrics")
-    variants = (response.part(metrics, key) for key in metrics)
-    return [response.part(variant, key) for variant in variants for key in variant]

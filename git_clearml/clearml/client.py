@@ -6,7 +6,6 @@ HTTP Basic is accepted by every call of a ClearML server, so there is no log-in;
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -26,11 +25,8 @@ _CHECK_KEYS = "make new credentials in ClearML: Settings > Workspace > Create ne
 _ASK_AN_ADMIN = "ask an admin of the ClearML workspace for that right, or use other credentials"
 
 
-class ClearML:
-    """A server to ask, within one budget of seconds for all the questions together.
-
-    `log` gets a line per request, without secrets. One object serves one thread.
-    """
+class ClearML(HttpClient):
+    """A server to ask, within one budget of seconds for all the questions together."""
 
     def __init__(
         self,
@@ -44,37 +40,20 @@ class ClearML:
     ) -> None:
         self.server = server
         site = Site(server.api, server.verify, address_hint(environment), _CHECK_CERTIFICATE, _CHECK_SCHEME)
-        self._http = HttpClient(site, budget, environment=environment, log=log, sleep=sleep, clock=clock)
+        super().__init__(site, budget, environment=environment, log=log, sleep=sleep, clock=clock)
         keys = f"{server.access_key}:{server.secret_key}"
         self._authorization = f"Bearer {server.token}" if server.token else basic(keys)
         self._bearer = bool(server.token)
         self.date = ""  # the server's clock in its last answer, as HTTP writes it
 
-    def renew(self, at_most: float = math.inf) -> None:
-        """Gives the next questions a fresh budget, of so many seconds at most."""
-        self._http.renew(at_most)
-
-    def hurry(self, at_most: float) -> None:
-        """Leaves the next questions so many seconds at most of the budget that there is."""
-        self._http.hurry(at_most)
-
-    def open_ahead(self) -> None:
+    def open_ahead(self, *headers: str) -> None:
         """Begins to connect: a question is sure to come."""
-        self._http.open_ahead(self._authorization)
+        super().open_ahead(self._authorization, *headers)
 
-    def take_over(self, other: ClearML) -> None:
+    def take_over(self, other: HttpClient) -> None:
         """Goes on with the connection that another client has begun to make, if it is to the same server."""
-        if other.server == self.server:
-            self._http.take_over(other._http)
-
-    @property
-    def certificate_ends(self) -> str:
-        """Until when the server's certificate is good, as OpenSSL writes it; "" without TLS, or unchecked."""
-        return self._http.certificate_ends
-
-    def close(self) -> None:
-        """Lets go of the connection. Harmless when there is none."""
-        self._http.close()
+        if isinstance(other, ClearML) and other.server == self.server:
+            super().take_over(other)
 
     def call(
         self, name: str, body: Mapping[str, Any], *, limit: int = 16 * MEGABYTE, repeat: bool = True
@@ -97,7 +76,7 @@ class ClearML:
         data = self._data("auth.login", self._send("auth.login", b"{}", MEGABYTE, True))
         token = data.get("token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise BadAnswer(f"{self.server.api} answered the log-in without a token", self._http.site.check_address)
+            raise BadAnswer(f"{self.server.api} answered the log-in without a token", self.site.check_address)
         self._authorization = "Bearer " + token
 
     def _send(self, name: str, payload: bytes, limit: int, repeat: bool) -> Reply:
@@ -106,7 +85,7 @@ class ClearML:
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        reply = self._http.exchange(Request("POST", name, headers, payload), limit=limit, repeat=repeat)
+        reply = self.exchange(Request("POST", name, headers, payload), limit=limit, repeat=repeat)
         self.date = reply.headers.get("date", "")
         return reply
 
@@ -124,7 +103,7 @@ class ClearML:
             raise Forbidden(f"{api} forbids {name} to these credentials: {reason}", _ASK_AN_ADMIN)
         if not meta:
             what = "an HTML page" if reply.body.lstrip()[:1] == b"<" else "something that is not a ClearML answer"
-            raise BadAnswer(f"{api} answered {name} with {what} (HTTP {reply.status})", self._http.site.check_address)
+            raise BadAnswer(f"{api} answered {name} with {what} (HTTP {reply.status})", self.site.check_address)
         if reply.status != 200 or code != 200:
             subcode = meta.get("result_subcode")
             raise Refused(
@@ -135,7 +114,7 @@ class ClearML:
             )
         data = document.get("data")
         if not isinstance(data, dict):
-            raise BadAnswer(f"{api} answered {name} without data", self._http.site.check_address)
+            raise BadAnswer(f"{api} answered {name} without data", self.site.check_address)
         return data
 
 

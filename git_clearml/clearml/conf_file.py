@@ -9,6 +9,7 @@ CLEARML_CONFIG_FILE names, else ~/trains.conf with ~/clearml.conf over it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -112,16 +113,13 @@ class Tree:
 def api_section(path: str) -> Tree:
     """The `api` section. Only that is parsed where it can be cut out: pyhocon takes 100 ms over a whole file."""
     content = _content(path)
-    plain = plain_conf.read(content)
-    if plain is not None:
-        return Tree(Tree(plain).get("api"))
-    cut = _cut_api(content)
-    if cut:
-        try:
-            return Tree(Tree(_parse(cut, path)).get("api"))
-        except BadSetting:
-            pass  # it may refer to another section: the whole file decides
-    return Tree(Tree(_parse(content, path)).get("api"))
+    tree: Any = plain_conf.read(content)
+    if tree is None and (cut := _cut_api(content)):
+        with contextlib.suppress(BadSetting):  # it may refer to another section: the whole file decides
+            tree = _parse(cut, path)
+    if tree is None:
+        tree = _parse(content, path)
+    return Tree(Tree(tree).get("api"))
 
 
 def _content(path: str) -> str:

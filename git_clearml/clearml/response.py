@@ -65,10 +65,9 @@ def metrics(document: Mapping[str, Any]) -> tuple[Metric, ...]:
 
     What is no number is NaN. Raises BadAnswer for what is no such map.
     """
-    reported = []
     titles = part(document, "last_metrics")
-    for entry in (part(part(titles, title), series) for title in titles for series in part(titles, title)):
-        reported.append(Metric(text(entry, "metric"), text(entry, "variant"), *_numbers(entry)))
+    entries = (part(part(titles, title), series) for title in titles for series in part(titles, title))
+    reported = [Metric(text(entry, "metric"), text(entry, "variant"), *_numbers(entry)) for entry in entries]
     return tuple(sorted(reported, key=lambda metric: (metric.metric, metric.variant)))
 
 

@@ -71,25 +71,21 @@ def fill(
     They are left uncommitted: new files as `git add -N` has them, moved submodules in the index. Half of it would look
     like what ran: if it fails, the worktree and its new branch are removed. Raises CannotDecide.
     """
-    with _own_index(), _undone(repository, directory, branch, commit):
-        _fill(repository, directory, commit, tree, changes)
-
-
-def _fill(repository: Repository, directory: str, commit: str, tree: str, changes: Sequence[Change]) -> None:
-    worktree = _Worktree(repository, directory)
-    _clear(directory, changes)
-    worktree.git("read-tree", "-m", "-u", commit, tree)
-    worktree.git("read-tree", commit)
     moved = [change for change in changes if change.submodule]
-    if moved:  # a mode of 0 takes it out of the index
-        lines = [f"{change.after} {change.name}\t{change.path}" for change in moved if change.after == SUBMODULE]
-        lines += [f"0 {change.name}\t{change.path}" for change in moved if change.after != SUBMODULE]
-        worktree.git("update-index", "-z", "--index-info", stdin=stdin_entries(lines))
     new = [change.path for change in changes if change.before == ABSENT and not change.submodule]
     new += [change.path for change in moved if change.after not in (SUBMODULE, ABSENT)]
-    if new:
-        words = ("add", "--intent-to-add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
-        worktree.git("--literal-pathspecs", *words, stdin=stdin_entries(new))
+    with _own_index(), _undone(repository, directory, branch, commit):
+        worktree = _Worktree(repository, directory)
+        _clear(directory, changes)
+        worktree.git("read-tree", "-m", "-u", commit, tree)
+        worktree.git("read-tree", commit)
+        if moved:  # a mode of 0 takes it out of the index
+            lines = [f"{change.after} {change.name}\t{change.path}" for change in moved if change.after == SUBMODULE]
+            lines += [f"0 {change.name}\t{change.path}" for change in moved if change.after != SUBMODULE]
+            worktree.git("update-index", "-z", "--index-info", stdin=stdin_entries(lines))
+        if new:
+            words = ("add", "--intent-to-add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+            worktree.git("--literal-pathspecs", *words, stdin=stdin_entries(new))
 
 
 def _clear(directory: str, changes: Sequence[Change]) -> None:

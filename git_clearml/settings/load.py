@@ -16,7 +16,6 @@ class PolicyFiles(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]:
         """Bytes of blobs, as far as they have been seen."""
-        ...
 
     def blobs(self, names: Iterable[str]) -> dict[str, bytes]: ...
 

@@ -40,7 +40,10 @@ class Judging:
 
         One of them may be met by what was found first, and another by what was looked for because of it.
         """
-        tasks = self._with_those_before(tasks) if self._policy.require else tasks
+        if self._policy.require:
+            for task in tasks:  # without an id, runs are told from each other by their own
+                self._seen[task.id, "" if task.id else task.run.id if task.run else task.damage] = task
+            tasks = list(self._seen.values())
         facts = self._facts(tasks)
         by_commit: dict[str, list[Task]] = {}
         for task in tasks:
@@ -89,11 +92,6 @@ class Judging:
         self.equivalents.learn(tip for each in tips.values() for tip in each)
         now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
         return rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
-
-    def _with_those_before(self, tasks: Sequence[Task]) -> list[Task]:
-        for task in tasks:  # without an id, runs are told from each other by their own
-            self._seen[task.id, "" if task.id else task.run.id if task.run else task.damage] = task
-        return list(self._seen.values())
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         """What this repository is called; only a server's tasks are compared with it."""

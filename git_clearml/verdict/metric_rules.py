@@ -95,7 +95,10 @@ def measure(rule: MetricRule, tasks: Sequence[Task]) -> Measured:
     result = result._replace(final=bool(lacking) or _is_final(rule, value))
     short += "; no further run of this commit can change that" if result.final else ""
     if len(ranked) < rule.min_runs:
-        message = _too_few(rule, len(ranked)) + (f"; {short}" if result.final else "")
+        message = (
+            f"{len(ranked)} run{'s' if len(ranked) > 1 else ''} with {rule.metric}, and min-runs is {rule.min_runs}"
+        )
+        message += f"; {short}" if result.final else ""
         return result._replace(outcome="fail", code="too-few-runs", message=message)
     if lacking:
         return result._replace(value=None, task="", outcome="missing", code="metric-missing", message=short)
@@ -117,10 +120,6 @@ def _missing(rule: MetricRule, values: Sequence[tuple[float | None, Task]]) -> s
         return f"no task has reported {rule.metric}"
     whys = dict.fromkeys(unusable(value, rule) for value, _ in values)
     return f"{rule.metric} {' or '.join(whys)}"
-
-
-def _too_few(rule: MetricRule, runs: int) -> str:
-    return f"{runs} run{'s' if runs > 1 else ''} with {rule.metric}, and min-runs is {rule.min_runs}"
 
 
 def _outside(rule: MetricRule, value: float, runs: int) -> str:
@@ -163,7 +162,7 @@ def applied(verdict: Verdict, findings: Sequence[Finding], policy: Policy) -> Ve
 
 def failed(verdict: Verdict) -> bool:
     """Do its tasks count, and are their metrics not what the policy wants?"""
-    return any(part.runs and any(result.code for result in part.metrics) for part in verdict.parts)
+    return any(part.fails_metrics for part in verdict.parts)
 
 
 def _against(accepted: Sequence[Finding], failed: Iterable[Measured]) -> list[Finding]:

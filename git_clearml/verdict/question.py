@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
@@ -50,19 +50,3 @@ Requirement = Callable[[Repository, Sequence[Question], Sequence[Verdict], Evide
 """What a policy wants beside a task: the verdicts on the questions, rejected where that is lacking.
 
 Raises the errors of the evidence source."""
-
-
-class RequestHeads(Protocol):
-    """Where a CI job's commits come from, and how to get it."""
-
-    def merged_by(self, commit: str) -> Sequence[int]:
-        """The numbers of the pull requests that brought this commit, as the forge knows; none where it tells none."""
-        ...
-
-    def bring(self, commits: Sequence[str]) -> None:
-        """Fetches these commits (full hashes), as far as the remote has them and time is left."""
-        ...
-
-    def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
-        """Fetches the heads of these pull requests, as far as the remote has them."""
-        ...

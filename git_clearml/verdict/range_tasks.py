@@ -42,7 +42,7 @@ class RangeTasks:
 
     def accepted(self) -> dict[str, list[Task]]:
         """Commit -> the tasks that `verify` would accept for it, as far as their own commits go (see `same_code`)."""
-        tasks, commits = list(self.tasks.values()), {commit.hash: commit for commit in self._made}
+        tasks, commits = list(self.tasks.values()), {commit.hash for commit in self._made}
         entries = EntryPoints(self._repository)
         entries.learn(tasks)
         names = self._repository.names(self._policy.repositories) if tasks else frozenset()
@@ -50,8 +50,7 @@ class RangeTasks:
         facts = rules.Facts(names, frozenset(entries.files), now, siblings_of(tasks), entries.elsewhere)
         accepted: dict[str, list[Task]] = {}
         for task in tasks:
-            commit = commits.get(task.commit)
-            if commit and rules.examine(task, commit, self._policy, facts, Equivalence.COMMIT).accepted:
+            if task.commit in commits and rules.examine(task, self._policy, facts, Equivalence.COMMIT).accepted:
                 accepted.setdefault(task.commit, []).append(task)
         return accepted
 

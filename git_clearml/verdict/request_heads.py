@@ -8,12 +8,12 @@ from git_clearml.git.objects import parents_in
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.verdict import merges
-from git_clearml.verdict.question import RequestHeads
+from git_clearml.verdict.checkout import Checkout
 
 _MOST = 4  # pull requests whose heads are fetched
 
 
-def fetch(repository: Repository, commits: Sequence[Commit], checkout: RequestHeads) -> Mapping[str, Sequence[int]]:
+def fetch(repository: Repository, commits: Sequence[Commit], checkout: Checkout) -> Mapping[str, Sequence[int]]:
     """Fetches the heads of the pull requests that brought these commits, as they say, or else as their forge knows.
 
     The numbers that only the forge has told, by commit: a squash says its number, a rebase none.

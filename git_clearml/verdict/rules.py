@@ -52,7 +52,7 @@ def judge(
     `equivalent` tells in which sense a task's commit is this one, None for not at all; a task is accepted only in
     a sense that the policy allows. `chosen` is the id of the only task that may count, "" for any.
     """
-    every = [examine(task, commit, policy, facts, _sense_of(task, policy, facts, equivalent)) for task in tasks]
+    every = [examine(task, policy, facts, _sense_of(task, policy, facts, equivalent)) for task in tasks]
     findings = [finding for finding in every if chosen in ("", finding.task.id)]
     accepted = [finding for finding in findings if finding.accepted]
     base = Verdict(commit.hash, Outcome.REJECTED, considered=len(findings), accepted=len(accepted))
@@ -75,7 +75,7 @@ def _sense_of(
     return next((sense for sense in senses if accepts_equivalence(policy, sense)), None)
 
 
-def examine(task: Task, commit: Commit, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
+def examine(task: Task, policy: Policy, facts: Facts, equivalence: Equivalence | None) -> Finding:
     """All that speaks against one task as evidence for one commit, and what a reader should know if nothing does."""
     notes: list[str] = list(task.notes)
     first = [*_same_code(task, policy, facts, equivalence), *statuses.reasons(task, policy, facts.now, notes)]

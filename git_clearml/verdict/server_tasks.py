@@ -18,32 +18,6 @@ from git_clearml.run.record import run_of
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import metric_rules, statuses
 
-_FIELDS = (
-    "id",
-    "name",
-    "status",
-    "project.name",
-    "script.version_num",
-    "script.repository",
-    "script.entry_point",
-    "script.working_dir",
-    "script.branch",
-    "system_tags",
-    "started",
-    "completed",
-    "last_update",
-    "last_iteration",
-    "last_worker",
-    "runtime._exec_agent_hostname",
-    f"hyperparams.properties.{PROPERTY}",
-    f"hyperparams.properties.{CHECK}",
-    "tags",
-)
-CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
-"""The filter for unarchived tasks with an empty diff [8]."""
-
-_WORKER = "^.+$"  # one line, which no diff is
-
 _TAGGED_FIELDS = (
     "id",
     "name",
@@ -55,6 +29,23 @@ _TAGGED_FIELDS = (
     "completed",
     "last_update",
 )
+_FIELDS = (
+    *_TAGGED_FIELDS,
+    "script.repository",
+    "script.entry_point",
+    "script.working_dir",
+    "script.branch",
+    "started",
+    "last_iteration",
+    "last_worker",
+    "runtime._exec_agent_hostname",
+    f"hyperparams.properties.{PROPERTY}",
+    f"hyperparams.properties.{CHECK}",
+)
+CLEAN = {"_any_": {"fields": ["script.diff"], "pattern": "^$"}, "system_tags": ["-archived"]}
+"""The filter for unarchived tasks with an empty diff [8]."""
+
+_WORKER = "^.+$"  # one line, which no diff is
 
 
 def task_of(document: Mapping[str, Any], policy: Policy, web: str) -> Task:

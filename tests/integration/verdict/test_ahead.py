@@ -91,5 +91,5 @@ def test_another_server_than_the_one_that_was_guessed(gate: Gate) -> None:
     assert right
     right.close()
     right.take_over(guessed)
-    assert right._http._ahead is None
+    assert right._ahead is None
     guessed.close()
