@@ -161,11 +161,12 @@ def _parse(words: list[str]) -> argparse.Namespace:
         raise _unknown(first, words[1:])
     parser, commands = build_parser(first if is_command else "")
     if not is_command:
-        if first in _COMMANDS and not {"--", "-h", "--help", "--version"} & set(words):
+        if first in _COMMANDS and not {"-h", "--help", "--version"} & set(words):
             before = words[: words.index(first)]
-            later = redact_words(["git", "clearml", first, *before, *words[len(before) + 1 :]])
+            options = [word for word in before if word != "--"]
+            later = redact_words(["git", "clearml", first, *options, *words[len(before) + 1 :]])
             raise UsageError(f"options come after the command: {shlex.join(redact_words(before))}", shlex.join(later))
-        parser.parse_args([word for word in words if word.startswith("-") and word != "--"] or ["-h"])
+        parser.parse_args([word for word in words if word.startswith("-") and word != "--"] if words else ["-h"])
         raise UsageError("no command given", "git clearml -h")
     end = words.index("--") if "--" in words else len(words)
     parsed = _parse_command(commands[first], words[1:end], words[end:])

@@ -55,6 +55,9 @@ def test_nothing_and_what_was_mistyped(gate: Gate) -> None:
 MISTYPED = {
     "--versio": ["unknown option --versio; did you mean --version?", "git clearml -h"],
     "-q verify HEAD": ["options come after the command: -q", "git clearml verify -q HEAD"],
+    "-q -- verify HEAD": ["options come after the command: -q --", "git clearml verify -q HEAD"],
+    "-- verify": ["options come after the command: --", "git clearml verify"],  # no pass for a gate that is mistyped
+    "--": ["no command given", "git clearml -h"],
     "help": ["'help' is not a command of git clearml", "git clearml -h"],
     "help verify": ["'help' is not a command of git clearml", "git clearml verify -h"],
     "version": ["'version' is not a command of git clearml", "git clearml --version"],
