@@ -84,11 +84,11 @@ def _credentials(
     try:
         variables = git_server.with_credentials({"HOME": git_server.NOWHERE}, environment, config)
     except Error as error:
-        return [Check("server", "fail", error.message, error.hint)]
+        return [Check("credentials-file", "fail", error.message, error.hint)]
     file = variables.get(git_server.VARIABLE, "")
     if not file:
         words = "nothing tells the hook where its clearml.conf is: it will refuse every push"
-        return [Check("server", "fail", words, git_server.ADVICE)]
+        return [Check("credentials-file", "fail", words, git_server.ADVICE)]
     checks = server(variables, budget)
     if not config.file:
         words = "a variable says here where clearml.conf is; the hook has it only where the git server hands it on"

@@ -67,8 +67,8 @@ def test_credentials_and_names(receiver: Receiver, tmp_path: Path) -> None:
         examine(receiver)[1] | {"server": "ok", "credentials-file": "warn", "repository-names": "ok"}
         == examine(receiver)[1]
     )
-    assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["server"] == "fail"
-    assert examine(receiver, {"CLEARML_CONFIG_FILE": "clearml.conf"})[1]["server"] == "fail"
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": None})[1]["credentials-file"] == "fail"
+    assert examine(receiver, {"CLEARML_CONFIG_FILE": "clearml.conf"})[1]["credentials-file"] == "fail"
     system = with_system_config(tmp_path / "bin", "[clearml]", f"\tconfig-file = {receiver.conf}")
     states = examine(receiver, {**system, "CLEARML_CONFIG_FILE": None})[1]
     assert (states["server"], "credentials-file" in states) == ("ok", False)
