@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-from git_clearml.settings import table as settings
 from tests.integration.forge.test_actions import ACTIONS, action
 from tests.integration.forge.test_comment import Bench
 from tests.support import bitbucket_server, gitea_server, gitlab_job
@@ -311,25 +310,9 @@ def test_every_input_has_its_row(name: str) -> None:
         assert [key for key in document["outputs"] if f"`{key}`" not in rows] == []
 
 
-@pytest.mark.parametrize("name", ["ci.md", "runnable.md"])
-def test_every_policy_is_one(name: str) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks
-    for text in blocks:
-        table = settings.pyproject_table(text.encode(), name)
-        values, _ = settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
-        settings.policy_of(values)
-
-
 def test_the_ruleset_pins_the_check_to_its_source() -> None:
     (text,) = re.findall(r"```json\n(.*?)```", CI, re.DOTALL)
     rules = {rule["type"]: rule.get("parameters") for rule in json.loads(text)["rules"]}
     (check,) = rules["required_status_checks"]["required_status_checks"]
     assert check["context"] in PULL_REQUESTS["jobs"]
     assert isinstance(check["integration_id"], int)
-
-
-@pytest.mark.parametrize("name", ["ci.md", "runnable.md"])
-def test_every_link_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / name).read_text(encoding="utf-8")):
-        assert (DOCS / target).exists(), target
