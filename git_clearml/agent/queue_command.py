@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from git_clearml.errors import UsageError
 
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_EXAMPLE = "git clearml run --queue <queue> -- python train.py"
 _TESTS = ("pytest", "unittest", "nose2")
 
 
@@ -43,11 +44,11 @@ def entry(words: Sequence[str]) -> Entry:
         raise UsageError(f"{what}; without --queue it runs here", hint)
     rest = list(words[1:])
     if not rest:
-        raise UsageError("expected python FILE or python -m MODULE", hint)
+        raise UsageError("expected python FILE or python -m MODULE", _EXAMPLE)
     if rest[0] == "-m":
         if len(rest) < 2 or not all(part.isidentifier() for part in rest[1].split(".")):
-            raise UsageError("-m expects the name of a module", hint)
+            raise UsageError("python -m needs the name of a module", _EXAMPLE.replace("train.py", "-m package.module"))
         return Entry(shlex.join(rest), rest[1], rest[1], tuple(rest[2:]))
     if rest[0].startswith("-"):
-        raise UsageError(f"options of python itself cannot be used on an agent, but here: {rest[0]}", hint)
+        raise UsageError(f"an agent runs python without options ({rest[0]}); without --queue it runs here", hint)
     return Entry(shlex.join(rest), rest[0].rpartition("/")[2].removesuffix(".py"), arguments=tuple(rest[1:]))

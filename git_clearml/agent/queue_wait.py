@@ -11,7 +11,7 @@ from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base import patience
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import FIND_THE_ID, is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
@@ -70,7 +70,7 @@ def unknown_task(api: ClearML, task: str) -> UsageError:
     """The error for a task that the server does not know."""
     return UsageError(
         f"there is no task {task} on {api.server.api}",
-        "copy it from the INFO tab of its page, or give the page's address",
+        FIND_THE_ID,
     )
 
 

@@ -77,7 +77,7 @@ def _late(watch: Watch, limits: Limits) -> Ending | None:
         words = f"no agent started it within {_seconds(limits.queued)}"
         return Ending(CheckOutcome.TIMEOUT, words, "queue-timeout") if watch.queued >= limits.queued else None
     if watch.queued + watch.running >= limits.queued + limits.running:
-        words = f"the server says {watch.seen.status!r}, and waiting will not change that"
+        words = f"the task's status is {watch.seen.status!r}, which git-clearml does not know"
         return Ending(CheckOutcome.UNDECIDED, words, "unknown-status")
     return None
 

@@ -10,6 +10,9 @@ import re
 SIDE_REFS = "refs/heads/git-clearml/"
 """Where this tool itself pushes commits that an agent has to fetch."""
 
+FIND_THE_ID = "copy the task's id from the INFO tab of its page, or give the page's address"
+"""The hint for what is the id of no task."""
+
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]+")
 _CLEARML_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

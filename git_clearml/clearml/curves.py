@@ -11,7 +11,7 @@ from typing import Any
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id
+from git_clearml.base.ids import FIND_THE_ID, is_clearml_id
 from git_clearml.clearml import response
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import BadAnswer
@@ -38,7 +38,7 @@ def of_tasks(
     """
     tasks, names = list(dict.fromkeys(tasks)), list(dict.fromkeys(names))[:MOST]
     if not all(is_clearml_id(task) for task in tasks):
-        raise BadAnswer("not the id of a task", "copy it from the INFO tab of its page, or give the page's address")
+        raise BadAnswer("not the id of a task", FIND_THE_ID)
     if not tasks or not names:  # without names every curve would be meant [33]
         return {}
     variants: dict[str, list[str]] = {}

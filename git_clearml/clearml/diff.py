@@ -39,6 +39,12 @@ _LETTERS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 _TOO_LARGE = "# WARNING! git diff too large to store"
 _NOT_EXTRACTED = "# Repository modified, but no git diff"
 _SHOWN_FILES = 3
+UNLISTED = (
+    "a diff too large for ClearML to store",
+    "changes that ClearML could not extract",
+    "a whole script instead of a diff: ClearML found no git repository",
+)
+"""The summaries that name no files."""
 
 
 class ChangedFile(NamedTuple):
@@ -75,12 +81,12 @@ def _summary(text: str) -> str:
     if text.startswith(MARKER):
         return text.splitlines()[0].removeprefix(MARKER).rstrip(".").removeprefix("uncommitted changes in ")
     if text.startswith(_TOO_LARGE):
-        return "a diff too large for ClearML to store"
+        return UNLISTED[0]
     if text.startswith(_NOT_EXTRACTED):
-        return "changes that ClearML could not extract"
+        return UNLISTED[1]
     changed = files(text)
     if not changed:
-        return "no diff but a whole script, as if there were no repository"
+        return UNLISTED[2]
     shown = [f"{file.path} ({file.change})" for file in changed[:_SHOWN_FILES]]
     rest = len(changed) - len(shown)
     more = f" and {rest} more file{'s' if rest > 1 else ''}" if rest else ""

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
-from git_clearml.base.ids import is_clearml_id, is_hash
+from git_clearml.base.ids import FIND_THE_ID, is_clearml_id, is_hash
 from git_clearml.clearml import filters, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import BadAnswer, Refused
@@ -101,9 +101,7 @@ def by_ids(api: ClearML, ids: Sequence[str], fields: Sequence[str], *, limit: in
     One request for 500. Raises BadAnswer for what is no id, and the errors of ClearML.call.
     """
     if odd := [identity for identity in ids if not is_clearml_id(identity)]:
-        raise BadAnswer(
-            f"not the id of a task: {odd[0]!r}", "copy it from the INFO tab of its page, or give the page's address"
-        )
+        raise BadAnswer(f"not the id of a task: {odd[0]!r}", FIND_THE_ID)
     documents: dict[str, Document] = {}
     for start in range(0, len(ids), PAGE):
         part = list(ids[start : start + PAGE])  # never empty: an empty list of ids finds every task [10]

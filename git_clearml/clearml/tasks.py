@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from git_clearml.base.ids import is_clearml_id, page_at
+from git_clearml.base.ids import FIND_THE_ID, is_clearml_id, page_at
 from git_clearml.clearml import activity, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease, to_property
@@ -79,7 +79,7 @@ def clone(api: ClearML, template: str, tag: str, name: str, project_id: str) -> 
             raise
         raise UsageError(
             f"there is no task {template} to use as a template",
-            "copy it from the INFO tab of its page, or give the page's address",
+            FIND_THE_ID,
         ) from None
 
 

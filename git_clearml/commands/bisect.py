@@ -17,6 +17,8 @@ from git_clearml.report.bisection import Bisection, Bisector, Limit
 from git_clearml.settings import load
 from git_clearml.settings.policy import Best, MetricRule, Policy
 from git_clearml.verdict import sources
+from git_clearml.verdict.hint import next_command
+from git_clearml.verdict.model import Outcome, Verdict
 
 _SECONDS = 30.0
 _EXAMPLE = "git clearml bisect --metric validation/accuracy --worse-than 0.9"
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     finally:
         bisector.close()
-    _print(_redacted(result, console), arguments.format, console)
+    _print(_redacted(result, console), arguments.format, console, repository, ruling.policy)
     return result.status
 
 
@@ -120,7 +122,7 @@ def _number(text: str | None, metric: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         what = (
-            f"no --worse-than given, and the policy has no limit of {metric}"
+            f"no --worse-than given, and the policy has no limit for {metric}"
             if text is None
             else f"not a number: {text!r}"
         )
@@ -136,16 +138,16 @@ def _redacted(result: Bisection, console: Console) -> Bisection:
     return replace(result, nearby={**result.nearby, **nearby}, tasks={**result.tasks, **tasks})
 
 
-def _print(result: Bisection, form: str, console: Console) -> None:
+def _print(result: Bisection, form: str, console: Console, repository: Repository, policy: Policy) -> None:
     from git_clearml.render import bisection as view
 
-    hint = ""
+    hint = "" if result.tasks or result.problems else "git clearml log --fetch"
     if result.train:
         console.say(f"git clearml: a run at {result.nearby[result.train].short} would narrow it down most")
-        hint = f"git checkout {shlex.quote(result.nearby[result.train].short)}"
+        hint = next_command(repository, [Verdict(result.train, Outcome.REJECTED)], policy)
     console.fail(*result.problems)
     if result.problems:
-        console.say("git clearml: what follows is recorded in this clone")
+        console.say("git clearml: only what is recorded in this clone is shown")
     if form == "json":
         console.document(view.document(result, hint))
     elif form == "markdown":

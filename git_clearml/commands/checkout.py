@@ -90,7 +90,7 @@ def _directory(repository: Repository, arguments: argparse.Namespace, task: Task
         numbered = (f"{directory}-{number}" for number in range(2, 10_000))
         free = next(each for each in numbered if not os.path.lexists(each))
         raise UsageError(
-            f"{directory} exists already", shlex.join(["git", "clearml", "checkout", arguments.subject, free])
+            f"{directory} already exists", shlex.join(["git", "clearml", "checkout", arguments.subject, free])
         )
     return directory
 
@@ -106,7 +106,7 @@ def _check_branch(repository: Repository, branch: str, named: str, task: Task) -
     numbered = (start if number == 1 else f"{start}-{number}" for number in range(2 if taken else 1, 100))
     free = next((name for name in numbered if not repository.refs([f"refs/heads/{name}"])), "NAME")
     hint = f"git clearml checkout --branch {shlex.quote(free)} {shlex.quote(named)}"
-    what = f"there is a branch {branch} already" if taken else f"no branch can be called {branch!r}"
+    what = f"a branch named {branch!r} already exists" if taken else f"{branch!r} is not a valid branch name"
     raise UsageError(sanitize(what, 200), hint)
 
 
@@ -139,7 +139,9 @@ def _write_beside(directory: str, content: bytes) -> str:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise CannotDecide(f"{path} cannot be written: {error.strerror}", "is the disk full?") from None
+            raise CannotDecide(
+                f"{path} cannot be written: {error.strerror}", f"df -h {_quoted(os.path.dirname(path))}"
+            ) from None
         else:
             return path
 
@@ -155,13 +157,13 @@ def _talk(plan: _Plan, beside: str, console: Console, *, dry_run: bool) -> None:
     for note in applied.notes if applied else ():
         console.warn(note)
     if plan.diff is None:
-        console.warn("no diff is on record: what was uncommitted, if anything, is not there")
+        console.warn("the task has no diff on record: uncommitted changes, if it had any, are not in the worktree")
     if applied and any(change.submodule for change in applied.changes) and not dry_run:
         paths = [change.path for change in applied.changes if change.after == SUBMODULE]
-        console.say(f"git clearml: submodules are not checked out, {', '.join(paths[:3])} was moved")
+        console.say(f"git clearml: submodules are not checked out: {', '.join(paths[:3])}")
     run = plan.task.run
     if run and run.untracked:
-        console.warn(f"it ran with untracked files, which nobody has recorded: {', '.join(run.untracked[:3])}")
+        console.warn(f"it ran with untracked files, which are not on record: {', '.join(run.untracked[:3])}")
 
 
 def _instead(plan: _Plan, problem: str, beside: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -58,13 +59,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from git_clearml.render import difference as view
 
     repository = Repository()
+    again = f"git clearml diff {shlex.quote(arguments.b if arguments.a == _WORKING_TREE else arguments.a)}"
     if arguments.a == _WORKING_TREE:
-        raise UsageError("the working tree is the second side", f"git clearml diff <task> {_WORKING_TREE}")
+        raise UsageError("the working tree can only be the second side", f"{again} {_WORKING_TREE}")
     if arguments.b == _WORKING_TREE and not repository.top:
-        raise UsageError("there is no working tree here to compare with", "name two tasks")
+        raise UsageError("a bare repository has no working tree to compare with", f"{again} <task>")
     wanted = [part for part in _PARTS if getattr(arguments, part)] or list(_PARTS)
     if arguments.b == _WORKING_TREE and "code" not in wanted:
-        raise UsageError("nothing but its code is known of the working tree", "name two tasks, or leave out the flags")
+        raise UsageError("of the working tree only the code can be compared", f"{again} --code {_WORKING_TREE}")
     a = _side(repository, arguments.a, arguments.timeout, console)
     b = None
     if arguments.b != _WORKING_TREE:
@@ -107,7 +109,7 @@ def _with_trees(
         applied.append(recorded_diff.apply(repository, side.task.commit, side.details.diff or ""))
         notes += applied[-1].notes
         if side.details.diff is None:
-            notes.append(f"no diff is on record of {side.task.id}: its commit is compared")
+            notes.append(f"the task {side.task.id} has no diff on record: its commit is compared")
     failures = [(side, each.problem) for side, each in zip(sides, applied, strict=True) if each.problem]
     for side, problem in failures:
         what = "the commits are compared" if b else "its commit is compared"
@@ -143,7 +145,7 @@ def _files(repository: Repository, trees: Sequence[str], paths: Sequence[str]) -
     words = ("diff", "--numstat", "-z", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv")
     result = repository.run(*words, *trees, "--", *paths)
     if result.status:
-        raise UsageError(f"git diff failed: {result.reason}", "git diff --stat -- <path>...")
+        raise UsageError(f"git diff failed: {result.reason}", "git clearml diff <a> <b> -- <path>")
     files = []
     for entry in entries(result.stdout):
         added, deleted, path = entry.split("\t", 2)

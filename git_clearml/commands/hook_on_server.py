@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from git_clearml.model import Problem
 
 _PATIENCE = 4.0  # seconds for git to close stdin
-AROUND = "this git server takes nothing that is not verified; GIT_CLEARML_SKIP and push options do not count here"
+AROUND = "this git server accepts verified commits only; GIT_CLEARML_SKIP and push options have no effect here"
 _WHO = "ask whoever runs this git server"
 _NAMELESS = f"this git server does not know its URL; {_WHO}: git config clearml.repository <URL>"
 

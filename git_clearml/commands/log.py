@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     def tell(error: CannotDecide) -> None:
         console.fail(error)
-        console.say("git clearml: what follows is recorded in this clone")
+        console.say("git clearml: only what is recorded in this clone is shown")
 
     source = TaskSource(repository, names, timeout if arguments.fetch else None, tell=tell, log=console.log)
     chosen = Chosen(arguments.ranges, arguments.paths, arguments.all, None if arguments.sort else arguments.max_count)
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _hint(arguments: argparse.Namespace, console: Console) -> None:
     """Where nothing but commits was shown: where tasks would come from."""
     if arguments.fetch:
-        console.say("git clearml: the server tells of no task of these commits")
+        console.say("git clearml: the server has no task of these commits")
         return
     try:
         command = (
@@ -119,7 +119,7 @@ def _check(arguments: argparse.Namespace) -> None:
         meant = f"; did you mean {near}?" if near else ": text, markdown, json, or placeholders"
         raise UsageError(f"not a format: {arguments.format!r}{meant}", "git clearml log --format '%h %s'")
     if arguments.graph and arguments.format in _DOCUMENTS:
-        raise UsageError(f"--graph is for people, --format {arguments.format} is not", "git clearml log --graph")
+        raise UsageError(f"--graph and --format {arguments.format} cannot be used together", "git clearml log --graph")
     if arguments.sort and (arguments.graph or not own):
         what = "--graph" if arguments.graph else "a format of placeholders"
         raise UsageError(f"--sort and {what} cannot be used together", "git clearml log --sort validation/accuracy")

@@ -64,7 +64,7 @@ def on_queue(arguments: argparse.Namespace) -> bool:
     named = {"--queue": arguments.queue, "--attach": arguments.attach, "--from": arguments.template}
     for flag, value in named.items():
         if value == "":
-            raise UsageError(f"{flag} is empty", "is a variable not set?")
+            raise UsageError(f"{flag} is empty", f"{flag} <{'queue' if flag == '--queue' else 'task'}>")
     return any(value is not None for value in named.values())
 
 

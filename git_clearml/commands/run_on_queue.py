@@ -12,7 +12,7 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
 from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console, Progress
-from git_clearml.base.ids import is_clearml_id, is_page, is_uuid
+from git_clearml.base.ids import FIND_THE_ID, is_clearml_id, is_page, is_uuid
 from git_clearml.clearml import page
 from git_clearml.clearml.connect import connect
 from git_clearml.commands import run_flags, run_waiting
@@ -92,9 +92,7 @@ def _task_id(text: str) -> str:
     """The id of a task, which may stand in the address of its page. Raises UsageError."""
     identity = page.task_in(text, os.environ)
     if not is_clearml_id(identity):
-        raise UsageError(
-            f"not the id of a task: {text!r}", "copy it from the INFO tab of its page, or give the page's address"
-        )
+        raise UsageError(f"not the id of a task: {text!r}", FIND_THE_ID)
     return identity
 
 

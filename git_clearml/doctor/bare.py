@@ -91,7 +91,7 @@ def _credentials(
         return [Check("credentials-file", "fail", words, git_server.ADVICE)]
     checks = server(variables, budget)
     if not config.file:
-        words = "a variable says here where clearml.conf is; the hook has it only where the git server hands it on"
+        words = "CLEARML_CONFIG_FILE says here where clearml.conf is; the git server may not pass it on to the hook"
         checks.append(Check("credentials-file", "warn", words, git_server.ADVICE.replace(_EXAMPLE, shlex.quote(file))))
     elif os.path.exists(file) and not may_read(os.stat(file), os.stat(repository.git_dir)):
         words = f"{file} may not be read by the owner of this repository, as whom the git server runs hooks"
@@ -114,7 +114,7 @@ def _names(repository: Repository, config: git_server.ServerConfig) -> Check:
     """Tasks name a repository by its URL: is that known here?"""
     names = [*config.repositories, *(f"what the forge tells its hooks, below {forge}" for forge in config.forges)]
     if names:
-        return Check("repository-names", "ok", f"known as {', '.join(names)}")
+        return Check("repository-names", "ok", f"this repository's URLs are {', '.join(names)}")
     words = "nothing here tells the URL by which tasks name this repository: only the policy's repositories may"
     command = shlex.join(["git", "-C", repository.git_dir, "config", "--add", "clearml.repository"])
     return Check("repository-names", "warn", words, f"{command} <URL>")

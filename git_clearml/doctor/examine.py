@@ -123,7 +123,7 @@ def summary(checks: list[Check]) -> list[Check]:
     shown: list[Any] = [check for check in checks if check not in well]
     if not well:
         return shown
-    words = f"nothing makes ClearML record something else than what runs ({len(well)} settings looked at)"
+    words = f"no setting makes ClearML record anything but what runs ({len(well)} settings checked)"
     after = {*_QUIET, "clearml-defaults", "around-the-hook"}
     place = next((number for number, check in enumerate(shown) if check.name in after), len(shown))
     return [*shown[:place], Check("record", "ok", words), *shown[place:]]

@@ -59,13 +59,13 @@ def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check
             Check(
                 "hook",
                 "ok",
-                f"{hook.owner.value}'s configuration calls git-clearml; whether it is asked, --drill shows",
+                f"{hook.owner.value}'s configuration calls git-clearml; doctor --drill shows whether it works",
             )
         ]
     if hook.owner is Owner.MANUAL:
         if not hook.executable:
             return [_without_bit("hook", "fail", hook.path, "gates nothing")]
-        return [Check("hook", "ok", f"{hook.path} calls git-clearml; whether it is asked, --drill shows")]
+        return [Check("hook", "ok", f"{hook.path} calls git-clearml; doctor --drill shows whether it works")]
     return [_no_hook(repository, environment, hook)]
 
 
@@ -86,7 +86,7 @@ def _without_bit(name: str, level: Level, path: Path, so: str) -> Check:
 
 def _no_hook(repository: Repository, environment: Mapping[str, str], hook: HookFile) -> Check:
     """Nothing gates a push. Where all repositories share one hooks directory, git does not look into this one's."""
-    whose = "a foreign hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
+    whose = "another program's hook" if hook.owner is Owner.FOREIGN else f"{hook.owner.value}'s"
     message = f"{hook.path} is {whose}" if hook.exists else f"no pre-push hook in {hook.path.parent}"
     if shared := shared_hooks_path(repository):
         message += f" (core.hooksPath = {shared}, shared by all your repositories)"
@@ -145,7 +145,7 @@ def _only_pre_commit(repository: Repository, manager: Owner, environment: Mappin
     if not any(b"clearml-verify" in text or CALLS_US_ANYWHERE.search(text) for text in texts):
         message = f"{name}'s hook does not run clearml-verify: pushes are not gated"
         return Check("hook", "fail", message, both, repair)
-    blind = f"only {name}'s hook is installed: it shows one ref of a push, and none that the remote has"
+    blind = f"only {name}'s hook is installed: it sees one ref of a push, and none whose commit the remote has"
     if _protects(repository, environment):
         return Check("hook", "fail", f"{blind}; the policy names protected refs", both, repair)
     return Check("hook", "warn", blind, both, repair)

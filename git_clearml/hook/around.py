@@ -30,7 +30,7 @@ _VERIFIES = re.compile(
 _ALIAS = re.compile(rb"^[^#\n]*git clearml push --from-jj", re.MULTILINE)
 _ELSEWHERE = re.compile(r"https?://|ssh://|[\w.@-]+:(?!//)")
 _WAYS = "clones without it, git push --no-verify, the web interface's buttons, pull requests of forks"
-_IN_CI = "let CI ask again: git clearml verify as a check that has to pass (docs/ci.md), or the gate on the git server"
+_IN_CI = "let CI run git clearml verify as a check that has to pass (docs/ci.md), or the gate on the git server"
 _PUSH = """["util", "exec", "--", "sh", "-c", "jj git push --dry-run --color never \\"$@\\" 2>&1 | git clearml push \
 --from-jj && jj git import", "jj"]"""
 _MOST = 200  # files of a pattern
@@ -47,9 +47,11 @@ def examine(repository: Repository, environment: Mapping[str, str]) -> list[Chec
 def _around(repository: Repository, top: Path) -> Check:
     ways = f"{_WAYS} go around this hook"
     if job := job_that_asks(top):
-        return Check("around-the-hook", "ok", f"{ways}; {job} asks again, where a rule requires that check")
+        return Check("around-the-hook", "ok", f"{ways}; {job} verifies again, where a rule requires that check")
     if any(_ELSEWHERE.match(url) for url in repository.remote_urls()):
-        return Check("around-the-hook", "warn", f"{ways}, and no CI job here asks again: {_IN_CI}", "git clearml init")
+        return Check(
+            "around-the-hook", "warn", f"{ways}, and no CI job here verifies again: {_IN_CI}", "git clearml init"
+        )
     return Check("around-the-hook", "ok", ways)
 
 

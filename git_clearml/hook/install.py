@@ -43,9 +43,8 @@ def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     """How our hook gets where git looks. Raises UsageError where it must not, or could not without loss."""
     if shared := shared_hooks_path(repository):
         raise UsageError(
-            f"core.hooksPath = {shared} is shared by all your repositories: a hook there would gate all their pushes; "
-            "with hooks of its own, install again",
-            own_hooks_command(repository),
+            f"core.hooksPath = {shared} is shared by all your repositories: a hook there would gate all their pushes",
+            f"{own_hooks_command(repository)} && git clearml install",
         )
     directory = hooks_directory(repository)
     hook = read_hook(directory / HOOK)
@@ -72,7 +71,7 @@ def displacing(hook: HookFile, write: Write, previous: str, replaced: str, *, fo
     kept = hook.path.with_name(previous)
     if os.path.lexists(kept) and not same_file(hook.path, kept):
         raise UsageError(
-            f"{kept} is in the way: our hook, which ran it, has been replaced by {hook.path}",
+            f"{kept} is in the way: git-clearml's hook ran it, and {hook.path} has replaced that",
             shlex.join(["mv", str(kept), str(_free_name(kept.with_name(f"{previous}.old"), hook.path))]),
         )
     says = f"installed {hook.path}; the hook that was there runs after it, as {previous}"
@@ -107,9 +106,10 @@ def _plan_beside(hook: HookFile, legacy: HookFile) -> InstallPlan:
         return InstallPlan(plan.steps, says)
     if hook.owner.runs_legacy:
         raise UsageError(
-            f"{hook.path} belongs to {name}, which runs ours first where ours was there before", beside(hook.owner)
+            f"{hook.path} belongs to {name}, which runs git-clearml's hook first if that is installed before its own",
+            beside(hook.owner),
         )
-    words = "which would overwrite our change: its own configuration has to call git-clearml"
+    words = "which would overwrite a change to it: call git-clearml from its configuration"
     raise UsageError(f"{hook.path} belongs to {name}, {words}", "git clearml install --manual")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_clearml.base.secrets import redact_words
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook.ref_updates import Push, parse_lines, updates_to_judge
 
@@ -39,7 +40,8 @@ def planned_pushes(repository: Repository, words: Sequence[str]) -> list[Push]:
         if result.status == _USAGE and not captured:
             raise UsageError(f"git push would fail: {result.reason}", "git push -h")
         if result.status and not captured:
-            raise CannotDecide(f"git push would fail: {result.reason}", "git push")
+            again = ["git", "push", "--dry-run", *(words if redact_words(words) == tuple(words) else ())]
+            raise CannotDecide(f"git push would fail: {result.reason}", shlex.join(again))
         if not captured:  # it runs on every push; not where programs may not be run
             raise CannotDecide(
                 f"git push --dry-run ran no hook in {tempfile.gettempdir()}", "set TMPDIR to another directory"

@@ -50,7 +50,7 @@ def has_policy(content: bytes) -> bool:
     except UnicodeDecodeError:
         raise NotEdited("it is not UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise NotEdited(f"it is no valid TOML: {error}") from None
+        raise NotEdited(f"it is not valid TOML: {error}") from None
     tool = document.get("tool")
     if not isinstance(tool, dict) or "git-clearml" not in tool:
         return False

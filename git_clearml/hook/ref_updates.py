@@ -69,7 +69,7 @@ def received_update(ref: str, old: str, new: str) -> RefUpdate:
 
 
 def _no_line(line: str) -> UsageError:
-    return UsageError(f"not what git gives to this hook: {line[:200]!r}", "git help githooks")
+    return UsageError(f"not a line of a pre-receive hook: {line[:200]!r}", "git help githooks")
 
 
 def from_pre_commit(environment: Mapping[str, str]) -> RefUpdate | None:

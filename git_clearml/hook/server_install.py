@@ -44,7 +44,7 @@ def checked(repository: Repository) -> Repository:
     if not is_bare(repository):
         place = repository.top or repository.git_dir
         raise UsageError(
-            f"{place} is no bare repository: --server is for those that others push to; a clone has a hook of its own",
+            f"{place} is not a bare repository: --server is for the repository that others push to",
             f"cd {shlex.quote(place)} && git clearml install",
         )
     return repository
@@ -135,8 +135,9 @@ def _places(repository: Repository) -> list[Path]:
     if shared or (directory == top / "hooks" and directory.is_symlink()):
         raise UsageError(
             f"{shared or directory.resolve()} is shared by several repositories: a hook there would gate all their "
-            "pushes; with hooks of its own, install again",
-            f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}",
+            "pushes",
+            f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}"
+            " && git clearml install --server",
         )
     beside = [directory / f"{HOOK}.d" / _OURS] if (directory / f"{HOOK}.d").is_dir() else []
     hook = read_hook(directory / HOOK)

@@ -127,7 +127,7 @@ def _hints(repository: Repository, there: Situation, changes: tuple[Change, ...]
         hints.append(f"git add {force}{shlex.join(names)} && git commit -m 'Push what a ClearML task has run'")
     job = any(change.says.startswith("a CI job") and not change.by_hand for change in changes if change.path in names)
     if job and there.provider:
-        hints.append(f"the CI job wants {ci_file.secrets_of(there.provider)}")
+        hints.append(f"the CI job needs {ci_file.secrets_of(there.provider)}")
     if job and there.package.is_here_alone:
-        hints.append("name in the CI job where to install git-clearml from: this one is from a directory of yours")
+        hints.append("change where the CI job installs git-clearml from: here it was installed from a local directory")
     return hints

@@ -78,11 +78,11 @@ def _job(situation: Situation, has_metric: bool) -> Iterator[Planned]:
     provider = situation.provider
     if provider is None or situation.job not in ("", ci_file.GITLAB_JOB):
         if situation.job:
-            yield _unchanged(situation.job, "its job asks again already")
+            yield _unchanged(situation.job, "it runs git clearml verify already")
         return
     branch = situation.branch
     text = ci_file.recipe(provider, ci_file.Job(branch, has_metric, situation.package))
-    says = "a CI job that asks again"
+    says = "a CI job that runs git clearml verify"
     if provider is Provider.GITLAB:
         yield from _gitlab(situation, text, says)
         return

@@ -44,7 +44,7 @@ def _headline(result: Bisection) -> str:
     if not first:
         verb = "fall" if result.limit.rule.direction == "max" else "rise"
         if result.outcome == "undecided":
-            return f"whether {result.limit.rule.metric} {verb}s {_worse(result)} is not known: {result.says}"
+            return f"cannot tell whether {result.limit.rule.metric} {verb}s {_worse(result)}: {result.says}"
         return f"{result.limit.rule.metric} does not {verb} {_worse(result)}: {result.says}"
     if result.outcome == "found":
         return f"{result.nodes[first.commit].short} is the first commit with {what}"
@@ -72,7 +72,7 @@ def _rows(result: Bisection, *, markdown: bool) -> list[list[str]]:
 def _row(node: Node, task: Task | None, markdown: bool) -> list[str]:
     subject = escape(node.subject, 80) if markdown else sanitize(node.subject, 40)
     if task is None:
-        return [node.short, subject, "-", "no number"]
+        return [node.short, subject, "-", "no value"]
     recorded = " (recorded)" if task.source == "recorded" else ""
     if markdown:
         return [node.short, subject, number(task.value), link(escape(task.name, 80) or task.id, task.url) + recorded]
@@ -80,17 +80,17 @@ def _row(node: Node, task: Task | None, markdown: bool) -> list[str]:
 
 
 def _notes(result: Bisection) -> list[str]:
-    """What else a reader should know: other falls, those that were made good, and how much is without a number."""
+    """What else a reader should know: other falls, those that were made good, and how much is without a value."""
     first, notes = result.falls.first, list[str]()
     if others := [fall.commit for fall in result.falls.falls if fall is not first]:
         notes.append(f"other commits with one, on other branches: {_shorts(result, others)}")
     if result.falls.recovered:
-        notes.append(f"worse before, and made good since: {_shorts(result, result.falls.recovered)}")
+        notes.append(f"worse before, and better again since: {_shorts(result, result.falls.recovered)}")
     missing = result.without_number
     if result.nodes:
         which = f": {_shorts(result, missing)}" if missing else ""
         plural = "" if len(result.nodes) == 1 else "s"
-        notes.append(f"{len(result.nodes):,} commit{plural}, {len(missing):,} without a number{which}")
+        notes.append(f"{len(result.nodes):,} commit{plural}, {len(missing):,} without a value{which}")
     return notes
 
 

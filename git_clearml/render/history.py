@@ -132,10 +132,11 @@ def _packages(shown: History) -> list[str]:
     if not file:
         return [f"{count} on record; the commit has no requirements file to compare with"]
     if not shown.packages:
-        return [f"{count} on record, none at odds with {file}"]
+        return [f"{count} on record, none differs from {file}"]
     others = [each for each in shown.packages if each.wanted is not None]
     more = [f"{sanitize(each.name, 60)}{sanitize(each.ran, 60)}" for each in shown.packages if each.wanted is None]
-    lines = [f"{len(others):,} of {count} at odds with {file}{':' if others else ''}"]
+    verb = "differs" if len(others) == 1 else "differ"
+    lines = [f"{len(others):,} of {count} {verb} from {file}{':' if others else ''}"]
     lines += [f"  {_package(each, file)}" for each in others[:_PACKAGES]]
     lines += [f"  and {len(others) - _PACKAGES:,} more"] if len(others) > _PACKAGES else []
     if more:  # mostly what those in the file need themselves

@@ -172,13 +172,12 @@ def _notes_on_tagged(tagged: Sequence[Task], current: Task, comparison: Comparis
     """What a reader should know about the tasks that bear the tag."""
     notes = []
     if len(tagged) > 1:
-        notes.append(f"{len(tagged)} tasks bear the tag {policy.best.tag!r}; only one should: --tag-best repairs it")
+        several = f"{len(tagged)} tasks have the tag {policy.best.tag!r}, only one should"
+        notes.append(f"{several}: git clearml compare --tag-best repairs it")
     for task in tagged:
         problem = unusable(task.value, policy.best)
         if problem and task.id != current.id:
-            notes.append(
-                f"{policy.best.metric} of {task.id}, which bears the tag, {problem}: it does not count as best"
-            )
+            notes.append(f"{policy.best.metric} of {task.id}, which has the tag, {problem}: it does not count as best")
     if comparison.best and comparison.best.id == current.id and comparison.outcome is ComparisonOutcome.EQUAL:
         notes.append("this task is the best one already")
     return notes

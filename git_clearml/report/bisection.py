@@ -116,7 +116,7 @@ class Bisector:
         result = self._result(nodes, parents, tasks, worse, bad)
         self._check_history(result.left)
         if not below and result.falls.falls:
-            says = f"no commit with a number is better, of {len(nodes):,} down from {nodes[bad].short}"
+            says = f"no commit with a value is better, of {len(nodes):,} down from {nodes[bad].short}"
             result = replace(result, falls=Falls(), outcome="none", says=says, train="", before=())
         return replace(result, nodes=above, nearby=nodes)
 
@@ -125,15 +125,16 @@ class Bisector:
         [end] = history.graph(self._repository, [good], most=1)
         if not nodes:
             if good == bad:
-                raise UsageError(f"{end.short} is called good, and bad", again)
-            raise UsageError(f"{end.short} stands on the commit that is called bad", f"{again} {bad[:12]} {good[:12]}")
+                raise UsageError(f"{end.short} cannot be good and bad", again)
+            swapped = f"{again} {bad[:12]} {good[:12]}"
+            raise UsageError(f"the good commit {end.short} comes after the bad one, {bad[:7]}", swapped)
         ends = self._ends(good, bad, end)
         tasks = self._tasks({**ends, **nodes})
         worse = self._worse(tasks)
         for name, node in ends.items():
             if worse.get(name):
-                where = node.short if name == good else f"{node.short}, where the two branches part,"
-                raise UsageError(f"{self._limit.rule.metric} is worse at {where} already: {tasks[name].value}", again)
+                where = f"the good commit {node.short}" if name == good else f"{node.short}, where the branches part"
+                raise UsageError(f"{self._limit.rule.metric} is already worse at {where}: {tasks[name].value}", again)
         if bad_is_named and bad not in worse:
             worse[bad] = True  # whoever calls it bad has a reason
         result = self._result(nodes, _parents(nodes), tasks, worse, bad)
@@ -177,9 +178,9 @@ class Bisector:
             train = falls.halving(parents, first) if first.hidden else ""
             return replace(result, outcome=outcome, train=train, before=before)
         if not tasks:
-            return replace(result, says=f"no commit has a number for {self._limit.rule.metric}")
+            return replace(result, says=f"no commit has a value of {self._limit.rule.metric}")
         if bad not in tasks:
-            return replace(result, says=f"{nodes[bad].short} has no number, and none that is worse is on record")
+            return replace(result, says=f"{nodes[bad].short} has no value, and no commit with a worse one is on record")
         return replace(result, outcome="none", says=f"it is {tasks[bad].value} at {nodes[bad].short}, not worse")
 
     def _worse(self, tasks: Mapping[str, Task]) -> dict[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from git_clearml.base.ids import is_offline_id, is_short_id, is_uuid
+from git_clearml.base.ids import FIND_THE_ID, is_offline_id, is_short_id, is_uuid
 from git_clearml.base.words import listed
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
@@ -102,9 +102,7 @@ def find_task(source: Evidence, identity: str, policy: Policy) -> Task:
     """The task of this id. Raises UsageError when there is none."""
     task = source.find(identity, policy)
     if task is None:
-        raise UsageError(
-            f"there is no task {identity}", "copy it from the INFO tab of its page, or give the page's address"
-        )
+        raise UsageError(f"there is no task {identity}", FIND_THE_ID)
     return task
 
 

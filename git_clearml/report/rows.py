@@ -14,7 +14,7 @@ from git_clearml.report.measures import MetricsReport, Row
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict.metric_rules import Ruled, non_finite_name, unusable
 
-UNNAMED = "no metric is named "
+UNNAMED = "the task has no metric "
 _SUSPECT = "0 may have been NaN"
 
 

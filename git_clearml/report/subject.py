@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from git_clearml.base.ids import is_hash
+from git_clearml.base.ids import FIND_THE_ID, is_hash
 from git_clearml.clearml import page as pages
 from git_clearml.errors import CannotDecide, NoTask, UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
@@ -75,9 +75,7 @@ def find(session: VerifySession, identity: str) -> Subject:
         return subject
     recorded = _recorded(session.repository, commit, identity)
     if recorded is None and subject.task is None and identity:
-        raise UsageError(
-            f"there is no task {identity}", "copy it from the INFO tab of its page, or give the page's address"
-        )
+        raise UsageError(f"there is no task {identity}", FIND_THE_ID)
     return replace(subject, task=recorded or subject.task)
 
 
@@ -111,7 +109,10 @@ def _of_verdict(session: VerifySession, verdict: Verdict) -> Subject:
     if miss is None:
         return Subject(verdict.commit, hint=hint)
     return Subject(
-        verdict.commit, miss.task, f"the nearest task, which does not count: {miss.reasons[0].message}", hint
+        verdict.commit,
+        miss.task,
+        f"no task counts for this commit, this is the nearest: {miss.reasons[0].message}",
+        hint,
     )
 
 

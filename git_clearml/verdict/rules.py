@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from git_clearml.base.ids import is_hash
 from git_clearml.base.secrets import without_credentials
+from git_clearml.clearml.diff import UNLISTED
 from git_clearml.clearml.entry_point import INSTALLED, entry_paths, is_outside, is_program, is_script, names_outside
 from git_clearml.git import url
 from git_clearml.model import Commit, DiffKind, Task
@@ -158,7 +159,8 @@ def _diff(task: Task, notes: list[str]) -> list[Reason]:
         notes.append(f"its diff is {task.diff.summary}")
         return []
     if task.diff and kind is DiffKind.DIRTY:
-        return [Reason("dirty", f"ran with uncommitted changes in {task.diff.summary}")]
+        joint = ": " if task.diff.summary in UNLISTED else " in "
+        return [Reason("dirty", f"ran with uncommitted changes{joint}{task.diff.summary}")]
     if kind is DiffKind.ABSENT and task.by_agent:
         notes.append("no diff on record; an agent ran it from its own checkout")
         return []

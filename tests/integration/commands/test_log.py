@@ -110,7 +110,7 @@ def test_without_notes_it_is_git_log(gate: Gate) -> None:
     shown = gate.call("log")
     assert shown.out.splitlines() == gate.repo.git("log", "--oneline", "--no-decorate").splitlines()
     assert shown.err.splitlines()[1:] == ["hint: git clearml log --fetch"]
-    assert gate.call("log", "--fetch").err == "git clearml: the server tells of no task of these commits\n"
+    assert gate.call("log", "--fetch").err == "git clearml: the server has no task of these commits\n"
     for words in (("-q",), ("--json",), ("--format", "%h"), ("-n", "0")):
         assert gate.call("log", *words).err == ""
 
@@ -417,7 +417,7 @@ def test_without_credentials(gate: Gate, wrong: Mapping[str, str] | None) -> Non
     result = gate.call("log", "--fetch", env=dict(wrong) if wrong else none)
     assert result.status == 3
     assert "(recorded)" in result.out
-    assert result.err.splitlines()[-1] == "git clearml: what follows is recorded in this clone"
+    assert result.err.splitlines()[-1] == "git clearml: only what is recorded in this clone is shown"
 
 
 # Streams, pipes and terminals.

@@ -114,7 +114,7 @@ def test_the_nearest_task_is_better_than_none(gate: Gate) -> None:
     task = gate.task(status="in_progress")
     result = gate.call("open")
     assert (result.status, result.out) == (0, url_of(gate, task) + "\n")
-    assert result.err.startswith("git clearml: the nearest task, which does not count: ")
+    assert result.err.startswith("git clearml: no task counts for this commit, this is the nearest: ")
     document = page(gate).json
     assert document["task"]["status"] == "in_progress"
     assert document["note"] in result.err

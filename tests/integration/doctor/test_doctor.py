@@ -82,7 +82,7 @@ def test_no_hook(yard: Yard) -> None:
 
 def test_a_strangers_hook(yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\n")
-    is_so(yard, "hook", "fail", "is a foreign hook: pushes are not gated", "git clearml install")
+    is_so(yard, "hook", "fail", "is another program's hook: pushes are not gated", "git clearml install")
 
 
 def test_our_hook_without_its_bit(yard: Yard) -> None:
@@ -144,7 +144,7 @@ def test_pre_commit_alone_hides_refs(yard: Yard) -> None:
     yard.repo.write({".pre-commit-config.yaml": "repos: []\n"})
     is_so(yard, "hook", "fail", "does not run clearml-verify")
     yard.repo.write({".pre-commit-config.yaml": CONFIGURED})
-    is_so(yard, "hook", "warn", "one ref of a push, and none that the remote has", "git clearml install")
+    is_so(yard, "hook", "warn", "one ref of a push, and none whose commit the remote has", "git clearml install")
     yard.repo.policy('protect = ["main"]')
     is_so(yard, "hook", "fail", "the policy names protected refs", "git clearml install")
 

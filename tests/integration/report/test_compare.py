@@ -155,7 +155,7 @@ def test_several_best_tasks_are_repaired_even_when_ours_is_worse(model: Gate, ou
     best_task(model, None)
     mine = model.task(metrics=loss(ours), tags=["mine"], completed="2026-01-03T00:00:00.000000+00:00")
     told = compare(model)
-    assert any("3 tasks bear the tag" in note for note in told.json["notes"])
+    assert any("3 tasks have the tag" in note for note in told.json["notes"])
     assert len(bearers(model.server)) == 3
     result = compare(model, "--tag-best")
     assert result.status == (1 if ours > 0.2 else 0)

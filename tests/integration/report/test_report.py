@@ -113,7 +113,7 @@ def test_chosen_metrics(gate: Gate) -> None:
     both = report(gate, "--metric", "lr/lr", "--metric", ":monitor:gpu", "--metric", "nosuch/one")
     assert list(rows(both)) == [":monitor:gpu/gpu_0_utilization", "lr/lr"]
     assert (both.status, both.json["hidden"]) == (0, 0)
-    assert "no metric is named nosuch/one" in both.json["notes"]
+    assert "the task has no metric nosuch/one" in both.json["notes"]
 
 
 def test_all_of_them(gate: Gate) -> None:

@@ -239,7 +239,7 @@ def test_the_resource_monitor_is_hidden_unless_asked_for() -> None:
     assert titles(Selection((":monitor:gpu/gpu_0_utilization", "lr"))) == {":monitor:gpu", "lr"}
     assert report(selection=Selection(("lr",))).hidden == 0
     unnamed = report(selection=Selection(("nosuch",)))
-    assert "no metric is named nosuch" in unnamed.notes
+    assert "the task has no metric nosuch" in unnamed.notes
     assert "reported no metrics" not in view.report_text(unnamed)
 
 

@@ -256,7 +256,7 @@ def test_a_worse_task_repairs_the_others_tags_and_is_told_only_that() -> None:
     result = settled(shelf, shelf.put(task("new", 0.4)))
     assert (result.outcome, result.status, shelf.bearers()) == (ComparisonOutcome.WORSE, 1, ["a"])
     assert result.notes == (
-        "2 tasks bear the tag 'Best Performance'; only one should: --tag-best repairs it",
+        "2 tasks have the tag 'Best Performance', only one should: git clearml compare --tag-best repairs it",
         "took the tag 'Best Performance' from b",
     )
 
