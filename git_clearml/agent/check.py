@@ -13,7 +13,7 @@ from git_clearml.agent.cleanup import CleanupOptions, CleanupResult, Launched, c
 from git_clearml.agent.launch import Source
 from git_clearml.agent.model import Check, CheckOutcome, Limits
 from git_clearml.agent.watch import Ending, Watch, check_end
-from git_clearml.base import patience, signals
+from git_clearml.base import signals
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
@@ -44,7 +44,6 @@ class CheckOrder:
     packages: tuple[str, ...] = ()
     as_diff: bool = False
     force: bool = False
-    unavailable: float = patience.SECONDS  # seconds that a server may be so
     remote: Remote | None = None
 
 
@@ -75,7 +74,7 @@ class RunnableCheck:
     ) -> None:
         self._repository, self._api, self._order, self._progress = repository, api, order, progress
         self._sleep, self._clock, self._now = sleep, clock, now
-        self._limits = Limits(order.rules.queue_timeout, order.rules.execution_timeout, order.unavailable)
+        self._limits = Limits(order.rules.queue_timeout, order.rules.execution_timeout)
         self._launched = Launched(lease.CHECK)
         self._watch: Watch | None = None
         self._notes: list[str] = []

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from git_clearml.base import patience
 from git_clearml.model import Problem
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: waiting in the queue, running until the first report, and bearing a server that is unavailable."""
+    """Seconds: waiting in the queue, and running until the first report."""
 
     queued: float
     running: float
-    unavailable: float = patience.SECONDS
 
 
 class CheckOutcome(str, Enum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,18 +48,8 @@ class Started:
 class QueueRun:
     """One order on its way through the server. `task` is its task, "" while none is on a queue for it."""
 
-    def __init__(
-        self,
-        repository: Repository,
-        api: ClearML,
-        order: QueueOrder,
-        progress: Progress,
-        *,
-        sleep: Callable[[float], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, repository: Repository, api: ClearML, order: QueueOrder, progress: Progress) -> None:
         self._repository, self._api, self._order, self._progress = repository, api, order, progress
-        self._sleep, self._clock = sleep, clock
         self._open_launches = OpenLaunches(repository.common_dir)
         self._launched, self.task = Launched(), ""
         self._notes: list[str] = []
@@ -96,8 +86,7 @@ class QueueRun:
             self.task = self._launched.task
             return
         options = CleanupOptions(archive=True, wait=False)
-        result = cleanup(self._repository, self._api, self._launched, options, sleep=self._sleep, clock=self._clock)
-        for line in result.left:
+        for line in cleanup(self._repository, self._api, self._launched, options).left:
             self._progress.warn(f"left behind: {line}")
         self._open_launches.close(self._order.digest)
 
@@ -127,7 +116,7 @@ class QueueRun:
             if lease.expired(draft.owner, host=process.here(), alive=alive, now=now):
                 return self._resumed(draft)
             self._progress.state("waiting", f"for another call that is launching {draft.task}")
-            (self._sleep or time.sleep)(_POLL)
+            time.sleep(_POLL)
             self._api.renew()
 
     def _resumed(self, draft: LeasedTask) -> str:

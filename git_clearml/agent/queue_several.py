@@ -10,7 +10,6 @@ from git_clearml.agent import poll, watch
 from git_clearml.agent.model import Limits
 from git_clearml.agent.queue_wait import Waited, is_over
 from git_clearml.agent.watch import Watch
-from git_clearml.base import patience
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import TaskState
 
@@ -26,7 +25,7 @@ def next_ended(
     now = dict(watches)
     while True:
         now = {task: poll.look(api, task, each, time.monotonic) for task, each in now.items()}
-        ends = {task: watch.run_end(each, timeout, patience.SECONDS) for task, each in now.items()}
+        ends = {task: watch.run_end(each, timeout) for task, each in now.items()}
         if over := {task: Waited(end, is_over(now[task], end)) for task, end in ends.items() if end is not None}:
             return now, over
         tick(now)

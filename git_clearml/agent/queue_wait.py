@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from git_clearml.agent import leased_tasks, poll, watch
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
 from git_clearml.agent.model import Limits
 from git_clearml.agent.watch import RunEnd, Watch
-from git_clearml.base import patience
 from git_clearml.base.ids import FIND_THE_ID, is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
@@ -33,15 +31,7 @@ class Waited:
     over: bool
 
 
-def wait(
-    api: ClearML,
-    task: str,
-    timeout: float,
-    *,
-    tick: Callable[[Watch], None],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> Waited:
+def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], None]) -> Waited:
     """Follows the task until it ends, or `timeout` seconds have passed. `tick` is called after each poll before that.
 
     Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
@@ -49,15 +39,8 @@ def wait(
     api.renew()
     if tasks.poll_task(api, task).status == "":
         raise unknown_task(api, task)
-    last, end = poll.follow(
-        api,
-        task,
-        lambda now: watch.run_end(now, timeout, patience.SECONDS),
-        tick=tick,
-        limits=Limits(timeout, timeout),
-        sleep=sleep,
-        clock=clock,
-    )
+    limits = Limits(timeout, timeout)
+    last, end = poll.follow(api, task, lambda now: watch.run_end(now, timeout), tick=tick, limits=limits)
     return Waited(end, is_over(last, end))
 
 

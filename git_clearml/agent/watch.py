@@ -57,7 +57,7 @@ def after_poll(watch: Watch, seen: TaskState | None, now: float) -> Watch:
 def check_end(watch: Watch, limits: Limits, queue: str = "") -> Ending | None:
     """The end of a check, None as long as one has to wait. `queue` is the id of the queue that it was put on."""
     if watch.unavailable_since is not None:
-        if not patience.is_over(watch.unavailable_since, watch.now, limits.unavailable):
+        if not patience.is_over(watch.unavailable_since, watch.now):
             return None
         words = patience.sentence(watch.unavailable_since, watch.now)
         return Ending(CheckOutcome.UNDECIDED, words, "server-away")
@@ -122,9 +122,9 @@ class RunEnd:
     sentence: str
 
 
-def run_end(watch: Watch, timeout: float, unavailable: float) -> RunEnd | None:
+def run_end(watch: Watch, timeout: float) -> RunEnd | None:
     """The end of the waiting for a training, None as long as one has to wait."""
-    if watch.unavailable_since is not None and patience.is_over(watch.unavailable_since, watch.now, unavailable):
+    if watch.unavailable_since is not None and patience.is_over(watch.unavailable_since, watch.now):
         return RunEnd(3, patience.sentence(watch.unavailable_since, watch.now))
     status = watch.seen.status
     if watch.unavailable_since is None and status in _RUN_ENDS:

@@ -16,9 +16,9 @@ def away_since(before: float | None, answered: bool, last: float) -> float | Non
     return None if answered else last if before is None else before
 
 
-def is_over(since: float | None, now: float, seconds: float | None = None) -> bool:
+def is_over(since: float | None, now: float) -> bool:
     """Has it been away for longer than anybody waits?"""
-    return since is not None and now - since >= (SECONDS if seconds is None else seconds)
+    return since is not None and now - since >= SECONDS
 
 
 def sentence(since: float, now: float) -> str:

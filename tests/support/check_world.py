@@ -454,7 +454,7 @@ def order(repository: Repository, rev: str = "HEAD", **changes: Any) -> CheckOrd
     [resolved] = repository.resolve([rev])
     ours = {key: changes.pop(key) for key in list(changes) if key in CheckOrder.__dataclass_fields__}
     rules = Runnable(**{"queue_timeout": 120.0, "execution_timeout": 60.0, **changes})
-    return CheckOrder(**{"commit": resolved.commit, "rules": rules, "unavailable": 90.0, **ours})
+    return CheckOrder(**{"commit": resolved.commit, "rules": rules, **ours})
 
 
 def owner_of(task: Json) -> Json:

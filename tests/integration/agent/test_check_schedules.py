@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_clearml.agent.model import Check
+from git_clearml.base import patience
 from git_clearml.base.console import Console, Progress
 from git_clearml.git import side_ref as side_refs
 from git_clearml.git.repository import Repository
@@ -23,7 +24,7 @@ from tests.support.clearml_http import CALLS
 from tests.support.clearml_server import ClearMLServer
 from tests.support.pushing import Yard, make_yard, refs_of
 
-QUEUED, RUNNING, AWAY_LIMIT = 120.0, 60.0, 90.0  # seconds; see check_world.order
+QUEUED, RUNNING, AWAY_LIMIT = 120.0, 60.0, patience.SECONDS  # seconds; see check_world.order
 MOST = QUEUED + RUNNING + AWAY_LIMIT + 2 * 60.0 + 60.0
 """Seconds after which every check has ended: its limits, twice the grace for cleaning up, and what requests take."""
 

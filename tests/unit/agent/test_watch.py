@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from git_clearml.agent.model import CheckOutcome, Limits
 from git_clearml.agent.poll import pause
 from git_clearml.agent.watch import Watch, after_poll, check_end, run_end
+from git_clearml.base import patience
 from git_clearml.clearml.activity import has_reported
 from git_clearml.clearml.model import MONITOR, TaskState
 
-LIMITS = Limits(queued=1800.0, running=600.0, unavailable=300.0)
+LIMITS = Limits(queued=1800.0, running=600.0)
 QUEUE = "q" * 32
 STATES = ("queued", "created", "in_progress", "completed", "failed", "stopped", "closed", "published", "", "odd")
 
@@ -120,10 +121,10 @@ def test_what_passes_between_two_looks_belongs_to_the_former_state() -> None:
 LOOKS = st.one_of(st.none(), st.builds(seen, st.sampled_from(STATES), alive=st.booleans()))
 
 
-@given(st.lists(LOOKS, min_size=1), st.floats(0.1, 5000), st.floats(0.1, 5000), st.floats(0.1, 500))
-def test_every_watch_ends(looks: list[TaskState | None], queued: float, running: float, away: float) -> None:
+@given(st.lists(LOOKS, min_size=1), st.floats(0.1, 5000), st.floats(0.1, 5000))
+def test_every_watch_ends(looks: list[TaskState | None], queued: float, running: float) -> None:
     """Whatever is seen, and then for ever the last of it: over soon after all limits together."""
-    limits = Limits(queued, running, away)
+    limits = Limits(queued, running)
     one, now, left = Watch(0.0, TaskState("queued")), 0.0, list(looks)
     while True:
         look = left.pop(0) if len(left) > 1 else left[0]
@@ -133,7 +134,7 @@ def test_every_watch_ends(looks: list[TaskState | None], queued: float, running:
         step = pause(one, limits)
         assert 0 < step <= 30.0
         now += step
-        assert now <= queued + running + away + 31.0
+        assert now <= queued + running + patience.SECONDS + 31.0
 
 
 @given(st.floats(0, 2000), st.sampled_from(["queued", "in_progress"]))
@@ -162,19 +163,19 @@ def test_the_pause_ends_with_the_limit(spent: float, status: str) -> None:
     ],
 )
 def test_only_a_completed_training_is_a_success(status: str, expected: int | None) -> None:
-    end = run_end(watch(status, alive=True), 3600.0, 900.0)
+    end = run_end(watch(status, alive=True), 3600.0)
     assert (end.status if end else None) == expected
 
 
 def test_the_waiting_for_a_training_has_its_limits() -> None:
-    assert run_end(watch(queued=3000.0, running=599.0), 3600.0, 900.0) is None
-    late = run_end(watch(queued=3000.0, running=600.0), 3600.0, 900.0)
+    assert run_end(watch(queued=3000.0, running=599.0), 3600.0) is None
+    late = run_end(watch(queued=3000.0, running=600.0), 3600.0)
     assert late is not None
     assert (late.status, late.sentence) == (4, "still in_progress after 3600 s of waiting")
-    gone = run_end(watch("completed", now=1000.0, unavailable_since=100.0), 3600.0, 900.0)
+    gone = run_end(watch("completed", now=1000.0, unavailable_since=100.0), 3600.0)
     assert gone is not None
     assert gone.status == 3
-    assert run_end(watch("completed", now=1000.0, unavailable_since=101.0), 3600.0, 900.0) is None
+    assert run_end(watch("completed", now=1000.0, unavailable_since=701.0), 3600.0) is None
 
 
 def test_an_outcome_has_its_exit_status() -> None:

@@ -149,12 +149,12 @@ COMMANDS = ("make train", "python", "python -u train.py", "python -m", "python -
 
 def ends() -> Iterator[tuple[str, QueueEnd]]:
     for status in STATUSES:
-        end = run_end(watched(status), 3600.0, 900.0)
+        end = run_end(watched(status), 3600.0)
         assert end is not None
         yield f"the task is {status or 'deleted'}", QueueEnd(end, True, replace(RESULT, status=status))
-    late = run_end(watched(queued=3000.0, running=600.0), 3600.0, 900.0)
-    gone = run_end(watched(unavailable_since=100.0), 3600.0, 900.0)
-    failed = run_end(watched("failed"), 3600.0, 900.0)
+    late = run_end(watched(queued=3000.0, running=600.0), 3600.0)
+    gone = run_end(watched(unavailable_since=100.0), 3600.0)
+    failed = run_end(watched("failed"), 3600.0)
     assert late
     assert gone
     assert failed
