@@ -149,7 +149,9 @@ class RunnableCheck:
         document = tasks.body(task, project, [lease.to_property(owner, lease.CHECK)])
         launched.requested = launched.draft = True
         with signals.held():  # what the server is doing meanwhile cannot be taken back
-            launched.task = self._create(document, owner)
+            launched.task = leased_tasks.created(
+                api, lease.CHECK, task.commit, owner, lambda: self._create(document, owner)
+            )
         api.renew()
         tasks.sign(api, launched.task, document, owner, lease.CHECK)
         with signals.held():
@@ -161,19 +163,11 @@ class RunnableCheck:
 
     def _create(self, document: Mapping[str, Any], owner: Lease) -> str:
         """The id of the task made from this document, which is ours for certain: it bears our nonce."""
-        api = self._api
-        try:
-            api.renew()
-            task = tasks.create(api, document)
-            if not leased_tasks.bears(api, lease.CHECK, task, owner):
-                raise BadAnswer("the server answered with the id of another task", "is it a ClearML API server?")
-            return task
-        except CannotDecide:  # perhaps it was made, and only the answer was lost
-            api.renew()
-            created = leased_tasks.named(api, lease.CHECK, self._launched.commit, owner)
-            if not created:
-                raise
-            return created
+        self._api.renew()
+        task = tasks.create(self._api, document)
+        if not leased_tasks.bears(self._api, lease.CHECK, task, owner):
+            raise BadAnswer("the server answered with the id of another task", "is it a ClearML API server?")
+        return task
 
     def _watched(self, check: Check, queue: Queue) -> Check:
         progress = CheckProgress(self._api, self._progress, check.task, queue.name, self._limits)

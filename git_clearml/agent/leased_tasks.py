@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -14,7 +14,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
-from git_clearml.errors import BadAnswer
+from git_clearml.errors import BadAnswer, CannotDecide
 from git_clearml.git.side_ref import SideRef
 
 _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num", "last_update")
@@ -75,6 +75,17 @@ def bears(api: ClearML, name: str, task: str, owner: Lease) -> bool:
 def named(api: ClearML, name: str, commit: str, owner: Lease) -> str:
     """The id of the task that bears this very owner's nonce, "" when there is none: for an answer that was lost."""
     return next((task.task for task in of_commit(api, name, commit, _A_DAY) if task.owner.nonce == owner.nonce), "")
+
+
+def created(api: ClearML, name: str, commit: str, owner: Lease, create: Callable[[], str]) -> str:
+    """The id of the task that `create` makes: of one whose answer was lost, too. Raises as `create` does."""
+    try:
+        return create()
+    except CannotDecide:
+        api.renew()
+        if task := named(api, name, commit, owner):
+            return task
+        raise
 
 
 def _query(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from git_clearml.agent import leased_tasks
@@ -71,30 +70,14 @@ def remember(api: ClearML, task: str, tree: str, *more: str) -> None:
     tasks.add_tags(api, [task], [lease.passed_tag(tree), *more])
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Passes that this clone remembers, so that a hook need not ask for them again."""
-
-    remembered: Cache
-    identity: str
-
-    def key(self, tree: str, what: str) -> str:
-        """A name for a pass of this tree, from which nothing can be read."""
-        return hashlib.sha256("\0".join(("runnable", self.identity, tree, what)).encode()).hexdigest()
-
-    def recalls(self, tree: str, what: str) -> bool:
-        """Was such a pass seen within the lifetime?"""
-        return bool(self.identity) and self.remembered.recall(self.key(tree, what)) is not None
-
-    def keep(self, tree: str, what: str) -> None:
-        """Remembers a pass that was just seen."""
-        if self.identity:
-            self.remembered.remember([self.key(tree, what)])
+def memory(repository: Repository, lifetime: float) -> Cache:
+    """The passes that this clone remembers, so that a hook need not ask for them again; 0 seconds remember nothing."""
+    return Cache(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime)
 
 
-def memory(repository: Repository, identity: str, lifetime: float) -> Memory:
-    """This clone's passes on the server of that identity; a lifetime of 0 seconds remembers nothing."""
-    return Memory(Cache(os.path.join(repository.common_dir, "clearml", "runnable"), lifetime), identity)
+def key(identity: str, tree: str, what: str) -> str:
+    """A name for a pass of this tree on the server of that identity, from which nothing can be read."""
+    return hashlib.sha256("\0".join(("runnable", identity, tree, what)).encode()).hexdigest()
 
 
 def required(
@@ -102,7 +85,7 @@ def required(
     questions: Sequence[Question],
     verdicts: Sequence[Verdict],
     source: Evidence,
-    remembered: Memory | None = None,
+    remembered: Cache | None = None,
 ) -> list[Verdict]:
     """The verdicts, rejected where the policy wants a passed check of the tree and none is on record.
 
@@ -124,15 +107,14 @@ def required(
     ]
 
 
-def _with_pass(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Memory | None) -> set[str]:
+def _with_pass(trees: Sequence[str], rules: Runnable, source: Evidence, remembered: Cache | None) -> set[str]:
     """Those of the trees that a passed check is remembered of, or on record."""
-    what = digest(rules)
-    recalled = {tree for tree in trees if remembered and remembered.recalls(tree, what)}
+    keys = {tree: key(source.identity, tree, digest(rules)) for tree in trees}
+    recalled = {tree for tree in trees if remembered and remembered.recall(keys[tree]) is not None}
     others = [tree for tree in trees if tree not in recalled]
     on_record = set(passed(_server(source), others, rules)) if others else set()
     if remembered:
-        for tree in on_record:
-            remembered.keep(tree, what)
+        remembered.remember(keys[tree] for tree in on_record)
     return recalled | on_record
 
 

@@ -165,13 +165,9 @@ class QueueRun:
         api, launched = self._api, self._launched
         document = tasks.body(launch, project, [lease.to_property(owner, lease.RUN)])
         with signals.held():
-            try:
-                launched.task = tasks.create(api, document)
-            except CannotDecide:  # perhaps only the answer was lost
-                api.renew()
-                launched.task = leased_tasks.named(api, lease.RUN, launched.commit, owner)
-                if not launched.task:
-                    raise
+            launched.task = leased_tasks.created(
+                api, lease.RUN, launched.commit, owner, lambda: tasks.create(api, document)
+            )
         tasks.sign(api, launched.task, document, owner, lease.RUN)
 
     def _clone(self, launch: Launch, source: Source, owner: Lease, project: str) -> None:

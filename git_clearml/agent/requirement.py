@@ -24,5 +24,5 @@ def passed_check(
     """
     from git_clearml.agent import passed_checks
 
-    memory = None if lifetime is None else passed_checks.memory(repository, source.identity, lifetime)
+    memory = passed_checks.memory(repository, lifetime) if source.identity and lifetime is not None else None
     return passed_checks.required(repository, questions, verdicts, source, remembered=memory)

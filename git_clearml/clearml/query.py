@@ -54,7 +54,7 @@ def every(
     seen, pages = set[str](), set[int]()
     while True:
         data = _ask(api, {**paging, **query, **unchecked}, [*fields, *filters.fields(query)], limit)
-        documents = response.documents(data)
+        documents = response.objects(data, "tasks")
         for document in documents:
             if passes(document) and (identity := response.identity(document)) not in seen:
                 seen.add(identity)
@@ -86,7 +86,7 @@ def first(api: ClearML, query: Query, fields: Sequence[str], size: int) -> tuple
     """Those of the first `size` tasks, 500 at most, that pass the query's filters, as `every` has them; and whether
     there are no more. One request."""
     data = _ask(api, {**query, "page": 0, "page_size": size}, [*fields, *filters.fields(query)], _LIMIT)
-    documents = response.documents(data)
+    documents = response.objects(data, "tasks")
     return list(filter(filters.passes(query), documents)), len(documents) < size
 
 
@@ -106,7 +106,7 @@ def by_ids(api: ClearML, ids: Sequence[str], fields: Sequence[str], *, limit: in
     for start in range(0, len(ids), PAGE):
         part = list(ids[start : start + PAGE])  # never empty: an empty list of ids finds every task [10]
         data = _ask(api, {"id": part, "page": 0, "page_size": len(part)}, fields, limit)
-        documents |= {response.identity(document): document for document in response.documents(data)}
+        documents |= {response.identity(document): document for document in response.objects(data, "tasks")}
         if not documents.keys() <= set(ids):  # then who is missing need not be gone
             raise BadAnswer("the server answered with other tasks than were asked for", response.WHICH)
     return {identity: documents[identity] for identity in ids if identity in documents}

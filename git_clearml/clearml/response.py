@@ -86,11 +86,6 @@ def _number(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-def documents(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The tasks of an answer. Raises BadAnswer, as the other functions here do for a value of the wrong type."""
-    return objects(data, "tasks")
-
-
 def objects(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """The list of objects under a key. Raises BadAnswer for anything else."""
     values = data.get(key)

@@ -174,8 +174,8 @@ def checked(
     check = RunnableCheck(repository, api, order, Progress(console)).run()
     lifetime = ruling.personal.remember
     if check.outcome is CheckOutcome.RUNNABLE and not in_ci(os.environ):
-        memory = passed_checks.memory(repository, f"{api.server.api} {api.server.user}", lifetime)
-        memory.keep(commit.tree, passed_checks.digest(rules, packages))
+        identity, what = f"{api.server.api} {api.server.user}", passed_checks.digest(rules, packages)
+        passed_checks.memory(repository, lifetime).remember([passed_checks.key(identity, commit.tree, what)])
     return check
 
 

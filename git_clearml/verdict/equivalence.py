@@ -32,11 +32,10 @@ class EquivalentCommits:
     """The commits that are the judged ones in some sense of this policy. Raises CannotDecide when git cannot read."""
 
     def __init__(
-        self, repository: Repository, policy: Policy, judged: Sequence[Commit], ways: Sequence[Policy] = ()
+        self, repository: Repository, policy: Policy, judged: Sequence[Commit], ways: Sequence[Policy]
     ) -> None:
-        self._repository, self._policy = repository, policy
-        self._ways = tuple(ways) or (policy,)
-        self._own = [number for number, each in enumerate(policy.require) if each.code_paths] if ways else []
+        self._repository, self._policy, self._ways = repository, policy, ways
+        self._own = [number for number, each in enumerate(policy.require) if each.code_paths]
         self._code = SameCode(repository, [self._is_code(number) for number in range(len(self._ways))])
         self._newest: list[Commit] | None = None
         self._mistyped: dict[int, BadSetting] = {}  # by way

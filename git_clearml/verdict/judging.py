@@ -30,7 +30,7 @@ class Judging:
     def __init__(self, repository: Repository, policy: Policy, commits: Sequence[Commit], scope: Scope) -> None:
         self._repository, self._policy, self._scope = repository, policy, scope
         self.ways = requirements.ways(policy)
-        self.equivalents = EquivalentCommits(repository, policy, commits, self.ways if policy.require else ())
+        self.equivalents = EquivalentCommits(repository, policy, commits, self.ways)
         self._entries = EntryPoints(repository)
         self._seen: dict[tuple[str, str], Task] = {}
         self.unmet = set(range(len(self.ways)))
@@ -52,11 +52,8 @@ class Judging:
         commits = list(commits)
         self.equivalents.compare(commits, [*others, *(tip for each in facts.tips.values() for tip in each)])
         verdicts = {commit: self._verdict(commit, by_commit, others, facts) for commit in commits}
-        lacking = (
-            {n for n, part in enumerate(each.parts) if part.outcome is not Outcome.VERIFIED}
-            for each in verdicts.values()
-        )
-        self.unmet = set().union(*lacking)
+        parts = [pair for verdict in verdicts.values() for pair in enumerate(verdict.parts)]
+        self.unmet = {number for number, part in parts if part.outcome is not Outcome.VERIFIED}
         return verdicts
 
     def check_history(self, verdicts: Mapping[Commit, Verdict]) -> None:

@@ -28,7 +28,6 @@ class Search:
         self._now = datetime.now(timezone.utc)
         self._first = windows.first(self._now, since)
         self._newest: Answer | None = None
-        self._made: dict[str, datetime | None] = {}
 
     @property
     def first_since(self) -> str:
@@ -138,11 +137,9 @@ class Search:
         return windows.later([] if self._since else self._dates(names), self._now, self._since)
 
     def _dates(self, names: Sequence[str]) -> list[datetime]:
-        """When these commits were made, as far as they are here. Each is looked up once."""
-        if unknown := [name for name in names if name not in self._made]:
-            times = self._repository.times(unknown)
-            self._made |= {name: times.get(name) for name in unknown}
-        return [time for name in names if (time := self._made[name])]
+        """When these commits were made, as far as they are here."""
+        times = self._repository.times(names)
+        return [times[name] for name in names if name in times]
 
     def _known_ids(self, names: Sequence[str]) -> list[str]:
         from git_clearml.verdict import known_ids  # late: what is pushed is seldom that old
