@@ -10,8 +10,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from git_clearml.base import jsonvalue
-from git_clearml.base.files import private_directory, read_limited, write_whole
+from git_clearml.base.files import private_directory, read_object, write_whole
 from git_clearml.base.ids import is_clearml_id, is_hex
 from git_clearml.errors import CannotDecide
 
@@ -26,14 +25,8 @@ class OpenLaunches:
 
     def task(self, digest: str) -> str:
         """The task of an open launch, "" when there is none."""
-        content = read_limited(self._directory / _checked(digest), _MOST)
-        if isinstance(content, str):
-            return ""
-        try:
-            task = jsonvalue.text(jsonvalue.parse_object(content).get("task"), "task")
-        except jsonvalue.Malformed:
-            return ""
-        return task if is_clearml_id(task) else ""
+        task = read_object(self._directory / _checked(digest), _MOST).get("task")
+        return task if isinstance(task, str) and is_clearml_id(task) else ""
 
     def open(self, digest: str, task: str) -> None:
         """Writes the launch down. Raises CannotDecide when that cannot be: a kill could make a second task then."""

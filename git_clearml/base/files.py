@@ -6,9 +6,10 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from git_clearml.base import signals
+from git_clearml.base import jsonvalue, signals
 
 
 def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
@@ -29,6 +30,14 @@ def read_limited(path: str | os.PathLike[str], limit: int) -> bytes | str:
     except (OSError, ValueError) as error:
         return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
     return content if len(content) <= limit else too_large
+
+
+def read_object(path: str | os.PathLike[str], limit: int) -> Mapping[str, Any]:
+    """The JSON object in a file, in the way of `read_limited`; {} where there is none."""
+    content = read_limited(path, limit)
+    with contextlib.suppress(jsonvalue.Malformed):
+        return {} if isinstance(content, str) else jsonvalue.parse_object(content)
+    return {}
 
 
 def read_beginning(path: str | os.PathLike[str], most: int) -> bytes:

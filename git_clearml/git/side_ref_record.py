@@ -10,9 +10,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from git_clearml.base import jsonvalue
 from git_clearml.base import process as processes
-from git_clearml.base.files import private_directory, read_limited, write_whole
+from git_clearml.base.files import private_directory, read_object, write_whole
 from git_clearml.base.ids import SIDE_REFS, is_clearml_id, is_hash, side_ref_commit
 from git_clearml.errors import CannotDecide
 from git_clearml.git.repository import Repository
@@ -100,11 +99,8 @@ def forget(repository: Repository, side_ref: SideRef) -> None:
 
 def _read(path: str, leaf: str) -> SideRef | None:
     """The record in a file; None for one that is damaged, or does not belong where it lies."""
-    content = read_limited(path, _MOST)
-    if isinstance(content, str):
-        return None
+    document = {**_ADDED, **read_object(path, _MOST)}
     try:
-        document = {**_ADDED, **jsonvalue.parse_object(content)}
         record = SideRef(**{name: document[name] for name in _KEPT})
         texts = [getattr(record, name) for name in _KEPT if name not in ("pid", "created", "deadline")]
         sound = (
@@ -114,7 +110,7 @@ def _read(path: str, leaf: str) -> SideRef | None:
             and leaf_of(record.ref, record.commit) == leaf
             and (not record.task or is_clearml_id(record.task))
         )
-    except (jsonvalue.Malformed, KeyError, CannotDecide):
+    except (KeyError, CannotDecide):
         return None
     return record if sound else None
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from git_clearml import __version__
 from git_clearml.base import jsonvalue
-from git_clearml.base.files import clear_old, private_directory, read_limited, write_whole
+from git_clearml.base.files import clear_old, private_directory, read_object, write_whole
 from git_clearml.settings.policy import Policy
 
 _MOST = 4096  # bytes of one file
@@ -48,15 +48,11 @@ class Cache:
 
         Damage, a foreign file, or a time to come is None.
         """
-        content = read_limited(self._directory / key, _MOST)
-        if isinstance(content, str):
+        document = read_object(self._directory / key, _MOST)
+        verified = jsonvalue.finite(document.get("verified"))
+        if verified is None or document.get("key") != key:
             return None
-        try:
-            document = jsonvalue.parse_object(content)
-            verified = jsonvalue.number(document.get("verified"), "verified")
-        except jsonvalue.Malformed:
-            return None
-        return verified if document.get("key") == key and 0 <= self._now() - verified < self._lifetime else None
+        return verified if 0 <= self._now() - verified < self._lifetime else None
 
     def remember(self, keys: Iterable[str]) -> None:
         """Writes down what was just verified. Where that cannot be, the next hook asks again."""
