@@ -1,8 +1,10 @@
-"""Waits for a task on a queue until it ends or the time is up, and reads what may be recorded of somebody's task."""
+"""Waits for tasks on queues until one ends or the time is up, and reads what may be recorded of somebody's task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, poll, watch
@@ -13,6 +15,7 @@ from git_clearml.base.ids import FIND_THE_ID, is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
+from git_clearml.clearml.model import TaskState
 from git_clearml.errors import UsageError
 from git_clearml.git import side_ref
 from git_clearml.git.repository import Repository
@@ -39,9 +42,32 @@ def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], Non
     api.renew()
     if tasks.poll_task(api, task).status == "":
         raise unknown_task(api, task)
-    limits = Limits(timeout, timeout)
-    last, end = poll.follow(api, task, lambda now: watch.run_end(now, timeout), tick=tick, limits=limits)
-    return Waited(end, is_over(last, end))
+    _, ends = next_ended(api, {task: begun()}, timeout, tick=lambda watches: tick(watches[task]))
+    return ends[task]
+
+
+def next_ended(
+    api: ClearML, watches: Mapping[str, Watch], timeout: float, *, tick: Callable[[Mapping[str, Watch]], None]
+) -> tuple[dict[str, Watch], dict[str, Waited]]:
+    """Follows the tasks, what is known of each by its id, until some have ended, or were waited for so many seconds.
+
+    What is known of them now, and the ends. `tick` is called after each look that ended none. Raises Unauthorized and
+    Forbidden.
+    """
+    now = dict(watches)
+    while True:
+        now = {task: poll.look(api, task, each, time.monotonic) for task, each in now.items()}
+        ends = {task: watch.run_end(each, timeout) for task, each in now.items()}
+        if over := {task: Waited(end, is_over(now[task], end)) for task, end in ends.items() if end is not None}:
+            return now, over
+        tick(now)
+        limits = Limits(timeout, timeout)
+        time.sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+def begun() -> Watch:
+    """What is known of a task that was just put on its queue."""
+    return Watch(time.monotonic(), TaskState("queued"))
 
 
 def is_over(last: Watch, end: RunEnd) -> bool:

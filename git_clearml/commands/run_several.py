@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from git_clearml.agent import queue_several
+from git_clearml.agent import queue_wait
 from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.watch import Watch
 from git_clearml.commands import run_seeds, run_waiting
@@ -62,7 +62,7 @@ class Fleet:
         call, ordered = self._call, self._waiting[seed]
         call.say(f"seed {seed} ({self.launched + 1} of {self._total})")
         launch = QueueRun(call.repository, call.api, ordered.order, call.progress)
-        flight = _Flight(seed, ordered, launch, queue_several.begun())
+        flight = _Flight(seed, ordered, launch, queue_wait.begun())
         self._flying.append(flight)
         started = run_waiting.start(call, launch, ordered)
         del self._waiting[seed]
@@ -75,7 +75,7 @@ class Fleet:
         """Waits for the next that ends, and tells how. Is its place free?"""
         call, timeout = self._call, self._call.judging.rulings[0].personal.wait_timeout
         watches = {flight.launch.task: flight.watch for flight in self._flying}
-        watches, ends = queue_several.next_ended(call.api, watches, timeout, tick=self._tick)
+        watches, ends = queue_wait.next_ended(call.api, watches, timeout, tick=self._tick)
         for flight in [*self._flying]:
             flight.watch = watches[flight.launch.task]
             if (waited := ends.get(flight.launch.task)) is None:

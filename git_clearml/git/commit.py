@@ -1,8 +1,12 @@
-"""Makes commits from objects: who commits, what the message is, whether it is signed. No index, no working tree."""
+"""Makes commits from objects: who commits, what the message is, whether it is signed; and reads messages of others.
+
+No index, no working tree.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git.output import decode
@@ -47,6 +51,29 @@ def make(repository: Repository, tree: str, parent: str, message: str, committer
 
 def message_of(repository: Repository, commit: str) -> str:
     """A commit's message, without empty lines around it."""
-    return decode(
-        repository.read("show", "-s", "--no-show-signature", "--encoding=UTF-8", "--format=%B", commit)
-    ).strip()
+    return shown(repository, commit, "%B").strip()
+
+
+def shown(repository: Repository, commit: str, form: str) -> str:
+    """What `git show` says of a commit in this format (git-log(1)), each commit ended by a line feed. One git process.
+
+    Raises CannotDecide where the commit cannot be read.
+    """
+    return decode(repository.read("show", "-s", "--no-show-signature", "--encoding=UTF-8", f"--format={form}", commit))
+
+
+class Trailers(NamedTuple):
+    """The values of a commit's trailers with one key, each unfolded to one line; and the lines of its message that look
+    like such a trailer and are none for git, because they do not stand in the last paragraph."""
+
+    values: list[str]
+    elsewhere: list[str]
+
+
+def trailers(repository: Repository, commit: str, key: str) -> Trailers:
+    """The trailers with this key, in whatever case, as git finds them (git-interpret-trailers(1)); else as `shown`."""
+    form = f"%B%x00%(trailers:key={key},valueonly=true,unfold=true,separator=%x00)"
+    message, _, last = shown(repository, commit, form).partition("\0")
+    values = [value.strip() for value in last.rstrip("\n").split("\0") if value.strip()]
+    alike = re.findall(rf"(?im)^[ \t*-]*{re.escape(key)}[ \t]*:(.*)$", message)
+    return Trailers(values, [line.strip() for line in alike[: max(len(alike) - len(values), 0)] if line.strip()])

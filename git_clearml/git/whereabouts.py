@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from git_clearml.base.ids import is_hash
-from git_clearml.git.output import cut, decode
+from git_clearml.git import commit as commits
+from git_clearml.git.output import cut
 from git_clearml.git.repository import Repository
 
 _FORM = "%s%x00%an%x00%aI"
@@ -29,8 +30,7 @@ def find(repository: Repository, commit: str) -> Whereabouts:
     """Looks for the commit here: two git processes. What is no full hash is nowhere."""
     if not is_hash(commit) or not repository.trees([commit]):
         return Whereabouts(commit)
-    words = ("show", "-s", "--no-show-signature", "--no-color", "--encoding=UTF-8", f"--format={_FORM}", commit)
-    subject, author, date = cut(decode(repository.read(*words)).removesuffix("\n"), "\0", 3)
+    subject, author, date = cut(commits.shown(repository, commit, _FORM).removesuffix("\n"), "\0", 3)
     form = "--format=%(refname:short)%00%(symref)"
     listed = repository.run("for-each-ref", form, f"--contains={commit}", "refs/heads", "refs/remotes").lines
     branches = [name for name, _, symbolic in (line.partition("\0") for line in listed) if not symbolic]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from git_clearml.git import trailers
+from git_clearml.git.commit import trailers
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.report import baselines
@@ -67,7 +67,7 @@ def _acceptances(repository: Repository, verdict: Verdict, policy: Policy) -> tu
     reasons: dict[str, str] = {}
     void: list[str] = []
     for commit in commits:
-        of_commit = trailers.find(repository, commit, baselines.TRAILER)
+        of_commit = trailers(repository, commit, baselines.TRAILER)
         reasons = baselines.acceptances(of_commit.values, names) | reasons
         void += [f"not in the last paragraph of {commit[:12]}'s message: {line}" for line in of_commit.elsewhere]
         void += [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from git_clearml.git import trailers
+from git_clearml.git import commit as commits
+from git_clearml.git.commit import Trailers
 from git_clearml.git.repository import Repository
-from git_clearml.git.trailers import Found
 from tests.support.repos import make_repo
 
 SQUASH = """A smaller model (#12)
@@ -49,4 +49,4 @@ def test_what_is_a_trailer_and_what_looks_like_one(tmp_path: Path) -> None:
     repository = Repository(str(repo.path))
     for number, (message, values, elsewhere) in enumerate(CASES):
         commit = repo.git("rev-parse", f"t{number}")
-        assert trailers.find(repository, commit, "ClearML-Accept") == Found(values, elsewhere), message
+        assert commits.trailers(repository, commit, "ClearML-Accept") == Trailers(values, elsewhere), message
