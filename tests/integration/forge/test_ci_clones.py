@@ -27,6 +27,7 @@ from tests.support import actions
 from tests.support.repos import Repo, make_repo
 
 (JENKINS,) = re.findall(r"```groovy\n(.*?)```", CI, re.DOTALL)
+PIPE = BITBUCKET["pipelines"]["branches"]["main"][0]["step"]
 REPORTS = "clearml-report/junit.xml"
 ALL = "+refs/heads/*:refs/remotes/origin/*"
 MAIN = "+refs/heads/main:refs/remotes/origin/main"
@@ -110,9 +111,9 @@ SERVICES: dict[str, tuple[Variables, list[str], str, str]] = {
     ),
     "Bitbucket": (
         bitbucket,
-        BITBUCKET["pipelines"]["branches"]["main"][0]["step"]["script"],
+        PIPE["script"],
         "",
-        f"{depth(BITBUCKET.get('clone', {}).get('depth', 1))} {MAIN}",
+        f"{depth(PIPE.get('clone', {}).get('depth', 1))} {MAIN}",
     ),
 }
 
