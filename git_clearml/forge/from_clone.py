@@ -24,6 +24,10 @@ from git_clearml.model import Resolved
 _NAME_POLICY = "name the commit whose policy applies: git clearml verify --policy-from <rev>"
 
 
+class _DefaultUnknown(CannotDecide):
+    """Nobody tells the remote's default branch. A clone that knows it need not ask."""
+
+
 class _Default(NamedTuple):
     """The remote's default branch: its name, "" where nobody tells, and the commit that it is at."""
 
@@ -47,11 +51,16 @@ def completed(job: Job, repository: Repository) -> tuple[Job, CannotDecide | Non
         return job, None
     try:
         return (_after_push if job.before_untold else _with_base)(job, repository), None
-    except CannotDecide as error:
-        message = f"the policy that applies is unknown: {error.message}"
+    except _DefaultUnknown as error:
         remote = remote_refs.remote_name(repository)
         hint = f"git remote set-head {shlex.quote(remote)} --auto" if remote else _NAME_POLICY
-        return replace(job, base_ref=""), PolicyUnknown(message, hint)
+        return replace(job, base_ref=""), _policy_unknown(error, hint)
+    except CannotDecide as error:
+        return replace(job, base_ref=""), _policy_unknown(error, _NAME_POLICY)
+
+
+def _policy_unknown(error: CannotDecide, hint: str) -> PolicyUnknown:
+    return PolicyUnknown(f"the policy that applies is unknown: {error.message}", hint)
 
 
 def _head(job: Job, repository: Repository) -> str:
@@ -161,8 +170,16 @@ def _is_in(repository: Repository, commit: str, tip: str) -> bool:
 def _default(repository: Repository) -> _Default:
     """The remote's default branch, as last fetched; where this clone does not know it, the remote is asked.
 
-    Raises NotFetched, and Unreachable.
+    Raises _DefaultUnknown.
     """
+    try:
+        return _asked_default(repository)
+    except CannotDecide as error:
+        raise _DefaultUnknown(error.message, error.hint) from None
+
+
+def _asked_default(repository: Repository) -> _Default:
+    """The same. Raises NotFetched, and Unreachable."""
     name = remote_refs.remote_name(repository)
     head = repository.run("symbolic-ref", "--quiet", f"refs/remotes/{name}/HEAD") if name else None
     commits = repository.default_branches([name]) if head and not head.status else []

@@ -29,7 +29,10 @@ def remarks(repository: Repository, judge: str, service: str) -> tuple[str, ...]
     names = listed.lines if not listed.status else []
     if not names:
         return (f"{remark}; what it was before is not in this clone",)
-    policies = _policies(repository, names)
+    try:
+        policies = _policies(repository, names)
+    except CannotDecide:  # of a partial clone
+        return (f"{remark}; what it was before is not in this clone",)
     for name, (policy, before) in zip(names, itertools.pairwise(policies), strict=False):
         if policy is None or policy != before:
             return (f"{remark}; {name[:12]} has changed it: if both were pushed at once, nobody has accepted it",)

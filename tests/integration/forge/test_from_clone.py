@@ -201,6 +201,13 @@ def test_the_hint_for_a_policy_that_is_unknown_fits_the_clone(tmp_path: Path, re
     assert hint in raised.value.hint
 
 
+def test_the_hint_for_a_build_before_that_is_gone(world: World) -> None:
+    """To know the default branch would not help."""
+    with pytest.raises(PolicyUnknown) as raised:
+        job_in(world, "the build before is gone")[0].accepted()
+    assert "--policy-from" in raised.value.hint
+
+
 @pytest.mark.parametrize("service", ["TF_BUILD", "TEAMCITY_VERSION"])
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
 def test_no_name_is_a_command_to_the_runner(gate: Gate, service: str, form: str) -> None:
