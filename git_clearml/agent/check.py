@@ -17,6 +17,7 @@ from git_clearml.base import signals
 from git_clearml.base.console import Progress
 from git_clearml.clearml import lease, projects, queues, tasks
 from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.config import DOCTOR
 from git_clearml.clearml.lease import Lease
 from git_clearml.clearml.model import Launch, Queue
 from git_clearml.errors import BadAnswer, CannotDecide, Interrupted
@@ -166,7 +167,7 @@ class RunnableCheck:
         self._api.renew()
         task = tasks.create(self._api, document)
         if not leased_tasks.bears(self._api, lease.CHECK, task, owner):
-            raise BadAnswer("the server answered with the id of another task", "is it a ClearML API server?")
+            raise BadAnswer("the server answered with the id of another task", DOCTOR)
         return task
 
     def _watched(self, check: Check, queue: Queue) -> Check:

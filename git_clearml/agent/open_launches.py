@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from pathlib import Path
 
 from git_clearml.base.files import private_directory, read_object, write_whole
@@ -34,9 +35,8 @@ class OpenLaunches:
             private_directory(self._directory)
             write_whole(self._directory / _checked(digest), json.dumps({"schema": 1, "task": task}).encode("ascii"))
         except OSError as error:
-            raise CannotDecide(
-                f"the launch cannot be written down in {self._directory}: {error.strerror}", "is the disk full?"
-            ) from None
+            message = f"the launch cannot be written down in {self._directory}: {error.strerror}"
+            raise CannotDecide(message, shlex.join(["df", "-h", str(self._directory.parent)])) from None
 
     def close(self, digest: str) -> None:
         """Forgets the launch: how it ended has been reported."""

@@ -202,7 +202,7 @@ class QueueRun:
         now = tasks.document_of(api, launched.task, ("id", "script.version_num", "script.diff"))
         edited: Mapping[str, Any] = response.part(now or {}, "script")
         if edited.get("version_num") != source.commit or edited.get("diff"):
-            raise BadAnswer("the server did not take over the commit and the empty diff", "is it a ClearML API server?")
+            raise BadAnswer("the server did not take over the commit and the empty diff", response.WHICH)
 
     def _on_its_way(self) -> bool:
         """Is the task on its queue, whatever went wrong since?"""

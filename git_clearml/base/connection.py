@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from git_clearml.errors import BadAnswer, Unreachable
 
 CONNECT_SECONDS = 5.0
-_FIX_IT = "fix it, or name the server in NO_PROXY"
+_FIX_IT = "correct the address of the proxy, or name the server in NO_PROXY"
 
 
 class Connection:

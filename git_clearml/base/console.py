@@ -112,7 +112,7 @@ class Console:
             raise
         except OSError as error:
             discard(self.out)
-            raise PublishFailed(f"the output cannot be written: {error.strerror}", "is the disk full?") from None
+            raise PublishFailed(f"the output cannot be written: {error.strerror}", "df -h") from None
 
     @contextlib.contextmanager
     def paged(self, command: str, environment: Mapping[str, str]) -> Iterator[None]:

@@ -199,7 +199,7 @@ class HttpClient:
         return error
 
 
-_LINE_BREAK = "is there a line break in the credentials?"
+_LINE_BREAK = "take the line break out of the credentials"
 
 
 def _host(location: str) -> str:

@@ -39,10 +39,10 @@ def checked_paths(environment: Mapping[str, str]) -> list[str]:
         if path == os.devnull or os.path.isfile(path):
             continue
         if os.path.lexists(path):
-            raise BadSetting(f"{path} is not a file", "name a clearml.conf in CLEARML_CONFIG_FILE, or run clearml-init")
+            raise BadSetting(f"{path} is not a file", "export CLEARML_CONFIG_FILE=<file>")
         if named:
             name = next(name for name in NAMES if environment.get(name, "").strip())
-            raise BadSetting(f"{name} names no file: {path}", f"correct {name}, or take it out of the environment")
+            raise BadSetting(f"{name} names no file: {path}", f"unset {name}")
     return conf_paths(environment)
 
 

@@ -61,7 +61,7 @@ def of_task(api: ClearML, identity: str) -> Details:
     """
     document = query.by_ids(api, [identity], _FIELDS, limit=_LIMIT).get(identity)
     if document is None:
-        raise BadAnswer(f"the server no longer has the task {identity}", "was it deleted?")
+        raise BadAnswer(f"the server no longer has the task {identity}")
     return of_document(document, results.models(api, document), api.server.secrets)
 
 

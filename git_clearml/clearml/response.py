@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_clearml_id
+from git_clearml.clearml.config import DOCTOR
 from git_clearml.clearml.properties import CHECK, CHECK_TAG, LAUNCH, SECTION
 from git_clearml.errors import BadAnswer
 from git_clearml.model import Metric
 from git_clearml.settings.policy import Best, MetricRule
 
 Value = TypeVar("Value")
-WHICH = "is it a ClearML API server?"
+WHICH = DOCTOR
 _VALUES = {"last": "value", "min": "min_value", "max": "max_value"}
 
 

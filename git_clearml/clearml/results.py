@@ -37,9 +37,7 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     documents = query.by_ids(api, wanted, _WHOLE, limit=_LIMIT)
     if unknown := [identity for identity in wanted if identity not in documents]:
         many = "tasks" if len(unknown) > 1 else "task"
-        raise BadAnswer(
-            f"the server does not know the {many} {', '.join(unknown[:10])}", "were they deleted? see their pages"
-        )
+        raise BadAnswer(f"the server no longer has the {many} {', '.join(unknown[:10])}")
     models = {task: [_reference(item) for item in _models(document)] for task, document in documents.items()}
     uris = _uris(api, [model for references in models.values() for _, model in references])
     return [

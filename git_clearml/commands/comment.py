@@ -86,8 +86,8 @@ def _options(arguments: argparse.Namespace) -> CommentOptions:
     """What the flags say. Raises UsageError for what cannot be."""
     from git_clearml.forge import comment
 
-    if arguments.pr < 0 or (arguments.timeout is not None and not arguments.timeout > 0):
-        raise UsageError("--pr and --timeout must be greater than 0")
+    if arguments.timeout is not None and not arguments.timeout > 0:
+        raise UsageError("--timeout must be greater than 0", "--timeout 60")
     options = comment.CommentOptions(
         arguments.label, arguments.mode, arguments.pr, arguments.repository, arguments.status, arguments.dry_run
     )

@@ -129,11 +129,12 @@ def _results(call: Call, ran: Once) -> tuple[Result, ...]:
     if record is None or plan is None:
         return ()
     if not runs.tasks_are_known(record):
-        later = f"when it answers again: git clearml run --attach <task> --record {call.recording.kind}"
+        later = f"git clearml run --attach <task> {shlex.join(['--record', call.recording.kind])}"
         raise PublishFailed("not recorded: the server did not tell which tasks the run made", later)
     reason = _hindrance(record, plan)
     if ran.status == 0 and reason and record.tasks:
-        hint = "git clearml run -- python train.py" if reason in (_OTHER, _NONE) else "commit first, then run again"
+        changed = record.dirty or plan.facts.untracked or plan.facts.ignored or record.edited
+        hint = "git status" if changed else "git clearml run -- python train.py"
         raise PublishFailed(f"not recorded: {reason}", hint)
     return tuple(runs.results(record, plan, os.environ, call.console))
 

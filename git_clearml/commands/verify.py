@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _verified(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.add_tag is not None and not arguments.add_tag.strip():
-        raise UsageError("--add-tag must not be empty")
+        raise UsageError("--add-tag must not be empty", "--add-tag <tag>")
     flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
     client = None
     if not (arguments.revs or arguments.task or arguments.since or arguments.policy_from):  # which may be wrong ones

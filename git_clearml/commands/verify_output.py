@@ -34,7 +34,7 @@ def whatever_comes(call: Callable[[], int], directory: str) -> int:
     from git_clearml.forge import report_files
 
     if not directory:
-        raise UsageError("--reports must not be empty")
+        raise UsageError("--reports must not be empty", "--reports <directory>")
     report_files.begin(directory, os.environ)
     try:
         return call()

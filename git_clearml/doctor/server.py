@@ -143,7 +143,7 @@ def _project(name: str, api: ClearML) -> Check:
 
     if projects.exists(api, name):
         return Check("project", "ok", f"{sanitize(name, 100)} is on the server")
-    words = f"there is no project {name!r} on the server yet: its first task makes it. Is the name right in the policy?"
+    words = f"there is no project {name!r} on the server: its first task makes it, unless the policy has the name wrong"
     return Check("project", "warn", words)
 
 

@@ -30,7 +30,7 @@ DIALECT = Dialect(
     "check BITBUCKET_API_URL",
     "set BITBUCKET_TOKEN to an access token of the repository that has not expired",
     "give BITBUCKET_TOKEN the scope {}",
-    "is it the right repository, and has BITBUCKET_TOKEN the scope {}?",
+    "check the repository's name, and give BITBUCKET_TOKEN the scope {}",
     "Bitbucket's",
 )
 

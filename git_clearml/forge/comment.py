@@ -51,7 +51,7 @@ def check(options: CommentOptions) -> None:
     if not view.is_label(options.label):
         raise UsageError(f"invalid label: {options.label[:80]!r}", "--label verify")
     if options.number < 0:
-        raise UsageError("--pr must be the number of a pull request")
+        raise UsageError("--pr must be the number of a pull request", "--pr <number>")
     owner, *names = options.repository.split("/")  # on GitLab group/sub/project
     if options.repository and not (owner and names and all(names) and not {*" ?#%\\"} & {*options.repository}):
         raise UsageError(f"invalid repository: {options.repository[:80]!r}", "--repository owner/name")
@@ -180,7 +180,8 @@ class _CommentPublisher:
                 continue
             if result is not None:
                 return result
-        raise BadAnswer(f"the comment was deleted each of the {_ROUNDS} times it was written", "does a bot delete it?")
+        message = f"the comment was deleted each of the {_ROUNDS} times it was written"
+        raise BadAnswer(message, "stop the bot that deletes it")
 
     def _delete(self, own: Sequence[Comment], request: ChangeRequest) -> CommentResult:
         if not own:

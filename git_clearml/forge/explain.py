@@ -59,7 +59,7 @@ GITHUB = Dialect(
     "check GITHUB_API_URL",
     "give the step env: GITHUB_TOKEN: ${{ github.token }}, or another valid token",
     "give the job {}",
-    "is it the right repository, and has the job {}?",
+    "check the repository's name, and give the job {}",
     "GitHub's",
 )
 

@@ -21,7 +21,7 @@ from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.model import Resolved
 
-_NAME_POLICY = "name the commit whose policy applies: git clearml verify --policy-from <rev>"
+_NAME_POLICY = "git clearml verify --policy-from <rev>"
 
 
 class _DefaultUnknown(CannotDecide):

@@ -31,7 +31,7 @@ class Gitea(GitHub):
         "check GITHUB_API_URL: it ends with /api/v1",
         f"set GITEA_TOKEN to {_TOKEN}",
         "set GITEA_TOKEN to {}",
-        "is it the right repository? If so, set GITEA_TOKEN to {}",
+        "check the repository's name, and set GITEA_TOKEN to {}",
         "Gitea's",
     )
     rights = Rights(_TOKEN, "an access token with the scope write:repository", _TOKEN, _TOKEN)

@@ -32,7 +32,7 @@ DIALECT = Dialect(
     "check CI_API_V4_URL",
     f"set GITLAB_TOKEN to {TOKEN} that has not expired",
     "set GITLAB_TOKEN to {}",
-    "is it the right project? If so, set GITLAB_TOKEN to {}",
+    "check the project's name, and set GITLAB_TOKEN to {}",
     "GitLab's",
 )
 

@@ -147,7 +147,7 @@ def write(
             raise PublishFailed(f"the note could not be written: {result.reason}", "git fsck")
         sleep(0.01 * attempt)
     raise PublishFailed(
-        "the note could not be written: the notes are locked", f"is another git at work? else remove {REF}.lock"
+        "the note could not be written: the notes are locked", f"remove {REF}.lock, if no other git is running"
     )
 
 

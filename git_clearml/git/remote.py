@@ -222,7 +222,7 @@ def run(
             f"git ls-remote {remote.shown}",
         ) from None
     except NotARepository as error:
-        raise Unreachable(error.message, "see git status") from None
+        raise Unreachable(error.message, "git status") from None
     return result._replace(stderr=result.stderr.replace(remote.url, without_credentials(remote.url)))
 
 

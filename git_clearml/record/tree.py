@@ -38,7 +38,7 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
     if not paths:
         return ()
     if not repository.top:
-        raise UsageError("this repository is bare: there is no file to add", "record from a clone with a working tree")
+        raise UsageError("this repository is bare: there is no file to add", "leave --add out")
     with temporary_index(repository, commit, settings=filters.strict_settings(repository)) as index:
         adding = index.run("--literal-pathspecs", "add", "--", *paths)
         if adding.status:

@@ -49,7 +49,7 @@ def check_possible(session: VerifySession, options: TagOptions, *, check_runnabl
         ("--check-runnable", check_runnable),
     ):
         if given and len(session.commits) != 1:
-            raise UsageError(f"{flag} takes one commit", "run it for each of them")
+            raise UsageError(f"{flag} takes one commit", f"git clearml verify {flag} <commit>")
     session.every_run = options.compare or options.best
     if options.compare:
         best_tag.check(session.rulings[0].policy)

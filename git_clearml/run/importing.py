@@ -169,7 +169,7 @@ class Importer:
         self._api.renew()
         document = query.task(self._api, task, sessions_on_server.FIELDS)
         if document is None or not sessions_on_server.is_unfinished(document, session.id):
-            raise BadAnswer(f"the task {task} is not what ClearML's SDK was asked to make", "is the server the same?")
+            raise BadAnswer(f"the task {task} is not what ClearML's SDK was asked to make", "git clearml import")
         if status != "completed" or response.text(document, "status") != status:
             tasks.end(self._api, task, status, reason_of(record))
         new = MadeTask(Session(task), status, response.text(document, "started"))

@@ -46,6 +46,16 @@ _ADVICE = {
 }
 
 
+_EXAMPLES: dict[Kind, str] = {
+    "flag": "false",
+    "number": "30",
+    "texts": '["..."]',
+    "patterns": '["src/**"]',
+    "tolerance": "0.5%",
+    "limit": "0.8",
+}
+
+
 class Setting(NamedTuple):
     """One row of the table."""
 
@@ -79,7 +89,7 @@ def checked(setting: Setting, value: Any, name: str) -> Any:
     """The value in its final type. Raises BadSetting."""
     problem = _CHECKS[setting.kind](setting, value)
     if problem:
-        raise BadSetting(f"{name} = {_short(value)}: {problem}", _ADVICE.get(setting.key, setting.help))
+        raise BadSetting(f"{name} = {_short(value)}: {problem}", _correction(setting, name))
     if setting.kind in ("texts", "patterns"):
         value = tuple(value)
         for pattern in value if setting.key == "untracked-ok" else ():
@@ -89,6 +99,21 @@ def checked(setting: Setting, value: Any, name: str) -> Any:
     if setting.kind in ("number", "limit"):
         return float(value)
     return str(value) if setting.kind == "tolerance" else value
+
+
+def _correction(setting: Setting, name: str) -> str:
+    """A value that would do, as it is typed or written where the wrong one stands."""
+    if setting.kind in ("choice", "flag", "number") and setting.default:
+        example = f"{setting.default:g}" if setting.kind == "number" else str(setting.default)
+    else:
+        example = _EXAMPLES.get(setting.kind, "")
+    if name.startswith(("--", "git config ")) and example:
+        return f"{name} {example}"
+    if name == setting.variable and example:
+        return f"export {name}={example}"
+    quoted = f'"{example}"' if setting.kind in ("choice", "tolerance") else example
+    said = f"write {setting.key.rpartition('.')[2]} = {quoted}: {setting.help}" if example else setting.help
+    return _ADVICE.get(setting.key, said)
 
 
 def _names_code(pattern: str) -> bool:
@@ -217,8 +242,8 @@ _CHECKS: dict[Kind, Callable[[Setting, Any], str]] = {
 }
 
 
-def unknown(what: str, key: str, names: list[str]) -> BadSetting:
-    """The error of a name that is none of these: with the nearest that is."""
+def unknown(what: str, key: str, names: list[str], hint: str = "") -> BadSetting:
+    """The error of a name that is none of these: with the nearest that is, else the hint, else all of them."""
     import difflib
 
     def bare(name: str) -> str:  # what all names have in common says nothing about which is meant
@@ -226,8 +251,8 @@ def unknown(what: str, key: str, names: list[str]) -> BadSetting:
 
     by_bare = {bare(name): name for name in names}
     close = difflib.get_close_matches(bare(key), by_bare, n=1, cutoff=0.5)
-    hint = f"did you mean {by_bare[close[0]]}?" if close else "known are: " + ", ".join(names)
-    return BadSetting(f"unknown setting: {what}", hint)
+    known = hint or "known are: " + ", ".join(names)
+    return BadSetting(f"unknown setting: {what}", f"did you mean {by_bare[close[0]]}?" if close else known)
 
 
 def _short(value: Any) -> str:

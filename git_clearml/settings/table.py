@@ -255,7 +255,7 @@ def _from_git_config(pairs: Iterable[tuple[str, str]]) -> list[tuple[Setting, st
         setting = by_name.get(name.lower())
         if setting is None:
             names = [*(setting.git_key for setting in TABLE), *sorted(_OF_GIT_SERVERS)]
-            raise unknown(f"git config {name}", name, names)
+            raise unknown(f"git config {name}", name, names, f"git config --show-origin {name}")
         rows.append((setting, raw, f"git config {setting.git_key}", "git config"))
     return rows
 
@@ -268,6 +268,6 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[Setting, str
             continue
         setting = by_name.get(name)
         if setting is None:
-            raise unknown(f"the variable {name}", name, [*by_name, SKIP])
+            raise unknown(f"the variable {name}", name, [*by_name, SKIP], f"unset {name}")
         rows.append((setting, raw, name, name))
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from git_clearml.base.ids import FIND_THE_ID
 from git_clearml.base.words import listed
 from git_clearml.errors import UsageError
 from git_clearml.model import Curve, Metric, Task
@@ -75,9 +76,7 @@ def the_only(tasks: Sequence[Task], digits: str) -> Task | None:
     """The task whose id begins with these digits. Raises UsageError where several do."""
     if len(tasks) > 1:
         ids = listed([task.id for task in tasks])
-        raise UsageError(
-            f"several tasks begin with {digits}: {ids}", "give the whole id: it is on the task's page, INFO"
-        )
+        raise UsageError(f"several tasks begin with {digits}: {ids}", FIND_THE_ID)
     return tasks[0] if tasks else None
 
 

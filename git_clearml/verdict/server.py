@@ -155,7 +155,7 @@ class ServerEvidence:
         """Every scalar and single value that the task reported, by name. One request."""
         document = query.task(self.api, task.id, ["id", "last_metrics"])
         if document is None:
-            raise BadAnswer(f"the server no longer has the task {task.id}", "was it deleted?")
+            raise BadAnswer(f"the server no longer has the task {task.id}")
         return response.metrics(document)
 
     def curves(

@@ -145,7 +145,7 @@ def test_unknown_ids_are_named(server: ClearMLServer) -> None:
     task = server.add_task()
     with pytest.raises(BadAnswer) as caught:
         of_tasks(server, "0" * 32, task, "1" * 32)
-    assert caught.value.message == f"the server does not know the tasks {'0' * 32}, {'1' * 32}"
+    assert caught.value.message == f"the server no longer has the tasks {'0' * 32}, {'1' * 32}"
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_that_advice_holds_in_a_worktree_too(yard: Yard, tmp_path: Path) -> None
     yard.repo.git("config", "--global", "core.hooksPath", str(tmp_path / "shared"))
     tree = yard.repo.worktree(tmp_path / "tree")
     advice = yard.command("install", status=2, cwd=tree.path).talk()[1]
-    subprocess.run(["sh", "-c", advice], cwd=tree.path, check=True)
+    subprocess.run(["sh", "-c", advice], cwd=tree.path, check=True, env=yard.environment())
     yard.command("install", cwd=tree.path)
     gates(yard, tree)
 

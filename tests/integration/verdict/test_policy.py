@@ -80,7 +80,7 @@ def test_uncommitted_edits_do_not_count(gate: Gate) -> None:
         ("require_run_record = true", "unknown setting: 'require_run_record'", "did you mean require-run-record?"),
         ('best.metrik = "a/b"', "unknown setting: 'best.metrik'", "did you mean best.metric?"),
         ('clearml-host = "https://evil"', "unknown setting: 'clearml-host'", ""),
-        ('equivalence = "sort of"', "equivalence", "which other commits' tasks count"),
+        ('equivalence = "sort of"', "equivalence", 'write equivalence = "commit": which other'),
         ("project = 3", "project", ""),
         ("require-run-record = 'yes'", "require-run-record", ""),
         ("protect = []", "protect", "leave the key out"),

@@ -442,7 +442,7 @@ def test_what_is_wrong_with_a_proxy_is_said_of_it() -> None:
         with pytest.raises(Unreachable) as raised:
             HttpClient(site, 5, environment={variable: proxy, "NO_PROXY": "10.0.0.0/8,,/"}).exchange(ask())
         assert raised.value.message.startswith(said)
-        assert raised.value.hint == "fix it, or name the server in NO_PROXY"
+        assert raised.value.hint == "correct the address of the proxy, or name the server in NO_PROXY"
 
 
 def test_an_answer_that_ends_the_connection_is_given_up_as_well() -> None:

@@ -215,7 +215,7 @@ def test_the_strongest_layer_that_speaks_wins(layers: dict[str, dict[str, int]])
         ({"environment": {"GIT_CLEARML_TIMEOT": "1"}}, "did you mean GIT_CLEARML_TIMEOUT?"),
         ({"environment": {"GIT_CLEARML_PROJET": "1"}}, "did you mean GIT_CLEARML_PROJECT?"),
         ({"environment": {"GIT_CLEARML_SKP": "1"}}, "did you mean GIT_CLEARML_SKIP?"),
-        ({"environment": {"GIT_CLEARML_zzzzzz": "1"}}, "known are: "),
+        ({"environment": {"GIT_CLEARML_zzzzzz": "1"}}, "unset GIT_CLEARML_zzzzzz"),
         ({"pyproject": {"": "x"}}, "known are: "),
     ],
 )
