@@ -96,7 +96,8 @@ def read_server(environment: Mapping[str, str]) -> Server | None:
         words = " and ".join(_WORDS[kind] for kind in missing)
         hint = f"set {' and '.join(_names(kind)[0] for kind in missing)}"
         verb = "is" if len(missing) == 1 else "are"
-        raise NotConfigured(f"the ClearML {words} {verb} missing; the rest is configured", hint)
+        rest = "only the web or the file server" if len(missing) == len(_WORDS) else "the rest"
+        raise NotConfigured(f"the ClearML {words} {verb} missing; {rest} is configured", hint)
     host = api_url(values["API_HOST"])
     key, secret = ("", "") if token else (values["API_ACCESS_KEY"], values["API_SECRET_KEY"])
     return Server(host, web_url(values["WEB_HOST"], host), key, secret, _verification(verify), origin, token)

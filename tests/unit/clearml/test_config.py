@@ -108,6 +108,7 @@ def test_a_half_is_an_error_and_never_a_request(tmp_path: Path, variables: dict[
     with pytest.raises(NotConfigured) as caught:
         read_server(environment(tmp_path, **variables))
     assert f"the ClearML {missing} {'are' if ' and ' in missing else 'is'} missing" in caught.value.message
+    assert ("the rest is" in caught.value.message) is not ("CLEARML_WEB_HOST" in variables)
     assert caught.value.status == 3
     shown = caught.value.message + caught.value.hint
     assert KEY not in shown
