@@ -77,7 +77,7 @@ def publish(
         forge = connect(workplace, options.repository, budget)
     except (NotConfigured, UsageError) as error:
         if options.dry_run:
-            return _would_post(error)
+            return _would(options.mode, error)
         if isinstance(error, UsageError):
             raise
         if job is not None and job.is_fork:
@@ -87,15 +87,16 @@ def publish(
         return _CommentPublisher(forge, workplace, report, sections, options).run()
     except CannotDecide as error:
         if options.dry_run:
-            return _would_post(error)
+            return _would(options.mode, error)
         raise _failed(error) from None
     finally:
         forge.close()
 
 
-def _would_post(error: Error) -> CommentResult:
+def _would(mode: Mode, error: Error) -> CommentResult:
     """A dry run shows what there is to post, whether or not the forge can be asked where that would go."""
-    return CommentResult("", "skipped", f"would post it; where is not known: {error.message}")
+    act = "delete" if mode == "delete" else "post"
+    return CommentResult("", "skipped", f"would {act} it; where is not known: {error.message}")
 
 
 def _failed(error: Error) -> PublishFailed:

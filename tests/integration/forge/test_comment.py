@@ -543,6 +543,7 @@ def test_a_dry_run_in_a_job_without_a_token(bench: Bench) -> None:
     assert "### ✅ Verified" in result.out
     bench.job.api = "http://127.0.0.1:1"
     assert "would post it" in bench.comment("-n").err
+    assert "would delete it" in bench.comment("-n", "--mode", "delete").err
 
 
 @pytest.mark.parametrize(
