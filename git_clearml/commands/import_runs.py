@@ -42,7 +42,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Finds the runs, sends what the server does not have, prints what became of each. Returns the exit status."""
     if arguments.timeout is not None and not 0 < arguments.timeout <= _LONGEST:
-        raise UsageError(f"--timeout is {arguments.timeout:g}: expected seconds", f"--timeout {_EACH:g}")
+        raise UsageError(
+            f"--timeout = {arguments.timeout:g}: expected a number of seconds, more than 0", f"--timeout {_EACH:g}"
+        )
     repository = Repository()
     candidates = list(importing.candidates(_records(arguments, repository)))
     if not candidates:

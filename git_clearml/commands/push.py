@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
+from git_clearml.base.secrets import redact_words
 from git_clearml.commands.hook_io import show
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.hook.planned import planned_pushes
@@ -64,7 +65,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if words[:1] == [_FROM_JJ]:
         return _push_of_jj(words[1:], arguments, console)
     if any("--no-verify".startswith(word) and len(word) > len("--no-ver") for word in words):  # git takes it shortened
-        raise UsageError("--no-verify would skip the check that this command exists for", "git push --no-verify")
+        is_showable = redact_words(words) == tuple(words)
+        unchecked = ["git", "push", *(words if is_showable else ("--no-verify",))]
+        raise UsageError("--no-verify would skip the check that this command exists for", shlex.join(unchecked))
     repository = Repository()
     skip = read_skip(os.environ.get(settings.SKIP, ""))
     if skip.line:

@@ -80,7 +80,8 @@ def tell(
     sentence = f"{report.commit[:12]} {report.sentence}".strip() + (f". Next: {report.hint}" if report.hint else "")
     command(outputs.annotation(_KINDS.get(report.status, "error"), sentence, _TITLE))
     for problem in report.problems:
-        command(outputs.annotation("error", f"{problem.message}. {problem.hint}".strip(), _TITLE))
+        next_step = f". Next: {problem.hint}" if problem.hint else ""
+        command(outputs.annotation("error", problem.message + next_step, _TITLE))
     try:
         outputs.write_outputs(environment, report.outputs)
     finally:

@@ -115,7 +115,7 @@ def _obstacle(changes: Sequence[Change], small: Mapping[str, bytes]) -> str:
 
 
 def _impossible(base: str, why: str) -> UsageError:
-    return UsageError(f"the difference to {base[:12]}, which the remote has, cannot go as a diff: {why}", _HINT)
+    return UsageError(f"the difference to {base[:12]}, which the remote has, cannot be sent as a diff: {why}", _HINT)
 
 
 def _small_blobs(repository: Repository, changes: Sequence[Change]) -> dict[str, bytes]:

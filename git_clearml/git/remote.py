@@ -197,7 +197,9 @@ def _told(repository: Repository, remote: Remote, *options: str, refs: Sequence[
     """The lines of `git ls-remote`."""
     result = run(repository, remote, ["ls-remote", "--quiet", *options], refs, timeout=timeout)
     if result.status:
-        raise Unreachable(f"{remote.shown} does not tell what it has: {result.reason}", f"git ls-remote {remote.shown}")
+        raise Unreachable(
+            f"the refs of {remote.shown} cannot be listed: {result.reason}", f"git ls-remote {remote.shown}"
+        )
     return result.lines
 
 

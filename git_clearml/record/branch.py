@@ -90,7 +90,7 @@ def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], tim
     result = remotes.run(repository, remote, _FETCH, [HEADS + name for name in heads], timeout=timeout)
     if result.status and set(heads.values()) - set(repository.trees(heads.values())):
         raise Unreachable(
-            f"{remote.shown} does not hand out {listed(list(heads))}: {result.reason}", f"git fetch {remote.shown}"
+            f"{remote.shown} does not send {listed(list(heads))}: {result.reason}", f"git fetch {remote.shown}"
         )
 
 

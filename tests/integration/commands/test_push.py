@@ -109,7 +109,7 @@ def test_no_verify_is_a_contradiction(word: str, yard: Yard) -> None:
     yard.task()
     pushed = push(yard, word, "origin", "main")
     assert (pushed.status, pushed.moved, pushed.calls) == (2, {}, ())
-    assert "hint: git push --no-verify" in pushed.err
+    assert f"hint: git push {word} origin main" in pushed.err
 
 
 def test_what_git_takes_for_ambiguous_is_gits_to_refuse(yard: Yard) -> None:

@@ -75,7 +75,7 @@ class Place:
         with pytest.raises(UsageError) as said:
             self.difference(self.commit(after, base))
         assert said.value.hint == "leave --as-diff out"
-        start = f"the difference to {base[:12]}, which the remote has, cannot go as a diff: "
+        start = f"the difference to {base[:12]}, which the remote has, cannot be sent as a diff: "
         assert said.value.message.startswith(start)
         return said.value.message.removeprefix(start)
 

@@ -305,7 +305,7 @@ def test_one_ref(repo: Repo, far: Repo) -> None:
 def test_a_remote_that_is_away(repo: Repo, far: Repo) -> None:
     far.path.rename(far.path.with_name("moved.git"))
     with pytest.raises(
-        Unreachable, match=r"origin does not tell what it has: '.*' does not appear to be a git"
+        Unreachable, match=r"the refs of origin cannot be listed: '.*' does not appear to be a git"
     ) as said:
         has(repo, repo.head)
     assert "git ls-remote origin" in said.value.hint
