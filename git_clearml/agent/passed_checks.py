@@ -41,16 +41,12 @@ def passed(api: ClearML, trees: Sequence[str], rules: Runnable, packages: Sequen
     tasks_by_tree: dict[str, str] = {}
     for start in range(0, len(wanted), _MOST):
         part = wanted[start : start + _MOST]
-        for document in _tagged(api, [lease.passed_tag(tree) for tree in part]):
+        tagged = query.every(api, {"tags": [lease.passed_tag(tree) for tree in part]}, _FIELDS)
+        for document in query.newest_first(tagged):
             tree = _passed_tree(document, digest(rules, packages))
             if tree in part:
                 tasks_by_tree.setdefault(tree, response.identity(document))
     return tasks_by_tree
-
-
-def _tagged(api: ClearML, tags: Sequence[str]) -> list[query.Document]:
-    """The tasks with any of these tags, newest first."""
-    return query.newest_first(query.every(api, {"tags": list(tags)}, _FIELDS))
 
 
 def _passed_tree(document: Mapping[str, Any], what: str) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from git_clearml.agent.model import Limits
-from git_clearml.agent.watch import Watch, after_poll
+from git_clearml.agent.watch import Ending, Watch, after_poll
 from git_clearml.base import patience
 from git_clearml.clearml import response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import TaskState
 from git_clearml.errors import CannotDecide
-
-End = TypeVar("End")
 
 _MOST = 400  # events of the console log in one request
 _SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds between two polls
@@ -24,13 +21,13 @@ _SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds betwee
 def follow(
     api: ClearML,
     task: str,
-    decide: Callable[[Watch], End | None],
+    decide: Callable[[Watch], Ending | None],
     *,
     tick: Callable[[Watch], None],
     limits: Limits,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[Watch, End]:
+) -> tuple[Watch, Ending]:
     """What was seen last and how it ended: the first thing that `decide` returns.
 
     `tick` is called after every poll that ended nothing. A server that does not answer is asked again, and `decide` is

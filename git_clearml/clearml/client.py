@@ -5,6 +5,7 @@ HTTP Basic is accepted by every call of a ClearML server, so there is no log-in;
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -92,7 +93,9 @@ class ClearML(HttpClient):
     def _data(self, name: str, reply: Reply) -> dict[str, Any]:
         """The answer's `data`, after everything about the answer has been checked."""
         api = self.server.api
-        document = _document(reply.body)
+        document: Any = None
+        with contextlib.suppress(jsonvalue.Malformed):
+            document = jsonvalue.parse(reply.body)
         meta = document.get("meta") if isinstance(document, dict) else None
         meta = meta if isinstance(meta, dict) else {}
         code = meta.get("result_code") if isinstance(meta.get("result_code"), int) else reply.status
@@ -116,11 +119,3 @@ class ClearML(HttpClient):
         if not isinstance(data, dict):
             raise BadAnswer(f"{api} answered {name} without data", self.site.check_address)
         return data
-
-
-def _document(body: bytes) -> Any:
-    """The JSON document, None for what is none."""
-    try:
-        return jsonvalue.parse(body)
-    except jsonvalue.Malformed:
-        return None

@@ -38,7 +38,7 @@ def of_tasks(api: ClearML, ids: Sequence[str]) -> list[Result]:
     if unknown := [identity for identity in wanted if identity not in documents]:
         many = "tasks" if len(unknown) > 1 else "task"
         raise BadAnswer(f"the server no longer has the {many} {', '.join(unknown[:10])}")
-    models = {task: [_reference(item) for item in _models(document)] for task, document in documents.items()}
+    models = {task: _models(document) for task, document in documents.items()}
     uris = _uris(api, [model for references in models.values() for _, model in references])
     return [
         result_of(api, document, [(name, uris.get(model, "")) for name, model in models[task]])
@@ -117,7 +117,7 @@ def artifacts(document: Mapping[str, Any], models: Sequence[tuple[str, str]]) ->
 
 def models(api: ClearML, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and URI of a task's output models; one request where it has any."""
-    references = [_reference(item) for item in _models(document)]
+    references = _models(document)
     uris = _uris(api, [model for _, model in references]) if references else {}
     return [(name, uris.get(model, "")) for name, model in references]
 
@@ -136,15 +136,14 @@ def _artifact(entry: Mapping[str, Any]) -> Artifact | None:
     )
 
 
-def _models(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return _objects(response.part(document, "models"), "output")
-
-
-def _reference(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Name and id of an output model; the task query makes an object of the id, a plain one does not [13]."""
-    model = item.get("model")
-    identity = response.text(model, "id") if isinstance(model, dict) else response.text(item, "model")
-    return response.text(item, "name"), identity
+def _models(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and id of each output model; the task query makes an object of the id, a plain one does not [13]."""
+    models = []
+    for item in _objects(response.part(document, "models"), "output"):
+        model = item.get("model")
+        identity = response.text(model, "id") if isinstance(model, dict) else response.text(item, "model")
+        models.append((response.text(item, "name"), identity))
+    return models
 
 
 def _uris(api: ClearML, models: Sequence[str]) -> dict[str, str]:

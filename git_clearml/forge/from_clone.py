@@ -185,7 +185,7 @@ def _asked_default(repository: Repository) -> _Default:
     commits = repository.default_branches([name]) if head and not head.status else []
     if head and commits:
         return _Default(branch_ref(head.text.removeprefix(f"refs/remotes/{name}/")), commits[0])
-    remote = remotes.fetched_from(repository, name)
+    remote = remotes.named(repository, name, push=False)
     if remote is None:
         raise NotFetched("this clone has no remote to ask for its default branch")
     branch, commit = remotes.default_branch(repository, remote, timeout=FETCH_SECONDS)

@@ -51,7 +51,7 @@ def remote_name(repository: Repository) -> str:
 
 def _by_git(repository: Repository, ref: str, timeout: float) -> str:
     name = remote_name(repository)
-    where = remotes.fetched_from(repository, name)
+    where = remotes.named(repository, name, push=False)
     if where is None:
         raise NotFetched(f"cannot look up {ref}: this clone has no remote", FETCH_ALL)
     try:

@@ -68,15 +68,9 @@ def pushed_to(repository: Repository) -> Remote | None:
     return Remote("", _rewritten(repository.config(), wanted[0]))
 
 
-def named(repository: Repository, name: str) -> Remote | None:
-    """The remote of that name, with the URL that a push goes to; None when there is none."""
-    urls = _urls(repository, name, "--push") if name else []
-    return Remote(name, urls[0]) if urls else None
-
-
-def fetched_from(repository: Repository, name: str) -> Remote | None:
-    """The remote of that name, with the URL that a fetch asks; None when there is none."""
-    urls = _urls(repository, name) if name else []
+def named(repository: Repository, name: str, *, push: bool = True) -> Remote | None:
+    """The remote of that name, with the URL that a push goes to, or else a fetch asks; None when there is none."""
+    urls = _urls(repository, name, *(["--push"] if push else [])) if name else []
     return Remote(name, urls[0]) if urls else None
 
 

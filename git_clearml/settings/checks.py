@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from git_clearml.base import globs
+from git_clearml.base import globs, jsonvalue
 from git_clearml.errors import BadSetting
 
 Kind = Literal[
@@ -195,10 +195,7 @@ def _is_line(value: str) -> bool:
 def _check_limit(_: Setting, value: Any) -> str:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return "expected a number"
-    try:
-        return "" if math.isfinite(value) else "expected a finite number"
-    except OverflowError:  # no float can hold it
-        return "expected a finite number"
+    return "expected a finite number" if jsonvalue.finite(value) is None else ""
 
 
 def _check_count(_: Setting, value: Any) -> str:

@@ -33,7 +33,7 @@ class ResolvedPolicy(NamedTuple):
     @property
     def personal(self) -> Personal:
         """The settings that are no policy."""
-        return settings.personal_of(self.settings)
+        return Personal(**{name: self.settings[name.replace("_", "-")].value for name in Personal._fields})
 
 
 def rulings(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from git_clearml.errors import BadSetting
 from git_clearml.settings.checks import Setting, checked, read_text, unknown
-from git_clearml.settings.policy import Best, Equivalence, Personal, Policy, Runnable
+from git_clearml.settings.policy import Best, Equivalence, Policy, Runnable
 
 MARKER = "GIT_CLEARML_RUN"
 """The variable by which a task tells which run made it."""
@@ -159,11 +159,6 @@ def policy_of(settings: Settings) -> Policy:
             'name them in pyproject.toml, for instance code-paths = ["src/**"]',
         )
     return policy
-
-
-def personal_of(settings: Settings) -> Personal:
-    """The settings that are no policy, as one value."""
-    return Personal(**{name: settings[name.replace("_", "-")].value for name in Personal._fields})
 
 
 def policy_flags(settings: Settings) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting
+from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Equivalence, MetricRule, Personal, Policy, Require
 from git_clearml.settings.table import (
     SKIP,
@@ -18,7 +19,6 @@ from git_clearml.settings.table import (
     Setting,
     Settings,
     merge,
-    personal_of,
     policy_flags,
     policy_of,
     pyproject_table,
@@ -461,6 +461,6 @@ def test_any_file_is_read_or_refused(tail: bytes) -> None:
 
 
 def test_personal_settings_are_one_value_of_seconds() -> None:
-    assert personal_of(merged()[0]) == Personal()
+    assert ResolvedPolicy(Policy(), merged()[0], "").personal == Personal()
     settings, _ = merged(flags={"timeout": 3}, environment={"GIT_CLEARML_REMEMBER": "60"})
-    assert personal_of(settings) == Personal(timeout=3.0, remember=60.0)
+    assert ResolvedPolicy(Policy(), settings, "").personal == Personal(timeout=3.0, remember=60.0)
