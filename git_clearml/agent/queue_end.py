@@ -25,13 +25,11 @@ _VERDICT = re.compile(r"(OK|FAILED|NO TESTS RAN)( \(.*\))?")
 class QueueEnd:
     """A task that was waited for: how the waiting ended, and what the server knows of the task.
 
-    `over`: the task itself has ended, not only the waiting for it. `tests` is the summary of a test session, "" for
-    none; `tail` the last lines of the log of what failed. `problem` is why the server could not say what the task came
-    to: `result` has nothing but its id then.
+    `tests` is the summary of a test session, "" for none; `tail` the last lines of the log of what failed. `problem` is
+    why the server could not say what the task came to: `result` has nothing but its id then.
     """
 
     end: RunEnd
-    over: bool
     result: Result
     tests: str = ""
     tail: tuple[str, ...] = ()
@@ -43,9 +41,7 @@ class QueueEnd:
         return {0: "completed", 1: "failed", 4: "pending"}.get(self.end.status, "undecided")
 
 
-def read(
-    api: ClearML, task: str, end: RunEnd, *, over: bool, entry: Entry | None, environment: Mapping[str, str]
-) -> QueueEnd:
+def read(api: ClearML, task: str, end: RunEnd, *, entry: Entry | None, environment: Mapping[str, str]) -> QueueEnd:
     """Asks the server what the task came to. `entry` is what it ran, None where that is not known. Raises no Error."""
     api.renew()
     result, problem = Result(task), None
@@ -56,7 +52,7 @@ def read(
     lines = _console(api, task, environment)
     tests = test_summary(lines) if entry is None or entry.is_test else ""
     tail = task_log.tail(lines) if end.status == 1 and not tests else ()
-    return QueueEnd(end, over, result, tests, tail, problem)
+    return QueueEnd(end, result, tests, tail, problem)
 
 
 def _console(api: ClearML, task: str, environment: Mapping[str, str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, poll, watch
 from git_clearml.agent.cleanup import CleanupOptions, Launched, cleanup
@@ -21,20 +20,11 @@ from git_clearml.git import side_ref
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 
-_OVER = ("closed", "published", "created", "")  # ended, and how is not on record
 _RAN = ("id", "script.version_num", "script.diff", leased_tasks.property_of(lease.RUN))
 _WITHOUT_RECORD = "leave --record out"
 
 
-@dataclass(frozen=True)
-class Waited:
-    """How the waiting ended; `over`: the task itself has ended too."""
-
-    end: RunEnd
-    over: bool
-
-
-def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], None]) -> Waited:
+def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], None]) -> RunEnd:
     """Follows the task until it ends, or `timeout` seconds have passed. `tick` is called after each poll before that.
 
     Raises UsageError for a task that the server does not know, and Unauthorized and Forbidden.
@@ -48,7 +38,7 @@ def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], Non
 
 def next_ended(
     api: ClearML, watches: Mapping[str, Watch], timeout: float, *, tick: Callable[[Mapping[str, Watch]], None]
-) -> tuple[dict[str, Watch], dict[str, Waited]]:
+) -> tuple[dict[str, Watch], dict[str, RunEnd]]:
     """Follows the tasks, what is known of each by its id, until some have ended, or were waited for so many seconds.
 
     What is known of them now, and the ends. `tick` is called after each look that ended none. Raises Unauthorized and
@@ -57,9 +47,8 @@ def next_ended(
     now = dict(watches)
     while True:
         now = {task: poll.look(api, task, each, time.monotonic) for task, each in now.items()}
-        ends = {task: watch.run_end(each, timeout) for task, each in now.items()}
-        if over := {task: Waited(end, is_over(now[task], end)) for task, end in ends.items() if end is not None}:
-            return now, over
+        if ends := {task: end for task, each in now.items() if (end := watch.run_end(each, timeout))}:
+            return now, ends
         tick(now)
         limits = Limits(timeout, timeout)
         time.sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
@@ -68,11 +57,6 @@ def next_ended(
 def begun() -> Watch:
     """What is known of a task that was just put on its queue."""
     return Watch(time.monotonic(), TaskState("queued"))
-
-
-def is_over(last: Watch, end: RunEnd) -> bool:
-    """Has the task itself ended, as it was last seen? Pure."""
-    return end.status in (0, 1) or (end.status == 3 and last.unavailable_since is None and last.seen.status in _OVER)
 
 
 def unknown_task(api: ClearML, task: str) -> UsageError:

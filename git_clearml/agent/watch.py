@@ -116,21 +116,25 @@ def _ended(seen: TaskState) -> Ending | None:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """What a training that was waited for comes to: an exit status, and a sentence. Only a completed one is 0."""
+    """What a training that was waited for comes to: an exit status, and a sentence. Only a completed one is 0.
+
+    `over`: the task itself has ended, not only the waiting for it.
+    """
 
     status: int
     sentence: str
+    over: bool = True
 
 
 def run_end(watch: Watch, timeout: float) -> RunEnd | None:
     """The end of the waiting for a training, None as long as one has to wait."""
     if watch.unavailable_since is not None and patience.is_over(watch.unavailable_since, watch.now):
-        return RunEnd(3, patience.sentence(watch.unavailable_since, watch.now))
+        return RunEnd(3, patience.sentence(watch.unavailable_since, watch.now), over=False)
     status = watch.seen.status
     if watch.unavailable_since is None and status in _RUN_ENDS:
         return _RUN_ENDS[status]
     if watch.queued + watch.running >= timeout:
-        return RunEnd(4, f"still {status} after {_seconds(timeout)} of waiting")
+        return RunEnd(4, f"still {status} after {_seconds(timeout)} of waiting", over=False)
     return None
 
 

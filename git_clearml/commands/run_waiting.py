@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_clearml.agent import failure, queue_end, queue_launch, queue_wait, sweep
 from git_clearml.agent.poll import Tail
@@ -15,7 +15,6 @@ from git_clearml.agent.queue_command import Entry
 from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.queue_launch import QueueRun, Started
 from git_clearml.agent.queue_request import QueueOrder
-from git_clearml.agent.queue_wait import Waited
 from git_clearml.agent.watch import RunEnd, Watch
 from git_clearml.base import signals
 from git_clearml.base.console import Console, Progress
@@ -135,47 +134,45 @@ def interruptible(call: Call, awaited: Callable[[], Sequence[Awaited]]) -> Itera
             raise
 
 
-def wait(call: Call, awaited: Awaited) -> Waited:
+def wait(call: Call, awaited: Awaited) -> RunEnd:
     """Waits for the end, or until the time is up."""
     task, timeout = awaited.task, call.judging.rulings[0].personal.wait_timeout
     tail = Tail(call.api, task) if call.arguments.follow else None
-    waited = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))
+    end = queue_wait.wait(call.api, task, timeout, tick=lambda watch: _tick(call, watch, tail))
     if tail:
         _print_log(call, tail)
-    return given_up(call, task, waited)
+    return given_up(call, task, end)
 
 
-def given_up(call: Call, task: str, waited: Waited) -> Waited:
-    """How the waiting ended, after what is to be done with a task that has not."""
-    if waited.end.status == 4 and call.arguments.abort_on_interrupt:
+def given_up(call: Call, task: str, end: RunEnd) -> RunEnd:
+    """How the waiting ended, after what is to be done with a task that has not; with the last sign of life of an agent
+    that is dead."""
+    if end.status == 4 and call.arguments.abort_on_interrupt:
         _abort(call, task)
-        waited = Waited(RunEnd(1, f"{waited.end.sentence}; aborted"), True)
-    return waited if waited.over else _with_sign(call, task, waited)
+        return RunEnd(1, f"{end.sentence}; aborted")
+    return (
+        end
+        if end.over
+        else replace(end, sentence=failure.with_sign(end.sentence, failure.sign_of_task(call.api, task)))
+    )
 
 
-def _with_sign(call: Call, task: str, waited: Waited) -> Waited:
-    """What was waited for in vain, with the last sign of life of an agent that is dead."""
-    sentence = failure.with_sign(waited.end.sentence, failure.sign_of_task(call.api, task))
-    return Waited(RunEnd(waited.end.status, sentence), False)
-
-
-def finish(call: Call, awaited: Awaited, waited: Waited) -> int:
+def finish(call: Call, awaited: Awaited, end: RunEnd) -> int:
     """Tells the end, and records it. Returns the exit status: the run's, 3 where a good one is not recorded.
 
     It deletes the side ref and records before it prints the end: whoever reads that may have left.
     """
-    end, task = waited.end, awaited.task
     if end.status != 4:
         with signals.held():
             sweep.settle(call.repository, call.api, say=call.say)
-    ended = queue_end.read(call.api, task, end, over=waited.over, entry=awaited.entry, environment=os.environ)
+    ended = queue_end.read(call.api, awaited.task, end, entry=awaited.entry, environment=os.environ)
     status = end.status
     problem = _record(call, awaited, ended) if status in (0, 1) else None
-    is_owed = call.recording.kind != "none" and (problem is not None or not ended.over)
+    is_owed = call.recording.kind != "none" and (problem is not None or not end.over)
     if not is_owed:
         awaited.settled()
-    if is_owed or not ended.over:
-        call.console.announce(f"to {'record it' if ended.over else 'wait again'}: {_again(call, awaited.task)}")
+    if is_owed or not end.over:
+        call.console.announce(f"to {'record it' if end.over else 'wait again'}: {_again(call, awaited.task)}")
     status = status or (3 if problem else 0)
     report = reports.of_result(ended.result, call.policy)
     try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from git_clearml.agent import queue_end
-from git_clearml.agent.queue_wait import is_over
-from git_clearml.agent.watch import RunEnd, Watch
+from git_clearml.agent.watch import Watch, run_end
 from git_clearml.clearml.model import TaskState
 
 
@@ -25,11 +24,14 @@ def test_the_summary_of_a_test_session() -> None:
 
 def test_a_task_is_over_when_it_has_ended_itself() -> None:
     """Not when the waiting has, nor when the server was unavailable: then it may still run."""
-    for status in ("completed", "failed", "stopped"):
-        end = RunEnd(0 if status == "completed" else 1, "")
-        assert is_over(Watch(0.0, TaskState(status)), end)
-    for status in ("closed", "published", "created", ""):
-        assert is_over(Watch(0.0, TaskState(status)), RunEnd(3, ""))
-        assert not is_over(Watch(0.0, TaskState(status), unavailable_since=1.0), RunEnd(3, ""))
-    assert not is_over(Watch(0.0, TaskState("in_progress")), RunEnd(3, ""))
-    assert not is_over(Watch(0.0, TaskState("in_progress")), RunEnd(4, ""))
+    for status in ("completed", "failed", "stopped", "closed", "published", "created", ""):
+        for seen, is_over in (
+            (Watch(0.0, TaskState(status)), True),
+            (Watch(999.0, TaskState(status), 9.0, 9.0, 1.0), False),
+        ):
+            end = run_end(seen, 3600.0)
+            assert end is not None
+            assert end.over is is_over
+    late = run_end(Watch(0.0, TaskState("in_progress"), 9.0, 9.0), 18.0)
+    assert late is not None
+    assert (late.status, late.over) == (4, False)

@@ -151,17 +151,17 @@ def ends() -> Iterator[tuple[str, QueueEnd]]:
     for status in STATUSES:
         end = run_end(watched(status), 3600.0)
         assert end is not None
-        yield f"the task is {status or 'deleted'}", QueueEnd(end, True, replace(RESULT, status=status))
+        yield f"the task is {status or 'deleted'}", QueueEnd(end, replace(RESULT, status=status))
     late = run_end(watched(queued=3000.0, running=600.0), 3600.0)
     gone = run_end(watched(unavailable_since=100.0), 3600.0)
     failed = run_end(watched("failed"), 3600.0)
     assert late
     assert gone
     assert failed
-    yield "the time is up", QueueEnd(late, False, replace(RESULT, status="in_progress"))
-    yield "the server is unavailable", QueueEnd(gone, False, Result("t1"))
-    yield "tests failed", QueueEnd(failed, True, FAILED, queue_end.test_summary(PYTEST))
-    yield "it failed", QueueEnd(failed, True, FAILED, tail=("Traceback", "KeyError: 1"))
+    yield "the time is up", QueueEnd(late, replace(RESULT, status="in_progress"))
+    yield "the server is unavailable", QueueEnd(gone, Result("t1"))
+    yield "tests failed", QueueEnd(failed, FAILED, queue_end.test_summary(PYTEST))
+    yield "it failed", QueueEnd(failed, FAILED, tail=("Traceback", "KeyError: 1"))
 
 
 def test_run(tmp_path: Path) -> None:
