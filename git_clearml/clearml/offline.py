@@ -11,7 +11,7 @@ import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from git_clearml.base import jsonvalue
@@ -99,14 +99,6 @@ def read(path: str, directory: str) -> Session:
     if archive and (folder is None or not archive.damage):
         return archive
     return folder or Session(name, path, damage=f"the offline session {name} is gone")
-
-
-def value_of(metrics: Iterable[Metric], name: str, which: str) -> float | None:
-    """The `last`, `min` or `max` of the metric TITLE/SERIES, None when it was not reported."""
-    for metric in metrics:
-        if f"{metric.metric}/{metric.variant}" == name:
-            return {"last": metric.last, "min": metric.min, "max": metric.max}.get(which)
-    return None
 
 
 def document(path: str) -> Mapping[str, Any]:
@@ -231,18 +223,18 @@ def curves(path: str, names: Collection[tuple[str, str]]) -> dict[tuple[str, str
     {} where its folder and its zip have no metrics that can be read. Single values are no curves.
     """
     points: dict[tuple[str, str], dict[float, float]] = {}
-    for event in filter(None, _events(_content(path, "metrics.jsonl", METRICS_BYTES))):
-        metric, variant = event.get("metric"), event.get("variant")
-        iteration, number = jsonvalue.finite(event.get("iter")), jsonvalue.finite(event.get("value"))
-        if not isinstance(metric, str) or not isinstance(variant, str) or iteration is None or number is None:
-            continue
-        if (metric, variant) in names and iteration != _NO_ITERATION and abs(iteration) < _LARGEST:
-            points.setdefault((metric, variant), {})[iteration] = number
+    for name, at, number in filter(None, _scalars(_content(path, "metrics.jsonl", METRICS_BYTES))):
+        iteration = jsonvalue.finite(at)
+        if name in names and iteration is not None and iteration != _NO_ITERATION and abs(iteration) < _LARGEST:
+            points.setdefault(name, {})[iteration] = number
     return {name: Curve(tuple(sorted(series.items()))) for name, series in points.items()}
 
 
-def _events(content: bytes) -> Iterator[Mapping[str, Any] | None]:
-    """The scalars of every line, None for one that cannot be read."""
+def _scalars(content: bytes) -> Iterator[tuple[tuple[str, str], Any, float] | None]:
+    """Series, iteration and value of the scalars of every line, None for a line that cannot be read.
+
+    A value that is no number is left out.
+    """
     for line in filter(bytes.strip, content.splitlines()):
         try:
             events = jsonvalue.items(jsonvalue.parse(line), "the line")
@@ -250,8 +242,11 @@ def _events(content: bytes) -> Iterator[Mapping[str, Any] | None]:
             yield None
             continue
         for event in events:
-            if isinstance(event, Mapping) and event.get("type") == "training_stats_scalar":
-                yield event
+            if not isinstance(event, Mapping) or event.get("type") != "training_stats_scalar":
+                continue
+            metric, variant, number = event.get("metric"), event.get("variant"), jsonvalue.finite(event.get("value"))
+            if isinstance(metric, str) and isinstance(variant, str) and number is not None:
+                yield (metric, variant), event.get("iter"), number
 
 
 def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:
@@ -259,23 +254,16 @@ def parse_metrics(content: bytes) -> tuple[tuple[Metric, ...], int]:
 
     The last value is that of the highest iteration, as on a server; of several there, the one written last.
     """
-    series: dict[tuple[str, str], tuple[int, float, float, float]] = {}
+    series: dict[tuple[str, str], tuple[int, float, float, float]] = {}  # iteration, last, least, greatest
     unreadable = 0
-    for event in _events(content):
-        if event is None:
+    for scalar in _scalars(content):
+        if scalar is None:
             unreadable += 1
-        else:
-            _take(event, series)
+            continue
+        name, iteration, number = scalar
+        if isinstance(iteration, int):
+            at, last, low, high = series.get(name, (iteration, number, number, number))
+            last = number if iteration >= at else last
+            series[name] = max(at, iteration), last, min(low, number), max(high, number)
     metrics = (Metric(*key, last, low, high) for key, (_, last, low, high) in list(series.items())[:_METRICS])
     return tuple(metrics), unreadable
-
-
-def _take(event: Mapping[str, Any], series: dict[tuple[str, str], tuple[int, float, float, float]]) -> None:
-    """Adds a scalar to its series: (iteration, last, least, greatest). What is no number is left out."""
-    metric, variant, iteration, value = (event.get(key) for key in ("metric", "variant", "iter", "value"))
-    number = jsonvalue.finite(value)
-    if not isinstance(metric, str) or not isinstance(variant, str) or not isinstance(iteration, int) or number is None:
-        return
-    at, last, low, high = series.get((metric, variant), (iteration, number, number, number))
-    last = number if iteration >= at else last
-    series[metric, variant] = max(at, iteration), last, min(low, number), max(high, number)

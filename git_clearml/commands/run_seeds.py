@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from git_clearml.base.secrets import redact_words
 from git_clearml.base.words import listed
-from git_clearml.clearml.offline import value_of
 from git_clearml.commands import run_flags, run_here
 from git_clearml.commands.run_here import Call, Once
 from git_clearml.errors import Interrupted
 from git_clearml.settings.policy import MetricRule, Policy
+from git_clearml.verdict.metric_rules import value_of
 
 
 def run(call: Call, words: Sequence[str], seeds: Sequence[int]) -> int:
@@ -61,7 +61,7 @@ def summary(ran: Mapping[int, Once], seeds: Sequence[int], policy: Policy) -> st
 def _measured(rule: MetricRule, ran: Once) -> bool:
     """Has the run the metric, as far as that is known here? What a server has of it was not asked for."""
     sessions = ran.record.sessions if ran.record else ()
-    return any(not each.path or value_of(each.metrics, rule.metric, rule.value) is not None for each in sessions)
+    return any(not each.path or value_of(each.metrics, rule) is not None for each in sessions)
 
 
 def min_runs(counts: Mapping[str, int], policy: Policy) -> list[str]:

@@ -27,7 +27,7 @@ class Baseline(NamedTuple):
 
 def of_task(task: Task | None, rule: MetricRule, whose: str) -> Baseline:
     """A task's value, none where it has none that can be compared with."""
-    value = value_of(task, rule) if task else None
+    value = value_of(task.metrics, rule) if task else None
     return Baseline(None if unusable(value, rule) else value, whose, task)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from git_clearml.model import Task
+from git_clearml.model import Metric, Task
 from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy
 from git_clearml.verdict.model import Finding, Measured, Outcome, Reason, Spread, Verdict
 from git_clearml.verdict.near_miss import nearest_first
@@ -18,16 +18,16 @@ Ruled = Best | MetricRule
 """What says which way is better, and whether a 0 may be true."""
 
 
-def value_of(task: Task, rule: MetricRule) -> float | None:
-    """What the task reported, None for nothing. It may be no number."""
-    named = (each for each in task.metrics if f"{each.metric}/{each.variant}" == rule.metric)
+def value_of(metrics: Iterable[Metric], rule: Ruled) -> float | None:
+    """The value of the rule's metric among those that were reported, None for none. It may be no number."""
+    named = (each for each in metrics if f"{each.metric}/{each.variant}" == rule.metric)
     return next((float(getattr(each, rule.value)) for each in named), None)
 
 
 def ranked_value(task: Task, policy: Policy) -> float | None:
     """What the task reported of the metric by which tasks are chosen: that of a requirement may be another one's."""
     ranking = policy.ranking
-    return value_of(task, ranking) if isinstance(ranking, MetricRule) else task.value
+    return value_of(task.metrics, ranking) if isinstance(ranking, MetricRule) else task.value
 
 
 def unusable(value: float | None, rules: Ruled) -> str:
@@ -78,7 +78,7 @@ def _ranks(policy: Policy, rule: MetricRule) -> bool:
 
 def measure(rule: MetricRule, tasks: Sequence[Task]) -> Measured:
     """What a metric came to over the accepted tasks, and whether it is within its limits."""
-    values = [(value_of(task, rule), task) for task in tasks]
+    values = [(value_of(task.metrics, rule), task) for task in tasks]
     ranked = sorted(
         ((value, task) for value, task in values if value is not None and not unusable(value, rule)),
         key=lambda pair: pair[0] if rule.direction == "min" else -pair[0],
@@ -172,9 +172,11 @@ def _against(accepted: Sequence[Finding], failed: Iterable[Measured]) -> list[Fi
     for result in failed:
         reason = Reason(result.code, result.message)
         if result.code == "metric-missing":
-            lacking = [each.task for each in accepted if unusable(value_of(each.task, result.rule), result.rule)]
+            lacking = [
+                each.task for each in accepted if unusable(value_of(each.task.metrics, result.rule), result.rule)
+            ]
             for task in lacking:
-                why = f"{result.rule.metric} {unusable(value_of(task, result.rule), result.rule)}"
+                why = f"{result.rule.metric} {unusable(value_of(task.metrics, result.rule), result.rule)}"
                 reasons.setdefault(task.id, []).append(Reason(result.code, why))
         else:
             reasons.setdefault(result.task or first, []).append(reason)

@@ -13,6 +13,7 @@ from git_clearml.model import Curve, Diff, DiffKind, Metric, RunRecord, Session,
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
+from git_clearml.verdict import metric_rules
 from git_clearml.verdict.evidence import Answer, the_only
 from git_clearml.verdict.windows import Window
 
@@ -146,7 +147,7 @@ def _described(plain: Task, session: Session, policy: Policy) -> Task:
         entry_point=session.entry_point,
         working_dir=session.working_dir,
         diff=diff,
-        value=offline_sessions.value_of(session.metrics, policy.ranking.metric, policy.ranking.value),
+        value=metric_rules.value_of(session.metrics, policy.ranking),
         metrics=session.metrics if policy.metrics else (),
         damage=session.damage,
         notes=session.notes,

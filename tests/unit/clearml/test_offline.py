@@ -206,15 +206,6 @@ def test_metrics_of_the_highest_iteration_count_as_last() -> None:
     metrics, unreadable = offline_sessions.parse_metrics(content)
     assert unreadable == 0
     assert metrics == (Metric("loss", "train", 0.2, 0.1, 0.9), Metric("Summary", "f1", 3.0, 3.0, 3.0))
-    assert offline_sessions.value_of(metrics, "loss/train", "last") == 0.2
-    assert offline_sessions.value_of(metrics, "loss/train", "max") == 0.9
-    assert offline_sessions.value_of(metrics, "loss/train", "min") == 0.1
-    assert offline_sessions.value_of(metrics, "loss", "last") is None
-
-
-def test_names_with_slashes_are_found() -> None:
-    metrics, _ = offline_sessions.parse_metrics(lines([scalar(0, 1, "a/b", "c/d")]))
-    assert offline_sessions.value_of(metrics, "a/b/c/d", "last") == 1.0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", None, True, 10**400])

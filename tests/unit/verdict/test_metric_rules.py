@@ -243,7 +243,7 @@ def test_a_pass_by_some_tasks_that_needs_no_more_is_a_pass_by_all(
         return
     sign = -1 if rules.direction == "max" else 1
     tasks = of(*values, *more)
-    tasks.sort(key=lambda each: (_unusable(each, rules), sign * (metric_rules.value_of(each, rules) or 0)))
+    tasks.sort(key=lambda each: (_unusable(each, rules), sign * (metric_rules.value_of(each.metrics, rules) or 0)))
     some = tasks[: len(values)]
     if metric_rules.measure(rules, some).outcome == "pass":
         whole = metric_rules.measure(rules, tasks)
@@ -251,7 +251,7 @@ def test_a_pass_by_some_tasks_that_needs_no_more_is_a_pass_by_all(
 
 
 def _unusable(each: Task, rules: MetricRule) -> bool:
-    return bool(metric_rules.unusable(metric_rules.value_of(each, rules), rules))
+    return bool(metric_rules.unusable(metric_rules.value_of(each.metrics, rules), rules))
 
 
 FINAL: list[tuple[dict[str, Any], list[float | None], bool]] = [
@@ -328,3 +328,15 @@ def test_the_next_command_runs_further_seeds(command: str, expected: str) -> Non
     judged = verdict(rule(min_runs=3), of(0.5))
     assert more_runs.next_command(judged, command, "") == expected
     assert more_runs.next_command(judged, command, "1a2b3c4").startswith("git checkout 1a2b3c4 && git clearml run ")
+
+
+def test_a_value_is_that_of_the_metric_and_the_kind_that_the_rule_names() -> None:
+    reported = (Metric("loss", "train", 0.2, 0.1, 0.9), Metric("a/b", "c/d", 1.0, 1.0, 1.0))
+    for name, which, value in (
+        ("loss/train", "last", 0.2),
+        ("loss/train", "max", 0.9),
+        ("loss/train", "min", 0.1),
+        ("loss", "last", None),
+        ("a/b/c/d", "last", 1.0),
+    ):
+        assert metric_rules.value_of(reported, MetricRule(name, value=which)) == value
