@@ -10,11 +10,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from git_clearml.base import process
-from git_clearml.base.ids import is_hash
 from git_clearml.clearml import lease, query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
-from git_clearml.errors import BadAnswer, CannotDecide
+from git_clearml.errors import CannotDecide
 from git_clearml.git.side_ref import SideRef
 
 _FIELDS = ("id", "status", "parent", "tags", "system_tags", "script.repository", "script.version_num", "last_update")
@@ -58,10 +57,8 @@ def of_commit(api: ClearML, name: str, commit: str, days: int) -> list[LeasedTas
 
     `name` is the owner's property.
     """
-    if not is_hash(commit):
-        raise BadAnswer("only full hashes are asked for")
     since = datetime.now(timezone.utc) - timedelta(days=days)
-    tasks = _query(api, name, query.of_commits(f"^{commit}$") | query.updated(since))
+    tasks = _query(api, name, query.of_commits(*query.patterns([commit])) | query.updated(since))
     return [task for task in tasks if task.commit == commit]
 
 

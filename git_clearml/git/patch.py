@@ -67,7 +67,7 @@ def difference(repository: Repository, remote: Remote, commit: str, *, timeout: 
 
 def _base(repository: Repository, tips: Sequence[str], commit: str) -> str:
     """The newest ancestor that a tip reaches, "" for none; of several, one that none of the others descends from."""
-    listed = remotes.unreached(repository, tips, commit, "--boundary", "--topo-order")
+    listed = remotes.unreached(repository, tips, [commit], "--boundary", "--topo-order")
     bases = [line[1:] for line in listed if line.startswith("-")]
     if len(bases) > 1:
         bases = lines(repository.read("merge-base", "--independent", *bases))

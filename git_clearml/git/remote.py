@@ -169,13 +169,13 @@ def contains(repository: Repository, tips: Sequence[str], commit: str) -> bool:
         return True
     if commit not in repository.trees([commit]):
         return False  # an unknown commit would be ignored below, and then nothing would be left to list
-    return not unreached(repository, tips, commit, "--max-count=1")
+    return not unreached(repository, tips, [commit], "--max-count=1")
 
 
-def unreached(repository: Repository, tips: Sequence[str], commit: str, *options: str) -> list[str]:
-    """What `git rev-list` says of the commits that no tip reaches. Tips that are not in this clone do not count."""
+def unreached(repository: Repository, tips: Sequence[str], commits: Sequence[str], *options: str) -> list[str]:
+    """What `git rev-list` says of these commits' history that no tip reaches. What is not in this clone is left out."""
     words = ("rev-list", *options, "--ignore-missing", "--stdin")
-    return lines(repository.read(*words, stdin=stdin_lines([commit, *(f"^{tip}" for tip in tips)])))
+    return lines(repository.read(*words, stdin=stdin_lines([*commits, *(f"^{tip}" for tip in tips)])))
 
 
 def _listed(

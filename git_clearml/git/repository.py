@@ -14,8 +14,6 @@ from git_clearml.git import ssh_config
 from git_clearml.git import url as repository_urls
 from git_clearml.git.objects import ObjectStore
 from git_clearml.git.output import GitResult, cut, decode
-from git_clearml.git.peel import NoCommit
-from git_clearml.model import Resolved
 
 _NO_REF = r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|^[-/]|/$"  # compiled when used
 
@@ -45,13 +43,7 @@ class Repository(ObjectStore):
         self._ssh: ssh_config.Names | None = None
         self.urls: dict[tuple[str, ...], list[str]] = {}  # what `git remote get-url` has said; see git/remote.py
 
-    def resolve(self, revs: Sequence[str]) -> list[Resolved]:
-        """Each revision's commit and policy file; see `git_clearml.git.peel`."""
-        return peeling.resolve(self, revs)
-
-    def peel(self, names: Sequence[str]) -> list[Resolved | NoCommit]:
-        """The commit that each name, a tag perhaps, is peeled to; see `git_clearml.git.peel`."""
-        return peeling.peel(self, names)
+    resolve, peel = peeling.resolve, peeling.peel
 
     def config(self) -> list[tuple[str, str]]:
         """Every git setting in force here, lower-case keys, the later one winning. Read once."""

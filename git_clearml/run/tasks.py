@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from git_clearml.base.ids import is_hash
 from git_clearml.clearml import query, response, worker
 from git_clearml.clearml import tasks as clearml_tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import PROPERTY, SECTION, TREE, item
-from git_clearml.errors import BadAnswer, Refused
+from git_clearml.errors import Refused
 from git_clearml.model import RecordedTask, RunRecord, Session
 from git_clearml.run import ownership
 from git_clearml.run import record as run_records
@@ -90,10 +89,8 @@ def attach(api: ClearML, own_task: MadeTask, record: RunRecord) -> None:
 
 def _of_commit(api: ClearML, record: RunRecord) -> list[query.Document]:
     """Every task of the record's commit that changed since a day before the run, newest first: clocks differ."""
-    if not is_hash(record.commit):
-        raise BadAnswer("only full hashes are asked for")
     since = datetime.fromisoformat(record.started) - timedelta(days=1)
-    body = {**query.of_commits(f"^{record.commit}$"), **query.updated(since)}
+    body = {**query.of_commits(*query.patterns([record.commit])), **query.updated(since)}
     return query.newest_first(query.every(api, body, _OWN))
 
 

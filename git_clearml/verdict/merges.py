@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from git_clearml.base.ids import is_hash
 from git_clearml.git import merge_trees
+from git_clearml.git import remote as remotes
 from git_clearml.git.objects import parents_in
-from git_clearml.git.output import stdin_lines
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Resolved
 from git_clearml.settings.policy import Equivalence
@@ -162,11 +162,7 @@ def _other_tree(commit: Commit, tree: str) -> str:
 def reached(repository: Repository, names: Iterable[str], accepted: Sequence[str]) -> set[str]:
     """Those of these commits that an accepted one is, or stands on. One git process."""
     names, tips = [name for name in names if is_hash(name)], [name for name in accepted if is_hash(name)]
-    if not names or not tips:
-        return set()
-    words = ("rev-list", "--ignore-missing", "--stdin")
-    new = repository.read(*words, stdin=stdin_lines([*names, *(f"^{tip}" for tip in tips)]))
-    return set(names) - set(new.decode("ascii").split())
+    return set(names) - set(remotes.unreached(repository, tips, names)) if names and tips else set()
 
 
 def _accepted(commit: Commit, source: Source, runs: Mapping[str, Verdict], on_accepted: bool) -> Verdict:

@@ -37,7 +37,7 @@ class ServerEvidence:
     def __init__(self, api: ClearML) -> None:
         self.api = api
         self.identity = f"{api.server.api} {api.server.user}"
-        self.open_ahead = api.open_ahead
+        self.open_ahead, self.renew, self.close = api.open_ahead, api.renew, api.close
 
     bounded = True
 
@@ -193,14 +193,6 @@ class ServerEvidence:
             except Refused as refusal:
                 if not refusal.unknown_task:
                     raise
-
-    def renew(self) -> None:
-        """Gives the next questions a fresh budget."""
-        self.api.renew()
-
-    def close(self) -> None:
-        """Lets go of the connection."""
-        self.api.close()
 
     def _tasks_of(self, commits: Sequence[str], body: Mapping[str, Any], policy: Policy) -> list[Task]:
         wanted, fields = set(commits), server_tasks.fields(policy)
