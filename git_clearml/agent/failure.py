@@ -47,7 +47,7 @@ def explained(api: ClearML, check: Check, watch: Watch, *, sleep: Callable[[floa
     except CannotDecide as error:
         return with_hint(replace(check, notes=(*check.notes, f"its log could not be read: {error.message}")))
     if check.cause == "execution-timeout":
-        check = replace(check, sentence=with_sign(check.sentence, sign_of_task(api, check.task)))
+        check = replace(check, sentence=with_sign(api, check.sentence, check.task))
     if check.outcome is CheckOutcome.FAILED and not check.cause:
         message, reason = api.server.secrets.redact(watch.seen.message), api.server.secrets.redact(watch.seen.reason)
         cause = task_log.classify(lines, status_message=message, status_reason=reason)
@@ -79,14 +79,12 @@ def _unserved(api: ClearML, check: Check) -> Check:
             return check
     except Error:
         return check
-    return without_worker(api, replace(check, cause=""), "any more")
+    return without_worker(api, replace(check, cause=""), " any more")
 
 
 def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     """The check of a queue that nobody serves, with the queues that somebody does. One request."""
-    sentence = with_sign(
-        f"queue {check.queue!r} has no active workers{' ' + when if when else ''}", sign_of_queue(api, check.queue)
-    )
+    sentence = idle_queue(api, check.queue, when)
     hint = f"clearml-agent daemon --queue {shlex.quote(check.queue)}"
     with contextlib.suppress(CannotDecide):
         check = replace(check, notes=(*check.notes, f"queues with workers: {queues.served(api)}"))
@@ -94,27 +92,26 @@ def without_worker(api: ClearML, check: Check, when: str = "") -> Check:
     return replace(check, outcome=outcome, status=outcome.status, sentence=sentence, hint=hint)
 
 
-def with_sign(sentence: str, sign: str) -> str:
-    """The sentence, and when a dead agent was last seen, "" where none is known to be dead. Pure."""
-    return f"{sentence}; {sign}" if sign else sentence
+def idle_queue(api: ClearML, queue: str, when: str = "") -> str:
+    """Says that nobody serves the queue, and when the agent that did was last seen, where the server knows.
 
-
-def sign_of_queue(api: ClearML, queue: str) -> str:
-    """When the agent that served this queue last was seen, "" where the server does not know. Raises no Error."""
+    Raises no Error.
+    """
+    sentence = f"queue {queue!r} has no active workers{when}"
     with contextlib.suppress(CannotDecide):
         api.renew()
-        return queues.last_sign(api, queue_name=queue)
-    return ""
+        return "; ".join(filter(None, (sentence, queues.last_sign(api, queue_name=queue))))
+    return sentence
 
 
-def sign_of_task(api: ClearML, task: str) -> str:
-    """When the agent that runs this task was last seen, "" for one that may be at work. Raises no Error."""
+def with_sign(api: ClearML, sentence: str, task: str) -> str:
+    """The sentence, and when the agent that runs this task was last seen where it is dead. Raises no Error."""
     with contextlib.suppress(CannotDecide):
         api.renew()
         document = tasks.document_of(api, task, ("id", "last_worker", "last_worker_report")) or {}
         worker = response.text(document, "last_worker")
         if worker and not queues.lives(api, worker):
-            return queues.last_sign(api, worker=worker) or queues.sentence_of(
-                response.text(document, "last_worker_report"), worker
-            )
-    return ""
+            reported = response.text(document, "last_worker_report")
+            sign = queues.last_sign(api, worker=worker) or queues.sentence_of(reported, worker)
+            return "; ".join(filter(None, (sentence, sign)))
+    return sentence

@@ -66,10 +66,7 @@ class QueueRun:
             return Started(earlier, tasks.page_of(self._api, earlier), attached=True)
         queue = queues.queue(self._api, self._order.queue)
         if not queue.workers:
-            idle = failure.with_sign(
-                f"queue {queue.name!r} has no active workers", failure.sign_of_queue(self._api, queue.name)
-            )
-            self._notes.append(f"{idle}: the task waits for one")
+            self._notes.append(f"{failure.idle_queue(self._api, queue.name)}: the task waits for one")
         with signals.held() as hold:
             try:
                 with hold.released():

@@ -150,11 +150,7 @@ def given_up(call: Call, task: str, end: RunEnd) -> RunEnd:
     if end.status == 4 and call.arguments.abort_on_interrupt:
         _abort(call, task)
         return RunEnd(1, f"{end.sentence}; aborted")
-    return (
-        end
-        if end.over
-        else replace(end, sentence=failure.with_sign(end.sentence, failure.sign_of_task(call.api, task)))
-    )
+    return end if end.over else replace(end, sentence=failure.with_sign(call.api, end.sentence, task))
 
 
 def finish(call: Call, awaited: Awaited, end: RunEnd) -> int:
