@@ -21,7 +21,7 @@ from git_clearml.report import compare
 from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.evidence import Evidence, TaggableEvidence
+from git_clearml.verdict.evidence import Evidence, RemoteEvidence
 from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
 
@@ -62,7 +62,7 @@ def find(source: Evidence, policy: Policy, project: str) -> list[Task]:
     """
     check_tag(policy)
     scoped = policy._replace(project=policy.best.project or policy.project or project)
-    tagged = source.tagged(policy.best.tag, scoped) if isinstance(source, TaggableEvidence) else []
+    tagged = source.tagged(policy.best.tag, scoped) if isinstance(source, RemoteEvidence) else []
     return [task for task in tagged if scoped.project or not task.project]
 
 
@@ -106,7 +106,7 @@ def move_best_tag(
     could not be moved is a problem of the comparison and makes a pass status 3, but never hides a worse model.
     Raises UsageError for evidence that bears no tags, and otherwise as `compared` does.
     """
-    if not isinstance(source, TaggableEvidence):
+    if not isinstance(source, RemoteEvidence):
         raise UsageError("--tag-best needs a ClearML server; this evidence is local", "leave --tag-best out")
     by_best, tagged = _compare_with_tagged(source, verdict, policy)
     move = compare.plan(by_best, tagged, policy.best) if policy.best.metric else compare.TagMove()
@@ -150,7 +150,7 @@ def _compare_with_tagged(source: Evidence, verdict: Verdict, policy: Policy) -> 
     notes = [*comparison.notes, *_notes_on_tagged(tagged, current, comparison, policy), *verdict.notes]
     if comparison.outcome is ComparisonOutcome.MISSING and current.value is None:
         notes += _nearest_metrics(source, current, policy)
-    if not isinstance(source, TaggableEvidence):
+    if not isinstance(source, RemoteEvidence):
         notes.append("offline sessions have no tags: there is no best task to compare with")
     return replace(comparison, commit=verdict.commit, tagged=bears_tag, notes=tuple(notes)), tagged
 
@@ -198,7 +198,7 @@ def _nearest_metrics(source: Evidence, current: Task, policy: Policy) -> list[st
 
 
 def _move(
-    source: TaggableEvidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
+    source: RemoteEvidence, move: compare.TagMove, policy: Policy, project: str, pause: Callable[[float], None]
 ) -> list[Task]:
     """Moves the tag and reads back until one task at most bears it; what is left.
 

@@ -13,7 +13,7 @@ from git_clearml.model import Problem
 from git_clearml.report import best_tag, compare, compose
 from git_clearml.report.compared_metrics import Place
 from git_clearml.report.model import VerifyReport
-from git_clearml.verdict.evidence import TaggableEvidence
+from git_clearml.verdict.evidence import RemoteEvidence
 from git_clearml.verdict.model import Outcome
 from git_clearml.verdict.session import VerifySession
 
@@ -156,10 +156,10 @@ def compare_with_best(
         return best_tag.undecided(verdict, policy, error)
 
 
-def _taggable(session: VerifySession, flag: str) -> list[TaggableEvidence]:
+def _taggable(session: VerifySession, flag: str) -> list[RemoteEvidence]:
     """The evidence sources that the policies name. Raises UsageError where one of them has no tags."""
     sources = [session.source(kind) for kind in dict.fromkeys(ruling.policy.evidence for ruling in session.rulings)]
-    taggable = [source for source in sources if isinstance(source, TaggableEvidence)]
+    taggable = [source for source in sources if isinstance(source, RemoteEvidence)]
     if len(taggable) < len(sources):
         raise UsageError(f"{flag} needs a ClearML server; this evidence is local", f"leave {flag} out")
     return taggable

@@ -81,16 +81,14 @@ def the_only(tasks: Sequence[Task], digits: str) -> Task | None:
 
 
 @runtime_checkable
-class TreeEvidence(Evidence, Protocol):
-    """A source that finds tasks by the tree which their run recorded: a server, for whoever has not got the commit."""
+class RemoteEvidence(Evidence, Protocol):
+    """A server, whose tasks bear tags: the best task is one that bears the best tag, so only there is one.
+
+    It finds tasks by the tree which their run recorded, too, for whoever has not got the commit.
+    """
 
     def of_trees(self, trees: Sequence[str], policy: Policy, window: Window) -> list[Task]:
         """The tasks of these trees that may count, now or when they end; whose records they bear is not said."""
-
-
-@runtime_checkable
-class TaggableEvidence(Evidence, Protocol):
-    """A source whose tasks bear tags: a server. The best task is one that bears the best tag, so only there is one."""
 
     def tagged(self, tag: str, policy: Policy) -> list[Task]:
         """The ended, unarchived tasks with this tag, in the policy's project when it names one."""

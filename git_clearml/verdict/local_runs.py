@@ -10,7 +10,7 @@ from git_clearml.run.store import RunStore
 from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import resolve
-from git_clearml.verdict.evidence import Answer, Evidence, TaggableEvidence
+from git_clearml.verdict.evidence import Answer, Evidence, RemoteEvidence
 from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.near_miss import ONLY_HERE
 from git_clearml.verdict.offline import OfflineEvidence
@@ -32,7 +32,7 @@ def explained(
     Nothing more is asked of the server. In CI the records of a checkout are nobody's.
     """
     refused = [n for n, verdict in enumerate(verdicts) if verdict.outcome is Outcome.REJECTED]
-    on_server = isinstance(evidence, TaggableEvidence) and not in_ci(environment)
+    on_server = isinstance(evidence, RemoteEvidence) and not in_ci(environment)
     if not refused or not on_server or scope.chosen or not RunStore(repository.common_dir).recent(1):
         return list(verdicts)
     local = _AsImported(repository, environment=environment)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from git_clearml.model import Commit, Task
 from git_clearml.verdict import lost_tasks, reset_tasks, rules
-from git_clearml.verdict.evidence import Answer, TaggableEvidence
+from git_clearml.verdict.evidence import Answer, RemoteEvidence
 from git_clearml.verdict.inquiry import Inquiry, united, unverified
 from git_clearml.verdict.model import Finding, Outcome, Verdict
 
@@ -14,7 +14,7 @@ from git_clearml.verdict.model import Finding, Outcome, Verdict
 def explained(inquiry: Inquiry, commits: Sequence[Commit]) -> dict[Commit, Verdict]:
     """Judged again over every task of these commits and their equals, diffs looked at."""
     chosen = inquiry.scope.chosen
-    on_server = isinstance(inquiry.evidence, TaggableEvidence) and not chosen
+    on_server = isinstance(inquiry.evidence, RemoteEvidence) and not chosen
     sessions = reset_tasks.recorded(inquiry.repository, commits) if on_server else {}
     names = inquiry.relatives(commits)
     verdicts, tasks = _judged(inquiry, commits, names, [session.id for session in sessions.values()])

@@ -12,7 +12,7 @@ from git_clearml.model import Commit, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import metric_rules, windows
-from git_clearml.verdict.evidence import Answer, Evidence, TreeEvidence
+from git_clearml.verdict.evidence import Answer, Evidence, RemoteEvidence
 from git_clearml.verdict.windows import Window
 
 _AT_ONCE = 0.3  # seconds for an answer of a server that has few tasks
@@ -97,7 +97,7 @@ class Search:
         Those of the time in which most are run; `of_trees_before` has the others. What the record names is looked at
         again, as is whose record it is.
         """
-        if not isinstance(self._evidence, TreeEvidence):
+        if not isinstance(self._evidence, RemoteEvidence):
             return []
         return self._bearing(self._evidence, commits, self._around(commits))
 
@@ -107,7 +107,7 @@ class Search:
         A server that answers at once is asked about ever longer times, one that takes no time about all there is.
         Raises TimedOut with what has been looked at.
         """
-        if not isinstance(self._evidence, TreeEvidence) or self._since:
+        if not isinstance(self._evidence, RemoteEvidence) or self._since:
             return
         following = self._around(commits)
         length: timedelta | None = windows.LONGEST
@@ -126,7 +126,7 @@ class Search:
             return Window(self._since)
         return windows.before(self._dates([commit.hash for commit in commits]), self._now)
 
-    def _bearing(self, evidence: TreeEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
+    def _bearing(self, evidence: RemoteEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
         trees = {commit.tree for commit in commits if commit.tree}
         tasks = evidence.of_trees(sorted(trees), self._policy, window)
         return [task for task in tasks if task.run and task.run.tree in trees and belongs(task.run, task)]

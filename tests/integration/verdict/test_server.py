@@ -13,7 +13,7 @@ from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.git.repository import Repository
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.evidence import TaggableEvidence
+from git_clearml.verdict.evidence import RemoteEvidence
 from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.server import ServerEvidence
 from git_clearml.verdict.windows import Window
@@ -91,5 +91,5 @@ def test_tasks_of_other_commits_are_left_out(server: ClearMLServer, evidence: Se
 
 
 def test_only_a_server_has_tags(gate: Gate, evidence: ServerEvidence) -> None:
-    assert isinstance(evidence, TaggableEvidence)
-    assert not isinstance(OfflineEvidence(Repository(str(gate.repo.path)), environment={}), TaggableEvidence)
+    assert isinstance(evidence, RemoteEvidence)
+    assert not isinstance(OfflineEvidence(Repository(str(gate.repo.path)), environment={}), RemoteEvidence)
