@@ -85,7 +85,10 @@ class Status:
 
 
 class Forge(Protocol):
-    """One repository on one forge, with one budget of seconds for everything that is asked of it."""
+    """One repository on one forge, with one budget of seconds for everything that is asked of it.
+
+    A comment that it is given is one that it has read or written.
+    """
 
     def author(self) -> str:
         """The account that our comments are written by; "" where the forge does not tell this token."""
@@ -103,7 +106,7 @@ class Forge(Protocol):
         """All comments on a change request, oldest first."""
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
-        """The ids of those of the comments that somebody has hidden. They are ones that this object has read."""
+        """The ids of those of the comments that somebody has hidden."""
 
     def create_comment(self, number: int, body: str) -> Comment:
         """A new comment on a change request."""

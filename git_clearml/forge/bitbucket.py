@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from git_clearml.base import address
 from git_clearml.base.ids import is_hash, is_hex
-from git_clearml.base.secrets import Secrets
-from git_clearml.errors import BadAnswer, Forbidden
+from git_clearml.errors import BadAnswer, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
-from git_clearml.forge.bitbucket_api import BitbucketApi, at, checked_address, needed, number, quoted, text
-from git_clearml.forge.calls import Clock, Operation
+from git_clearml.forge.bitbucket_api import BitbucketApi, at, needed, number, quoted, text
+from git_clearml.forge.calls import Access, Operation
 
 _PER_PAGE = "50"  # the most for pull requests
 _COMMENTS_PER_PAGE = "100"
@@ -31,54 +31,36 @@ _STATUS = "repository:write"  # build statuses have no scope of their own
 
 
 class Bitbucket:
-    """One repository (workspace/name) on Bitbucket Cloud: a Forge, with `budget` seconds for all that is asked of it.
+    """One repository (workspace/name) on Bitbucket Cloud: a Forge.
 
     `complete`, which may be set, makes a full hash of one with 12 digits, as answers have them, "" where it does not
-    know. `log` gets a line per request. Neither the token nor any other of the `secrets` stands in an error, or there.
+    know.
     """
 
-    def __init__(
-        self,
-        repository: str,
-        token: str,
-        *,
-        api: str,
-        budget: float,
-        secrets: Secrets | None = None,
-        log: Callable[[str], None] = lambda _: None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._api = BitbucketApi(
-            checked_address(api),
-            token,
-            budget=budget,
-            environment=os.environ,  # a proxy, a CA's file: as the other forges' libraries take them
-            secrets=secrets or Secrets(),
-            log=log,
-            clock=clock or Clock(),
-        )
-        self._name = repository
+    def __init__(self, access: Access) -> None:
+        if why := address.problem(access.api):
+            raise NotConfigured(f"invalid BITBUCKET_API_URL: {why}", "for instance https://api.bitbucket.org/2.0")
+        self._api = BitbucketApi(access, os.environ)  # a proxy, a CA's file: as the other forges' libraries take them
+        self._name = access.repository
         self.complete: Callable[[str], str] = lambda _: ""
-        self._at = f"repositories/{quoted(repository)}"
+        self._at = f"repositories/{quoted(self._name)}"
         self._numbers: dict[int, int] = {}  # of the pull request of each comment
 
     def close(self) -> None:
-        """See Forge.close."""
         self._api.close()
 
     def author(self) -> str:
-        """See Forge.author. The access token of a repository may not ask: then "" (nobody knows)."""
+        """The access token of a repository may not ask: then "" (nobody knows)."""
         with contextlib.suppress(Forbidden):
             return needed(self._api.document("GET", "user", Operation("ask for its own user", "account")), "uuid")
         return ""
 
     def change_request(self, number: int) -> ChangeRequest:
-        """See Forge.change_request."""
         operation = Operation(f"read pull request {number}", _READ)
         return self._change_request(self._api.document("GET", f"{self._at}/pullrequests/{number}", operation))
 
     def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
-        """See Forge.change_request_of. Only an app that somebody may have installed connects commits with their pull
+        """Only an app that somebody may have installed connects commits with their pull
         requests: of the open ones it is that whose head it is."""
         operation = Operation("look for the commit's pull request", _READ)
         wanted = f' AND source.branch.name="{_in_query(branch)}"' if branch else ""
@@ -88,7 +70,7 @@ class Bitbucket:
         return next((request for request in requests if request.head == commit and request.is_open), None)
 
     def merged_by(self, commit: str) -> list[int]:
-        """See MergingForge.merged_by. Bitbucket knows where its app "Pull Request Commit Links" is installed."""
+        """Bitbucket knows where its app "Pull Request Commit Links" is installed."""
         operation = Operation("look for the pull request that brought the commit", _READ)
         with contextlib.suppress(NotFound):
             pulls = list(self._api.listed(f"{self._at}/commit/{commit}/pullrequests", operation, pagelen=_PER_PAGE))
@@ -96,7 +78,7 @@ class Bitbucket:
         return []
 
     def comments(self, number: int) -> list[Comment]:
-        """See Forge.comments. Those on lines of code, drafts and deleted ones are none."""
+        """Those on lines of code, drafts and deleted ones are none."""
         operation = Operation("read the comments", _READ)
         listed = self._api.listed(self._comments_of(number), operation, pagelen=_COMMENTS_PER_PAGE)
         shown = (each for each in listed if not (each.get("deleted") or each.get("pending") or each.get("inline")))
@@ -104,29 +86,26 @@ class Bitbucket:
         return sorted(unique.values(), key=lambda comment: comment.id)
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
-        """See Forge.hidden. Comments cannot be hidden on Bitbucket."""
+        """Comments cannot be hidden on Bitbucket."""
         return set()
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """See Forge.create_comment."""
         operation = Operation("comment on the pull request", _WRITE)
         created = self._api.document("POST", self._comments_of(number), operation, {"content": {"raw": body}})
         return self._comment(number, created)
 
     def edit_comment(self, comment: Comment, body: str) -> Comment:
-        """See Forge.edit_comment. The comment is one that this object has read or written."""
         number, operation = self._numbers[comment.id], Operation("edit its comment", _WRITE)
         path = f"{self._comments_of(number)}/{comment.id}"
         return self._comment(number, self._api.document("PUT", path, operation, {"content": {"raw": body}}))
 
     def delete_comment(self, comment: Comment) -> None:
-        """See Forge.delete_comment. The comment is one that this object has read or written."""
         path = f"{self._comments_of(self._numbers[comment.id])}/{comment.id}"
         with contextlib.suppress(NotFound):
             self._api.raw("DELETE", path, Operation("delete its comment", _WRITE))
 
     def set_status(self, commit: str, status: Status) -> None:
-        """See Forge.set_status. A build status has to have an address and a key of 40 characters at most."""
+        """A build status has to have an address and a key of 40 characters at most."""
         key = status.context
         if len(key) > _MOST_KEY:
             digest = hashlib.sha256(key.encode()).hexdigest()[:8]
@@ -142,7 +121,7 @@ class Bitbucket:
         self._api.document("POST", f"{self._at}/commit/{commit}/statuses/build", operation, fields)
 
     def ref_at(self, ref: str) -> str:
-        """See Forge.ref_at. Of an annotated tag Bitbucket tells the commit."""
+        """Of an annotated tag Bitbucket tells the commit."""
         operation = Operation(f"look up {ref}", _REPOSITORY)
         kinds = {"heads": "branches", "tags": "tags"}
         if ref == "HEAD":
@@ -158,7 +137,6 @@ class Bitbucket:
         return ""
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """See Forge.file_at."""
         operation = Operation(f"read {path} at {commit[:12]}", _REPOSITORY)
         try:
             return self._api.raw("GET", f"{self._at}/src/{commit}/{quoted(path)}", operation)

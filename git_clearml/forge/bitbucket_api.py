@@ -6,7 +6,7 @@ https://developer.atlassian.com/cloud/bitbucket/rest/intro/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,9 +16,9 @@ from git_clearml.base.exchange import Reply, Request, Site
 from git_clearml.base.http import HttpClient
 from git_clearml.base.jsonvalue import Malformed
 from git_clearml.base.secrets import Secrets
-from git_clearml.errors import BadAnswer, NotConfigured, Unavailable
+from git_clearml.errors import BadAnswer, Unavailable
 from git_clearml.forge import calls
-from git_clearml.forge.calls import Clock, Operation
+from git_clearml.forge.calls import Access, Operation
 from git_clearml.forge.explain import Dialect, Explainer
 
 MOST_ITEMS = 20_000  # of a list; a server whose list never ends is not believed
@@ -38,25 +38,17 @@ DIALECT = Dialect(
 class BitbucketApi:
     """One API. `path`s are below its address; a refusal is raised as a CannotDecide."""
 
-    def __init__(
-        self,
-        api: str,
-        token: str,
-        *,
-        budget: float,
-        environment: Mapping[str, str],
-        secrets: Secrets,
-        log: Callable[[str], None],
-        clock: Clock,
-    ) -> None:
-        self._address = api.rstrip("/")
-        self._explainer = Explainer(self._address, secrets | Secrets([token, token.partition(":")[2]]), DIALECT)
-        self._token, self._clock, self._deadline = token, clock, clock.monotonic() + budget
+    def __init__(self, access: Access, environment: Mapping[str, str]) -> None:
+        token, clock = access.token, access.clock
+        self._address = access.api.rstrip("/")
+        secrets = access.secrets | Secrets([token, token.partition(":")[2]])
+        self._explainer = Explainer(self._address, secrets, DIALECT)
+        self._token, self._clock, self._deadline = token, clock, clock.monotonic() + access.budget
         self._client = HttpClient(
             Site(self._address, check_address=DIALECT.check_api),
-            budget,
+            access.budget,
             environment=environment,
-            log=lambda line: log(f"Bitbucket: {line}"),
+            log=lambda line: access.log(f"Bitbucket: {line}"),
             sleep=clock.sleep,
             clock=clock.monotonic,
         )
@@ -126,15 +118,6 @@ class BitbucketApi:
             raise BadAnswer(message, DIALECT.check_api) from None
 
 
-def checked_address(api: str) -> str:
-    """The address of an API. Raises NotConfigured for what is none."""
-    from git_clearml.base import address
-
-    if why := address.problem(api):
-        raise NotConfigured(f"invalid BITBUCKET_API_URL: {why}", "for instance https://api.bitbucket.org/2.0")
-    return api.rstrip("/")
-
-
 def at(document: Any, *keys: str) -> Any:
     """What stands there; None where it, or anything on the way, is missing."""
     for key in keys:
@@ -150,10 +133,7 @@ def text(document: Any, *keys: str) -> str:
 
 def needed(document: Any, *keys: str) -> str:
     """A text that has to be there. Raises BadAnswer."""
-    value = text(document, *keys)
-    if not value:
-        raise BadAnswer(f"the API answered without {'.'.join(keys)}", DIALECT.check_api)
-    return value
+    return DIALECT.needed(at(document, *keys), ".".join(keys))
 
 
 def number(document: Any, key: str) -> int:

@@ -6,9 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from git_clearml.base.secrets import Secrets
 from git_clearml.errors import CannotDecide, TimedOut
 
 READ_SECONDS = 15
@@ -27,6 +28,22 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Access:
+    """One repository (owner/name) at an API, and how that is asked: `budget` seconds for everything together.
+
+    `log` gets a line per question. Neither the token nor any other of the `secrets` stands in an error, or there.
+    """
+
+    repository: str
+    token: str
+    api: str
+    budget: float
+    secrets: Secrets = field(default_factory=Secrets)
+    log: Callable[[str], None] = lambda _: None
+    clock: Clock = field(default_factory=Clock)
+
+
+@dataclass(frozen=True)
 class Operation:
     """What is asked of the forge, as a verb phrase, and what gives the right to it ("" where that is another matter).
 
@@ -38,23 +55,14 @@ class Operation:
 
 
 class Calls:
-    """All calls to one API together have `budget` seconds. `log` gets a line for each.
+    """The calls to one API, in whose lines of the log it has this name.
 
     `explain` says in our words what an exception of the client library means; one that it raises is a bug.
     """
 
-    def __init__(
-        self,
-        name: str,
-        api: str,
-        explain: Callable[[Exception, Operation], CannotDecide],
-        budget: float,
-        clock: Clock,
-        log: Callable[[str], None],
-    ) -> None:
-        self._name, self._api, self._explain, self._budget = name, api, explain, budget
-        self._clock, self._log = clock, log
-        self._deadline = clock.monotonic() + budget
+    def __init__(self, access: Access, name: str, explain: Callable[[Exception, Operation], CannotDecide]) -> None:
+        self._access, self._name, self._explain, self._clock = access, name, explain, access.clock
+        self._deadline = access.clock.monotonic() + access.budget
 
     def call(self, work: Callable[[], Result], operation: Operation) -> Result:
         """What `work` returns. Its exceptions are explained, and raised as CannotDecide.
@@ -75,11 +83,11 @@ class Calls:
         try:
             result, error = outcomes.get(timeout=max(0.0, self.remaining()))
         except queue.Empty:
-            message = f"{self._api} did not answer within {self._budget:g} s"
+            message = f"{self._access.api} did not answer within {self._access.budget:g} s"
             raise TimedOut(message, "git config clearml.timeout 300") from None
         if error is not None:
             raise self._explain(error, operation) from None
-        self._log(f"{self._name}: {operation.what}, {1000 * (self._clock.monotonic() - started):.0f} ms")
+        self._access.log(f"{self._name}: {operation.what}, {1000 * (self._clock.monotonic() - started):.0f} ms")
         return result  # type: ignore[return-value]  # an error is None only where there is a result
 
     def remaining(self) -> float:
@@ -89,5 +97,5 @@ class Calls:
     def wait(self, seconds: float) -> None:
         """Waits before a further try, and says so."""
         if seconds > 0:
-            self._log(f"{self._name}: again in {seconds:g} s")
+            self._access.log(f"{self._name}: again in {seconds:g} s")
             self._clock.sleep(seconds)

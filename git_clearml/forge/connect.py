@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.forge.api import Answer, Ask, Forge
-from git_clearml.forge.calls import Clock
+from git_clearml.forge.calls import Access, Clock
 from git_clearml.forge.job import Job, Provider
 from git_clearml.git import url as repository_urls
 from git_clearml.git.repository import Repository
@@ -54,6 +54,14 @@ class Workplace:
     clock: Clock | None = None
 
 
+class _Request(NamedTuple):
+    """What is to be connected: the repository (owner/name; "" is the job's, or a remote's), for `budget` seconds."""
+
+    workplace: Workplace
+    repository: str
+    budget: float
+
+
 def provider_of_host(host: str) -> Provider | None:
     """The forge behind a host: a public one, or a server that is named after its kind; None for any other."""
     if host in _HOSTS:
@@ -95,7 +103,7 @@ def connect(workplace: Workplace, repository: str, budget: float) -> Forge:
     provider = provider_of(workplace, repository)
     if provider not in _CONNECTORS:
         raise NotConfigured(f"nothing can be asked of {provider.shown} here")
-    return _CONNECTORS[provider](workplace, repository, budget)
+    return _CONNECTORS[provider](_Request(workplace, repository, budget))
 
 
 def asking(workplace: Workplace, repository: str = "", budget: float = 0.0) -> Ask | None:
@@ -122,98 +130,92 @@ def flavour_of(provider: Provider) -> Flavour:
     return _FLAVOURS.get(provider, flavours.GITHUB)
 
 
-def _github(workplace: Workplace, repository: str, budget: float) -> Forge:
+def token_variable(environment: Mapping[str, str], provider: Provider) -> str:
+    """The variable that holds the token for this forge, "" for none."""
+    return next((name for name in _TOKENS.get(provider, ()) if environment.get(name)), "")
+
+
+def _api(workplace: Workplace, variable: str) -> str:
+    """The address of the API, as the job or the variable has it; "" for neither."""
+    return (workplace.job.api if workplace.job else "") or workplace.environment.get(variable, "")
+
+
+def _access(request: _Request, provider: Provider, server: str, api: str, variable: str = "") -> Access:
+    """What is asked for, with the token, "" for none. Raises UsageError as _of_remote does."""
+    workplace, job = request.workplace, request.workplace.job
+    name = request.repository or (job.repository if job else "") or _of_remote(workplace, server, variable)
+    token = workplace.environment.get(token_variable(workplace.environment, provider), "")
+    secrets = known_secrets(workplace.environment)
+    return Access(name, token, api, request.budget, secrets, workplace.log, workplace.clock or Clock())
+
+
+def _github(request: _Request) -> Forge:
     from git_clearml.forge.github import GitHub
 
-    job, environment = workplace.job, workplace.environment
-    server = environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
-    name = repository or (job.repository if job else "") or _of_remote(workplace, server)
-    api = (job.api if job else "") or environment.get("GITHUB_API_URL", "") or "https://api.github.com"
-    token = _token(environment, Provider.GITHUB)
-    if not token:
+    job = request.workplace.job
+    server = request.workplace.environment.get("GITHUB_SERVER_URL", "") or "https://github.com"
+    api = _api(request.workplace, "GITHUB_API_URL") or "https://api.github.com"
+    access = _access(request, Provider.GITHUB, server, api)
+    if not access.token:
         hint = _SET_TOKEN if job is not None and job.provider is Provider.GITHUB else _EXPORT_TOKEN
         raise NotConfigured("there is no token for GitHub (GITHUB_TOKEN or GH_TOKEN)", hint)
-    return GitHub(name, token, api=api, budget=budget, **_common(workplace))
+    return GitHub(access)
 
 
-def _gitea(workplace: Workplace, repository: str, budget: float) -> Forge:
+def _gitea(request: _Request) -> Forge:
     from git_clearml.forge import gitea
 
-    job, environment = workplace.job, workplace.environment
-    api = (job.api if job else "") or environment.get("GITHUB_API_URL", "")
+    api = _api(request.workplace, "GITHUB_API_URL")
     if not api:
         hint = "export GITHUB_API_URL=https://gitea.example.com/api/v1, with the name of your server"
         raise NotConfigured("the address of Gitea's API is not known (GITHUB_API_URL)", hint)
-    name = (
-        repository or (job.repository if job else "") or _of_remote(workplace, api.rstrip("/").removesuffix(GITEA_API))
-    )
-    token = _token(environment, Provider.GITEA)
-    if not token:
+    access = _access(request, Provider.GITEA, api.rstrip("/").removesuffix(GITEA_API), api)
+    if not access.token:
         raise NotConfigured("there is no token for Gitea (GITEA_TOKEN)", gitea.Gitea.dialect.credentials)
-    forge = gitea.Gitea(name, token, api=api, budget=budget, **_common(workplace))
-    if environment.get("FORGEJO_ACTIONS"):
+    forge = gitea.Gitea(access)
+    if request.workplace.environment.get("FORGEJO_ACTIONS"):
         forge.bot = gitea.FORGEJO_BOT
     return forge
 
 
-def _gitlab(workplace: Workplace, repository: str, budget: float) -> Forge:
+def _gitlab(request: _Request) -> Forge:
     from git_clearml.forge import gitlab
 
-    job, environment = workplace.job, workplace.environment
+    environment = request.workplace.environment
     server = environment.get("CI_SERVER_URL", "") or "https://gitlab.com"
-    name = repository or (job.repository if job else "") or _of_remote(workplace, server, "CI_SERVER_URL")
-    api = (job.api if job else "") or environment.get("CI_API_V4_URL", "") or server.rstrip("/") + gitlab.API_PATH
-    token, job_token = _token(environment, Provider.GITLAB), environment.get("CI_JOB_TOKEN", "")
-    if not token or token == job_token:
+    api = _api(request.workplace, "CI_API_V4_URL") or server.rstrip("/") + gitlab.API_PATH
+    access, job_token = _access(request, Provider.GITLAB, server, api, "CI_SERVER_URL"), environment.get("CI_JOB_TOKEN")
+    if not access.token or access.token == job_token:
         but = "; CI_JOB_TOKEN may read notes, and write none" if job_token else ""
         hint = f"set GITLAB_TOKEN to {gitlab.TOKEN}"
         raise NotConfigured(f"there is no token for GitLab that may comment (GITLAB_TOKEN){but}", hint)
-    forge = gitlab.GitLab(name, token, api=api, budget=budget, **_common(workplace))
+    forge = gitlab.GitLab(access)
     bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "CI_SERVER_TLS_CA_FILE")  # the last is the runner's own
     if authorities := next((environment[bundle] for bundle in bundles if environment.get(bundle)), ""):
         forge.trust(authorities)
     return forge
 
 
-def _common(workplace: Workplace) -> dict[str, Any]:
-    secrets = known_secrets(workplace.environment)
-    return {"secrets": secrets, "log": workplace.log, "clock": workplace.clock or Clock()}
-
-
-def token_variable(environment: Mapping[str, str], provider: Provider) -> str:
-    """The variable that holds the token for this forge, "" for none."""
-    return next((name for name in _TOKENS.get(provider, ()) if environment.get(name)), "")
-
-
-def _token(environment: Mapping[str, str], provider: Provider) -> str:
-    return environment.get(token_variable(environment, provider), "")
-
-
-def _bitbucket(workplace: Workplace, repository: str, budget: float) -> Forge:
+def _bitbucket(request: _Request) -> Forge:
     from git_clearml.forge import bitbucket, from_clone
     from git_clearml.forge.bitbucket_job import API
 
-    job, environment = workplace.job, workplace.environment
-    name = repository or (job.repository if job else "") or _of_remote(workplace, "https://bitbucket.org")
-    api = (job.api if job else "") or environment.get("BITBUCKET_API_URL", "") or API
-    token = _token(environment, Provider.BITBUCKET)
-    if not token:
-        raise NotConfigured(
-            "there is no token for Bitbucket (BITBUCKET_TOKEN)", f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}"
-        )
-    forge = bitbucket.Bitbucket(name, token, api=api, budget=budget, **_common(workplace))
-    forge.complete = lambda short: from_clone.full_hash(workplace.repository, short)
+    api = _api(request.workplace, "BITBUCKET_API_URL") or API
+    access = _access(request, Provider.BITBUCKET, "https://bitbucket.org", api)
+    if not access.token:
+        hint = f"set BITBUCKET_TOKEN to {bitbucket.TOKEN}"
+        raise NotConfigured("there is no token for Bitbucket (BITBUCKET_TOKEN)", hint)
+    forge = bitbucket.Bitbucket(access)
+    forge.complete = lambda short: from_clone.full_hash(request.workplace.repository, short)
     return forge
 
 
-Connector = Callable[[Workplace, str, float], Forge]
-_CONNECTORS: Mapping[Provider, Connector] = {
+_CONNECTORS: Mapping[Provider, Callable[[_Request], Forge]] = {
     Provider.GITHUB: _github,
     Provider.GITEA: _gitea,
     Provider.GITLAB: _gitlab,
     Provider.BITBUCKET: _bitbucket,
 }
-"""Makes a forge of a workplace, a repository (owner/name or ""), and a budget in seconds."""
 
 _FLAVOURS: Mapping[Provider, Flavour] = {
     Provider.GITLAB: flavours.GITLAB,

@@ -38,13 +38,13 @@ class Gitea(GitHub):
     bot = ACTIONS_BOT
 
     def author(self) -> str:
-        """See Forge.author. The token of an Actions job may not ask, and is told so in one of three ways."""
+        """The token of an Actions job may not ask, and is told so in one of three ways."""
         with contextlib.suppress(Forbidden, NotFound, Unauthorized):
             return self._login()
         return self.bot
 
     def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
-        """See Forge.change_request_of. By the heads of all that are open."""
+        """By the heads of all that are open."""
 
         def read() -> ChangeRequest | None:
             pulls = islice(self._repository.get_pulls(state="open"), MOST_ITEMS)
@@ -53,7 +53,7 @@ class Gitea(GitHub):
         return self._calls.call(read, Operation("look for the commit's pull request", self.rights.read))
 
     def merged_by(self, commit: str) -> list[int]:
-        """See MergingForge.merged_by. PyGithub has no object for repos/{owner}/{repo}/commits/{sha}/pull."""
+        """PyGithub has no object for repos/{owner}/{repo}/commits/{sha}/pull."""
 
         def read() -> list[int]:
             address = f"{self._repository.url}/commits/{commit}/pull"
@@ -65,12 +65,9 @@ class Gitea(GitHub):
         return []
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
-        """See Forge.hidden."""
         return set()
 
     def ref_at(self, ref: str) -> str:
-        """See Forge.ref_at."""
-
         def read() -> str:
             name = f"refs/heads/{self._repository.default_branch}" if ref == "HEAD" else ref
             refs = islice(self._repository.get_git_refs(), MOST_ITEMS)

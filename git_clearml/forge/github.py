@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ from git_clearml.base import address
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Forbidden, NotConfigured
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Writing
-from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
+from git_clearml.forge.calls import READ_SECONDS, Access, Calls, Operation
 from git_clearml.forge.explain import GITHUB, Explainer, NoSuchCommit
 from git_clearml.forge.retry import github_retry
 
@@ -41,36 +41,23 @@ class Rights:
 
 
 class GitHub:
-    """One repository on a GitHub server: a Forge, with `budget` seconds for everything that is asked of it.
-
-    `log` gets a line per question. Neither the token nor any other of the `secrets` stands in an error, or there.
-    """
+    """One repository on a GitHub server: a Forge."""
 
     dialect = GITHUB
     rights = Rights()
     bot = ACTIONS_BOT  # who writes with the token of a job, where that may not ask for its user
 
-    def __init__(
-        self,
-        repository: str,
-        token: str,
-        *,
-        api: str,
-        budget: float,
-        secrets: Secrets | None = None,
-        log: Callable[[str], None] = lambda _: None,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, access: Access) -> None:
         from github import Auth, Github
 
         logging.getLogger("github").setLevel(logging.CRITICAL)  # it has a handler that prints each refusal on stderr
-        if why := address.problem(api):
+        if why := address.problem(access.api):
             raise NotConfigured(f"invalid GITHUB_API_URL: {why}", "for instance https://api.github.com")
-        explainer = Explainer(api, (secrets or Secrets()) | Secrets([token]), self.dialect)
-        self._calls = Calls(self.dialect.name, api, explainer.explain, budget, clock or Clock(), log)
+        explainer = Explainer(access.api, access.secrets | Secrets([access.token]), self.dialect)
+        self._calls = Calls(access, self.dialect.name, explainer.explain)
         self._github = Github(
-            auth=Auth.Token(token),
-            base_url=api.rstrip("/"),
+            auth=Auth.Token(access.token),
+            base_url=access.api.rstrip("/"),
             timeout=READ_SECONDS,
             per_page=_PER_PAGE,
             retry=github_retry(self._calls),
@@ -79,16 +66,15 @@ class GitHub:
             user_agent="git-clearml",
             lazy=True,
         )
-        self._repository = self._github.get_repo(repository)
+        self._repository = self._github.get_repo(access.repository)
         self._pulls: dict[int, Any] = {}  # PyGithub's objects, by the ids of ours
         self._comments: dict[int, Any] = {}
 
     def close(self) -> None:
-        """See Forge.close."""
         self._github.close()
 
     def author(self) -> str:
-        """See Forge.author. The tokens of Actions and Apps may not ask for their user, but for the viewer."""
+        """The tokens of Actions and Apps may not ask for their user, but for the viewer."""
         with contextlib.suppress(Forbidden):
             return self._login()
         with contextlib.suppress(Forbidden, BadAnswer, NotFound):
@@ -105,14 +91,12 @@ class GitHub:
         return GITHUB.needed(data["data"]["viewer"]["login"], "login")
 
     def change_request(self, number: int) -> ChangeRequest:
-        """See Forge.change_request."""
         pull = self._repository.get_pull(number)
         return self._calls.call(
             lambda: self._change_request(pull), Operation(f"read pull request {number}", self.rights.read)
         )
 
     def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
-        """See Forge.change_request_of."""
         operation = Operation("look for the commit's pull request", self.rights.read)
 
         def of_commit() -> list[ChangeRequest]:
@@ -133,7 +117,7 @@ class GitHub:
         return next((pull for pull in pulls if pull.head == commit), None)
 
     def merged_by(self, commit: str) -> list[int]:
-        """See MergingForge.merged_by: a rebase leaves no number in the messages."""
+        """A rebase leaves no number in the messages."""
 
         def of_commit() -> list[int]:
             return [pull.number for pull in _all(self._repository.get_commit(commit).get_pulls()) if pull.merged_at]
@@ -144,8 +128,6 @@ class GitHub:
             return []
 
     def comments(self, number: int) -> list[Comment]:
-        """See Forge.comments."""
-
         def read() -> list[Comment]:
             return [self._comment(comment) for comment in self._listed(number)]
 
@@ -153,7 +135,7 @@ class GitHub:
         return sorted(comments, key=lambda comment: comment.id)
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
-        """See Forge.hidden. Only GraphQL tells; a token that may not ask, or a server without it, sees none hidden.
+        """Only GraphQL tells; a token that may not ask, or a server without it, sees none hidden.
 
         https://docs.github.com/en/graphql/reference/interfaces#minimizable
         """
@@ -172,12 +154,10 @@ class GitHub:
         return hidden
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """See Forge.create_comment."""
         operation = Operation("comment on the pull request", self.rights.write)
         return self._calls.call(lambda: self._comment(self._created(number, body)), operation)
 
     def edit_comment(self, comment: Comment, body: str) -> Comment:
-        """See Forge.edit_comment. The comment is one that this object has read or written."""
         edited = self._comments[comment.id]
 
         def edit() -> Comment:
@@ -187,12 +167,10 @@ class GitHub:
         return self._calls.call(edit, Operation("edit its comment", self.rights.write))
 
     def delete_comment(self, comment: Comment) -> None:
-        """See Forge.delete_comment. The comment is one that this object has read or written."""
         with contextlib.suppress(NotFound):
             self._calls.call(self._comments[comment.id].delete, Operation("delete its comment", self.rights.write))
 
     def set_status(self, commit: str, status: Status) -> None:
-        """See Forge.set_status."""
         fields = {"context": status.context, "description": status.description[:_MOST_DESCRIPTION]}
         fields |= {"target_url": status.target_url} if status.target_url else {}
         judged = self._repository.get_commit(commit)
@@ -200,14 +178,12 @@ class GitHub:
         self._calls.call(lambda: judged.create_status(status.state, **fields), operation)
 
     def writing(self) -> Writing:
-        """See TellingForge.writing: https://docs.github.com/en/rest/repos/repos#get-a-repository (`permissions`)."""
+        """https://docs.github.com/en/rest/repos/repos#get-a-repository (`permissions`)."""
         if self._calls.call(lambda: self._repository.archived, Operation("read the repository", self.rights.contents)):
             return Writing(False, False, "it is archived")
         return Writing(None, getattr(self._repository.permissions, "push", None), "that takes the right to push")
 
     def ref_at(self, ref: str) -> str:
-        """See Forge.ref_at."""
-
         def read() -> str:
             name = f"refs/heads/{self._repository.default_branch}" if ref == "HEAD" else ref
             answer = self._repository.get_git_ref(name.removeprefix("refs/"))
@@ -220,7 +196,7 @@ class GitHub:
         return ""
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """See Forge.file_at. By git's trees and blobs: the address of a file's content may be a redirect."""
+        """By git's trees and blobs: the address of a file's content may be a redirect."""
 
         def read() -> bytes | None:
             name = commit

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from git_clearml.base import address, jsonvalue
 from git_clearml.base.secrets import Secrets
 from git_clearml.errors import BadAnswer, Forbidden, NotConfigured, Unauthorized
 from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Unsupported, Writing
-from git_clearml.forge.calls import READ_SECONDS, Calls, Clock, Operation
+from git_clearml.forge.calls import READ_SECONDS, Access, Calls, Operation
 from git_clearml.forge.explain import Dialect, Explainer
 
 API_PATH = "/api/v4"
@@ -38,28 +38,16 @@ DIALECT = Dialect(
 
 
 class GitLab:
-    """One project (its path or id) on a GitLab server: a Forge, with `budget` seconds for all that is asked of it.
+    """One project (its path or id) on a GitLab server: a Forge."""
 
-    `log` gets a line per question. Neither the token nor any other of the `secrets` stands in an error, or there.
-    """
-
-    def __init__(
-        self,
-        project: str,
-        token: str,
-        *,
-        api: str,
-        budget: float,
-        secrets: Secrets | None = None,
-        log: Callable[[str], None] = lambda _: None,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, access: Access) -> None:
+        api = access.api
         if why := address.problem(api) or ("" if api.rstrip("/").endswith(API_PATH) else f"it ends with {API_PATH}"):
             raise NotConfigured(f"invalid CI_API_V4_URL: {why}", "for instance https://gitlab.com/api/v4")
-        explainer = Explainer(api, (secrets or Secrets()) | Secrets([token]), DIALECT)
-        self._calls = Calls("GitLab", api, explainer.explain, budget, clock or Clock(), log)
-        self._gitlab = _connected(api, token, self._calls)
-        self._project = self._gitlab.projects.get(project, lazy=True)
+        explainer = Explainer(api, access.secrets | Secrets([access.token]), DIALECT)
+        self._calls = Calls(access, DIALECT.name, explainer.explain)
+        self._gitlab = _connected(api, access.token, self._calls)
+        self._project = self._gitlab.projects.get(access.repository, lazy=True)
         self._requests: dict[int, Any] = {}  # python-gitlab's objects, by the ids of ours
         self._notes: dict[int, Any] = {}
 
@@ -68,11 +56,10 @@ class GitLab:
         self._gitlab.ssl_verify = authorities
 
     def close(self) -> None:
-        """See Forge.close."""
         self._gitlab.session.close()
 
     def author(self) -> str:
-        """See Forge.author. A project access token is a user too, `project_<id>_bot_<random>`."""
+        """A project access token is a user too, `project_<id>_bot_<random>`."""
 
         def read() -> str:
             self._gitlab.auth()
@@ -81,12 +68,11 @@ class GitLab:
         return self._calls.call(read, Operation("ask for its own user", TOKEN))
 
     def change_request(self, number: int) -> ChangeRequest:
-        """See Forge.change_request."""
         operation = Operation(f"read merge request {number}", TOKEN)
         return self._calls.call(lambda: self._change_request(self._project.mergerequests.get(number)), operation)
 
     def change_request_of(self, commit: str, *, owner: str = "", branch: str = "") -> ChangeRequest | None:
-        """See Forge.change_request_of. GitLab connects a fork's commits with their merge request itself."""
+        """GitLab connects a fork's commits with their merge request itself."""
 
         def read() -> list[ChangeRequest]:
             listed = self._project.commits.get(commit, lazy=True).merge_requests(get_all=True, per_page=_PER_PAGE)
@@ -101,8 +87,6 @@ class GitLab:
         return next((request for request in requests if request.head == commit), None)
 
     def merged_by(self, commit: str) -> list[int]:
-        """See MergingForge.merged_by."""
-
         def read() -> list[int]:
             listed = self._project.commits.get(commit, lazy=True).merge_requests(get_all=True, per_page=_PER_PAGE)
             return [jsonvalue.integer(each["iid"], "iid") for each in listed if each["state"] == "merged"]
@@ -112,7 +96,7 @@ class GitLab:
         return []
 
     def comments(self, number: int) -> list[Comment]:
-        """See Forge.comments. What GitLab itself notes is none."""
+        """What GitLab itself notes is none."""
 
         def read() -> list[Comment]:
             request = self._request(number)
@@ -126,12 +110,10 @@ class GitLab:
         return sorted(unique.values(), key=lambda comment: comment.id)
 
     def hidden(self, comments: Sequence[Comment]) -> set[int]:
-        """See Forge.hidden. Notes cannot be hidden on GitLab."""
+        """Notes cannot be hidden on GitLab."""
         return set()
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """See Forge.create_comment."""
-
         def create() -> Comment:
             request = self._request(number)
             return self._comment(request, request.notes.create({"body": body}))
@@ -139,7 +121,6 @@ class GitLab:
         return self._calls.call(create, Operation("comment on the merge request", TOKEN))
 
     def edit_comment(self, comment: Comment, body: str) -> Comment:
-        """See Forge.edit_comment. The comment is one that this object has read or written."""
         request, note = self._notes[comment.id]
 
         def edit() -> Comment:
@@ -150,20 +131,19 @@ class GitLab:
         return self._calls.call(edit, Operation("edit its note", TOKEN))
 
     def delete_comment(self, comment: Comment) -> None:
-        """See Forge.delete_comment. The comment is one that this object has read or written."""
         _, note = self._notes[comment.id]
         with contextlib.suppress(NotFound):
             self._calls.call(note.delete, Operation("delete its note", TOKEN))
 
     def set_status(self, commit: str, status: Status) -> None:
-        """See Forge.set_status. Never: see NO_STATUS.
+        """Never: see NO_STATUS.
 
         https://docs.gitlab.com/api/commits/#set-the-pipeline-status-of-a-commit
         """
         raise Unsupported(NO_STATUS, "leave --status out")
 
     def writing(self) -> Writing:
-        """See TellingForge.writing, by the token's scopes. Whose role sees a merge request may write notes on it.
+        """By the token's scopes. Whose role sees a merge request may write notes on it.
 
         https://docs.gitlab.com/api/personal_access_tokens/#get-details-on-a-personal-access-token
         """
@@ -179,8 +159,6 @@ class GitLab:
         return Writing(None, None)
 
     def ref_at(self, ref: str) -> str:
-        """See Forge.ref_at."""
-
         def read() -> str:
             if ref == "HEAD":
                 project = self._gitlab.projects.get(self._project.encoded_id)
@@ -197,7 +175,6 @@ class GitLab:
         return ""
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """See Forge.file_at."""
         operation = Operation(f"read {path} at {commit[:12]}", TOKEN)
         try:
             return self._calls.call(lambda: bytes(self._project.files.get(path, ref=commit).decode()), operation)
@@ -210,9 +187,7 @@ class GitLab:
 
     def _change_request(self, request: Any) -> ChangeRequest:
         """https://docs.gitlab.com/api/merge_requests/#get-single-mr"""
-        number = request.iid
-        if not isinstance(number, int):
-            raise BadAnswer("the API answered without iid", DIALECT.check_api)
+        number = DIALECT.number(request.iid, "iid")
         self._requests[number] = request
         return ChangeRequest(
             number,
@@ -228,9 +203,7 @@ class GitLab:
 
     def _comment(self, request: Any, note: Any) -> Comment:
         """https://docs.gitlab.com/api/notes/ . A note has no address of its own: its page is the merge request's."""
-        if not isinstance(note.id, int):
-            raise BadAnswer("the API answered without id", DIALECT.check_api)
-        self._notes[note.id] = request, note
+        self._notes[DIALECT.number(note.id, "id")] = request, note
         author = (note.author or {}).get("username") or ""
         return Comment(note.id, author, note.body or "", f"{request.web_url}#note_{note.id}")
 

@@ -12,7 +12,7 @@ from git_clearml.base.ids import is_hash
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import CannotDecide, PublishFailed
 from git_clearml.forge.bitbucket_api import BitbucketApi, quoted
-from git_clearml.forge.calls import Clock, Operation
+from git_clearml.forge.calls import Access, Operation
 from git_clearml.forge.job import Job, Provider
 from git_clearml.render import insights
 from git_clearml.report.measures import Row
@@ -41,15 +41,8 @@ def send(
     shown = secrets.redact(report), secrets.redact(tuple(rows))  # before any text is cut
     document = insights.document(*shown, f"{job.server}/{job.repository}/commits/{commit}")
     place = urlsplit(job.api)
-    api = BitbucketApi(
-        f"http://{place.netloc}{place.path}",  # the proxy adds the credentials, and speaks TLS itself
-        "",
-        budget=_BUDGET,
-        environment={"http_proxy": proxy},
-        secrets=secrets,
-        log=log,
-        clock=Clock(),
-    )
+    address = f"http://{place.netloc}{place.path}"  # the proxy adds the credentials, and speaks TLS itself
+    api = BitbucketApi(Access(job.repository, "", address, _BUDGET, secrets, log), {"http_proxy": proxy})
     path = f"repositories/{quoted(job.repository)}/commit/{commit}/reports/{_ID}"
     try:
         api.document("PUT", path, Operation("create a Code Insights report"), document)

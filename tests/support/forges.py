@@ -8,7 +8,7 @@ from typing import Any
 
 from git_clearml.forge.api import Forge
 from git_clearml.forge.bitbucket import Bitbucket
-from git_clearml.forge.calls import Clock
+from git_clearml.forge.calls import Access
 from git_clearml.forge.gitea import Gitea
 from git_clearml.forge.github import GitHub
 from git_clearml.forge.gitlab import GitLab
@@ -35,12 +35,14 @@ class Kind:
     write: str
     listed: str  # the address of the comments, below that of the API
 
-    def forge(self, server: Any, budget: float = 10.0, clock: Clock | None = None, **more: Any) -> Forge:
+    def forge(self, server: Any, **options: Any) -> Forge:
         """Our client of this server."""
-        options = {"api": server.url, "budget": budget, "clock": clock, **more}
-        made = self.client(self.repository, options.pop("token", self.token), **options)
+        made = self.client(Access(**{**self._usual(server), **options}))
         _OPEN.append(made)
         return made
+
+    def _usual(self, server: Any) -> dict[str, Any]:
+        return {"repository": self.repository, "token": self.token, "api": server.url, "budget": 10.0}
 
 
 _OPEN: list[Forge] = []

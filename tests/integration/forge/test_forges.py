@@ -26,7 +26,7 @@ from git_clearml.errors import (
 from git_clearml.forge import calls
 from git_clearml.forge.api import Forge, MergingForge, NotFound, Status, Unsupported
 from git_clearml.forge.bitbucket import Bitbucket
-from git_clearml.forge.calls import Clock
+from git_clearml.forge.calls import Access, Clock
 from git_clearml.forge.gitlab import GitLab
 from tests.support import bitbucket_server
 from tests.support.forge_server import Fault
@@ -319,7 +319,7 @@ def test_which_token_can_is_said(token: str, role: int, expected: type[Error]) -
 def test_without_python_gitlab_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gitlab", None)
     with pytest.raises(NotConfigured) as raised:
-        GitLab("group/project", "x", api="https://gitlab.com/api/v4", budget=1.0)
+        GitLab(Access("group/project", "x", "https://gitlab.com/api/v4", 1.0))
     assert raised.value.hint == 'pip install "python-gitlab>=4.4"'
 
 
@@ -328,7 +328,7 @@ def test_without_python_gitlab_the_way_to_get_it_is_said(monkeypatch: pytest.Mon
 )
 def test_an_address_that_is_none(api: str) -> None:
     with pytest.raises(NotConfigured, match="invalid CI_API_V4_URL"):
-        GitLab("group/project", "x", api=api, budget=1.0)
+        GitLab(Access("group/project", "x", api, 1.0))
 
 
 def test_a_note_that_is_too_long_is_told_in_gitlabs_words() -> None:
@@ -447,4 +447,4 @@ def test_bitbucket_says_which_scope_is_missing(token: str, expected: type[Error]
 @pytest.mark.parametrize("api", ["ftp://x/2.0", "http://[/2.0", "", "https://a b/2.0"])
 def test_bitbuckets_address_that_is_none(api: str) -> None:
     with pytest.raises(NotConfigured, match="invalid BITBUCKET_API_URL"):
-        Bitbucket("team/project", "x", api=api, budget=1.0)
+        Bitbucket(Access("team/project", "x", api, 1.0))
