@@ -19,16 +19,18 @@ _AT_ONCE = 200  # branches fetched by one git process
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules")
 
 
-def find(repository: Repository, commit: str, *, remote: str = "", branch: str = "", timeout: float) -> RemoteBranch:
+def find(repository: Repository, commit: str, *, branch: str = "", timeout: float) -> RemoteBranch:
     """Where the results of a commit (full hash) go. Asks the remote, and fetches what is needed to know.
 
     `branch` decides, whether it contains the commit or not; one that the remote lacks has to be a branch of this clone
     that does. Else the checked-out branch decides when it tracks a branch that contains the commit, else the only such
-    branch. `remote` is a name, or a URL; "" is where git would push to.
+    branch. The remote is the one that git would push to.
     `timeout` in seconds, for each question. Raises UsageError when there is no such branch, or more than one of them,
     and Unreachable and TimedOut.
     """
-    place = _remote(repository, remote)
+    place = remotes.pushed_to(repository)
+    if place is None:
+        raise UsageError("no remote to push the results to", "git remote add origin <url>")
     listed_heads = remotes.branches(repository, place, timeout=timeout)
     heads = {ref.removeprefix(HEADS): tip for ref, tip in listed_heads.items() if not ref.startswith(SIDE_REFS)}
     if branch:
@@ -76,13 +78,6 @@ def _no_such_branch(remote: Remote, branch: str, heads: Iterable[str], commit: s
         f"{remote.shown} has no branch {branch}{'; near it: ' if near else ''}{listed(near)}",
         f"git branch {branch} {commit[:12]}",
     )
-
-
-def _remote(repository: Repository, wanted: str) -> Remote:
-    remote = remotes.named(repository, wanted) or Remote("", wanted) if wanted else remotes.pushed_to(repository)
-    if remote is None:
-        raise UsageError("no remote to push the results to", "git remote add origin <url>")
-    return remote
 
 
 def _fetch(repository: Repository, remote: Remote, heads: Mapping[str, str], timeout: float) -> None:

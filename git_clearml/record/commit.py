@@ -46,14 +46,6 @@ class ResultsPlan:
         """Every file of the results commit."""
         return [LOCK, *(change.path for change in self.changes)]
 
-    def lines(self) -> list[str]:
-        """The plan for --dry-run."""
-        if self.target is None:
-            return [f"would commit nothing: {self.refusal}"]
-        first = f"would commit {listed(self.paths, 10)} as {self.message.splitlines()[0]!r}"
-        before = [f"would run {self.options.before_push!r}"] if self.options.before_push else []
-        return [first, *before, f"would push it to {self.target.shown}"]
-
 
 def plan(
     repository: Repository,
@@ -73,9 +65,7 @@ def plan(
         return ResultsPlan(commit, refusal=refusal)
     commits.identity(repository, options.committer)  # complain before anything is asked
     changes = tree.added(repository, commit, options.add)
-    destination = target or results_branch.find(
-        repository, commit, remote=options.remote, branch=options.branch, timeout=options.timeout
-    )
+    destination = target or results_branch.find(repository, commit, branch=options.branch, timeout=options.timeout)
     secrets = known_secrets(environment)
     return ResultsPlan(
         commit,

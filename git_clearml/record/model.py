@@ -42,8 +42,8 @@ class CommitWithTasks:
 class RecordOptions:
     """How the results of a run are to be recorded in git: not at all, in a note, or in a results commit.
 
-    `push` is for notes; all that follows is for results commits. `add` are files and directories, `remote` a name or a
-    URL ("": where git would push to), `timeout` is for the network, in seconds.
+    `push` is for notes; all that follows is for results commits. `add` are files and directories, `timeout` is for the
+    network, in seconds.
     """
 
     kind: RecordKind = "none"
@@ -53,7 +53,6 @@ class RecordOptions:
     branch: str = ""
     skip_ci: bool = False
     committer: str = ""
-    remote: str = ""
     suffix: str = "-results"
     timeout: float = 120.0
 

@@ -46,11 +46,6 @@ class PushOutcome:
     message: str
     commit: str = ""
 
-    @property
-    def status(self) -> int:
-        """The exit status."""
-        return 1 if self.action is PushAction.REFUSED else 0
-
 
 def execute(
     repository: Repository,

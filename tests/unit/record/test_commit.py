@@ -8,11 +8,9 @@ from git_clearml.clearml.model import Result
 from git_clearml.git.remote import Remote
 from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.model import Metric
-from git_clearml.record.commit import ResultsPlan, covers, message, no_results
+from git_clearml.record.commit import covers, message, no_results
 from git_clearml.record.lockfile import Lock
 from git_clearml.record.model import RecordOptions
-from git_clearml.record.push_commit import PushAction, PushOutcome
-from git_clearml.record.tree import Change
 from tests.support.builders import HASH, OTHER_HASH
 
 RESULT = Result("a" * 32, "train", status="completed", metrics=(Metric("validation", "accuracy", 0.9, 0.5, 0.9),))
@@ -47,24 +45,6 @@ def test_what_a_lock_says_already() -> None:
     assert not covers(lock, HASH, [replace(RESULT, task="c" * 32)])
 
 
-def test_a_plan_for_a_dry_run() -> None:
-    target = RemoteBranch(Remote("origin", "https://example.com/project.git"), "main", HASH)
-    options = RecordOptions(before_push="dvc push")
-    change = Change("dvc.lock", ("000000", ""), ("100644", OTHER_HASH))
-    plan = ResultsPlan(HASH, (RESULT,), target, "first-results\n\nWhy.\n", (change,), options)
-    assert plan.lines() == [
-        "would commit clearml.lock, dvc.lock as 'first-results'",
-        "would run 'dvc push'",
-        "would push it to origin/main",
-    ]
-    assert replace(plan, options=RecordOptions()).lines()[1:] == ["would push it to origin/main"]
-    assert ResultsPlan(HASH, refusal="there is no task").lines() == ["would commit nothing: there is no task"]
-
-
 def test_a_branch_of_a_url_is_named_without_its_password() -> None:
     target = RemoteBranch(Remote("", "https://me:hunter22@example.com/project.git"), "main", HASH)
     assert target.shown == "main of https://example.com/project.git"
-
-
-def test_only_a_refusal_is_a_status_of_1() -> None:
-    assert [PushOutcome(action, "").status for action in PushAction] == [0, 0, 1]
