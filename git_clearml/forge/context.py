@@ -40,9 +40,9 @@ def detect(
     error: Error | None = None
     if from_clone.applies(job):
         job, error = from_clone.completed(job, repository)
-        return Context(environment, fetch.JobCheckout(repository, job, ask, error), log, warn), job
-    try:
-        job = which_commit.completed(job, repository, ask, log)
-    except Error as unknown:
-        error = unknown
+    else:
+        try:
+            job = which_commit.completed(job, repository, ask, log)
+        except Error as unknown:
+            error = unknown
     return Context(environment, fetch.JobCheckout(repository, job, ask, error), log, warn), job

@@ -41,16 +41,57 @@ class JobCheckout:
         return self.job.head_urls
 
     def judged(self) -> Resolved:
-        """See `judged`."""
-        if self.error is not None and not self.job.head:
+        """The commit that the job is about, fetched where it is missing.
+
+        Raises NothingToJudge for a ref that went away and a tag of no commit, UsageError where there is no telling
+        which commit it is, NotFetched, and `error`.
+        """
+        job = self.job
+        if self.error is not None and not job.head:
             raise self.error
-        return judged(self.repository, self.job)
+        if job.deletes:
+            raise NothingToJudge("nothing to judge: a ref was deleted")
+        if not job.head:
+            which = f"a job of the event {job.event[:40]!r}" if job.event else "this job"
+            raise UsageError(f"{which} does not say which commit it is about", NAME_IT)
+        try:
+            ensure(self.repository, [job.head])
+        except NotFetched:
+            if job.is_tag and self.repository.peel([job.head])[0] is NoCommit.OTHER_OBJECT:
+                raise NothingToJudge(f"nothing to judge: {job.head[:12]} is no commit, nor a tag of one") from None
+            raise
+        return _with_policy(self.repository, job.head)
 
     def accepted(self) -> Resolved | None:
-        """See `accepted`."""
+        """The accepted commit whose policy judges, fetched where it is missing.
+
+        Where the remote provides it neither by hash nor otherwise, the forge may tell the policy. Raises NotFetched,
+        `error`, and what the forge's answer raises.
+        """
         if self.error is not None and not (self.job.base or self.job.base_ref):
             raise self.error
-        return accepted(self.repository, self.job, ask=self.ask)
+        job, ask = self.job, self.ask
+        try:
+            base = job.base or (remote_refs.at(self.repository, job.base_ref, ask) if job.base_ref else "")
+        except NoSuchRef as error:
+            message = f"the policy that applies is unknown: {error.message}"
+            raise NotFetched(message, "is it the repository of this job? git ls-remote shows what it has") from None
+        if not base:
+            return None
+        try:
+            ensure(self.repository, [base])
+        except NotFetched as missing:
+            if self.repository.peel([base])[0] is NoCommit.OTHER_OBJECT:  # a tag of a blob that is now one of a commit
+                return replace(self, job=replace(job, base="", base_ref=job.default_ref)).accepted()
+            if ask is None:
+                raise
+            try:
+                content = ask(lambda forge: forge.file_at(base, POLICY_FILE))
+            except NotConfigured:
+                raise missing from None
+            blob = "" if content is None else _written(self.repository, content)
+            return Resolved(base, Commit(base, ""), blob)
+        return _with_policy(self.repository, base)
 
     @property
     def tips(self) -> tuple[Tip, ...]:
@@ -69,7 +110,7 @@ class JobCheckout:
         return self.job.base_branch
 
     def ensure(self, commits: Iterable[str], *, depth: int = 1, timeout: float = FETCH_SECONDS) -> None:
-        """See `ensure`."""
+        """As `ensure` below does for any clone."""
         ensure(self.repository, commits, depth=depth, timeout=timeout)
 
     def deepen(self, commits: Iterable[str], depth: int) -> None:
@@ -77,7 +118,7 @@ class JobCheckout:
         deadline = time.monotonic() + FETCH_SECONDS
         for name in dict.fromkeys(commits):
             left = max(deadline - time.monotonic(), _LEAST)
-            _fetch(self.repository, name, remote_name(self.repository), depth, left)
+            _fetch(self.repository, name, depth, left)
 
     def bring(self, commits: Sequence[str]) -> None:
         """Fetches these commits (full hashes), as far as the remote has them and time is left."""
@@ -100,13 +141,24 @@ class JobCheckout:
             return ()
 
     def fetch_pull_requests(self, numbers: Iterable[int]) -> None:
-        """See `fetch_pull_requests`."""
-        fetch_pull_requests(self.repository, numbers)
+        """Fetches the heads of these pull requests into the refs that GitHub, Gitea and GitLab keep them in.
+
+        Which of the two the remote has is found by asking for them; what it does not have is left out.
+        """
+        remote, deadline = remote_name(self.repository), time.monotonic() + FETCH_SECONDS
+        forms = ("refs/pull/{}/head", "refs/merge-requests/{}/head")
+        for ref in [form.format(number) for number in numbers for form in forms]:
+            left = deadline - time.monotonic()
+            try:  # by its full name: a fetch of it would also find a branch of this name
+                name = remote_refs.at(self.repository, ref, None, left) if remote and left > 0 else ""
+            except NotFetched:
+                continue
+            if name:
+                words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, f"+{name}:{ref}")
+                self.repository.run("fetch", *words, timeout=max(0.1, deadline - time.monotonic()), remote=True)
 
 
-def ensure(
-    repository: Repository, commits: Iterable[str], *, remote: str = "", depth: int = 1, timeout: float = FETCH_SECONDS
-) -> None:
+def ensure(repository: Repository, commits: Iterable[str], *, depth: int = 1, timeout: float = FETCH_SECONDS) -> None:
     """Fetches those of the commits (full hashes) that are missing here, within so many seconds for all of them.
 
     A shallow clone gets each with `depth` commits of its history, itself counted. The credentials are git's own affair:
@@ -119,90 +171,21 @@ def ensure(
         if not is_hash(name):
             raise NotFetched(f"not the full hash of a commit: {name[:80]!r}", f"git rev-parse {shlex.quote(name[:80])}")
         left = max(deadline - time.monotonic(), _LEAST)
-        _fetch(repository, name, remote or remote_name(repository), depth, left)
+        _fetch(repository, name, depth, left)
         if not isinstance(repository.peel([name])[0], Resolved):
             raise NotFetched(f"the remote has no commit {name[:12]}", FETCH_ALL)
 
 
-def fetch_pull_requests(repository: Repository, numbers: Iterable[int], *, timeout: float = FETCH_SECONDS) -> None:
-    """Fetches the heads of these pull requests into the refs that GitHub, Gitea and GitLab keep them in.
-
-    Which of the two the remote has is found by asking for them; what it does not have is left out.
-    """
-    remote, deadline = remote_name(repository), time.monotonic() + timeout
-    for ref in [
-        form.format(number) for number in numbers for form in ("refs/pull/{}/head", "refs/merge-requests/{}/head")
-    ]:
-        left = deadline - time.monotonic()
-        try:  # by its full name: a fetch of it would also find a branch of this name
-            name = remote_refs.at(repository, ref, None, left) if remote and left > 0 else ""
-        except NotFetched:
-            continue
-        if name:
-            words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, f"+{name}:{ref}")
-            repository.run("fetch", *words, timeout=max(0.1, deadline - time.monotonic()), remote=True)
-
-
-def judged(repository: Repository, job: Job, *, timeout: float = FETCH_SECONDS) -> Resolved:
-    """The commit that the job is about, fetched where it is missing.
-
-    Raises NothingToJudge for a ref that went away and a tag of no commit, UsageError where there is no telling which
-    commit it is, NotFetched.
-    """
-    if job.deletes:
-        raise NothingToJudge("nothing to judge: a ref was deleted")
-    if not job.head:
-        which = f"a job of the event {job.event[:40]!r}" if job.event else "this job"
-        raise UsageError(f"{which} does not say which commit it is about", NAME_IT)
-    try:
-        ensure(repository, [job.head], timeout=timeout)
-    except NotFetched:
-        if job.is_tag and repository.peel([job.head])[0] is NoCommit.OTHER_OBJECT:
-            raise NothingToJudge(f"nothing to judge: {job.head[:12]} is no commit, nor a tag of one") from None
-        raise
-    return _with_policy(repository, job.head, timeout)
-
-
-def accepted(
-    repository: Repository, job: Job, *, ask: Ask | None = None, timeout: float = FETCH_SECONDS
-) -> Resolved | None:
-    """The accepted commit whose policy judges, fetched where it is missing.
-
-    Where the remote provides it neither by hash nor otherwise, the forge may tell the policy. Raises NotFetched, and
-    what the forge's answer raises.
-    """
-    try:
-        base = job.base or (remote_refs.at(repository, job.base_ref, ask, timeout) if job.base_ref else "")
-    except NoSuchRef as error:
-        message = f"the policy that applies is unknown: {error.message}"
-        raise NotFetched(message, "is it the repository of this job? git ls-remote shows what it has") from None
-    if not base:
-        return None
-    try:
-        ensure(repository, [base], timeout=timeout)
-    except NotFetched as missing:
-        if repository.peel([base])[0] is NoCommit.OTHER_OBJECT:  # a tag of a blob that is now one of a commit
-            return accepted(repository, replace(job, base="", base_ref=job.default_ref), ask=ask, timeout=timeout)
-        if ask is None:
-            raise
-        try:
-            content = ask(lambda forge: forge.file_at(base, POLICY_FILE))
-        except NotConfigured:
-            raise missing from None
-        blob = "" if content is None else _written(repository, content)
-        return Resolved(base, Commit(base, ""), blob)
-    return _with_policy(repository, base, timeout)
-
-
-def _with_policy(repository: Repository, commit: str, timeout: float) -> Resolved:
+def _with_policy(repository: Repository, commit: str) -> Resolved:
     """The commit; in a partial clone the content of its policy is fetched, where that is missing."""
     (resolved,) = repository.resolve([commit])
     if resolved.policy_blob and repository.is_partial:  # where that fails, whoever reads the policy says so
-        repository.run("cat-file", "-e", resolved.policy_blob, timeout=timeout, remote=True)
+        repository.run("cat-file", "-e", resolved.policy_blob, timeout=FETCH_SECONDS, remote=True)
     return resolved
 
 
-def _fetch(repository: Repository, name: str, remote: str, depth: int, timeout: float) -> None:
+def _fetch(repository: Repository, name: str, depth: int, timeout: float) -> None:
+    remote = remote_name(repository)
     if not remote:
         raise NotFetched(f"{name[:12]} is not in this clone, and there is no remote to fetch it from", FETCH_ALL)
     words = ("--no-tags", "--no-recurse-submodules", "--quiet", "--", remote, name)

@@ -77,8 +77,8 @@ def opened(places: Places) -> Repository:
 
 def test_head_and_base_are_fetched_by_hash(places: Places) -> None:
     repository = opened(places)
-    head = checkout.judged(repository, places.context)
-    base = checkout.accepted(repository, places.context)
+    head = checkout.JobCheckout(repository, places.context).judged()
+    base = checkout.JobCheckout(repository, places.context).accepted()
     assert base is not None
     assert (head.commit.hash, base.commit.hash) == (places.head, places.base)
     assert b"Vision" in repository.blobs([base.policy_blob])[base.policy_blob]
@@ -94,7 +94,7 @@ def test_a_partial_clone_gets_the_accepted_policy(places: Places, tmp_path: Path
     repository = Repository(str(tmp_path / "partial"))
     with pytest.raises(CannotDecide, match="has not fetched"):
         repository.blobs([repository.resolve([places.base])[0].policy_blob])
-    base = checkout.accepted(repository, places.context)
+    base = checkout.JobCheckout(repository, places.context).accepted()
     assert base is not None
     assert b"Vision" in repository.blobs([base.policy_blob])[base.policy_blob]
 
@@ -115,7 +115,7 @@ def test_a_remote_that_refuses(places: Places) -> None:
 
 def test_a_tip_is_handed_out_even_then(places: Places) -> None:
     places.allow(False)
-    assert checkout.judged(opened(places), places.context).commit.hash == places.head
+    assert checkout.JobCheckout(opened(places), places.context).judged().commit.hash == places.head
 
 
 def test_no_remote_at_all(places: Places) -> None:
@@ -163,11 +163,11 @@ def test_a_tag_with_the_name_of_the_default_branch_is_not_that_branch(places: Pl
 
 def test_a_new_branch_is_judged_by_the_default_branch(places: Places) -> None:
     pushed = CIJob(Provider.GITHUB, "push", head=places.merge, base_ref="refs/heads/main")
-    base = checkout.accepted(opened(places), pushed)
+    base = checkout.JobCheckout(opened(places), pushed).accepted()
     assert base is not None
     assert base.commit.hash == places.remote.git("rev-parse", "refs/heads/main")
-    assert checkout.accepted(opened(places), replace(pushed, base_ref="HEAD")) == base
-    assert checkout.accepted(opened(places), replace(pushed, base_ref="")) is None
+    assert checkout.JobCheckout(opened(places), replace(pushed, base_ref="HEAD")).accepted() == base
+    assert checkout.JobCheckout(opened(places), replace(pushed, base_ref="")).accepted() is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -194,21 +194,21 @@ def test_the_policy_may_come_from_elsewhere(places: Places, kind: Kind) -> None:
         ask = asking(Workplace(job, repository, {kind.variable: kind.token}))
         server.commits.add(places.base)
         server.files[places.base, "pyproject.toml"] = b"[tool.git-clearml]\nproject = 'P'\n"
-        base = checkout.accepted(repository, job, ask=ask)
+        base = checkout.JobCheckout(repository, job, ask=ask).accepted()
         assert base is not None
         assert repository.blobs([base.policy_blob])[base.policy_blob].endswith(b"'P'\n")
         server.files = {(places.base, "x"): b""}
-        without = checkout.accepted(repository, job, ask=ask)
+        without = checkout.JobCheckout(repository, job, ask=ask).accepted()
         assert without is not None
         assert without.policy_blob == ""
         with pytest.raises(NotFetched):
-            checkout.accepted(repository, job, ask=asking(Workplace(job, repository, {})))
+            checkout.JobCheckout(repository, job, ask=asking(Workplace(job, repository, {}))).accepted()
 
 
 def test_a_branch_with_the_name_of_a_pull_requests_ref_is_not_its_head(places: Places) -> None:
     for folder in ("refs/heads", "refs/tags", "refs/heads/0"):
         places.remote.git("update-ref", f"{folder}/refs/pull/8/head", places.base)
-    checkout.fetch_pull_requests(opened(places), [7, 8])
+    checkout.JobCheckout(opened(places), places.context).fetch_pull_requests([7, 8])
     assert opened(places).refs(["refs/pull/7/head", "refs/pull/8/head"]) == {"refs/pull/7/head": places.head}
 
 
