@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_clearml.agent import passed_checks
@@ -20,13 +21,12 @@ from git_clearml.clearml.connect import connect
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
-from git_clearml.git.remote import Remote
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Problem
 from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import session as judgement
-from git_clearml.verdict.session import Context, VerifySession
+from git_clearml.verdict.session import Context
 
 if TYPE_CHECKING:
     from git_clearml.forge.job import Job
@@ -84,16 +84,15 @@ def _check(
     repository: Repository, context: Context, job: Job | None, arguments: argparse.Namespace, console: Console
 ) -> int:
     request = judgement.VerifyRequest((arguments.rev,) if arguments.rev else (), flags(arguments))
-    session = judgement.prepare(repository, request, context, passed_check)
-    url = arguments.repository or of_job(job).repository
-    options = CheckOptions(url, arguments.packages or "", arguments.as_diff, arguments.force)
-    try:
+    with contextlib.closing(judgement.prepare(repository, request, context, passed_check)) as session:
+        ruling, packages = session.rulings[0], arguments.packages or ""
+        order = order_of(session.commits[0].commit, ruling, job)
+        url = arguments.repository or order.repository
+        order = replace(order, repository=url, as_diff=arguments.as_diff, force=arguments.force)
         if arguments.dry_run:
-            return _show_plan(session, options, console)
-        check = checked(repository, session.commits[0].commit, session.rulings[0], options, console)
-    finally:
-        session.close()
-    check = console.redact(check)
+            return _show_plan(repository, order, packages, console)
+        order = replace(order, packages=packages_of(packages))
+        check = console.redact(checked(repository, order, ruling.personal.remember, console))
     if job is not None:
         check = _told(job, check, console)
     show(check, arguments.format, console)
@@ -113,23 +112,10 @@ def _told(job: Job, check: Check, console: Console) -> Check:
     return check
 
 
-@dataclass(frozen=True)
-class CheckOptions:
-    """What the command line says beside the settings; `remote` as in CheckOrder."""
-
-    repository: str = ""
-    packages: str = ""
-    as_diff: bool = False
-    force: bool = False
-    remote: Remote | None = None
-
-
-def of_job(job: Job | None) -> CheckOptions:
+def order_of(commit: Commit, ruling: ResolvedPolicy, job: Job | None) -> CheckOrder:
     """How a CI job checks: nothing is pushed, and an agent clones a fork's commit from the fork."""
-    if job is None:
-        return CheckOptions()
-    url = job.head_urls[0] if job.is_fork and job.head_urls else ""
-    return CheckOptions(repository=url, as_diff=True)
+    url = job.head_urls[0] if job and job.is_fork and job.head_urls else ""
+    return CheckOrder(commit, ruling.policy.runnable, url, as_diff=job is not None)
 
 
 def flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -154,40 +140,33 @@ def packages_of(text: str) -> tuple[str, ...]:
     return _split(text, "--packages", "torch==2.4 pandas")
 
 
-def checked(
-    repository: Repository, commit: Commit, ruling: ResolvedPolicy, options: CheckOptions, console: Console
-) -> Check:
-    """The check of a commit, by the policy that judges it and the flags over that.
+def checked(repository: Repository, order: CheckOrder, lifetime: float, console: Console) -> Check:
+    """The check of a commit; a pass is remembered for `lifetime` seconds.
 
     Raises UsageError and BadSetting; whatever else keeps us from an answer is part of the Check.
     """
-    rules = ruling.policy.runnable
-    packages = packages_of(options.packages)
-    order = CheckOrder(
-        commit, rules, options.repository, packages, options.as_diff, options.force, remote=options.remote
-    )
+    commit = order.commit
     try:
         api = connect(os.environ, judgement.BUDGET, log=console.log)
     except CannotDecide as error:
         problem = Problem.of(error)
         return Check(CheckOutcome.UNDECIDED, 3, commit.hash, commit.tree, sentence=error.message, problems=(problem,))
     check = RunnableCheck(repository, api, order, Progress(console)).run()
-    lifetime = ruling.personal.remember
     if check.outcome is CheckOutcome.RUNNABLE and not in_ci(os.environ):
-        identity, what = f"{api.server.api} {api.server.user}", passed_checks.digest(rules, packages)
+        identity, what = f"{api.server.api} {api.server.user}", passed_checks.digest(order.rules, order.packages)
         passed_checks.memory(repository, lifetime).remember([passed_checks.key(identity, commit.tree, what)])
     return check
 
 
-def _show_plan(session: VerifySession, options: CheckOptions, console: Console) -> int:
+def _show_plan(repository: Repository, order: CheckOrder, packages: str, console: Console) -> int:
     """What would be launched: the task as the server would get it. Asks the remote, launches and pushes nothing."""
 
-    commit, rules, repository = session.commits[0].commit, session.rulings[0].policy.runnable, session.repository
+    commit, rules = order.commit, order.rules
     if refused := refused_check(repository, commit, rules):
         show(refused, "text", console)
         return refused.status
-    launch, notes = check_launch(repository, commit, rules, packages_of(options.packages))
-    source = find_source(repository, commit.hash, override=options.repository, as_diff=options.as_diff)
+    launch, notes = check_launch(repository, commit, rules, packages_of(packages))
+    source = find_source(repository, commit.hash, override=order.repository, as_diff=order.as_diff)
     for note in (*source.notes, *notes):
         console.say(note)
     if source.needs_side_ref:
@@ -201,17 +180,14 @@ def show(check: Check, form: str, console: Console) -> None:
     """The check in the wanted form on stdout, its problems on stderr."""
     console.fail(*check.problems)
     warn(check, console)
-    if form == "json":
-        from git_clearml.render import json as json_view
+    from git_clearml.render import check as view
+    from git_clearml.render import json as json_view
 
+    if form == "json":
         console.document(json_view.check(check))
     elif form == "markdown":
-        from git_clearml.render import check as view
-
         console.product(view.markdown_of(check))
     elif not (console.quiet and check.status == 0):
-        from git_clearml.render import check as view
-
         console.product(view.text(check, colour=console.colour))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -114,14 +115,12 @@ def _judged(
     except CannotDecide as error:
         heads = [Verdict(job.head, Outcome.UNDECIDED)] if job and job.head else []
         return compose.undecided(error, heads), [], arguments.timeout or 0.0
-    try:
+    with contextlib.closing(session):
         report = compose.verify_report(session)
         base = job.base if job else ""
         read = sections.measured(session, report, environment=os.environ, warn=console.warn, base=base)
         report = sections.with_standing(report, read, session.rulings[0].policy)
         return report, sections.of_metrics(read), session.rulings[0].personal.timeout
-    finally:
-        session.close()
 
 
 def _print(
@@ -141,4 +140,4 @@ def _print(
 
     console.fail(*report.problems)
     if not console.quiet:
-        console.product(view.page(report, "text", colour=console.colour))
+        console.product(view.text(report, colour=console.colour))

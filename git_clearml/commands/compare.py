@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from dataclasses import replace
 from typing import Any
@@ -50,7 +51,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def failed(error: Error) -> dict[str, Any]:
     from git_clearml.render import json as json_view
 
-    return json_view.compare(Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),)))
+    return json_view.compare(_ended(error))
+
+
+def _ended(error: Error) -> Comparison:
+    """What a call came to that an error ended."""
+    return Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),))
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -61,9 +67,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _compare(repository, context, job, arguments, console)
     except Error as error:
         if job is not None:
-            ended = Comparison(ComparisonOutcome.UNDECIDED, error.status, problems=(Problem.of(error),))
             report = compose.nothing(error) if isinstance(error, NothingToJudge) else compose.undecided(error)
-            _told(job, ended, report, console, dry_run=arguments.dry_run)
+            _told(job, _ended(error), report, console, dry_run=arguments.dry_run)
         raise
 
 
@@ -73,41 +78,35 @@ def _compare(
     flags = {"project": arguments.project, "task-name": arguments.task_name, "timeout": arguments.timeout}
     flags |= {f"best.{name}": getattr(arguments, name) for name in _FLAGS}
     revs = (arguments.rev,) if arguments.rev else ()
-    session = judgement.prepare(repository, judgement.VerifyRequest(revs, flags), context, passed_check)
-    ruling = session.rulings[0]
-    try:
+    request = judgement.VerifyRequest(revs, flags)
+    with contextlib.closing(judgement.prepare(repository, request, context, passed_check)) as session:
+        ruling = session.rulings[0]
         best_tag.check(ruling.policy)
         session.every_run = True
         verdict, comparison = _compared(session, job, arguments)
-    finally:
-        session.close()
     if comparison.current and (names := settings.policy_flags(ruling.settings)):
-        comparison = replace(comparison, notes=(*comparison.notes, f"judged by your flags: {' '.join(names)}"))
+        comparison = comparison.noted([f"judged by your flags: {' '.join(names)}"])
     hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
     report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
     comparison, report = console.redact(comparison), console.redact(report)
     if job is not None:
-        comparison, report = _told(job, comparison, report, console, dry_run=arguments.dry_run)
+        comparison = _told(job, comparison, report, console, dry_run=arguments.dry_run)
     _print(comparison, report, arguments.format, console)
     return comparison.status
 
 
-def _told(
-    job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool
-) -> tuple[Comparison, VerifyReport]:
-    """Both, of which the CI job now knows, without our secrets; a failure to tell it is a problem of theirs."""
+def _told(job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool) -> Comparison:
+    """The comparison, of which the CI job now knows; a failure to tell it is a problem of it."""
     from git_clearml.forge import job_report
 
-    comparison, report = console.redact(comparison), console.redact(report)
-    if dry_run:
-        return comparison, report
     try:
-        result = job_report.ComparisonResult(comparison, report)
-        job_report.tell(job, result, environment=os.environ, command=console.command)
+        if not dry_run:
+            result = job_report.ComparisonResult(comparison, report)
+            job_report.tell(job, result, environment=os.environ, command=console.command)
     except PublishFailed as error:
         problems = (*comparison.problems, Problem.of(error))
         comparison = replace(comparison, status=1 if comparison.status == 1 else error.status, problems=problems)
-    return comparison, report
+    return comparison
 
 
 def _compared(session: VerifySession, job: Job | None, arguments: argparse.Namespace) -> tuple[Verdict, Comparison]:

@@ -6,34 +6,24 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize_output
-from git_clearml.clearml.details import Details
 from git_clearml.clearml.diff import classify
 from git_clearml.commands import options, recorded
+from git_clearml.commands.recorded import Recorded
 from git_clearml.errors import CannotDecide, UsageError
 from git_clearml.git import recorded_diff
 from git_clearml.git.output import entries, reason
+from git_clearml.git.recorded_diff import Applied
 from git_clearml.git.repository import Repository
-from git_clearml.model import DiffKind, Task
+from git_clearml.model import DiffKind
 from git_clearml.report import difference, history
 from git_clearml.report.difference import CodeFile, Difference
-from git_clearml.settings.policy import Policy
 
 _WORKING_TREE = "."
 _PARTS = ("code", "parameters", "packages", "metrics")
-
-
-@dataclass(frozen=True)
-class _Side:
-    """A task, its details, the policy that names its best metric, and the tree that it ran."""
-
-    task: Task
-    details: Details
-    policy: Policy
-    tree: str = ""
 
 
 failed = options.failed("diff")
@@ -74,8 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     shown = _tables(a, b, wanted)
     trees: list[str] = []
     if "code" in wanted:
-        a, b, notes = _with_trees(repository, a, b, arguments.timeout)
-        trees = [a.tree, *([b.tree] if b else [])]
+        trees, notes = _trees(repository, [a, b] if b else [a], arguments.timeout)
         shown = replace(shown, files=_files(repository, trees, arguments.paths), notes=notes)
     shown = console.redact(shown)
     status = 1 if arguments.exit_code and shown.differs else 0
@@ -93,17 +82,16 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return status
 
 
-def _side(repository: Repository, name: str, timeout: float | None, console: Console) -> _Side:
-    task, details, policy = recorded.look_up(repository, name, timeout, console)
-    return _Side(history.as_it_ran(task, details), details, policy)
+def _side(repository: Repository, name: str, timeout: float | None, console: Console) -> Recorded:
+    side = recorded.look_up(repository, name, timeout, console)
+    return side._replace(task=history.as_it_ran(side.task, side.details))
 
 
-def _with_trees(
-    repository: Repository, a: _Side, b: _Side | None, timeout: float | None
-) -> tuple[_Side, _Side | None, tuple[str, ...]]:
-    """Both sides with their trees. Where a recorded diff does not apply, both have their commits', and it is said."""
-    sides, notes = [side for side in (a, b) if side], list[str]()
-    applied = []
+def _trees(
+    repository: Repository, sides: Sequence[Recorded], timeout: float | None
+) -> tuple[list[str], tuple[str, ...]]:
+    """The trees that ran. Where a recorded diff does not apply, all are those of the commits, and it is said."""
+    applied, notes = list[Applied](), list[str]()
     for side in sides:
         recorded.fetch_commit(repository, side.task, timeout)
         applied.append(recorded_diff.apply(repository, side.task.commit, side.details.diff or ""))
@@ -112,17 +100,13 @@ def _with_trees(
             notes.append(f"the task {side.task.id} has no diff on record: its commit is compared")
     failures = [(side, each.problem) for side, each in zip(sides, applied, strict=True) if each.problem]
     for side, problem in failures:
-        what = "the commits are compared" if b else "its commit is compared"
+        what = "the commits are compared" if len(sides) > 1 else "its commit is compared"
         notes.append(f"the recorded diff of {side.task.id} does not apply ({problem}): {what}")
     trees = repository.trees([side.task.commit for side in sides])
-    with_trees = [
-        replace(side, tree=trees[side.task.commit] if failures else each.tree)
-        for side, each in zip(sides, applied, strict=True)
-    ]
-    return with_trees[0], with_trees[1] if b else None, tuple(notes)
+    return [trees[side.task.commit] for side in sides] if failures else [each.tree for each in applied], tuple(notes)
 
 
-def _tables(a: _Side, b: _Side | None, wanted: Sequence[str]) -> Difference:
+def _tables(a: Recorded, b: Recorded | None, wanted: Sequence[str]) -> Difference:
     """What differs besides the code; of a working tree nothing is known but that."""
     changed = [bool(side) and classify(side.details.diff).kind is DiffKind.DIRTY for side in (a, b) if side]
     shown = Difference(a.task, b.task if b else None, (changed[0], changed[-1]))

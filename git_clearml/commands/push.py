@@ -131,13 +131,15 @@ def _is_dry_run(words: Sequence[str]) -> bool:
 
 def _check(repository: Repository, push: Push, judged: JudgedPush, console: Console) -> int:
     """Runs the remote checks that the policy wants, one after another; the status of the first that did not pass."""
+    from git_clearml.agent.check import CheckOrder
     from git_clearml.commands import check_runnable
     from git_clearml.git import remote as remotes
 
     named = remotes.named(repository, push.remote)
     remote = named if named and named.url == push.url else remotes.Remote("", push.url)
     for commit, ruling in judged.missing_checks():
-        check = check_runnable.checked(repository, commit, ruling, check_runnable.CheckOptions(remote=remote), console)
+        order = CheckOrder(commit, ruling.policy.runnable, remote=remote)
+        check = check_runnable.checked(repository, order, ruling.personal.remember, console)
         check_runnable.show(check, "text", console)
         if check.status:
             return check.status

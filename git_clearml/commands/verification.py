@@ -151,9 +151,9 @@ class Verification(NamedTuple):
             return report._replace(notes=(*report.notes, note))
         if self.arguments.dry_run:
             return report._replace(notes=(*report.notes, "would check that the commit runs on an agent"))
-        options = check_runnable.of_job(self.job)
-        commit = session.commits[0].commit
-        check = check_runnable.checked(session.repository, commit, session.rulings[0], options, self.console)
+        ruling = session.rulings[0]
+        order = check_runnable.order_of(session.commits[0].commit, ruling, self.job)
+        check = check_runnable.checked(session.repository, order, ruling.personal.remember, self.console)
         if check.outcome is CheckOutcome.INTERRUPTED:
             check_runnable.warn(check, self.console)
             raise Interrupted(check.status)

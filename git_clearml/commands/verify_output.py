@@ -71,11 +71,10 @@ def with_files(
         insights.send(job, report, judged.rows, environment=os.environ, log=log)
     except PublishFailed as error:
         report = compose.with_problem(report, error)
-    content = report_files.Content(report, job, judged.sections, judged.rows)
     try:
-        report_files.write(directory, content, os.environ)
+        report_files.write(directory, report_files.Content(report, job, judged.sections, judged.rows), os.environ)
     except PublishFailed as error:
-        return compose.with_problem(report, error)
+        report = compose.with_problem(report, error)
     return report
 
 
@@ -96,6 +95,6 @@ def show(report: VerifyReport, form: str, console: Console) -> None:
 
         console.document(json_view.verify(report))
     elif form == "markdown":
-        console.product(view.page(report, "markdown"))
+        console.product(view.markdown(report))
     elif not (console.quiet and view.is_silent(report)):
-        console.product(view.page(report, "text", colour=console.colour))
+        console.product(view.text(report, colour=console.colour))
