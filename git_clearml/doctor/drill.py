@@ -24,7 +24,7 @@ from git_clearml.git.quarantine import Quarantine, make_objects, quarantine
 from git_clearml.git.repository import Repository, can_be_ref
 from git_clearml.hook import drill as hook_drill
 from git_clearml.hook import server_install
-from git_clearml.hook.drill import NO_LINES, Told
+from git_clearml.hook.drill import NO_LINES
 from git_clearml.hook.owner import Owner, read_hook
 from git_clearml.hook.place import HOOK, hooks_directory
 from git_clearml.hook.skip import DRILL
@@ -65,10 +65,10 @@ _OTHER_HASH = """\
 
 
 class Pushed(NamedTuple):
-    """What a drill's push came to: git's result, the runs of our hook, whether the ref is there now, in seconds."""
+    """What a drill's push came to: git's result, the outcomes of our hook's runs, whether the ref is there now, in seconds."""
 
     result: GitResult
-    hook_runs: list[Told]
+    hook_runs: list[str]
     arrived: bool
     seconds: float
 
@@ -250,7 +250,7 @@ def judged(pushed: Pushed, hook: str) -> Check:
     stderr = pushed.result.stderr.replace("remote: ", "")
     why = reason(stderr, pushed.result.status).removeprefix("git clearml: ")
     took = f"in {pushed.seconds:.1f} s"
-    outcome = pushed.hook_runs[0].outcome if pushed.hook_runs else ""
+    outcome = pushed.hook_runs[0] if pushed.hook_runs else ""
     if pushed.arrived or not pushed.result.status:
         return Check("drill", "fail", f"a commit that nobody has trained was let through: {_why_not(outcome, hook)}")
     if outcome == "rejected":

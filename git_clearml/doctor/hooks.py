@@ -13,7 +13,7 @@ from pathlib import Path
 
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import interpreter
+from git_clearml.hook import start
 from git_clearml.hook.install import InstallPlan, beside, carry_out, plan_beside_framework, plan_install
 from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, head_of, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
@@ -124,7 +124,7 @@ def _own_hook(repository: Repository, hook: HookFile, environment: Mapping[str, 
         words = f"{hook.path} is from another version of git-clearml"
         return Check("hook", "warn", words, *_way_in(repository, environment))
     on_path = shutil.which("git-clearml", path=environment.get("PATH", ""))
-    if not on_path and not interpreter.remembered(repository.common_dir):
+    if not on_path and not start.remembered_python(repository.common_dir):
         return Check(
             "hook",
             "fail",

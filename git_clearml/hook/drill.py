@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from git_clearml.base.files import read_limited
 from git_clearml.hook.skip import DRILL
@@ -15,29 +14,16 @@ NO_LINES = "no-lines"
 _MOST = 10_000  # bytes
 
 
-class Told(NamedTuple):
-    """What `git clearml hook` came to in a drill: an outcome, or NO_LINES, and the exit status."""
-
-    outcome: str
-    status: int
-
-
-def is_on(environment: Mapping[str, str]) -> bool:
-    """Is this push a drill?"""
-    return bool(environment.get(DRILL))
-
-
 def tell(environment: Mapping[str, str], outcome: str, status: int) -> None:
     """Tells the drill, where this is one, what came out. What cannot be written is not seen by it."""
-    if is_on(environment):
+    if environment.get(DRILL):
         with contextlib.suppress(OSError), open(environment[DRILL], "a", encoding="ascii") as file:
             file.write(f"{outcome} {status}\n")
 
 
-def told(path: str) -> list[Told]:
-    """All that hooks have told."""
+def told(path: str) -> list[str]:
+    """The outcomes that hooks have told, or NO_LINES."""
     content = read_limited(path, _MOST)
-    lines = (
-        [] if isinstance(content, str) else [line.split(" ") for line in content.decode("ascii", "replace").split("\n")]
-    )
-    return [Told(words[0], int(words[1])) for words in lines if len(words) == 2 and words[1].isdecimal()]
+    lines = [] if isinstance(content, str) else content.decode("ascii", "replace").split("\n")
+    words = [line.split(" ") for line in lines]
+    return [each[0] for each in words if len(each) == 2 and each[1].isdecimal()]

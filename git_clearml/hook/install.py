@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
-from git_clearml.hook import interpreter, shipped, start
+from git_clearml.hook import shipped, start
 from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.place import (
     HOOK,
@@ -81,20 +81,26 @@ def displacing(hook: HookFile, write: Write, previous: str, replaced: str, *, fo
 def carry_out(repository: Repository, plan: InstallPlan, environment: Mapping[str, str]) -> None:
     """Puts the hook there, and writes down for it how git-clearml is started. Raises OSError."""
     apply(plan.steps)
-    interpreter.remember(repository.common_dir)
+    start.remember_python(repository.common_dir)
     start.remember(repository.common_dir, environment, shutil.which("git-clearml") or "")
 
 
 def _plan_renewal(hook: HookFile, force: bool) -> InstallPlan:
     if hook.current and hook.executable:
         return InstallPlan((), f"{hook.path} is already installed")
-    if hook.version < shipped.version() or hook.current or force:
-        return InstallPlan((Write(hook.path),), f"renewed {hook.path}")
-    if hook.version > shipped.version():
-        raise UsageError(
-            f"{hook.path} was installed by a newer git-clearml: upgrade, or replace it", "git clearml install --force"
-        )
-    raise UsageError(f"{hook.path} has been edited; --force loses the edits", "git clearml install --force")
+    return renewing(hook, Write(hook.path), shipped.version(), "git clearml install --force", force=force)
+
+
+def renewing(hook: HookFile, write: Write, version: int, command: str, *, force: bool) -> InstallPlan:
+    """Our hook of this version in the place of an earlier one of ours, or with `force` of any.
+
+    Raises UsageError where that is newer, or edited; `command` is the one with `force`.
+    """
+    if hook.version < version or hook.current or force:
+        return InstallPlan((write,), f"renewed {hook.path}")
+    words = "was installed by a newer git-clearml: upgrade, or replace it"
+    words = words if hook.version > version else "has been edited; --force loses the edits"
+    raise UsageError(f"{hook.path} {words}", command)
 
 
 def _plan_beside(hook: HookFile, legacy: HookFile) -> InstallPlan:

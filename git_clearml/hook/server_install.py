@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
 from git_clearml.hook import shipped
-from git_clearml.hook.install import InstallPlan, displacing, removing
+from git_clearml.hook.install import InstallPlan, displacing, removing, renewing
 from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
 from git_clearml.hook.place import hooks_directory, own_hooks_command, shared_hooks_path
 from git_clearml.hook.steps import Write
@@ -77,7 +77,7 @@ def _plan_install(repository: Repository, hook: HookFile, force: bool) -> Instal
     if not hook.exists:
         return InstallPlan((write,), f"installed {hook.path}")
     if hook.path.name == _OURS and not force:
-        raise UsageError(f"{hook.path} is somebody else's", _command("install", repository, "--force"))
+        raise UsageError(f"{hook.path} is somebody else's", _forcing(Path(repository.git_dir)))
     return displacing(hook, write, PREVIOUS, REPLACED, force=force)
 
 
@@ -108,18 +108,14 @@ def previous_of(hook: HookFile) -> HookFile:
 def _plan_renewal(hook: HookFile, write: Write, force: bool) -> InstallPlan:
     if hook.current and hook.executable and shipped.python_in(head_of(hook.path)) == sys.executable:
         return InstallPlan((), f"{hook.path} is already installed")
-    if hook.version < shipped.version(HOOK) or hook.current or force:
-        return InstallPlan((write,), f"renewed {hook.path}")
-    words = "was installed by a newer git-clearml: upgrade, or replace it"
-    words = words if hook.version > shipped.version(HOOK) else "has been edited; --force loses the edits"
-    raise UsageError(f"{hook.path} {words}", _command("install", hook.path, "--force"))
+    return renewing(hook, write, shipped.version(HOOK), _forcing(hook.path.parent), force=force)
 
 
-def _command(verb: str, place: Repository | Path, *flags: str) -> str:
-    directory = place.parent if isinstance(place, Path) else Path(place.git_dir)
+def _forcing(directory: Path) -> str:
+    """The command that installs it anyway, in the repository that this directory is in."""
     while directory.name in ("hooks", "custom_hooks", f"{HOOK}.d"):
         directory = directory.parent
-    return shlex.join(["git", "clearml", verb, *flags, "--server", str(directory)])
+    return shlex.join(["git", "clearml", "install", "--force", "--server", str(directory)])
 
 
 def _places(repository: Repository) -> list[Path]:

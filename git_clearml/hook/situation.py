@@ -150,17 +150,14 @@ def _ask(
         server = api.server.api
         names = repository.names()
         parts = {part for name in names if (part := posixpath.basename(name))}
+        now = datetime.now(timezone.utc)
         try:
-            recent = recent_tasks.of_repository(api, parts, lambda url: normalise(url) in names, _now())
+            recent = recent_tasks.of_repository(api, parts, lambda url: normalise(url) in names, now)
         finally:
             api.close()
     except Error as error:
         return server, error.message, Recent()
     return server, "", recent
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _in_commit(repository: Repository, recent: Recent) -> frozenset[str]:

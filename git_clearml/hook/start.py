@@ -1,4 +1,5 @@
-"""How hooks/pre-push may start us without the site packages of others, whose `.pth` files can take longer than we do.
+"""How hooks/pre-push may start us without the site packages of others, whose `.pth` files can take longer than we do;
+and which Python has installed the hook: it runs git-clearml where that is not on PATH, as in a graphical client.
 
 Such a start (`python -ISc`) finds nothing but the standard library and the directories that are written down here, with
 what they hang on: the program on PATH, which is nothing but a way to call us as pip or uv make it, its Python, and the
@@ -12,12 +13,12 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import git_clearml
-from git_clearml.base.files import private_directory, read_beginning, write_whole
+from git_clearml.base.files import private_directory, read_beginning, read_limited, write_whole
 
-_MOST = 4096  # bytes of a script
+_MOST = 4096  # bytes of a script, or of a path
 # Each line of the scripts that pip, uv and distlib make for an entry point: whatever else is in one may matter.
 _SCRIPT = re.compile(
     r"#.*|import (?:re|sys)|from git_clearml\.(?:cli|__main__) import main|sys\.exit\(main\(\)\)|sys\.argv\[0\] = .*"
@@ -40,19 +41,35 @@ def remember(common_dir: str, environment: Mapping[str, str], program: str) -> N
         if lines is None:
             os.unlink(_path(common_dir))
             return
-        private_directory(os.path.dirname(_path(common_dir)))
-        write_whole(_path(common_dir), os.fsencode("\n".join([*lines, ""])))
+        _write(_path(common_dir), os.fsencode("\n".join([*lines, ""])))
+
+
+def remember_python(common_dir: str) -> None:
+    """Writes down this Python for hooks/pre-push, which reads it. Raises OSError."""
+    _write(_path(common_dir, "python"), os.fsencode(sys.executable) + b"\n")
+
+
+def remembered_python(common_dir: str) -> str:
+    """The Python that has installed the hook, "" where none is written down, or it is gone."""
+    content = read_limited(_path(common_dir, "python"), _MOST)
+    python = "" if isinstance(content, str) else os.fsdecode(content.rstrip(b"\n"))
+    return python if python and os.access(python, os.X_OK) else ""
 
 
 def forget(common_dir: str) -> None:
-    """The hook is gone, and starts nothing, nor needs the Python that interpreter.py has written down."""
+    """The hook is gone, and starts nothing."""
     for name in ("python", "start"):
         with contextlib.suppress(OSError):
-            os.unlink(os.path.join(common_dir, "clearml", name))
+            os.unlink(_path(common_dir, name))
 
 
-def _path(common_dir: str) -> str:
-    return os.path.join(common_dir, "clearml", "start")
+def _path(common_dir: str, name: str = "start") -> str:
+    return os.path.join(common_dir, "clearml", name)
+
+
+def _write(path: str, content: bytes) -> None:
+    private_directory(os.path.dirname(path))
+    write_whole(path, content)
 
 
 def _lines(program: str) -> list[str] | None:
@@ -110,8 +127,5 @@ def _is_of_packages(place: str) -> bool:
 def _record() -> str:
     """The file that every installation of us writes anew, "" where there is none."""
     name = os.path.join(f"git_clearml-{git_clearml.__version__}.dist-info", "RECORD")
-    return _first(os.path.join(os.path.abspath(place), name) for place in sys.path)
-
-
-def _first(paths: Iterable[str]) -> str:
+    paths = (os.path.join(os.path.abspath(place), name) for place in sys.path)
     return next((path for path in paths if os.path.isfile(path)), "")

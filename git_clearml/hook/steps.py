@@ -24,6 +24,15 @@ class Keep:
     def __str__(self) -> str:
         return f"keep {self.source} as {self.target.name}"
 
+    def apply(self) -> None:
+        """A second name for the file (or the link itself); where the file system has no hard links, a rename."""
+        if same_file(self.source, self.target):
+            return
+        try:
+            os.link(self.source, self.target, follow_symlinks=False)
+        except (OSError, NotImplementedError):
+            os.rename(self.source, self.target)
+
 
 @dataclass(frozen=True)
 class Restore:
@@ -34,6 +43,9 @@ class Restore:
 
     def __str__(self) -> str:
         return f"put {self.source.name} back as {self.target}"
+
+    def apply(self) -> None:
+        os.rename(self.source, self.target)
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,18 @@ class Write:
     def __str__(self) -> str:
         return f"write {self.path}"
 
+    def apply(self) -> None:
+        """Whoever installs a git server's hook need not be who runs it, and git goes on without one that it may not
+        run."""
+        if not self.content:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, shipped.text(), mode=0o777 & ~umask(), prefix=".git-clearml-")
+            return
+        for directory in [each for each in (self.path.parent.parent, self.path.parent) if not each.exists()]:
+            directory.mkdir()
+            directory.chmod(0o755)
+        write_whole(self.path, self.content, mode=0o755, prefix=".git-clearml-")
+
 
 @dataclass(frozen=True)
 class Remove:
@@ -56,6 +80,9 @@ class Remove:
     def __str__(self) -> str:
         return f"remove {self.path}"
 
+    def apply(self) -> None:
+        os.unlink(self.path)
+
 
 Step = Keep | Restore | Write | Remove
 
@@ -63,16 +90,7 @@ Step = Keep | Restore | Write | Remove
 def apply(steps: Sequence[Step]) -> None:
     """Carries the steps out, in their order. Raises OSError."""
     for step in steps:
-        if isinstance(step, Keep):
-            _keep(step.source, step.target)
-        elif isinstance(step, Restore):
-            os.rename(step.source, step.target)
-        elif isinstance(step, Remove):
-            os.unlink(step.path)
-        elif step.content:
-            _write_for_all(step.path, step.content)
-        else:
-            _write(step.path)
+        step.apply()
 
 
 def same_file(first: Path, second: Path) -> bool:
@@ -81,26 +99,3 @@ def same_file(first: Path, second: Path) -> bool:
         return os.path.samestat(os.lstat(first), os.lstat(second))
     except OSError:
         return False
-
-
-def _keep(source: Path, target: Path) -> None:
-    """A second name for the file (or the link itself); where the file system has no hard links, a rename."""
-    if same_file(source, target):
-        return
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        os.rename(source, target)
-
-
-def _write(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, shipped.text(), mode=0o777 & ~umask(), prefix=".git-clearml-")
-
-
-def _write_for_all(path: Path, content: bytes) -> None:
-    """Whoever installs a git server's hook need not be who runs it, and git goes on without one that it may not run."""
-    for directory in [each for each in (path.parent.parent, path.parent) if not each.exists()]:
-        directory.mkdir()
-        directory.chmod(0o755)
-    write_whole(path, content, mode=0o755, prefix=".git-clearml-")

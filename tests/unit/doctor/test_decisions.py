@@ -17,7 +17,7 @@ from git_clearml.doctor import advice, differences, drill, examine, policy, reco
 from git_clearml.doctor.differences import Setting, Tracked
 from git_clearml.errors import BadSetting, CannotDecide, Unreachable
 from git_clearml.git.output import GitResult
-from git_clearml.hook.drill import NO_LINES, Told
+from git_clearml.hook.drill import NO_LINES
 from git_clearml.hook.owner import Owner
 from git_clearml.render import doctor as view
 from git_clearml.report.diagnosis import Check, Repaired, status_of
@@ -314,28 +314,28 @@ def test_an_example_of_a_pattern(pattern: str) -> None:
 # What a drill has shown
 
 
-def pushed(status: int, *told: Told, arrived: bool = False, stderr: str = "") -> drill.Pushed:
+def pushed(status: int, *told: str, arrived: bool = False, stderr: str = "") -> drill.Pushed:
     return drill.Pushed(GitResult(status, b"", stderr), list(told), arrived, 0.5)
 
 
 @pytest.mark.parametrize(
     ("seen", "level", "words"),
     [
-        (pushed(1, Told("rejected", 1)), "ok", "was refused"),
-        (pushed(1, Told("pending", 4)), "warn", "nothing could be decided"),
-        (pushed(1, Told("undecided", 3), stderr="git clearml: away\nhint: x\n"), "warn", "decided: away"),
-        (pushed(0, Told("verified", 0), arrived=True), "fail", "git-clearml itself says verified"),
-        (pushed(0, Told("undecided", 0), arrived=True), "fail", "on-unreachable"),
-        (pushed(0, Told(NO_LINES, 0), arrived=True), "fail", "read the lines"),
+        (pushed(1, "rejected"), "ok", "was refused"),
+        (pushed(1, "pending"), "warn", "nothing could be decided"),
+        (pushed(1, "undecided", stderr="git clearml: away\nhint: x\n"), "warn", "decided: away"),
+        (pushed(0, "verified", arrived=True), "fail", "git-clearml itself says verified"),
+        (pushed(0, "undecided", arrived=True), "fail", "on-unreachable"),
+        (pushed(0, NO_LINES, arrived=True), "fail", "read the lines"),
         (pushed(0, arrived=True), "fail", "did not ask"),
-        (pushed(1, Told("rejected", 1), arrived=True), "fail", "let through"),
+        (pushed(1, "rejected", arrived=True), "fail", "let through"),
         (pushed(1, stderr="git clearml: push refused: no PATH\n"), "warn", "without a verdict: push refused"),
         (
             pushed(1, stderr="3 tests failed\n"),
             "fail",
             "not by git-clearml, which was not asked before: 3 tests failed",
         ),
-        (pushed(1, Told(NO_LINES, 0), stderr="later: no\n"), "fail", "not by git-clearml"),
+        (pushed(1, NO_LINES, stderr="later: no\n"), "fail", "not by git-clearml"),
     ],
 )
 def test_a_drill(seen: drill.Pushed, level: str, words: str) -> None:
