@@ -31,6 +31,10 @@ class Commit(NamedTuple):
     tree: str
 
 
+MONITOR = ":monitor:"
+"""How the titles of ClearML's own resource monitor begin."""
+
+
 class Metric(NamedTuple):
     """One reported scalar. `last` is the value of the highest iteration, as a ClearML server has it."""
 
@@ -39,6 +43,16 @@ class Metric(NamedTuple):
     last: float
     min: float
     max: float
+
+    @property
+    def name(self) -> str:
+        """TITLE/SERIES."""
+        return f"{self.metric}/{self.variant}"
+
+    @property
+    def is_own(self) -> bool:
+        """Is it of the task's code, and not of ClearML's resource monitor?"""
+        return not self.metric.startswith(MONITOR)
 
 
 class Curve(NamedTuple):

@@ -58,6 +58,11 @@ def is_page(text: str) -> bool:
     return bool(_TASK_PAGE.fullmatch(text.strip()))
 
 
+def short_id(task: str) -> str:
+    """The first digits of a task's id, by which every command takes it."""
+    return task.removeprefix("offline-")[:8]
+
+
 def is_short_id(text: str) -> bool:
     """Are these the first digits of a task's id, enough of them to look it up by: 8 to 31?"""
     return is_hex(text, 8, 31)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from git_clearml.clearml import response
-from git_clearml.clearml.model import MONITOR
+from git_clearml.model import MONITOR
 
 
 def has_reported(document: Mapping[str, Any]) -> bool:

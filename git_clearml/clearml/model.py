@@ -61,10 +61,6 @@ class TaskState:
     metrics: tuple[Metric, ...] = ()
 
 
-MONITOR = ":monitor:"
-"""How the titles of ClearML's own resource monitor begin."""
-
-
 @dataclass(frozen=True)
 class Artifact:
     """What a task made: an artifact, or (`kind` is "model") an output model.

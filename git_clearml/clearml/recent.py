@@ -15,7 +15,6 @@ from typing import Any
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.words import moment
 from git_clearml.clearml import query, response
-from git_clearml.clearml.activity import is_own
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.properties import CHECK_TAG
 from git_clearml.errors import CannotDecide
@@ -98,10 +97,7 @@ def _metrics(api: ClearML, documents: list[Mapping[str, Any]]) -> dict[str, froz
         reported = {task: response.metrics(document) for task, document in with_metrics.items()}
     except CannotDecide:
         return {}
-    return {
-        task: frozenset(f"{metric.metric}/{metric.variant}" for metric in metrics if is_own(metric.metric))
-        for task, metrics in reported.items()
-    }
+    return {task: frozenset(metric.name for metric in metrics if metric.is_own) for task, metrics in reported.items()}
 
 
 def _task(document: Mapping[str, Any], metrics: Mapping[str, frozenset[str]]) -> RecentTask:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from git_clearml.base.console import Console
+from git_clearml.base.ids import short_id
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options, recorded
 from git_clearml.errors import CannotDecide, Error, UsageError
@@ -19,8 +20,6 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Task
 from git_clearml.report import command_line
 from git_clearml.report.command_line import CommandLine
-
-_DIGITS = 8  # of a task's id in the name of its directory
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _directory(repository: Repository, arguments: argparse.Namespace, task: Task
         directory = os.path.join(os.getcwd(), named)
     else:
         main = repository.main_place
-        directory = f"{main.removesuffix('.git')}-{task.id.removeprefix('offline-')[:_DIGITS]}"
+        directory = f"{main.removesuffix('.git')}-{short_id(task.id)}"
     parent, name = os.path.split(os.path.normpath(directory))
     directory = os.path.join(os.path.realpath(parent), name)
     if os.path.lexists(directory):
@@ -102,7 +101,7 @@ def _check_branch(repository: Repository, branch: str, named: str, task: Task) -
     taken = repository.refs([f"refs/heads/{branch}"])
     if not taken and not repository.run("check-ref-format", "--branch", branch).status:
         return
-    start = branch if taken else f"task-{task.id.removeprefix('offline-')[:_DIGITS]}"
+    start = branch if taken else f"task-{short_id(task.id)}"
     numbered = (start if number == 1 else f"{start}-{number}" for number in range(2 if taken else 1, 100))
     free = next((name for name in numbered if not repository.refs([f"refs/heads/{name}"])), "NAME")
     hint = f"git clearml checkout --branch {shlex.quote(free)} {shlex.quote(named)}"

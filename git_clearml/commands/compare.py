@@ -85,7 +85,7 @@ def _compare(
         session.every_run = True
         verdict, comparison = _compared(session, job, arguments)
     if comparison.current and (names := settings.policy_flags(ruling.settings)):
-        comparison = comparison.noted([f"judged by your flags: {' '.join(names)}"])
+        comparison = comparison.noted(f"judged by your flags: {' '.join(names)}")
     hint = hints.next_command(repository, [verdict], ruling.policy) if not comparison.problems else ""
     report = VerifyReport(verdict.outcome, comparison.status, ruling.origin, (verdict,), hint)
     comparison, report = console.redact(comparison), console.redact(report)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.base.console import Console
+from git_clearml.base.ids import short_id
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.base.secrets import redact_words
 from git_clearml.base.words import listed
@@ -167,7 +168,7 @@ def _summary(repository: Repository, record: RunRecord, plan: RunPlan, unwritten
     """What was recorded, and why it is good for nothing, "" where it is good."""
     where = "on the server" if plan.server else "offline"
     facts = [f"exit {record.exit_status}"]
-    facts += [f'task "{sanitize(session.name, 40)}" {_short(session.id)}, {where}' for session in record.sessions[:1]]
+    facts += [f'task "{sanitize(session.name, 40)}" {short_id(session.id)}, {where}' for session in record.sessions[:1]]
     if len(record.tasks) > 1:
         facts.append(f"{len(record.tasks) - 1} more tasks")
     if not runs.tasks_are_known(record):
@@ -180,10 +181,6 @@ def _summary(repository: Repository, record: RunRecord, plan: RunPlan, unwritten
     then = f"it will not verify: {sanitize(reason, 300)}" if reason else then
     what = "ran" if unwritten else "recorded the run of"
     return f"git clearml: {what} {record.commit[:7]} ({', '.join(facts)}); {then}", reason
-
-
-def _short(task: str) -> str:
-    return task.removeprefix("offline-")[:8]
 
 
 def _against_its_task(repository: Repository, record: RunRecord, plan: RunPlan) -> str:

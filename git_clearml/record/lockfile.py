@@ -23,7 +23,7 @@ from git_clearml.base.ids import is_clearml_id, is_hash
 from git_clearml.base.jsonvalue import Malformed, integer, items, mapping, number, parse_object, text
 from git_clearml.base.sanitize import HIDDEN
 from git_clearml.base.secrets import redact_parameters, without_password
-from git_clearml.clearml.model import MONITOR, Artifact, Result
+from git_clearml.clearml.model import Artifact, Result
 from git_clearml.model import Metric
 
 SCHEMA = 1
@@ -81,7 +81,7 @@ def without_secrets(uri: str) -> str:
 def _task(result: Result) -> dict[str, Any]:
     metrics: dict[str, dict[str, Any]] = {}
     for metric in result.metrics:
-        if not metric.metric.startswith(MONITOR):
+        if metric.is_own:
             values = {which: _json_number(getattr(metric, which)) for which in ("last", "min", "max")}
             metrics.setdefault(metric.metric, {})[metric.variant] = values
     outputs = sorted(result.artifacts, key=lambda output: (output.name, output.uri, output.hash))

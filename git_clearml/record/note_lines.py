@@ -18,7 +18,7 @@ from typing import Any
 from git_clearml.base.ids import is_clearml_id
 from git_clearml.base.jsonvalue import Malformed, finite, parse_object
 from git_clearml.base.secrets import without_password
-from git_clearml.clearml.model import MONITOR, Result
+from git_clearml.clearml.model import Result
 from git_clearml.git.notes_ref import MAX_BYTES
 from git_clearml.record.model import RecordedTask
 
@@ -33,9 +33,7 @@ _TEXTS = ("name", "project", "status", "url", "completed")
 def recorded_task(result: Result, recorded: str = "") -> RecordedTask:
     """The result as it is shown: the last value of every metric that is a number, without the resource monitor's."""
     metrics = {
-        f"{metric.metric}/{metric.variant}": value
-        for metric in result.metrics
-        if not metric.metric.startswith(MONITOR) and (value := finite(metric.last)) is not None
+        metric.name: value for metric in result.metrics if metric.is_own and (value := finite(metric.last)) is not None
     }
     texts = {name: getattr(result, name) for name in _TEXTS} | {"url": without_password(result.url)}
     return RecordedTask(task=result.task, metrics=tuple(sorted(metrics.items())), recorded=recorded, **texts)

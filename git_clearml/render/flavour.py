@@ -29,14 +29,12 @@ class Flavour:
     """The Markdown of a forge's comments.
 
     `limit` is in characters. `hidden` makes a line that nobody sees of a name and a value of no more than letters,
-    digits, spaces and `._/+=-`. A commit's page is below `commits` of its repository's. `folds` where `<details>`
-    works, `draws` where a Mermaid block is drawn. `adapted` is the last step: what it makes longer, `limit` leaves room
-    for.
+    digits, spaces and `._/+=-`. A commit's page is below `commits` of its repository's. `draws` where a Mermaid
+    block is drawn. `adapted` is the last step: what it makes longer, `limit` leaves room for.
     """
 
     limit: int
     hidden: Callable[[str, str], str] = _html_comment
-    folds: bool = True
     draws: bool = True
     commits: str = "commit"
     adapted: Callable[[str], str] = _as_it_is
@@ -118,5 +116,5 @@ def _colon(escaped: re.Match[str]) -> str:
     return ":" + (GUARD if escaped.string[escaped.end() : escaped.end() + 1] in ("/", "\\") else "")
 
 
-BITBUCKET = Flavour(32_768, _definition, folds=False, draws=False, commits="commits", adapted=_without_html)
+BITBUCKET = Flavour(32_768, _definition, draws=False, commits="commits", adapted=_without_html)
 """It shows HTML as text, and knows link reference definitions: https://bitbucket.org/tutorials/markdowndemo"""

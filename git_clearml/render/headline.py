@@ -131,7 +131,7 @@ def _standing(report: VerifyReport) -> str:
         Comparison(
             outcome if row.delta else ComparisonOutcome.EQUAL,
             0,
-            metric=f"{row.metric}/{row.variant}",
+            metric=row.name,
             current=next((verdict.task for verdict in report.verdicts if verdict.task), None),
             current_value=getattr(row, row.which),
             best_value=row.best,

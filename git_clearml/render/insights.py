@@ -34,7 +34,7 @@ def document(report: VerifyReport, rows: Sequence[Row], page: str) -> dict[str, 
         fields.append(_field("Runs on an agent", "TEXT", report.check.outcome.value))
     for row in sorted(rows, key=lambda row: not row.direction):  # the policy's metrics first
         if math.isfinite(row.last):
-            fields.append(_field(sanitize(f"{row.metric}/{row.variant}", 80), "NUMBER", row.last))
+            fields.append(_field(sanitize(row.name, 80), "NUMBER", row.last))
     return {
         "title": "ClearML",
         "details": sanitize(details, 450),

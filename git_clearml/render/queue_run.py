@@ -6,7 +6,7 @@ from git_clearml.agent.queue_end import QueueEnd
 from git_clearml.agent.watch import Watch
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
-from git_clearml.clearml.model import MONITOR, TaskState
+from git_clearml.clearml.model import TaskState
 from git_clearml.render import metrics
 from git_clearml.render.numbers import number
 from git_clearml.report.measures import MetricsReport
@@ -27,8 +27,8 @@ def progress(watch: Watch, metric: str) -> tuple[str, str]:
 def _facts(seen: TaskState, metric: str) -> list[str]:
     """Iteration and newest metrics, the policy's first."""
     facts = [f"iteration {seen.iteration}"] if seen.iteration else []
-    own = [reported for reported in seen.metrics if not reported.metric.startswith(MONITOR)]
-    own.sort(key=lambda reported: f"{reported.metric}/{reported.variant}" != metric)
+    own = [reported for reported in seen.metrics if reported.is_own]
+    own.sort(key=lambda reported: reported.name != metric)
     return facts + [
         f"{sanitize(reported.metric, 20)}/{sanitize(reported.variant, 20)} {number(reported.last)}"
         for reported in own[:_METRICS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from git_clearml.base.ids import short_id
 from git_clearml.base.markdown import escape, link
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render.numbers import number
@@ -14,18 +15,17 @@ _HEADERS = ("step", "task", "status", "metric", "variant", "last", "min", "max")
 _NUMERIC = _HEADERS[-3:]
 _IN_SIGHT = 30  # rows that are not folded away
 _MOST = 500_000  # characters of the table; a job's summary holds twice as many
-_ID = 8  # digits of a task's id by which every command takes it
 
 
 def text(steps: Sequence[Step]) -> Safe:
     """A table for a terminal, "" for no steps."""
-    rows = [row for step in steps for row in _rows(step, sanitize, step.task.id[:_ID])]
+    rows = [row for step in steps for row in _rows(step, sanitize, short_id(step.task.id))]
     return Safe("\nsteps:\n\n" + draw(_HEADERS, rows, TableForm.TERMINAL, numeric=_NUMERIC)) if rows else Safe("")
 
 
 def markdown(steps: Sequence[Step]) -> Safe:
     """The same for a pull request or a job's summary: folded, and cut, where it is long."""
-    rows = [row for step in steps for row in _rows(step, escape, link(step.task.id[:_ID], step.task.url))]
+    rows = [row for step in steps for row in _rows(step, escape, link(short_id(step.task.id), step.task.url))]
     if not rows:
         return Safe("")
     table, left = fitting(draw(_HEADERS, rows, TableForm.MARKDOWN, numeric=_NUMERIC), _MOST)

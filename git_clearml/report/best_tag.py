@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_clearml.base.words import listed
-from git_clearml.clearml.model import MONITOR
 from git_clearml.errors import BadSetting, CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.model import Problem, Task
 from git_clearml.report import compare
@@ -115,7 +114,7 @@ def move_best_tag(
         return comparison
     if dry_run or not may_write.allowed:
         reason = f" ({may_write.why_not})" if may_write.why_not else ""
-        return _with_note(comparison, f"would {_describe(move, policy.best.tag, 'take')}{reason}")
+        return comparison.noted(f"would {_describe(move, policy.best.tag, 'take')}{reason}")
     try:
         tagged = _move(source, move, policy, current.project, pause)
     except CannotDecide as error:
@@ -127,10 +126,10 @@ def move_best_tag(
         status = comparison.status or failure.status
         return replace(comparison, status=status, problems=(*comparison.problems, problem))
     bears_tag = any(task.id == current.id for task in tagged)
-    comparison = _with_note(replace(comparison, tagged=bears_tag), _describe(move, policy.best.tag, "took"))
+    comparison = replace(comparison, tagged=bears_tag).noted(_describe(move, policy.best.tag, "took"))
     if current.id in move.add_to and not bears_tag:
         winner = listed([task.id for task in tagged]) or "no task"
-        return _with_note(comparison, f"the tag is on {winner} now: another --tag-best ran at the same time")
+        return comparison.noted(f"the tag is on {winner} now: another --tag-best ran at the same time")
     return comparison
 
 
@@ -191,7 +190,7 @@ def _nearest_metrics(source: Evidence, current: Task, policy: Policy) -> list[st
         measured = source.metrics(current)
     except CannotDecide:
         return []
-    names = [f"{metric.metric}/{metric.variant}" for metric in measured if not metric.metric.startswith(MONITOR)]
+    names = [metric.name for metric in measured if metric.is_own]
     near = get_close_matches(policy.best.metric, names, n=3, cutoff=0.0)
     more = f" and {len(names) - len(near)} more" if len(names) > len(near) else ""
     return [f"it reported {', '.join(near)}{more}" if near else "it reported no metrics"]
@@ -223,7 +222,3 @@ def _describe(move: compare.TagMove, tag: str, take: str) -> str:
     if move.remove_from:
         parts.append(f"{take} {'it' if parts else f'the tag {tag!r}'} from {listed(move.remove_from)}")
     return " and ".join(parts)
-
-
-def _with_note(comparison: Comparison, note: str) -> Comparison:
-    return replace(comparison, notes=(*comparison.notes, note))

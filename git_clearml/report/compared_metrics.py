@@ -51,8 +51,7 @@ def of_verdict(
         worse = [result.rule.metric for result in results if result.code == "metric-worse"]
         notes = [*notes, *(void if worse else ())]
         notes += [f"if that is meant, a trailer accepts it: {baselines.TRAILER}: {metric}: <why>" for metric in worse]
-    comparison = baselines.comparison(verdict, results, lines, policy, by_best)
-    return comparison.noted(notes)
+    return baselines.comparison(verdict, results, lines, policy, by_best).noted(*notes)
 
 
 def _acceptances(repository: Repository, verdict: Verdict, policy: Policy) -> tuple[dict[str, str], list[str]]:

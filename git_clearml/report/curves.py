@@ -33,9 +33,7 @@ def with_curves(source: Evidence, report: MetricsReport, warn: Callable[[str], N
     ours = curves.get(report.task.id, {})
     rows = tuple(replace(row, trend=_trend(ours, row)) for row in report.rows)
     theirs, other_is = (curves.get(other.id, {}), _other_is(report)) if other else ({}, "")
-    charts = [
-        chart(f"{row.metric}/{row.variant}", ours.get(_name(row)), theirs.get(_name(row)), other_is) for row in ruled
-    ]
+    charts = [chart(row.name, ours.get(_name(row)), theirs.get(_name(row)), other_is) for row in ruled]
     return replace(report, rows=rows, charts=tuple(charts))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric, Task
 from git_clearml.report import compare
 from git_clearml.verdict.metric_rules import Ruled
@@ -94,5 +93,5 @@ def _pair(name: str, a: float | None, b: float | None, rules: Ruled | None) -> M
 
 
 def _values(metrics: Sequence[Metric], ruled: Mapping[str, Ruled]) -> dict[str, float]:
-    named = {f"{each.metric}/{each.variant}": each for each in metrics if not each.metric.startswith(MONITOR)}
+    named = {each.name: each for each in metrics if each.is_own}
     return {name: getattr(each, ruled[name].value if name in ruled else "last") for name, each in named.items()}

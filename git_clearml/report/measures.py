@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -53,7 +52,7 @@ class Comparison:
         """Those of the metrics that are not as the policy wants them."""
         return tuple(result for result in self.metrics if result.code)
 
-    def noted(self, notes: Iterable[str]) -> Comparison:
+    def noted(self, *notes: str) -> Comparison:
         """The comparison with more to say."""
         return replace(self, notes=(*self.notes, *notes))
 
@@ -79,6 +78,11 @@ class Row:
     note: str = ""
     trend: str = ""
     which: str = "last"
+
+    @property
+    def name(self) -> str:
+        """TITLE/SERIES."""
+        return f"{self.metric}/{self.variant}"
 
 
 @dataclass(frozen=True)

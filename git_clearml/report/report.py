@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from git_clearml.base.ids import FIND_THE_ID, is_offline_id, is_short_id, is_uuid
+from git_clearml.base.ids import FIND_THE_ID, is_offline_id, is_short_id, is_uuid, short_id
 from git_clearml.base.words import listed
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.git.repository import Repository
@@ -63,11 +63,7 @@ def whose(verdict: Verdict, task: Task) -> list[str]:
     """Of which requirement the task is, and which tasks are those of the others; nothing where there are none."""
     tasks = {each.name: each.verdict.task for each in verdict.requirements}
     own = next((name for name, other in tasks.items() if other and other.id == task.id), "")
-    others = [
-        f"{name} {other.id.removeprefix('offline-')[:8] if other else 'has none'}"
-        for name, other in tasks.items()
-        if name != own
-    ]
+    others = [f"{name} {short_id(other.id) if other else 'has none'}" for name, other in tasks.items() if name != own]
     return [f"this is the task of the requirement {own!r}; of the others: {listed(others)}"] if own and others else []
 
 

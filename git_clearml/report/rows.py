@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from git_clearml.base.words import listed
-from git_clearml.clearml.model import MONITOR
 from git_clearml.model import Metric
 from git_clearml.report import compare
 from git_clearml.report.measures import MetricsReport, Row
@@ -28,7 +27,7 @@ class Selection:
     def takes(self, metric: Metric) -> bool:
         if self.names:
             return any(_is_named(metric, name) for name in self.names)
-        return self.monitor or not metric.metric.startswith(MONITOR)
+        return self.monitor or metric.is_own
 
 
 def make_rows(
@@ -42,19 +41,15 @@ def make_rows(
     ruled = policy.ruled
     places = {name: number for number, name in enumerate(ruled)}
     shown = [metric for metric in metrics if selection.takes(metric)]
-    shown.sort(key=lambda each: (places.get(_name(each), len(places)), each.metric.casefold(), each.variant))
+    shown.sort(key=lambda each: (places.get(each.name, len(places)), each.metric.casefold(), each.variant))
     others = {(metric.metric, metric.variant): metric for metric in against or ()}
-    rows = tuple(_row(each, others.get((each.metric, each.variant)), ruled.get(_name(each))) for each in shown)
+    rows = tuple(_row(each, others.get((each.metric, each.variant)), ruled.get(each.name)) for each in shown)
     hidden = 0 if selection.names else len(metrics) - len(shown)
     return rows, hidden, (*_unknown_names(metrics, selection), *_only_in_other(shown, others.values(), selection))
 
 
 def _is_named(metric: Metric, name: str) -> bool:
-    return name in (metric.metric, f"{metric.metric}/{metric.variant}")
-
-
-def _name(metric: Metric) -> str:
-    return f"{metric.metric}/{metric.variant}"
+    return name in (metric.metric, metric.name)
 
 
 def _row(metric: Metric, other: Metric | None, rules: Ruled | None) -> Row:
@@ -70,7 +65,7 @@ def _row(metric: Metric, other: Metric | None, rules: Ruled | None) -> Row:
 def against_best(report: MetricsReport, policy: Policy) -> Row | None:
     """The policy's first metric next to the best task's, where both have a value that can be compared."""
     row = next((row for row in report.rows if row.direction), None)
-    rules = policy.ruled.get(f"{row.metric}/{row.variant}") if row else None
+    rules = policy.ruled.get(row.name) if row else None
     if report.column != "best" or row is None or rules is None or row.delta is None:
         return None
     values = getattr(row, row.which), row.best
@@ -95,9 +90,5 @@ def _unknown_names(metrics: Sequence[Metric], selection: Selection) -> list[str]
 def _only_in_other(shown: Sequence[Metric], others: Iterable[Metric], selection: Selection) -> list[str]:
     """A note when the other task has metrics that this one lacks."""
     names = {(metric.metric, metric.variant) for metric in shown}
-    missing = [
-        f"{metric.metric}/{metric.variant}"
-        for metric in others
-        if selection.takes(metric) and (metric.metric, metric.variant) not in names
-    ]
+    missing = [each.name for each in others if selection.takes(each) and (each.metric, each.variant) not in names]
     return [f"the other task also has {listed(missing)}"] if missing else []

@@ -20,7 +20,7 @@ Ruled = Best | MetricRule
 
 def value_of(metrics: Iterable[Metric], rule: Ruled) -> float | None:
     """The value of the rule's metric among those that were reported, None for none. It may be no number."""
-    named = (each for each in metrics if f"{each.metric}/{each.variant}" == rule.metric)
+    named = (each for each in metrics if each.name == rule.metric)
     return next((float(getattr(each, rule.value)) for each in named), None)
 
 

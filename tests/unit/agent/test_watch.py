@@ -14,7 +14,8 @@ from git_clearml.agent.poll import pause
 from git_clearml.agent.watch import Watch, after_poll, check_end, run_end
 from git_clearml.base import patience
 from git_clearml.clearml.activity import has_reported
-from git_clearml.clearml.model import MONITOR, TaskState
+from git_clearml.clearml.model import TaskState
+from git_clearml.model import MONITOR
 
 LIMITS = Limits(queued=1800.0, running=600.0)
 QUEUE = "q" * 32
