@@ -13,6 +13,7 @@ from git_clearml.base.console import Console
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
+from git_clearml.render import bisection as view
 from git_clearml.report.bisection import Bisection, Bisector, Limit
 from git_clearml.settings import load
 from git_clearml.settings.policy import Best, MetricRule, Policy
@@ -139,8 +140,6 @@ def _redacted(result: Bisection, console: Console) -> Bisection:
 
 
 def _print(result: Bisection, form: str, console: Console, repository: Repository, policy: Policy) -> None:
-    from git_clearml.render import bisection as view
-
     hint = "" if result.tasks or result.problems else "git clearml log --fetch"
     if result.train:
         console.say(f"git clearml: a run at {result.nearby[result.train].short} would narrow it down most")

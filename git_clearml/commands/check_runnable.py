@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from git_clearml.agent import passed_checks
 from git_clearml.agent.check import CheckOrder, RunnableCheck, refused_check
@@ -21,15 +21,16 @@ from git_clearml.clearml.connect import connect
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, PublishFailed, UsageError
 from git_clearml.forge import context as ci_context
+from git_clearml.forge import job_report
+from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Problem
+from git_clearml.render import check as view
+from git_clearml.render import json as json_view
 from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import session as judgement
 from git_clearml.verdict.session import Context
-
-if TYPE_CHECKING:
-    from git_clearml.forge.job import Job
 
 _TEXTS = ("queue", "entry-point", "folder", "requirements", "docker", "project", "task-name")
 _NUMBERS = ("execution-timeout", "queue-timeout")
@@ -60,8 +61,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def failed(error: Error) -> dict[str, Any]:
-    from git_clearml.render import json as json_view
-
     problem = Problem.of(error)
     return json_view.check(Check(CheckOutcome.UNDECIDED, error.status, problems=(problem,), hint=error.hint))
 
@@ -101,8 +100,6 @@ def _check(
 
 def _told(job: Job, check: Check, console: Console) -> Check:
     """The check, of which the CI job now knows, without our secrets; a failure to tell it is a problem of it."""
-    from git_clearml.forge import job_report
-
     check = console.redact(check)
     try:
         job_report.tell(job, check, environment=os.environ, command=console.command)
@@ -180,9 +177,6 @@ def show(check: Check, form: str, console: Console) -> None:
     """The check in the wanted form on stdout, its problems on stderr."""
     console.fail(*check.problems)
     warn(check, console)
-    from git_clearml.render import check as view
-    from git_clearml.render import json as json_view
-
     if form == "json":
         console.document(json_view.check(check))
     elif form == "markdown":

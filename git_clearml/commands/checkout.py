@@ -18,6 +18,7 @@ from git_clearml.git.changes import SUBMODULE
 from git_clearml.git.recorded_diff import Applied
 from git_clearml.git.repository import Repository
 from git_clearml.model import Task
+from git_clearml.render import json as json_view
 from git_clearml.report import command_line
 from git_clearml.report.command_line import CommandLine
 
@@ -216,8 +217,6 @@ def _escaped(letter: str) -> str:
 
 
 def _document(plan: _Plan, status: int, console: Console) -> dict[str, Any]:
-    from git_clearml.render import json as json_view
-
     applied = plan.applied
     return json_view.document(
         "checkout",

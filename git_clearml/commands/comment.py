@@ -6,19 +6,26 @@ import argparse
 import contextlib
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from git_clearml.agent.requirement import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
+from git_clearml.clearml.secrets import known_secrets
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, NothingToJudge, PublishFailed, UsageError
-
-if TYPE_CHECKING:
-    from git_clearml.forge.comment import CommentOptions
-    from git_clearml.forge.connect import Workplace
-    from git_clearml.render.comment import Section
-    from git_clearml.report.model import VerifyReport
-    from git_clearml.verdict.session import Context
+from git_clearml.forge import comment, forks, job_report
+from git_clearml.forge import context as ci_context
+from git_clearml.forge.comment import CommentOptions
+from git_clearml.forge.connect import Workplace, flavour_of, provider_of
+from git_clearml.git.repository import Repository
+from git_clearml.render import comment as pages
+from git_clearml.render import sections
+from git_clearml.render import verify as view
+from git_clearml.render.comment import Page, Section
+from git_clearml.report import compose
+from git_clearml.report.model import VerifyReport
+from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.session import Context, VerifyRequest, prepare
 
 TITLE = "put the report on the pull request"
 DESCRIPTION = "Judges a commit and posts the verdict and the task's metrics on its pull request."
@@ -44,12 +51,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Judges, prints, posts. The exit status answers for the posting alone (design 12)."""
-    from git_clearml.forge import comment, forks, job_report
-    from git_clearml.forge import context as ci_context
-    from git_clearml.forge.connect import Workplace
-    from git_clearml.git.repository import Repository
-    from git_clearml.report import compose
-
     options = _options(arguments)
     repository = Repository()
     context, job = ci_context.detect(
@@ -85,8 +86,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _options(arguments: argparse.Namespace) -> CommentOptions:
     """What the flags say. Raises UsageError for what cannot be."""
-    from git_clearml.forge import comment
-
     if arguments.timeout is not None and not arguments.timeout > 0:
         raise UsageError("--timeout must be greater than 0", "--timeout 60")
     options = comment.CommentOptions(
@@ -100,12 +99,6 @@ def _judged(
     workplace: Workplace, context: Context, arguments: argparse.Namespace, console: Console
 ) -> tuple[VerifyReport, list[Section], float]:
     """The report (undecided where something keeps us from judging), the sections, the timeout in seconds."""
-    from git_clearml.agent.requirement import passed_check
-    from git_clearml.render import sections
-    from git_clearml.report import compose
-    from git_clearml.verdict.model import Outcome, Verdict
-    from git_clearml.verdict.session import VerifyRequest, prepare
-
     job, repository = workplace.job, workplace.repository
     request = VerifyRequest((arguments.rev,) if arguments.rev else (), {"timeout": arguments.timeout})
     try:
@@ -128,16 +121,10 @@ def _print(
 ) -> None:
     """The verdict on stdout, what kept us from it on stderr; with --dry-run the comment's body."""
     if options.dry_run:
-        from git_clearml.clearml.secrets import known_secrets
-        from git_clearml.forge.connect import flavour_of, provider_of
-        from git_clearml.render.comment import Page, comment
-
         flavour = flavour_of(provider_of(workplace, options.repository))
         page = Page(report, options.label, tuple(sections), apart=options.mode == "new", flavour=flavour)
-        console.product(Safe(known_secrets(os.environ).redact_markdown(comment(page))))
+        console.product(Safe(known_secrets(os.environ).redact_markdown(pages.comment(page))))
         return
-    from git_clearml.render import verify as view
-
     console.fail(*report.problems)
     if not console.quiet:
         console.product(view.text(report, colour=console.colour))

@@ -14,9 +14,12 @@ from git_clearml.base.sanitize import Safe, joined
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, NothingToJudge, PublishFailed
 from git_clearml.forge import context as ci_context
+from git_clearml.forge import job_report
 from git_clearml.forge.job import Job
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
+from git_clearml.render import json as json_view
+from git_clearml.render import markdown, metrics, text
 from git_clearml.report import best_tag, compose
 from git_clearml.report.compared_metrics import Place
 from git_clearml.report.measures import Comparison, ComparisonOutcome
@@ -49,8 +52,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def failed(error: Error) -> dict[str, Any]:
-    from git_clearml.render import json as json_view
-
     return json_view.compare(_ended(error))
 
 
@@ -97,8 +98,6 @@ def _compare(
 
 def _told(job: Job, comparison: Comparison, report: VerifyReport, console: Console, *, dry_run: bool) -> Comparison:
     """The comparison, of which the CI job now knows; a failure to tell it is a problem of it."""
-    from git_clearml.forge import job_report
-
     try:
         if not dry_run:
             result = job_report.ComparisonResult(comparison, report)
@@ -134,16 +133,10 @@ def _print(comparison: Comparison, report: VerifyReport, form: str, console: Con
     console.fail(*comparison.problems)
     rejected = comparison.current is None and not comparison.problems
     if form == "json":
-        from git_clearml.render import json as json_view
-
         console.document(json_view.compare(comparison))
     elif form == "markdown":
-        from git_clearml.render import markdown, metrics
-
         verdict = joined(Safe("\n"), markdown.verify(report)) if rejected else Safe("")
         console.product(joined(metrics.comparison_markdown(comparison), verdict))
     elif not (console.quiet and comparison.status == 0):
-        from git_clearml.render import metrics, text
-
         verdict = text.verify(report, colour=console.colour) if rejected else Safe("")
         console.product(joined(metrics.comparison_text(comparison, colour=console.colour), verdict))

@@ -19,8 +19,10 @@ from git_clearml.git.output import entries, reason
 from git_clearml.git.recorded_diff import Applied
 from git_clearml.git.repository import Repository
 from git_clearml.model import DiffKind
+from git_clearml.render import difference as view
 from git_clearml.report import difference, history
 from git_clearml.report.difference import CodeFile, Difference
+from git_clearml.run.child import Signals
 
 _WORKING_TREE = "."
 _PARTS = ("code", "parameters", "packages", "metrics")
@@ -46,8 +48,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Looks both sides up, compares, prints. Returns the exit status."""
-    from git_clearml.render import difference as view
-
     repository = Repository()
     again = f"git clearml diff {shlex.quote(arguments.b if arguments.a == _WORKING_TREE else arguments.a)}"
     if arguments.a == _WORKING_TREE:
@@ -142,8 +142,6 @@ def _show(repository: Repository, trees: Sequence[str], arguments: argparse.Name
     stat = ["--stat"] if arguments.stat else []
     words = ["diff", *stat, *trees, "--", *arguments.paths]
     if console.out.isatty():
-        from git_clearml.run.child import Signals
-
         with Signals() as signals:
             signals.run(["git", *words], dict(os.environ))
         return

@@ -6,16 +6,17 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.words import listed
 from git_clearml.commands import options
+from git_clearml.doctor import bare, drill, examine, repairs
+from git_clearml.doctor.examine import summary
 from git_clearml.errors import Error, NotARepository
-
-if TYPE_CHECKING:
-    from git_clearml.git.repository import Repository
-    from git_clearml.report.diagnosis import Check, Repaired
+from git_clearml.git.repository import Repository
+from git_clearml.hook import server_install
+from git_clearml.render import doctor as view
+from git_clearml.report.diagnosis import Check, Repaired, status_of
 
 _BUDGET = 10.0  # seconds for the server's answers
 
@@ -37,9 +38,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints every check. Exit status 1 when one of them failed."""
-    from git_clearml.render import doctor as view
-    from git_clearml.report.diagnosis import status_of
-
     checks = _checks()
     repaired = _fixed(arguments, console, checks) if arguments.fix else []
     if repaired:
@@ -52,8 +50,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     elif arguments.format == "markdown":
         console.product(view.markdown(checks))
     else:
-        from git_clearml.doctor.examine import summary
-
         shown = checks if console.verbose else summary(checks)
         width = view.WIDTH if console.is_terminal else 0
         console.product(view.text(shown, colour=console.colour, quiet=console.quiet, width=width))
@@ -61,9 +57,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _checks() -> list[Check]:
-    from git_clearml.doctor import bare, examine
-    from git_clearml.hook import server_install
-
     repository = _repository()
     if isinstance(repository, NotARepository):
         return examine.refused(repository, os.environ, _BUDGET)
@@ -74,8 +67,6 @@ def _checks() -> list[Check]:
 
 def _repository() -> Repository | NotARepository:
     """As it is now, or how git refuses the directory of somebody else. Raises NotARepository where there is none."""
-    from git_clearml.git.repository import Repository
-
     try:
         return Repository()
     except NotARepository as error:
@@ -85,9 +76,6 @@ def _repository() -> Repository | NotARepository:
 
 
 def _drill(console: Console) -> Check:
-    from git_clearml.doctor import drill
-    from git_clearml.hook import server_install
-
     repository = _repository()
     if isinstance(repository, NotARepository):
         return drill.unseen(repository)
@@ -100,8 +88,6 @@ def _drill(console: Console) -> Check:
 
 def _fixed(arguments: argparse.Namespace, console: Console, checks: Sequence[Check]) -> list[Repaired]:
     """Shows what would be repaired, asks where somebody can be asked, and does it. [] where nothing was done."""
-    from git_clearml.doctor import repairs
-
     asks = console.can_ask and arguments.format == "text"
     planned = repairs.planned(checks, agreed=asks)
     left = [check.name for check in repairs.planned(checks, agreed=True) if check not in planned]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe
 from git_clearml.commands import options
 from git_clearml.errors import Error, Interrupted, UsageError
-
-if TYPE_CHECKING:
-    from git_clearml.hook.setup import Plan
+from git_clearml.git.repository import Repository
+from git_clearml.hook import setup
+from git_clearml.hook.setup import Plan
+from git_clearml.render import setup as view
 
 _BUDGET = 10.0  # seconds for the server's answers
 
@@ -34,9 +34,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the plan, asks, writes. Exit status 1 where something is left to do by hand, or the answer was no."""
-    from git_clearml.git.repository import Repository
-    from git_clearml.hook import setup
-
     repository = Repository()
     plan = setup.plan(repository, os.environ, _BUDGET, console.log)
     plan = plan._replace(setup=console.redact(plan.setup))
@@ -88,8 +85,6 @@ def _show(
     *,
     written: bool = False,
 ) -> int:
-    from git_clearml.render import setup as view
-
     if arguments.format == "json":
         console.document(view.document(plan.setup, status, written=written, error=error))
     elif arguments.format == "markdown":

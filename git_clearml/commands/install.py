@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.commands import options
 from git_clearml.errors import UsageError
+from git_clearml.git.repository import Repository
 from git_clearml.hook import install as plans
-from git_clearml.hook import shipped, steps
-
-if TYPE_CHECKING:
-    from git_clearml.git.repository import Repository
+from git_clearml.hook import server_install, shipped, steps
 
 TITLE = "install the pre-push hook"
 DESCRIPTION = (
@@ -45,28 +42,20 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Installs, or says what that would do. Returns the exit status."""
     if arguments.manual:
-        from git_clearml.hook import server_install
-
         console.product(Safe(shipped.MANUAL if arguments.server is None else server_install.content().decode()))
         return 0
     repository = repository_of(arguments)
     if arguments.server is None:
         plan = plans.plan_install(repository, force=arguments.force)
         return carried_out(plan, lambda: plans.carry_out(repository, plan, os.environ), arguments, console)
-    from git_clearml.hook import server_install
-
     plan = server_install.plan_install(repository, force=arguments.force)  # that hook says itself which Python runs it
     return carried_out(plan, lambda: steps.apply(plan.steps), arguments, console)
 
 
 def repository_of(arguments: argparse.Namespace) -> Repository:
     """The repository that is meant. Raises UsageError where --server names none that others push to."""
-    from git_clearml.git.repository import Repository
-
     if arguments.server is None:
         return Repository()
-    from git_clearml.hook import server_install
-
     return server_install.checked(Repository(os.path.abspath(arguments.server)))
 
 

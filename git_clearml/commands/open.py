@@ -13,6 +13,7 @@ from git_clearml.base.sanitize import sanitize
 from git_clearml.commands import options, recorded
 from git_clearml.errors import Error
 from git_clearml.git.repository import Repository
+from git_clearml.render import json as json_view
 from git_clearml.report import subject as subjects
 from git_clearml.report.subject import Subject
 from git_clearml.settings.in_ci import in_ci
@@ -94,8 +95,6 @@ def _open(url: str, console: Console) -> None:
 
 
 def _document(subject: Subject, url: str, outcome: str, status: int, error: Error | None) -> dict[str, Any]:
-    from git_clearml.render import json as json_view
-
     return json_view.document(
         "open",
         status,

@@ -16,12 +16,15 @@ from git_clearml.errors import CannotDecide, Error
 from git_clearml.forge import context as ci_context
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem
+from git_clearml.render import json as json_view
+from git_clearml.render import markdown, metrics, steps, text
 from git_clearml.report import report as reports
 from git_clearml.report import subject
 from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import MetricsReport
 from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection
+from git_clearml.report.steps import with_steps
 from git_clearml.report.trend import BLOCKS
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.verdict import hint as hints
@@ -50,8 +53,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def failed(error: Error) -> dict[str, Any]:
-    from git_clearml.render import json as json_view
-
     return json_view.report(MetricsReport("", Outcome.UNDECIDED, error.status, problems=(Problem.of(error),)))
 
 
@@ -104,8 +105,6 @@ def _report(
         report = reports.of_task(repository, source, task, rules, against=against, selection=selection)
     if not arguments.steps:
         return report
-    from git_clearml.report.steps import with_steps
-
     return with_steps(source, report, rules, selection)
 
 
@@ -113,18 +112,12 @@ def _print(report: MetricsReport, verdict: VerifyReport, form: str, console: Con
     """The report in the wanted form on stdout, its problems on stderr; the verdict where no task counts."""
     console.fail(*report.problems)
     if form == "json":
-        from git_clearml.render import json as json_view
-
         console.document(json_view.report(report))
     elif form == "markdown":
-        from git_clearml.render import markdown, metrics, steps
-
         problems = verdict._replace(problems=report.problems)
         product = metrics.report_markdown(report) if report.task else markdown.verify(problems)
         console.product(Safe(product + steps.markdown(report.steps or ())))
     else:
-        from git_clearml.render import metrics, steps, text
-
         width = shutil.get_terminal_size((0, 0)).columns if console.out.isatty() else 0
         product = metrics.report_text(report, width) if report.task else text.verify(verdict, colour=console.colour)
         console.product(Safe(product + steps.text(report.steps or ())))

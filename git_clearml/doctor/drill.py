@@ -65,7 +65,7 @@ _OTHER_HASH = """\
 
 
 class Pushed(NamedTuple):
-    """What a drill's push came to: git's result, the outcomes of our hook's runs, whether the ref is there now, in seconds."""
+    """What a drill's push came to: git's result, our hook's outcomes, whether the ref is there now, in seconds."""
 
     result: GitResult
     hook_runs: list[str]

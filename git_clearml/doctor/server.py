@@ -9,19 +9,18 @@ import sys
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from git_clearml.base.sanitize import sanitize
 from git_clearml.clearml import config as clearml_conf
+from git_clearml.clearml import projects, queues
+from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error, NotConfigured, Unauthorized
 from git_clearml.report.diagnosis import Check
 from git_clearml.settings.policy import Policy, Runnable
-
-if TYPE_CHECKING:
-    from git_clearml.clearml.client import ClearML
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _SKEW = 60.0  # seconds by which two clocks may differ
@@ -38,8 +37,6 @@ def examine(environment: Mapping[str, str], budget: float, policy: Policy | None
     if server is None:
         message = "no ClearML server is configured, only the run records of this clone count"
         return [of_error("server", "warn", NotConfigured(message, clearml_conf.login_hint(environment)))]
-    from git_clearml.clearml.client import ClearML
-
     with contextlib.closing(ClearML(server, budget, environment=environment)) as api:
         started = time.monotonic()
         try:
@@ -139,8 +136,6 @@ def _asked(name: str, look: Any) -> Check:
 
 
 def _project(name: str, api: ClearML) -> Check:
-    from git_clearml.clearml import projects
-
     if projects.exists(api, name):
         return Check("project", "ok", f"{sanitize(name, 100)} is on the server")
     words = f"there is no project {name!r} on the server: its first task makes it, unless the policy has the name wrong"
@@ -148,8 +143,6 @@ def _project(name: str, api: ClearML) -> Check:
 
 
 def _queue(name: str, api: ClearML) -> Check:
-    from git_clearml.clearml import queues
-
     queue = queues.queue(api, name)
     if queue.workers:
         return Check("queue", "ok", f"{sanitize(name, 60)} is served by live workers: {queue.workers}")

@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
+from git_clearml.git.repository import Repository
 from git_clearml.hook import shipped, start
 from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.place import (
@@ -26,9 +26,6 @@ from git_clearml.hook.place import (
     shared_hooks_path,
 )
 from git_clearml.hook.steps import Keep, Remove, Restore, Step, Write, apply, same_file
-
-if TYPE_CHECKING:  # printing help must not load GitPython
-    from git_clearml.git.repository import Repository
 
 
 @dataclass(frozen=True)

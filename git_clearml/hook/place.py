@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # printing help must not load GitPython
-    from git_clearml.git.repository import Repository
+from git_clearml.git.repository import Repository
 
 HOOK = "pre-push"
 _MOST = 1200  # characters of names in a hint

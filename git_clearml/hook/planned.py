@@ -7,14 +7,11 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_clearml.base.secrets import redact_words
 from git_clearml.errors import CannotDecide, UsageError
+from git_clearml.git.repository import Repository
 from git_clearml.hook.ref_updates import Push, parse_lines, updates_to_judge
-
-if TYPE_CHECKING:  # the help of `push` must not load GitPython
-    from git_clearml.git.repository import Repository
 
 _USAGE = 129  # of git, for what it cannot parse
 _CAPTURE = """#!/bin/sh

@@ -14,17 +14,14 @@ import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_clearml.errors import UsageError
+from git_clearml.git.repository import Repository
 from git_clearml.hook import shipped
 from git_clearml.hook.install import InstallPlan, displacing, removing, renewing
 from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
 from git_clearml.hook.place import hooks_directory, own_hooks_command, shared_hooks_path
 from git_clearml.hook.steps import Write
-
-if TYPE_CHECKING:  # printing help must not load GitPython
-    from git_clearml.git.repository import Repository
 
 HOOK = "pre-receive"
 PREVIOUS = f"{HOOK}.pre-clearml"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from git_clearml.errors import UsageError
+from git_clearml.git.repository import Repository
 from git_clearml.hook.install import beside, plan_beside_framework, plan_install
 from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.hook.steps import Keep, Step
 from git_clearml.report.setup import Action, Change
-
-if TYPE_CHECKING:  # printing help must not load GitPython
-    from git_clearml.git.repository import Repository
 
 
 class HookPlan(NamedTuple):
