@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from git_clearml.clearml.config import CHECK, DOCTOR
 from git_clearml.errors import BadAnswer, Error
 from git_clearml.report.diagnosis import Check, Level
 
 _PROGRAMS = ("git", "export", "unset", "chmod", "clearml-init", "pip", "mv", "mkdir", "pre-commit", "prek")
+
+
+def guarded(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+    """What was looked at; a warning of this name where an error ended that."""
+    try:
+        return look()
+    except Error as error:
+        return [of_error(name, "warn", error)]
 
 
 def of_error(name: str, level: Level, error: Error, more: str = "", *, address: str = "") -> Check:

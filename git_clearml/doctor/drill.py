@@ -102,7 +102,7 @@ def run_on_server(repository: Repository, environment: Mapping[str, str]) -> Che
     """
     try:
         hook = server_install.hook_file(repository)
-        accepted, policy = _of_head(repository, environment)
+        accepted, policy = _at(repository, ["HEAD"], environment)
         with quarantine(repository) as apart:
             remote = _remote(repository, apart, accepted)
             own = os.path.join(repository.common_dir, "config")
@@ -165,18 +165,16 @@ def _accepted(repository: Repository, environment: Mapping[str, str]) -> tuple[s
 
     remote = remotes.pushed_to(repository)
     sides = repository.default_branches([remote.name]) if remote and remote.name else []
-    resolved = [side for side in repository.peel(sides[:1]) if isinstance(side, Resolved)]
-    if not resolved:
-        return "", _of_head(repository, environment)[1]
-    return resolved[0].commit.hash, load.rulings(repository, resolved, flags={}, environment=environment)[0].policy
+    accepted, policy = _at(repository, sides[:1], environment)
+    return accepted, policy if accepted else _at(repository, ["HEAD"], environment)[1]
 
 
-def _of_head(repository: Repository, environment: Mapping[str, str]) -> tuple[str, Policy]:
-    """The commit at HEAD, "" for none yet, and its policy."""
-    head = [side for side in repository.peel(["HEAD"]) if isinstance(side, Resolved)]
-    if not head:
+def _at(repository: Repository, names: Sequence[str], environment: Mapping[str, str]) -> tuple[str, Policy]:
+    """The commit that is named, "" for none, and its policy."""
+    sides = [side for side in repository.peel(names) if isinstance(side, Resolved)]
+    if not sides:
         return "", Policy()
-    return head[0].commit.hash, load.rulings(repository, head, flags={}, environment=environment)[0].policy
+    return sides[0].commit.hash, load.rulings(repository, sides, flags={}, environment=environment)[0].policy
 
 
 def ref_for(policy: Policy) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from git_clearml.clearml import conf_file
 from git_clearml.doctor import differences, forge, hooks, manual, policy, recording, server, skips, tracked
-from git_clearml.doctor.advice import of_error
-from git_clearml.errors import Error, NotARepository
+from git_clearml.doctor.advice import guarded, of_error
+from git_clearml.errors import NotARepository
 from git_clearml.git.repository import Repository
 from git_clearml.hook import around
 from git_clearml.hook.owner import Owner, read_hook
@@ -18,37 +19,36 @@ from git_clearml.hook.place import HOOK, LEGACY, hooks_directory
 from git_clearml.report.diagnosis import Check, Repair
 
 _OLDEST = (2, 31)
-_BUDGET = 10.0  # seconds for the server's answers
 
 
-def clone(repository: Repository, environment: Mapping[str, str], budget: float = _BUDGET) -> list[Check]:
+def clone(repository: Repository, environment: Mapping[str, str], budget: float) -> list[Check]:
     """The checks of a clone with a working tree; `budget` is the ClearML server's, in seconds."""
     directory = hooks_directory(repository)
     owner, legacy = read_hook(directory / HOOK).owner, read_hook(directory / LEGACY).owner
-    ruling = policy.examine(repository, environment)
-    of_server = server.examine(environment, budget, ruling.policy)
+    of_policy, head_policy = policy.examine(repository, environment)
+    of_server = server.examine(environment, budget, head_policy)
     has_server = not (of_server[-1].name == "server" and of_server[-1].level == "warn")
     return [
         git_version(repository),
         *hooks.examine(repository, environment),
         *skips.examine(environment, owner, ours_first=Owner.OURS in (owner, legacy)),
-        ruling.check,
+        of_policy,
         *of_server,
-        *_guarded("clearml-conf", partial(_recording, environment, has_server)),
-        *_guarded("differences", partial(_differences, repository, environment)),
+        *guarded("clearml-conf", partial(_recording, environment, has_server)),
+        *guarded("differences", partial(_differences, repository, environment)),
         *around.examine(repository, environment),
         *forge.examine(repository, environment, budget),
         *manual.examine(environment),
     ]
 
 
-def refused(error: NotARepository, environment: Mapping[str, str], budget: float = _BUDGET) -> list[Check]:
+def refused(error: NotARepository, environment: Mapping[str, str], budget: float) -> list[Check]:
     """What can be looked at where git refuses the directory of another user: a task records no commit there."""
     checks = server.examine(environment, budget)
     return [
         of_error("repository", "fail", error),
         *checks,
-        *_guarded("clearml-conf", partial(_recording, environment, True)),
+        *guarded("clearml-conf", partial(_recording, environment, True)),
     ]
 
 
@@ -61,13 +61,6 @@ def git_version(repository: Repository) -> Check:
         oldest = ".".join(map(str, _OLDEST))
         return Check("git", "fail", f"git {version} is older than {oldest}, the oldest that git-clearml works with")
     return Check("git", "ok", f"git {version}")
-
-
-def _guarded(name: str, look: Callable[[], list[Check]]) -> list[Check]:
-    try:
-        return look()
-    except Error as error:
-        return [of_error(name, "warn", error)]
 
 
 def _recording(environment: Mapping[str, str], has_server: bool) -> list[Check]:
@@ -90,7 +83,7 @@ def _with_repair(check: Check, path: str) -> Check:
         with open(path, "a", encoding="utf-8") as file:
             file.write(f"\n{line}\n")
 
-    return Check(check.name, check.level, check.message, check.fix, Repair(f"add to {path}: {line}", append, True))
+    return replace(check, repair=Repair(f"add to {path}: {line}", append, True))
 
 
 def _differences(repository: Repository, environment: Mapping[str, str]) -> list[Check]:
@@ -110,7 +103,7 @@ def _with_setting(repository: Repository, check: Check) -> Check:
             key, value = shlex.split(command)[2:]
             repository.read("config", key, value)
 
-    return Check(check.name, check.level, check.message, check.fix, Repair(check.fix, configure))
+    return replace(check, repair=Repair(check.fix, configure))
 
 
 def summary(checks: list[Check]) -> list[Check]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from git_clearml.base.words import listed
 from git_clearml.doctor.advice import of_error
@@ -15,24 +14,17 @@ from git_clearml.settings.policy import Policy
 from git_clearml.settings.protection import protected
 
 
-class Found(NamedTuple):
-    """The check, and the policy where it can be read."""
-
-    check: Check
-    policy: Policy | None = None
-
-
-def examine(repository: Repository, environment: Mapping[str, str]) -> Found:
-    """What the policy of HEAD says. A push is judged by the remote's, which may be another."""
+def examine(repository: Repository, environment: Mapping[str, str]) -> tuple[Check, Policy | None]:
+    """What the policy of HEAD says, and it, where it can be read. A push is judged by the remote's, perhaps another."""
     try:
         head = repository.resolve(["HEAD"])
         ruling = load.rulings(repository, head, flags={}, environment=environment)[0]
     except UnknownRevision:
         words = "there is no commit yet, and so no policy: the strict defaults gate every branch"
-        return Found(Check("policy", "ok", words), Policy())
+        return Check("policy", "ok", words), Policy()
     except Error as error:
-        return Found(of_error("policy", "fail", error, "; every push is refused"))
-    return Found(judged(ruling, _refs(repository) if ruling.policy.protect else ()), ruling.policy)
+        return of_error("policy", "fail", error, "; every push is refused"), None
+    return judged(ruling, _refs(repository) if ruling.policy.protect else ()), ruling.policy
 
 
 def _refs(repository: Repository) -> list[str]:

@@ -17,7 +17,7 @@ from git_clearml.clearml import config as clearml_conf
 from git_clearml.clearml import projects, queues
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.config import Server
-from git_clearml.doctor.advice import of_error
+from git_clearml.doctor.advice import guarded, of_error
 from git_clearml.errors import CannotDecide, Error, NotConfigured, Unauthorized
 from git_clearml.report.diagnosis import Check
 from git_clearml.settings.policy import Policy, Runnable
@@ -119,20 +119,12 @@ def clock(date: str, now: float) -> list[Check]:
 
 def _named_by(policy: Policy, api: ClearML) -> list[Check]:
     """The policy's project, and where it wants the remote check, the queue of that and who serves it."""
-    checks = []
+    checks: list[Check] = []
     if policy.project:
-        checks.append(_asked("project", lambda: _project(policy.project, api)))
+        checks += guarded("project", lambda: [_project(policy.project, api)])
     if policy.runnable.required or policy.runnable.queue != Runnable().queue:
-        checks.append(_asked("queue", lambda: _queue(policy.runnable.queue, api)))
+        checks += guarded("queue", lambda: [_queue(policy.runnable.queue, api)])
     return checks
-
-
-def _asked(name: str, look: Any) -> Check:
-    try:
-        check: Check = look()
-    except Error as error:
-        return of_error(name, "warn", error)
-    return check
 
 
 def _project(name: str, api: ClearML) -> Check:
