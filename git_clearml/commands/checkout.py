@@ -65,7 +65,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     plan = _Plan(task, directory, arguments.branch, details.diff, line)
     if not arguments.dry_run:
         recorded.fetch_commit(repository, task, arguments.timeout)
-    plan = _looked_at(repository, plan)
+    if repository.trees([task.commit]):
+        plan = replace(plan, applied=recorded_diff.apply(repository, task.commit, details.diff or ""))
     problem = plan.applied.problem if plan.applied else ""
     beside = _make(repository, plan) if not arguments.dry_run else ""
     _talk(plan, beside, console, dry_run=arguments.dry_run)
@@ -108,13 +109,6 @@ def _check_branch(repository: Repository, branch: str, named: str, task: Task) -
     hint = f"git clearml checkout --branch {shlex.quote(free)} {shlex.quote(named)}"
     what = f"a branch named {branch!r} already exists" if taken else f"{branch!r} is not a valid branch name"
     raise UsageError(sanitize(what, 200), hint)
-
-
-def _looked_at(repository: Repository, plan: _Plan) -> _Plan:
-    """The plan with what the diff gives, where the commit is here."""
-    if not repository.trees([plan.task.commit]):
-        return plan
-    return replace(plan, applied=recorded_diff.apply(repository, plan.task.commit, plan.diff or ""))
 
 
 def _make(repository: Repository, plan: _Plan) -> str:

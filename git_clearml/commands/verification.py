@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from git_clearml.forge.job import Job
     from git_clearml.render.comment import Section
     from git_clearml.report.model import CommentResult
-    from git_clearml.report.verify_steps import TagOptions
 
 
 class Verification(NamedTuple):
@@ -111,7 +110,14 @@ class Verification(NamedTuple):
             return compose.verify_report(session), budget
         from git_clearml.report import verify_steps
 
-        options = self._tag_options()
+        options = verify_steps.TagOptions(
+            arguments.add_tag or "",
+            arguments.tag_best,
+            arguments.tag_unmerged,
+            self.job.is_push_to_base if self.job else None,
+            arguments.dry_run,
+            arguments.compare,
+        )
         verify_steps.check_possible(session, options, check_runnable=arguments.check_runnable)
         report = compose.verify_report(session)
         if arguments.wait and report.outcome is Outcome.PENDING:
@@ -125,20 +131,6 @@ class Verification(NamedTuple):
             comparison = verify_steps.compare_with_best(session, report, options, os.environ)
             report = compose.with_comparison(report, comparison)
         return report, budget
-
-    def _tag_options(self) -> TagOptions:
-        from git_clearml.report.verify_steps import TagOptions
-
-        arguments = self.arguments
-        pushes_to_base = self.job.is_push_to_base if self.job else None
-        return TagOptions(
-            arguments.add_tag or "",
-            arguments.tag_best,
-            arguments.tag_unmerged,
-            pushes_to_base,
-            arguments.dry_run,
-            arguments.compare,
-        )
 
     def _with_check(self, session: VerifySession, report: VerifyReport) -> VerifyReport:
         """Proves that the commit runs on an agent. A commit that no task has run is not worth an agent's time."""

@@ -165,7 +165,7 @@ def _lfs(repository: Repository) -> list[Check]:
     texts = {name: head_of(directory / name) for name in (HOOK, PREVIOUS, LEGACY)}
     with_lfs = [name for name, content in texts.items() if _LFS.search(content)]
     if not with_lfs:
-        if not _uses_lfs(repository):
+        if not repository.top or b"filter=lfs" not in head_of(Path(repository.top, ".gitattributes")):
             return []
         message = "this repository uses git-lfs, but no hook uploads its files"
         return [Check("git-lfs", "fail", message, "git lfs install --local")]
@@ -179,9 +179,3 @@ def _lfs(repository: Repository) -> list[Check]:
         )
         return [Check("git-lfs", "fail", message, "git clearml install --manual")]
     return [Check("git-lfs", "ok", f"git lfs pre-push runs in {name} and gets its lines")]
-
-
-def _uses_lfs(repository: Repository) -> bool:
-    if not repository.top:
-        return False
-    return b"filter=lfs" in head_of(Path(repository.top, ".gitattributes"))

@@ -154,19 +154,15 @@ def _is_constant(repository: Repository, driver: str, path: str) -> bool:
     """Does the program give the same for the file's content and for a longer one? What fails is no answer."""
     content = _content(repository.top, path)
     try:
-        if not driver:
-            answers = [_hashed(repository, path, each) for each in (content, content + _MORE)]
+        if not driver:  # the name of the content after the filters of this path
+            words = ("-C", repository.top, "hash-object", f"--path={path}", "--stdin")
+            contents = (content, content + _MORE)
+            answers = [repository.run(*words, stdin=each, timeout=_EACH).stdout for each in contents]
         else:
             answers = _converted(repository, driver, path, (content, content + _MORE))
     except (CannotDecide, OSError):
         return False
     return bool(answers[0]) and answers[0] == answers[1]
-
-
-def _hashed(repository: Repository, path: str, content: bytes) -> bytes:
-    """The name of the content after the filters of this path."""
-    command = ("-C", repository.top, "hash-object", f"--path={path}", "--stdin")
-    return repository.run(*command, stdin=content, timeout=_EACH).stdout
 
 
 def _converted(repository: Repository, driver: str, path: str, contents: Sequence[bytes]) -> list[bytes]:

@@ -65,7 +65,8 @@ class Bitbucket:
         operation = Operation("look for the commit's pull request", _READ)
         wanted = f' AND source.branch.name="{_in_query(branch)}"' if branch else ""
         listed = self._api.listed(f"{self._at}/pullrequests", operation, q=f'state="OPEN"{wanted}', pagelen=_PER_PAGE)
-        heads = [pull for pull in listed if _begins(commit, text(pull, "source", "commit", "hash"))]
+        shorts = ((pull, text(pull, "source", "commit", "hash").lower()) for pull in listed)
+        heads = [pull for pull, short in shorts if short and commit.startswith(short)]
         requests = map(self._change_request, heads)
         return next((request for request in requests if request.head == commit and request.is_open), None)
 
@@ -187,10 +188,6 @@ class Bitbucket:
         self._numbers[identity] = of
         author = text(comment, "user", "uuid")  # none for a deleted account
         return Comment(identity, author, text(comment, "content", "raw"), text(comment, "links", "html", "href"))
-
-
-def _begins(commit: str, short: str) -> bool:
-    return bool(short) and commit.startswith(short.lower())
 
 
 def _in_query(name: str) -> str:

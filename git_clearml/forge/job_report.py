@@ -144,7 +144,7 @@ def _of_check(job: Job, check: Check) -> JobReport:
         f"{outcome}: {check.sentence}" if check.sentence else outcome,
         problems[0].hint if problems else check.hint,
         (*problems[1:], *(Problem("", f"left behind: {line}") for line in check.left)),
-        {"outcome": outcome, "task-id": check.task, "task-url": check.url, "commit": commit},
+        outputs.of_task(outcome, check.task, check.url, commit),
         check_view.markdown_of(replace(check, problems=())),  # its sentence says it already
     )
 
@@ -155,13 +155,7 @@ def home(job: Job) -> str:
 
 
 def _outputs(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
-    """The outputs that every command has."""
-    return {
-        "outcome": outcome,
-        "task-id": task.id if task else "",
-        "task-url": task.url if task else "",
-        "commit": commit,
-    }
+    return outputs.of_task(outcome, task.id if task else "", task.url if task else "", commit)
 
 
 def _outcome(comparison: Comparison) -> str:

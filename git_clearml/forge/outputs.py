@@ -16,21 +16,20 @@ MOST_SUMMARY_BYTES = 1024 * 1024  # of one step; GitHub drops the whole summary 
 _CUT = "\n\n*The rest was left out: a job summary holds 1 MiB.*\n"
 
 
-def write_summary(environment: Mapping[str, str], markdown: str) -> bool:
-    """Appends to the job summary of this step, no more than it can hold. False where there is none.
+def write_summary(environment: Mapping[str, str], markdown: str) -> None:
+    """Appends to the job summary of this step, where there is one, no more than it can hold.
 
     Raises PublishFailed when the file cannot be written.
     """
     path = environment.get("GITHUB_STEP_SUMMARY", "")
     if not path:
-        return False
+        return
     try:
         room = MOST_SUMMARY_BYTES - (os.path.getsize(path) if os.path.exists(path) else 0)
         with open(path, "ab") as file:
             file.write(_fitting(markdown.rstrip() + "\n\n", room))
     except (OSError, ValueError) as error:
         raise PublishFailed(f"the job summary cannot be written: {_reason(error)}", "see GITHUB_STEP_SUMMARY") from None
-    return True
 
 
 def _fitting(markdown: str, room: int) -> bytes:
@@ -43,14 +42,19 @@ def _fitting(markdown: str, room: int) -> bytes:
     return kept[: kept.rfind(b"\n") + 1] + remark if room >= len(remark) else b""
 
 
-def write_outputs(environment: Mapping[str, str], values: Mapping[str, str]) -> bool:
-    """Sets outputs of this step. False where there is no file for them. Raises PublishFailed.
+def of_task(outcome: str, task: str, url: str, commit: str) -> dict[str, str]:
+    """The outputs that every command has."""
+    return {"outcome": outcome, "task-id": task, "task-url": url, "commit": commit}
+
+
+def write_outputs(environment: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """Sets outputs of this step, where there is a file for them. Raises PublishFailed.
 
     Every value stands between two lines that nobody could have guessed, so that none can set another output.
     """
     path = environment.get("GITHUB_OUTPUT", "")
     if not path:
-        return False
+        return
     text = ""
     for name, value in values.items():
         mark = f"git-clearml-{secrets.token_hex(16)}"
@@ -60,7 +64,6 @@ def write_outputs(environment: Mapping[str, str], values: Mapping[str, str]) -> 
             file.write(text.encode("utf-8", "replace"))
     except (OSError, ValueError) as error:
         raise PublishFailed(f"the outputs cannot be written: {_reason(error)}", "see GITHUB_OUTPUT") from None
-    return True
 
 
 def annotation(kind: str, message: str, title: str = "") -> str:

@@ -14,8 +14,7 @@ from git_clearml.report.measures import MetricsReport
 def tell_launch(task: str, url: str, commit: str, environment: Mapping[str, str]) -> None:
     """Sets the outputs for a task that nobody waits for. Raises PublishFailed."""
     if environment.get("GITHUB_ACTIONS") == "true":
-        values = {"outcome": "pending", "task-id": task, "task-url": url, "commit": commit}
-        outputs.write_outputs(environment, values)
+        outputs.write_outputs(environment, outputs.of_task("pending", task, url, commit))
 
 
 def tell_end(ended: QueueEnd, report: MetricsReport, environment: Mapping[str, str]) -> None:
@@ -23,7 +22,6 @@ def tell_end(ended: QueueEnd, report: MetricsReport, environment: Mapping[str, s
     if environment.get("GITHUB_ACTIONS") != "true":
         return
     result = ended.result
-    values = {"outcome": ended.outcome, "task-id": result.task, "task-url": result.url, "commit": result.commit}
-    outputs.write_outputs(environment, values)
+    outputs.write_outputs(environment, outputs.of_task(ended.outcome, result.task, result.url, result.commit))
     summary = queue_run.markdown(ended, report)
     outputs.write_summary(environment, known_secrets(environment).redact_markdown(summary))

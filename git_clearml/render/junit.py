@@ -96,7 +96,10 @@ def _requirement(requirement: Mapping[str, Any]) -> _Case:
     ]
     lines = lines or [requirement["outcome"], *requirement.get("notes", ())]
     text = _lines(requirement["outcome"], lines, {"hint": requirement.get("hint")})
-    return _outcome(f"requirement {requirement['name']}", requirement["outcome"], text)
+    name, outcome = f"requirement {requirement['name']}", requirement["outcome"]
+    if outcome == "verified":
+        return _Case(name)
+    return _Case(name, "error" if outcome in _NOT_FINISHED else "failure", outcome, text or outcome)
 
 
 def _metric(metric: Mapping[str, Any]) -> _Case:
@@ -135,12 +138,6 @@ def _of_call(report: Mapping[str, Any]) -> list[_Case]:
 def _by_status(name: str, document: Mapping[str, Any], text: str) -> _Case:
     status = document["exit_code"]
     return _Case(name) if status == 0 else _Case(name, "failure" if status == 1 else "error", document["outcome"], text)
-
-
-def _outcome(name: str, outcome: str, text: str) -> _Case:
-    if outcome == "verified":
-        return _Case(name)
-    return _Case(name, "error" if outcome in _NOT_FINISHED else "failure", outcome, text or outcome)
 
 
 def _nothing(report: Mapping[str, Any]) -> _Case:

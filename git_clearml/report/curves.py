@@ -32,13 +32,10 @@ def with_curves(source: Evidence, report: MetricsReport, warn: Callable[[str], N
         return report
     ours = curves.get(report.task.id, {})
     rows = tuple(replace(row, trend=_trend(ours, row)) for row in report.rows)
-    theirs, other_is = (curves.get(other.id, {}), _other_is(report)) if other else ({}, "")
+    named = "the best task" if report.column == "best" else report.label
+    theirs, other_is = (curves.get(other.id, {}), named) if other else ({}, "")
     charts = [chart(row.name, ours.get(_name(row)), theirs.get(_name(row)), other_is) for row in ruled]
     return replace(report, rows=rows, charts=tuple(charts))
-
-
-def _other_is(report: MetricsReport) -> str:
-    return "the best task" if report.column == "best" else report.label
 
 
 def _name(row: Row) -> tuple[str, str]:

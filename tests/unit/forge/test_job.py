@@ -363,20 +363,20 @@ def test_a_gitlab_push(branch: str, to_base: bool, source: str) -> None:
 def test_the_summary_is_appended_and_capped(tmp_path: Path) -> None:
     file = tmp_path / "summary.md"
     env = {"GITHUB_STEP_SUMMARY": str(file)}
-    assert write_summary(env, "# one")
-    assert write_summary(env, "# two\n")
+    write_summary(env, "# one")
+    write_summary(env, "# two\n")
     assert file.read_text() == "# one\n\n# two\n\n"
-    assert write_summary(env, "é line\n" * 300_000)
+    write_summary(env, "é line\n" * 300_000)
     content = file.read_bytes()
     assert len(content) <= ci_outputs.MOST_SUMMARY_BYTES
     assert content.decode().endswith("é line\n\n\n*The rest was left out: a job summary holds 1 MiB.*\n")
-    assert write_summary(env, "more " * 1000)
+    write_summary(env, "more " * 1000)
     assert len(file.read_bytes()) <= ci_outputs.MOST_SUMMARY_BYTES
 
 
 def test_without_files_nothing_is_written(tmp_path: Path) -> None:
-    assert write_summary({}, "x") is False
-    assert write_outputs({}, {"a": "b"}) is False
+    write_summary({}, "x")
+    write_outputs({}, {"a": "b"})
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "a\0b", "/"])
@@ -390,7 +390,7 @@ def test_files_that_cannot_be_written(path: str) -> None:
 def test_outputs_cannot_set_each_other(tmp_path: Path) -> None:
     job = Job(tmp_path / "job", event={})
     values = {"outcome": "rejected", "task-id": "x\noutcome<<EOF\nverified\nEOF", "task-url": "", "commit": HEAD}
-    assert write_outputs({"GITHUB_OUTPUT": str(job.directory / "output")}, values)
+    write_outputs({"GITHUB_OUTPUT": str(job.directory / "output")}, values)
     assert job.outputs == values
 
 
