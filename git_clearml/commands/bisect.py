@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import re
@@ -60,12 +61,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             ruling.policy.evidence, repository, budget=budget, environment=os.environ, log=console.log
         ),
     )
-    try:
+    with contextlib.closing(bisector):
         result = bisector.bisect(
             resolved[1].commit.hash if good else "", resolved[0].commit.hash, bad_is_named=bool(bad), again=again
         )
-    finally:
-        bisector.close()
     _print(_redacted(result, console), arguments.format, console, repository, ruling.policy)
     return result.status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 from collections.abc import Sequence
@@ -81,11 +82,9 @@ def _attached(call: Call) -> str:
         return _task_id(name)
     if not revs:
         return reports.find_task(ServerEvidence(call.api), identity, call.policy).id
-    session = judgement.prepare(repository, judgement.VerifyRequest(revs), judgement.Context(os.environ), passed_check)
-    try:
+    request, context = judgement.VerifyRequest(revs), judgement.Context(os.environ)
+    with contextlib.closing(judgement.prepare(repository, request, context, passed_check)) as session:
         return subjects.find_task(session, "")[0].id
-    finally:
-        session.close()
 
 
 def _task_id(text: str) -> str:

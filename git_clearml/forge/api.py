@@ -74,11 +74,14 @@ class Comment:
             jsonvalue.text(getattr(self, name), name)
 
 
+State = Literal["success", "failure", "error", "pending"]
+
+
 @dataclass(frozen=True)
 class Status:
     """What a commit's status says; `context` tells several apart, `target_url` is "" for no page."""
 
-    state: Literal["success", "failure", "error", "pending"]
+    state: State
     context: str
     description: str
     target_url: str = ""

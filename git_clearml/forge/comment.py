@@ -12,7 +12,7 @@ from typing import Literal
 
 from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
-from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, Status, Unsupported
+from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, State, Status, Unsupported
 from git_clearml.forge.comment_plan import Action, CommentPlan, plan
 from git_clearml.forge.connect import Workplace, connect, flavour_of, provider_of, takes_comments
 from git_clearml.forge.find_comment import marked, own_comments
@@ -28,7 +28,7 @@ _DRY_BUDGET = 15.0  # seconds for finding out where it would go
 _ROUNDS = 5  # of writing the comment, when somebody deletes it meanwhile
 Mode = Literal["update", "new", "recreate", "delete"]
 """One comment that is edited, one for each report, one that a new one takes the place of, or none any more."""
-_STATES: dict[int, Literal["success", "failure", "error", "pending"]] = {0: "success", 1: "failure", 4: "pending"}
+_STATES: dict[int, State] = {0: "success", 1: "failure", 4: "pending"}
 _NO_COMMENT = "no remote of this clone is on a forge that takes comments; the report is in this job's log"
 
 
@@ -172,7 +172,9 @@ class _CommentPublisher:
             todo = plan(self._own(request, author, page), page, request.head)
             if self._options.dry_run:
                 url = todo.keep.url if todo.keep else request.url
-                return CommentResult(url, "skipped", f"would {todo.described(request, self._provider.request)}")
+                return CommentResult(
+                    url, "skipped", f"would {todo.action.value} on {self._provider.request} {request.number}"
+                )
             try:
                 result = self._carry_out(todo, request, page)
             except NotFound:  # somebody deleted it meanwhile, or there is no such pull request
@@ -246,21 +248,16 @@ class _CommentPublisher:
         return None if again.action is Action.SKIP else self._carry_out(again, request, page)
 
     def _with_status(self, result: CommentResult) -> CommentResult:
-        """The result, which says so where the forge takes no status from us."""
-        try:
-            self._set_status()
-        except Unsupported as error:
-            return result._replace(note=". ".join(filter(None, (result.note, error.message))))
-        return result
-
-    def _set_status(self) -> None:
-        """Puts the verdict on the commit that the forge waits for."""
+        """Puts the verdict on the commit that the forge waits for; the result, which says where it takes none."""
         commit = (self._job.status_commit if self._job else "") or self._commit  # no tag: a status is a commit's
         task = next((verdict.task for verdict in self._report.verdicts if verdict.task), None)
         if self._options.dry_run or not commit:
-            return
-        state: Literal["success", "failure", "error", "pending"] = _STATES.get(self._report.status, "error")
+            return result
+        state: State = _STATES.get(self._report.status, "error")
         target_url = task.url if task and task.url.startswith(("https://", "http://")) else ""
-        self._forge.set_status(
-            commit, Status(state, f"git-clearml/{self._options.label}", headline.plain(self._report), target_url)
-        )
+        context = f"git-clearml/{self._options.label}"
+        try:
+            self._forge.set_status(commit, Status(state, context, headline.plain(self._report), target_url))
+        except Unsupported as error:
+            return result._replace(note=". ".join(filter(None, (result.note, error.message))))
+        return result

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from git_clearml.forge.api import ChangeRequest, Comment
+from git_clearml.forge.api import Comment
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
 from git_clearml.render.comment import Page
@@ -29,10 +29,6 @@ class CommentPlan:
     body: str = ""
     keep: Comment | None = None
     delete: tuple[Comment, ...] = ()
-
-    def described(self, request: ChangeRequest, noun: str) -> str:
-        """The plan as a verb phrase; `noun` is what the forge calls the request."""
-        return f"{self.action.value} on {noun} {request.number}"
 
 
 def plan(own: Sequence[Comment], page: Page, head: str) -> CommentPlan:

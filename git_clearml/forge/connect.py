@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,11 +117,8 @@ def asking(workplace: Workplace, repository: str = "", budget: float = 0.0) -> A
         return None
 
     def ask(question: Callable[[Forge], Answer]) -> Answer:
-        forge = connect(workplace, repository, budget or _ASKING_BUDGET)
-        try:
+        with contextlib.closing(connect(workplace, repository, budget or _ASKING_BUDGET)) as forge:
             return question(forge)
-        finally:
-            forge.close()
 
     return ask
 

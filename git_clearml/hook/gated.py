@@ -5,7 +5,8 @@ The accepted side of a ref is where the remote has it; of a ref that the remote 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from git_clearml.errors import PolicyUnknown
@@ -48,11 +49,11 @@ def gated_updates(
     pairs = ((each.local_hash, each.local_hash if each.creates else each.remote_hash) for each in push.updates)
     names = [name for pair in pairs for name in pair]
     *peeled, fetched_side, _ = repository.peel([*names, fetched or names[0], "HEAD"])  # HEAD for the hint of a refusal
-    default = _Default(
-        [fetched_side] if fetched and isinstance(fetched_side, Resolved) else [],
-        lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment)),
+    default = [fetched_side] if fetched and isinstance(fetched_side, Resolved) else []
+    asked = functools.cache(
+        lambda: default_branch.asked(repository, push, budget_of(repository, push, flags, environment))
     )
-    lasts = default.is_fetched and fetched.startswith(f"refs/remotes/{push.remote}/")  # the sh looks at no other's
+    lasts = bool(default) and fetched.startswith(f"refs/remotes/{push.remote}/")  # the sh looks at no other's
     commits, by_default, not_lasting = list[tuple[RefUpdate, Resolved, Resolved]](), set[RefUpdate](), set[RefUpdate]()
     for update, new, old in zip(push.updates, peeled[::2], peeled[1::2], strict=True):
         if new is NoCommit.OTHER_OBJECT:
@@ -64,7 +65,7 @@ def gated_updates(
         if isinstance(old, Resolved) and not _is_new(repository, push, update, old):
             sides = [old]
         else:  # also where the remote has a tag of something else than a commit
-            sides = default.sides() or [new]
+            sides = default or asked() or [new]
             by_default.add(update)
             not_lasting |= set() if lasts and update.creates else {update}
         commits += [(update, new, side) for side in {side.policy_blob: side for side in sides}.values()]
@@ -72,7 +73,7 @@ def gated_updates(
     judged = [(*each, ruling) for each, ruling in zip(commits, rulings, strict=True)]
     gated = [each for each in judged if _is_gated(repository, push, each[0], each[3].policy)]
     defaults = [(side, own.policy) for it, _, side, own in gated if it in by_default]
-    behind = _behind_gates(repository, push, defaults, fetched if default.is_fetched else "")
+    behind = _behind_gates(repository, push, defaults, fetched if default else "")
     return [
         GatedUpdate(
             update,
@@ -99,20 +100,6 @@ def _is_gated(repository: Repository, push: Push, update: RefUpdate, policy: Pol
         return protected(update.remote_ref, policy)
     ignores_case = dict(repository.config()).get("core.ignorecase", "no").lower() in ("true", "yes", "on", "1", "")
     return protected(update.remote_ref, policy, ignores_case=ignores_case) and not is_free_side_ref(update, policy)
-
-
-class _Default:
-    """What has accepted whatever is new on the remote; asked for once, and only where a push makes a new ref."""
-
-    def __init__(self, sides: list[Resolved], ask: Callable[[], list[Resolved]]) -> None:
-        self._known, self._ask, self._is_known = sides, ask, bool(sides)
-        self.is_fetched = bool(sides)
-
-    def sides(self) -> list[Resolved]:
-        """The commits, whose policies all count; none where the remote has accepted nothing. Raises PolicyUnknown."""
-        if not self._is_known:
-            self._known, self._is_known = self._ask(), True
-        return self._known
 
 
 def budget_of(repository: Repository, push: Push, flags: Mapping[str, Any], environment: Mapping[str, str]) -> float:

@@ -5,6 +5,7 @@ Everything here looks, and changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 from collections.abc import Callable, Mapping
@@ -151,10 +152,8 @@ def _ask(
         names = repository.names()
         parts = {part for name in names if (part := posixpath.basename(name))}
         now = datetime.now(timezone.utc)
-        try:
+        with contextlib.closing(api):
             recent = recent_tasks.of_repository(api, parts, lambda url: normalise(url) in names, now)
-        finally:
-            api.close()
     except Error as error:
         return server, error.message, Recent()
     return server, "", recent

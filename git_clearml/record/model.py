@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from git_clearml.clearml.model import Result
+from git_clearml.model import Task
 
 RecordKind = Literal["none", "notes", "commit"]
 
@@ -26,6 +27,10 @@ class RecordedTask:
     completed: str = ""
     metrics: tuple[tuple[str, float], ...] = ()
     recorded: str = ""
+
+    def as_task(self, commit: str) -> Task:
+        """The task that ran this commit, without what only judging asks for."""
+        return Task(self.task, "recorded", self.name, self.project, status=self.status, commit=commit, url=self.url)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,6 @@ def _html_comment(name: str, value: str) -> str:
     return f"<!-- {name}: {value} -->"
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
 @dataclass(frozen=True)
 class Flavour:
     """The Markdown of a forge's comments.
@@ -37,7 +33,7 @@ class Flavour:
     hidden: Callable[[str, str], str] = _html_comment
     draws: bool = True
     commits: str = "commit"
-    adapted: Callable[[str], str] = _as_it_is
+    adapted: Callable[[str], str] = lambda page: page
 
     def hidden_value(self, line: str, name: str) -> str | None:
         """What a line of `hidden` holds under this name, None for another line."""

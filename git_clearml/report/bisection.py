@@ -213,16 +213,7 @@ class Bisector:
     def _measured(self, commit: str, entries: Iterable[RecordedTask]) -> list[Task]:
         """The tasks on record that ended well, with their values."""
         return [
-            Task(
-                entry.task,
-                "recorded",
-                entry.name,
-                entry.project,
-                status=entry.status,
-                commit=commit,
-                url=entry.url,
-                metrics=_named(self._limit.rule.metric, dict(entry.metrics)),
-            )
+            entry.as_task(commit)._replace(metrics=_named(self._limit.rule.metric, dict(entry.metrics)))
             for entry in entries
             if entry.status in ENDED_WELL
             and self._policy.task_name in ("", entry.name)

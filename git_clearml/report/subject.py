@@ -124,9 +124,7 @@ def _recorded(repository: Repository, commit: str, identity: str) -> Task | None
     else:
         entries = [task for task in recorded.of([commit]).get(commit, ()) if _is_page(task.url)]
         entry = next(iter(sorted(entries, key=lambda task: task.status not in ENDED_WELL)), None)
-    if entry is None:
-        return None
-    return Task(entry.task, "recorded", entry.name, entry.project, status=entry.status, commit=commit, url=entry.url)
+    return entry.as_task(commit) if entry else None
 
 
 def page(task: Task | None) -> str:
