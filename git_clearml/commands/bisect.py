@@ -139,7 +139,9 @@ def _redacted(result: Bisection, console: Console) -> Bisection:
 
 
 def _print(result: Bisection, form: str, console: Console, repository: Repository, policy: Policy) -> None:
-    hint = "" if result.tasks or result.problems else "git clearml log --fetch"
+    hint = ""
+    if not result.tasks and not result.problems:
+        hint = options.whence_tasks(next_command(repository, [Verdict(result.bad, Outcome.REJECTED)], policy))
     if result.train:
         console.say(f"git clearml: a run at {result.nearby[result.train].short} would narrow it down most")
         hint = next_command(repository, [Verdict(result.train, Outcome.REJECTED)], policy)

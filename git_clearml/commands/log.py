@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from git_clearml.base.console import Console
-from git_clearml.clearml.config import read_server
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, Error, UnknownRevision, UsageError
 from git_clearml.git import log as history
@@ -97,14 +96,7 @@ def _hint(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.fetch:
         console.say("git clearml: the server has no task of these commits")
         return
-    try:
-        command = (
-            "git clearml log --fetch"
-            if read_server(os.environ)
-            else "git clearml run --record notes -- python train.py"
-        )
-    except Error:
-        command = "git clearml doctor"
+    command = options.whence_tasks("git clearml run --record notes -- python train.py")
     console.say("git clearml: no task of these commits is on record in git notes or clearml.lock")
     console.say(f"hint: {command}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,16 @@ def failed(command: str, **lists: list[Any]) -> Callable[[Error], dict[str, Any]
         return {**json_view.failed(command, error), **lists}
 
     return document
+
+
+def whence_tasks(without_a_server: str) -> str:
+    """The command that shows tasks where none were shown: the server's, else what makes one here."""
+    from git_clearml.clearml.config import read_server  # late: a hint alone needs it
+
+    try:
+        return "git clearml log --fetch" if read_server(os.environ) else without_a_server
+    except Error:
+        return "git clearml doctor"
 
 
 def add_rev(parser: argparse.ArgumentParser) -> None:

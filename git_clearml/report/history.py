@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from git_clearml.clearml import details as task_details
 from git_clearml.clearml import diff, offline
+from git_clearml.clearml.config import DOCTOR
 from git_clearml.clearml.details import Details
 from git_clearml.clearml.diff import ChangedFile
 from git_clearml.clearml.model import Artifact
@@ -71,7 +72,7 @@ def details_of(source: Evidence, task: Task) -> Details:
         return task_details.of_task(source.api, task.id)
     session = next((each for each in (task.run.sessions if task.run else ()) if each.id == task.id), None)
     if session is None or not session.path:
-        raise CannotDecide(f"all that is known here of the task {task.id} is that it ran", "git clearml open")
+        raise CannotDecide(f"the details of the task {task.id} are on its ClearML server, not in this clone", DOCTOR)
     if session.damage or not (document := offline.document(session.path)):
         raise BadAnswer(f"the offline session {task.id} cannot be read", f"see {session.path}")
     return replace(task_details.of_document(document), metrics=source.metrics(task))

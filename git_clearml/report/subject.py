@@ -101,11 +101,11 @@ def _of_task(session: VerifySession, identity: str) -> Subject:
 
 
 def _of_verdict(session: VerifySession, verdict: Verdict) -> Subject:
-    """The verdict's task, else the nearest miss that bears a commit: the others are guesses."""
+    """The verdict's task, else the nearest miss that bears a commit: the others are guesses, or runs without a task."""
     hint = hints.next_command(session.repository, [verdict], session.rulings[0].policy)
     if task := next((part.task for part in verdict.parts if part.task), None):
         return Subject(verdict.commit, task, "; ".join(reports.whose(verdict, task)), "" if verdict.task else hint)
-    miss = next((finding for finding in verdict.near_misses if finding.task.commit), None)
+    miss = next((finding for finding in verdict.near_misses if finding.task.commit and finding.task.id), None)
     if miss is None:
         return Subject(verdict.commit, hint=hint)
     return Subject(

@@ -78,7 +78,9 @@ def next_command(
 
         return more_runs.next_command(verdict, command, "" if is_head else verdict.commit[:12])
     if verdict.near_misses and _made_no_task(verdict.near_misses[0]):
-        return with_task_init(command, policy)  # the same command alone would end in the same way
+        record = verdict.near_misses[0].task.run
+        words = record.command if record and _typeable(record.command) and not _has_secrets(record.command) else ()
+        return with_task_init(shlex.join(words) or command, policy)  # the same alone would end in the same way
     run = f"git clearml run -- {command}"
     return run if is_head else f"git checkout {verdict.commit[:12]} && {run}"
 
