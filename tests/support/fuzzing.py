@@ -1,24 +1,30 @@
 """`make fuzz`: each property draws new examples until it has had many, or its time is over."""
 
 import functools
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from hypothesis.errors import StopTest, UnsatisfiedAssumption
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long one property goes on drawing; 0: until it has had its examples. Some start git or ask a server each time."""
 
 
+class TimeIsOver(pytest.skip.Exception):
+    """Hypothesis lets what skips a test through, and draws no more."""
+
+
 class Bound:
-    """A pytest plugin. What is drawn after a property's time is not tried; where an example failed, there is no end, or
-    what Hypothesis makes smaller would seem to pass."""
+    """A pytest plugin. A property whose time is over has passed; of one that failed there is no end, or Hypothesis could
+    not make its example smaller."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.ends = 0.0
+        self.ends = math.inf
         self.seen: set[int] = set()
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -28,19 +34,25 @@ class Bound:
             self.seen.add(id(handle))
             handle.inner_test = self._timed(handle.inner_test)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, None, None]:
         self.ends = time.monotonic() + self.seconds
+        try:
+            yield
+        except TimeIsOver:
+            pass
 
     def _timed(self, test: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(test)
         def tried(*args: Any, **kwargs: Any) -> None:
-            if time.monotonic() > self.ends:
-                return
             try:
                 test(*args, **kwargs)
-            except BaseException:
-                self.ends = float("inf")
+            except (UnsatisfiedAssumption, StopTest):
                 raise
+            except BaseException:
+                self.ends = math.inf
+                raise
+            if time.monotonic() > self.ends:  # not before: an example that draws no more would be another one
+                raise TimeIsOver("the time of this property is over")
 
         return tried
