@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import Any
 
 from git_clearml.errors import Interrupted
@@ -36,9 +37,17 @@ class _Desk:
         self.clock: Callable[[], float] = time.monotonic
         self.last: dict[int, float] = {}  # when the last one of its kind that counted came
         self.hold: Hold | None = None
+        self.swallower: CodeType | None = None  # of the hook for what Python swallows
+        self.came = 0  # how many signals have arrived, and did the last one
+        self.came_early = False  # while that hook was running?
 
-    def arrive(self, number: int, _: object = None) -> None:
+    def arrive(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of every heeded signal. Raises what ends us, unless the signals are held."""
+        while frame is not None and frame.f_code is not self.swallower:
+            frame = frame.f_back
+        self.came_early, self.came = frame is not None, self.came + 1
+        if self.came_early:  # what is raised there is swallowed, too
+            return
         hold, now = self.hold, self.clock()
         if hold is not None:
             hold.seen += 1
@@ -56,15 +65,22 @@ class _Desk:
         hold.arrived.append(number)
 
     def deliver_again(self, number: int) -> None:
-        """What was raised has gone nowhere: a while later, since whatever runs now would swallow it, too."""
+        """What was raised has gone nowhere: a while later, since whatever runs now would swallow it, too.
+
+        No lock is taken where a handler may come in between.
+        """
         self.last.pop(number, None)
         hold = self.hold
         if hold is not None:
             hold.is_open = True
 
         def again() -> None:
-            if self.hold is hold:
+            self.came_early = True
+            while self.hold is hold and self.came_early:
+                before = self.came
                 os.kill(os.getpid(), number)
+                while self.hold is hold and self.came == before:
+                    time.sleep(0.01)
 
         later = threading.Timer(0.01, again)
         later.daemon = True
@@ -145,7 +161,7 @@ def heeded(clock: Callable[[], float] = time.monotonic) -> Iterator[Hold]:
         else:
             unraisable(what)
 
-    sys.unraisablehook = swallowed
+    sys.unraisablehook, _desk.swallower = swallowed, swallowed.__code__
     for number in ours:
         signal.signal(number, _desk.arrive)
     try:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -179,7 +180,9 @@ def test_a_pause_ends_with_a_signal_that_counts() -> None:
         hold.pause(0.01)
 
 
-def test_what_a_destructor_swallows_is_raised_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_destructor_swallows_is_raised_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So does what Python calls when a lock of an import goes: Ctrl-C would do nothing, and show a traceback."""
 
     class Dying:
@@ -190,6 +193,15 @@ def test_what_a_destructor_swallows_is_raised_again(capsys: pytest.CaptureFixtur
         Dying()
         time.sleep(30)
 
+    with signals.heeded() as hold, pytest.raises(KeyboardInterrupt), hold.released():
+        die()
+    assert "Traceback" not in capsys.readouterr().err
+
+    def start_slowly(timer: threading.Timer, start: Callable[[threading.Timer], None] = threading.Timer.start) -> None:
+        start(timer)
+        time.sleep(0.03)  # the machine has other things to do
+
+    monkeypatch.setattr(threading.Timer, "start", start_slowly)
     with signals.heeded() as hold, pytest.raises(KeyboardInterrupt), hold.released():
         die()
     assert "Traceback" not in capsys.readouterr().err
