@@ -73,7 +73,8 @@ def memory(repository: Repository, lifetime: float) -> Cache:
 
 def key(identity: str, tree: str, what: str) -> str:
     """A name for a pass of this tree on the server of that identity, from which nothing can be read."""
-    return hashlib.sha256("\0".join(("runnable", identity, tree, what)).encode()).hexdigest()
+    words = "\0".join(("runnable", identity, tree, what))
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def required(

@@ -1,9 +1,9 @@
-"""Is this the URL of a server that can be asked? Pure."""
+"""Is this the URL of a server that can be asked? How does a name stand in one? Pure."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -20,6 +20,14 @@ def problem(url: str) -> str:
     if re.search(r"[\x00-\x20\x7f\\]", url) or not _is_host(parts.hostname):
         return "not a host's name"
     return "not a port" if port == 0 else ""
+
+
+def quoted(name: str, safe: str = "") -> str:
+    """A name in an address, whatever it holds: bytes that are no UTF-8 stay what they are, a lone surrogate is `?`."""
+    try:
+        return quote(name, safe=safe, errors="surrogateescape")
+    except UnicodeEncodeError:
+        return quote(name, safe=safe, errors="replace")
 
 
 def _is_host(name: str) -> bool:

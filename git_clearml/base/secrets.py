@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar, cast
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from git_clearml.base.ids import is_hash, is_hex, is_offline_id, is_uuid
 
@@ -62,9 +62,10 @@ class Secrets:
     @functools.cached_property
     def _in_markdown(self) -> re.Pattern[str]:
         """For what is published: of a value also its forms in Markdown and in a URL."""
+        from git_clearml.base.address import quoted
         from git_clearml.base.markdown import escape
 
-        values = (form for value in self._values for form in (value, escape(value, 0), quote(value, safe="")))
+        values = (form for value in self._values for form in (value, escape(value, 0), quoted(value)))
         return _any_of(values, self._apart)
 
     @classmethod

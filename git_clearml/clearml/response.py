@@ -37,7 +37,7 @@ def metric_path(ruled: Best | MetricRule) -> str:
 
 
 def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def metric_value(metrics: Mapping[str, Any], ruled: Best | MetricRule) -> float | None:

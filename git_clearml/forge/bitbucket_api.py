@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from git_clearml.base import jsonvalue
+from git_clearml.base import address, jsonvalue
 from git_clearml.base.connection import basic
 from git_clearml.base.exchange import Reply, Request, Site
 from git_clearml.base.http import HttpClient
@@ -146,7 +146,7 @@ def number(document: Any, key: str) -> int:
 
 def quoted(name: str) -> str:
     """A name, or a path, in an address."""
-    return quote(name, safe="/")
+    return address.quoted(name, safe="/")
 
 
 def _malformed(error: Malformed) -> BadAnswer:

@@ -215,11 +215,14 @@ def _connected(api: str, token: str, calls: Calls) -> Any:
         from gitlab import Gitlab
     except ImportError:
         raise NotConfigured("comments on GitLab take python-gitlab", 'pip install "python-gitlab>=4.4"') from None
+    import warnings
+
     from requests import Session
     from requests.adapters import HTTPAdapter
 
     from git_clearml.forge.retry import gitlab_retry
 
+    warnings.simplefilter("ignore")  # it warns of what an answer holds; what matters is raised
     session = Session()
     session.max_redirects = 0
     for scheme in ("http://", "https://"):

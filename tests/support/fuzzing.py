@@ -1,5 +1,6 @@
 """`make fuzz`: each property draws new examples until it has had many, or its time is over."""
 
+import contextlib
 import functools
 import math
 import os
@@ -19,8 +20,8 @@ class TimeIsOver(pytest.skip.Exception):
 
 
 class Bound:
-    """A pytest plugin. A property whose time is over has passed; of one that failed there is no end, or Hypothesis could
-    not make its example smaller."""
+    """A pytest plugin. A property whose time is over has passed; one that failed goes on: Hypothesis has yet to make
+    its example smaller."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -37,10 +38,8 @@ class Bound:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, None, None]:
         self.ends = time.monotonic() + self.seconds
-        try:
+        with contextlib.suppress(TimeIsOver):
             yield
-        except TimeIsOver:
-            pass
 
     def _timed(self, test: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(test)

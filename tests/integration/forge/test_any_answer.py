@@ -91,6 +91,8 @@ QUICK = settings(suppress_health_check=list(HealthCheck))
 @QUICK
 @given(where=st.integers(0, 10_000), value=JSON | st.just("gone"))
 @example(where=0, value="[")
+@example(where=20, value="\ud800")
+@example(where=142, value=[[]])
 def test_anything_in_one_place(running: tuple[Kind, Any], where: int, value: Any) -> None:
     kind, server = running
     server.faults.clear()

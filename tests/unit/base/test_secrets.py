@@ -66,6 +66,12 @@ def test_what_variables_that_are_called_like_secrets_hold() -> None:
     assert secrets.redact_markdown(r"a tok\-123\_456 tok-123_456 b") == r"a \[secret\] \[secret\] b"
 
 
+@pytest.mark.parametrize("value", [f"p{chr(0xDCE4)}ssword1", f"p{chr(0xD800)}ssword1"])
+def test_a_secret_may_be_no_text(value: str) -> None:
+    secrets = Secrets.of_environment({"MY_PASSWORD": value})
+    assert secrets.redact_markdown(f"it is {value}") == r"it is \[secret\]"
+
+
 @pytest.mark.parametrize("public", [HASH, HASH + HASH[:24], HASH[:32], f"offline-{HASH[:32]}", "refs/heads/main"])
 def test_hashes_refs_and_task_ids_are_never_taken_out(public: str) -> None:
     secrets = Secrets.of_environment({"CACHE_KEY": public, "GITHUB_TOKEN": public, "CI_SECRET": public})
