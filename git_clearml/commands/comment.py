@@ -111,8 +111,7 @@ def _judged(
     with contextlib.closing(session):
         report = compose.verify_report(session)
         base = job.base if job else ""
-        read = sections.measured(session, report, environment=os.environ, warn=console.warn, base=base)
-        report = sections.with_standing(report, read, session.rulings[0].policy)
+        report, read = sections.with_metrics(session, report, environment=os.environ, warn=console.warn, base=base)
         return report, sections.of_metrics(read), session.rulings[0].personal.timeout
 
 

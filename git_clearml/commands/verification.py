@@ -164,7 +164,7 @@ class Verification(NamedTuple):
         shown = sections.of_check(report.check, report.hint)
         if not wants_metrics:
             return Judged(report, [*shown, *sections.of_comparison(report.comparison)], budget)
-        read = sections.measured(
+        report, read = sections.with_metrics(
             session,
             report,
             environment=os.environ,
@@ -172,7 +172,6 @@ class Verification(NamedTuple):
             base=self.job.base if self.job else "",
             curves=self.arguments.comment,
         )
-        report = sections.with_standing(report, read, session.rulings[0].policy)
         shown = [*shown, *sections.of_comparison(report.comparison, read), *sections.of_metrics(read)]
         return Judged(report, shown, budget, read.rows if read else ())
 

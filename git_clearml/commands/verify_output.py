@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -39,8 +38,7 @@ def whatever_comes(call: Callable[[], int], directory: str) -> int:
     try:
         return call()
     except Error as error:
-        with contextlib.suppress(PublishFailed):
-            report_files.write(directory, report_files.Content(compose.undecided(error)), os.environ)
+        report_files.begin(directory, os.environ, compose.undecided(error))
         raise
 
 
@@ -52,8 +50,7 @@ def of_unparsed(words: Sequence[str], error: Error) -> None:
     named = [word.partition("=")[2] for word in words if word.startswith("--reports=")]
     named += [after for word, after in pairwise(words) if word == "--reports" and not after.startswith("-")]
     if named and named[-1] and not {"-n", "--dry-run"} & set(words):
-        with contextlib.suppress(PublishFailed):
-            report_files.write(named[-1], report_files.Content(compose.undecided(error)), os.environ)
+        report_files.begin(named[-1], os.environ, compose.undecided(error))
 
 
 def with_files(

@@ -10,7 +10,7 @@ from git_clearml.report.diagnosis import Check, Repaired
 
 def planned(checks: Sequence[Check], *, agreed: bool) -> list[Check]:
     """Those checks that `--fix` repairs; `agreed`: somebody is asked, so also what reaches beyond this repository."""
-    wrong = [check for check in checks if check.level != "ok" and check.repair is not None]
+    wrong = (check for check in checks if check.level != "ok")
     return [check for check in wrong if check.repair is not None and (agreed or not check.repair.outside)]
 
 
@@ -20,13 +20,12 @@ def carry_out(checks: Sequence[Check]) -> list[Repaired]:
     for check in checks:
         if check.repair is None:
             continue
+        trouble = ""
         try:
             check.repair.act()
         except Error as error:
-            repaired.append(Repaired(check.name, check.repair.plan, error.message))
+            trouble = error.message
         except OSError as error:
             trouble = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-            repaired.append(Repaired(check.name, check.repair.plan, trouble))
-        else:
-            repaired.append(Repaired(check.name, check.repair.plan))
+        repaired.append(Repaired(check.name, check.repair.plan, trouble))
     return repaired

@@ -95,7 +95,7 @@ def outputs_of(report: VerifyReport, head: str, comment: CommentResult | None = 
     if report.check:
         values |= {"check-runnable": report.check.outcome.value, "check-url": report.check.url}
     if report.comparison:
-        values["compare"] = _outcome(report.comparison)
+        values["compare"] = report.comparison.outcome.in_json
     comment = comment or report.comment
     if comment and comment.url:
         values["comment-url"] = comment.url
@@ -130,7 +130,7 @@ def _of_comparison(job: Job, result: ComparisonResult) -> JobReport:
         problems[0].message if ended else metrics.headline(comparison),
         problems[0].hint if ended else hint,
         problems[1:] if ended else problems,
-        _outputs(_outcome(comparison), commit, comparison.current),
+        _outputs(comparison.outcome.in_json, commit, comparison.current),
         view.summary(Page(report, sections=(lambda _: text,), repository_url=home(job))),
     )
 
@@ -156,11 +156,6 @@ def home(job: Job) -> str:
 
 def _outputs(outcome: str, commit: str, task: Task | None) -> dict[str, str]:
     return outputs.of_task(outcome, task.id if task else "", task.url if task else "", commit)
-
-
-def _outcome(comparison: Comparison) -> str:
-    """As JSON says it, which knows no `pending`."""
-    return "undecided" if comparison.outcome.value == "pending" else comparison.outcome.value
 
 
 def remarks(comment: CommentResult | None) -> list[str]:

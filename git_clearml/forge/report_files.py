@@ -38,10 +38,10 @@ class Content(NamedTuple):
     rows: Sequence[Row] = ()
 
 
-def begin(directory: str, environment: Mapping[str, str]) -> None:
-    """Makes the directory, with files that say that nothing has been decided. What fails is said at the end."""
+def begin(directory: str, environment: Mapping[str, str], report: VerifyReport = _OPEN) -> None:
+    """Makes the directory, with files that say that nothing has been decided. What fails here is said elsewhere."""
     with contextlib.suppress(PublishFailed):
-        write(directory, Content(_OPEN), environment)
+        write(directory, Content(report), environment)
 
 
 def write(directory: str, content: Content, environment: Mapping[str, str]) -> None:

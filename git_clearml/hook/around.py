@@ -11,12 +11,7 @@ from git_clearml.hook.owner import head_of
 from git_clearml.report.diagnosis import Check
 
 _CI = (
-    ".github/workflows/*.yml",
-    ".github/workflows/*.yaml",
-    ".gitea/workflows/*.yml",
-    ".gitea/workflows/*.yaml",
-    ".forgejo/workflows/*.yml",
-    ".forgejo/workflows/*.yaml",
+    *(f".{forge}/workflows/*.{end}" for forge in ("github", "gitea", "forgejo") for end in ("yml", "yaml")),
     ".gitlab-ci.yml",
     ".gitlab/*.yml",
     "bitbucket-pipelines.yml",

@@ -26,15 +26,8 @@ _SYSTEM = "GIT_CONFIG_SYSTEM"
 _PROGRAMS = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 _OBJECTS = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
 _ROUTES = (
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "requests_ca_bundle",
-    "curl_ca_bundle",
-    "ssl_cert_file",
-    "ssl_cert_dir",
-)
+    "http_proxy https_proxy all_proxy no_proxy requests_ca_bundle curl_ca_bundle ssl_cert_file ssl_cert_dir"
+).split()
 NOWHERE = "/nonexistent"
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
+from git_clearml.clearml import results as task_results
+from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.connect import connect
+from git_clearml.clearml.model import Result
 from git_clearml.errors import CannotDecide
 from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
@@ -16,10 +18,6 @@ from git_clearml.record.model import CommitWithTasks, RecordedTask
 from git_clearml.record.recorded import Recorded
 from git_clearml.settings.policy import Best
 from git_clearml.verdict import lookback, windows
-
-if TYPE_CHECKING:
-    from git_clearml.clearml.client import ClearML
-    from git_clearml.clearml.model import Result
 
 ONE_QUERY = 500
 """Commits."""
@@ -81,8 +79,6 @@ class TaskSource:
         """The tasks that the server has; {} when it cannot be asked, and then it is not asked again."""
         if self._timeout is None or self.error:
             return {}
-        from git_clearml.clearml import results as task_results
-
         try:
             self._api = self._api or connect(os.environ, self._timeout, log=self._log)
             self._api.renew()

@@ -10,7 +10,7 @@ from git_clearml.errors import Error
 from git_clearml.model import Problem, Task
 from git_clearml.render import measured
 from git_clearml.render.text import MOST_NEAR_MISSES
-from git_clearml.report.measures import Comparison, ComparisonOutcome, MetricsReport, Row, Step
+from git_clearml.report.measures import Comparison, MetricsReport, Row, Step
 from git_clearml.report.model import VerifyReport
 from git_clearml.verdict.model import Finding, Verdict
 
@@ -38,12 +38,11 @@ def verify(report: VerifyReport) -> dict[str, Any]:
 
 def compare(comparison: Comparison) -> dict[str, Any]:
     """`compare --format json`. A number that JSON has no word for (NaN, an infinity) is null; the notes name it."""
-    pending = comparison.outcome is ComparisonOutcome.PENDING
     return document(
         "compare",
         comparison.status,
         comparison.problems,
-        outcome=(ComparisonOutcome.UNDECIDED if pending else comparison.outcome).value,
+        outcome=comparison.outcome.in_json,
         commit=comparison.commit or None,
         metric=comparison.metric or None,
         direction=comparison.direction,

@@ -17,11 +17,10 @@ from git_clearml.report.curves import with_curves
 from git_clearml.report.measures import Comparison, MetricsReport
 from git_clearml.report.model import VerifyReport
 from git_clearml.report.rows import Selection, against_best
-from git_clearml.settings.policy import Policy
 from git_clearml.verdict.session import VerifySession
 
 
-def measured(
+def with_metrics(
     session: VerifySession,
     report: VerifyReport,
     *,
@@ -29,14 +28,15 @@ def measured(
     warn: Callable[[str], None],
     base: str = "",
     curves: bool = True,
-) -> MetricsReport | None:
-    """The accepted task's metrics, next to the best task's; without one, to those of the commit `base`.
+) -> tuple[VerifyReport, MetricsReport | None]:
+    """The accepted task's metrics, next to the best task's; without one, to those of the commit `base`. Before them the
+    report, which knows how the policy's metric stands against the best task's.
 
     None where there is no task; no more than the problem where its metrics cannot be had.
     """
     verdict = report.verdicts[0]
     if verdict.task is None and not verdict.runs:
-        return None
+        return report, None
     rules = session.rulings[0].policy
     source = session.source(rules.evidence)
     source.renew()
@@ -47,13 +47,10 @@ def measured(
         read = with_curves(source, read, warn) if curves else read
     except CannotDecide as error:
         warn(f"the metrics are left out: {error.message}")
-        return MetricsReport(verdict.commit, verdict.outcome, error.status, problems=(Problem.of(error),))
-    return known_secrets(environment).redact(read)  # before names are cut to their limits
-
-
-def with_standing(report: VerifyReport, measured: MetricsReport | None, policy: Policy) -> VerifyReport:
-    """The report, which knows how the policy's metric stands against the best task's."""
-    return report._replace(against_best=against_best(measured, policy) if measured else None)
+        read = MetricsReport(verdict.commit, verdict.outcome, error.status, problems=(Problem.of(error),))
+    else:
+        read = known_secrets(environment).redact(read)  # before names are cut to their limits
+    return report._replace(against_best=against_best(read, rules)), read
 
 
 def of_metrics(shown: MetricsReport | None) -> list[Section]:

@@ -20,6 +20,11 @@ class ComparisonOutcome(str, Enum):
     UNDECIDED = "undecided"
     PENDING = "pending"
 
+    @property
+    def in_json(self) -> str:
+        """The word of JSON and of a CI job's outputs."""
+        return "undecided" if self is ComparisonOutcome.PENDING else str(self.value)
+
 
 @dataclass(frozen=True)
 class Comparison:
