@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
 import re
 import subprocess
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from tests.support.clearml_http import CALLS
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import assert_no_secrets, command, process_environment
 from tests.support.pushing import Yard, make_yard
+from tests.support.terminal import at_a_terminal
 
 STAMP = re.compile(r"\d\d:\d\d:\d\d ")
 COLUMNS = 80
@@ -109,29 +108,10 @@ def test_in_a_pipe_there_are_plain_lines_with_the_time(stepped: Yard) -> None:
 
 def on_a_terminal(yard: Yard, *words: str) -> tuple[int, str]:
     """The exit status, and everything that a terminal of 80 columns gets."""
-    ours, theirs = pty.openpty()
-    running = subprocess.Popen(
-        command(*words),
-        cwd=yard.repo.path,
-        env=process_environment({**yard.server.env, "TERM": "xterm", "COLUMNS": str(COLUMNS)}),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    parts = []
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # nobody has the terminal open any more
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(ours)
-    text = b"".join(parts).decode()
+    environment = process_environment({**yard.server.env, "TERM": "xterm", "COLUMNS": str(COLUMNS)})
+    status, text = at_a_terminal(command(*words), cwd=yard.repo.path, env=environment, is_asked=True)
     assert_no_secrets(text, yard.server.access_key, yard.server.secret_key)
-    return running.wait(120), text
+    return status, text
 
 
 def test_on_a_terminal_there_is_one_live_line(stepped: Yard) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import pty
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from git_clearml.settings.policy import Best, MetricRule
 from tests.integration.commands.test_checkout import EDIT
 from tests.integration.git.test_recorded_diff import new_file
 from tests.support.program import Gate, command, process_environment
+from tests.support.terminal import at_a_terminal
 
 
 def files(gate: Gate, *words: str) -> list[tuple[str, int, int]]:
@@ -58,23 +56,12 @@ def test_nothing_of_a_server_or_a_diff_moves_a_terminal(gate: Gate) -> None:
 
 def test_at_a_terminal_git_shows_it_with_its_pager_and_colours(gate: Gate, tmp_path: Path) -> None:
     a, b = gate.task(), gate.task(diff=EDIT)
-    master, slave = pty.openpty()
     env = process_environment({**gate.server.env, "GIT_PAGER": f"tee {tmp_path}/paged", "TERM": "xterm"})
-    process = subprocess.Popen(
-        command("diff", a, b), cwd=gate.repo.path, env=env, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
-    )
-    os.close(slave)
-    out = b""
-    try:
-        while block := os.read(master, 4096):
-            out += block
-    except OSError:  # Linux says EIO when the last one has closed the other end
-        pass
-    os.close(master)
-    assert process.wait() == 0
+    status, out = at_a_terminal(command("diff", a, b), cwd=gate.repo.path, env=env)
+    assert status == 0
     paged = (tmp_path / "paged").read_text()
     assert "\x1b[32m+\x1b[m\x1b[32mprint('better')" in paged
-    assert out.decode().index("better") < out.decode().index("metrics: ")
+    assert out.index("better") < out.index("metrics: ")
 
 
 def test_pairs() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from tests.support.program import Gate, command, inside, process_environment
 from tests.support.program import Result as Ended
 from tests.support.pushing import on_path, write_hook
 from tests.support.repos import YESTERDAY, Repo, fast_history, make_repo
+from tests.support.terminal import at_a_terminal
 from tests.support.tools import needs
 
 MEASURED = {"validation": {"accuracy": 0.9, "loss": 0.25}, "train": {"loss": 0.5}, ":monitor:gpu": {"gpu_0": 97.0}}
@@ -489,30 +489,8 @@ def test_an_object_that_is_missing(gate: Gate) -> None:
 
 def on_a_terminal(gate: Gate, *words: str, columns: str = "80", env: Mapping[str, str] | None = None) -> str:
     """What the program prints to a terminal of so many columns."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        command(*words),
-        cwd=gate.repo.path,
-        env=process_environment(
-            {"TERM": "xterm", "COLUMNS": columns, "GIT_PAGER": "cat", **gate.server.env, **(env or {})}
-        ),
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    out = b""
-    while True:
-        try:
-            block = os.read(master, 4096)
-        except OSError:  # Linux says EIO when the last one has closed the other end
-            break
-        if not block:
-            break
-        out += block
-    os.close(master)
-    process.wait()
-    return out.decode()
+    environment = {"TERM": "xterm", "COLUMNS": columns, "GIT_PAGER": "cat", **gate.server.env, **(env or {})}
+    return at_a_terminal(command(*words), cwd=gate.repo.path, env=process_environment(environment), is_asked=True)[1]
 
 
 def test_on_a_terminal(gate: Gate) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import shutil
-import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +19,7 @@ from tests.support.program import Gate, command, process_environment
 from tests.support.program import Result as Ended
 from tests.support.pushing import write_hook
 from tests.support.scripts import QUICK
+from tests.support.terminal import at_a_terminal
 
 OFFLINE: dict[str, str | None] = dict.fromkeys(
     ("CLEARML_API_HOST", "CLEARML_WEB_HOST", "CLEARML_FILES_HOST", "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
@@ -232,26 +230,11 @@ def browser(directory: Path) -> tuple[str, Path]:
 
 
 def on_a_terminal(gate: Gate, *words: str, env: Mapping[str, str]) -> str:
-    master, slave = pty.openpty()
     plain = dict.fromkeys(("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "DISPLAY", "WAYLAND_DISPLAY"))
-    process = subprocess.Popen(
-        command("open", *words),
-        cwd=gate.repo.path,
-        env=process_environment({**plain, **gate.server.env, **env}),
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    out = b""
-    try:
-        while block := os.read(master, 4096):
-            out += block
-    except OSError:  # Linux says EIO when the last one has closed the other end
-        pass
-    os.close(master)
-    assert process.wait() == 0
-    return out.decode()
+    environment = process_environment({**plain, **gate.server.env, **env})
+    status, out = at_a_terminal(command("open", *words), cwd=gate.repo.path, env=environment)
+    assert status == 0
+    return out
 
 
 def test_opened_in_a_browser(gate: Gate, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from tests.integration.verdict.test_lookalikes import DIRTY
 from tests.support.program import Gate, command, process_environment
+from tests.support.terminal import at_a_terminal
 
 EVIL = [
     "\x1b[31mred\x1b[0m",
@@ -176,24 +175,8 @@ def test_a_full_disk(gate: Gate, words: str, status: int) -> None:
 
 def on_a_terminal(gate: Gate, **env: str) -> str:
     """stdout and stderr of `verify` on a terminal."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command("verify"),
-        cwd=gate.repo.path,
-        env=process_environment({**gate.server.env, "TERM": "xterm", **env}),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        text = b""
-        try:
-            while part := os.read(ours, 4096):
-                text += part
-        except OSError:  # EIO: the other end is closed
-            process.wait()
-        os.close(ours)
-    return text.decode()
+    environment = process_environment({**gate.server.env, "TERM": "xterm", **env})
+    return at_a_terminal(command("verify"), cwd=gate.repo.path, env=environment)[1]
 
 
 def test_colour_on_a_terminal_only_and_not_under_no_color(gate: Gate) -> None:
