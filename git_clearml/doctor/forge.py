@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from git_clearml.doctor.advice import of_error
 from git_clearml.errors import CannotDecide, Error, UsageError
-from git_clearml.forge.api import TellingForge, Writing
+from git_clearml.forge.api import Writing
 from git_clearml.forge.connect import Workplace, connect, provider_of, token_variable
 from git_clearml.git.repository import Repository
 from git_clearml.report.diagnosis import Check
@@ -32,7 +32,7 @@ def examine(repository: Repository, environment: Mapping[str, str], budget: floa
     with contextlib.closing(forge):
         try:
             author, head = forge.author(), forge.ref_at("HEAD")
-            writing = forge.writing() if head and isinstance(forge, TellingForge) else Writing(None, None)
+            writing = forge.writing() if head else Writing()
         except Error as error:
             return [of_error("forge-token", "warn", error, f" ({variable})")]
     whose = f"is that of {author}" if author else "does not tell whose it is"

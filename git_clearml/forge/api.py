@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from git_clearml.base import jsonvalue
 from git_clearml.base.ids import is_hash
@@ -87,6 +87,15 @@ class Status:
     target_url: str = ""
 
 
+class Writing(NamedTuple):
+    """What a forge tells of writing with a token: whether comments and statuses may be written (None: it does not tell
+    this token), and what stands against it, as a clause for a sentence."""
+
+    comments: bool | None = None
+    statuses: bool | None = None
+    why: str = ""
+
+
 class Forge(Protocol):
     """One repository on one forge, with one budget of seconds for everything that is asked of it.
 
@@ -129,35 +138,17 @@ class Forge(Protocol):
     def file_at(self, commit: str, path: str) -> bytes | None:
         """A file of a commit that need not be in this clone; None where the commit has no such file."""
 
-    def close(self) -> None:
-        """Lets go of the connections."""
-
-
-@runtime_checkable
-class MergingForge(Forge, Protocol):
-    """A forge that knows of a commit on a branch which change request it came by, also where no message says so."""
-
     def merged_by(self, commit: str) -> list[int]:
-        """The numbers of the merged change requests that brought this commit; [] for none."""
-        ...
+        """The numbers of the merged change requests that brought this commit to a branch; [] for none.
 
-
-class Writing(NamedTuple):
-    """What a forge tells of writing with a token: whether comments and statuses may be written (None: it does not tell
-    this token), and what stands against it, as a clause for a sentence."""
-
-    comments: bool | None
-    statuses: bool | None
-    why: str = ""
-
-
-@runtime_checkable
-class TellingForge(Forge, Protocol):
-    """A forge that tells what may be written, without anything being written."""
+        The forge knows it also where no message says so: a rebase leaves no number in one.
+        """
 
     def writing(self) -> Writing:
-        """What may be written with this token."""
-        ...
+        """What may be written with this token, as far as that is told without anything being written."""
+
+    def close(self) -> None:
+        """Lets go of the connections."""
 
 
 class Ask(Protocol):

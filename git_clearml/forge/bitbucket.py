@@ -14,7 +14,7 @@ from typing import Any
 from git_clearml.base import address
 from git_clearml.base.ids import is_hash, is_hex
 from git_clearml.errors import BadAnswer, Forbidden, NotConfigured
-from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status
+from git_clearml.forge.api import ChangeRequest, Comment, NotFound, Status, Writing
 from git_clearml.forge.bitbucket_api import BitbucketApi, at, needed, number, quoted, text
 from git_clearml.forge.calls import Access, Operation
 
@@ -120,6 +120,10 @@ class Bitbucket:
         }
         operation = Operation("set a build status", _STATUS)
         self._api.document("POST", f"{self._at}/commit/{commit}/statuses/build", operation, fields)
+
+    def writing(self) -> Writing:
+        """Bitbucket does not tell."""
+        return Writing()
 
     def ref_at(self, ref: str) -> str:
         """Of an annotated tag Bitbucket tells the commit."""

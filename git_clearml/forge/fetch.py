@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide, Error, NotConfigured, NothingToJudge, TimedOut, UsageError
 from git_clearml.forge import remote_refs
-from git_clearml.forge.api import Ask, MergingForge
+from git_clearml.forge.api import Ask
 from git_clearml.forge.job import Job
 from git_clearml.forge.remote_refs import FETCH_ALL, FETCH_SECONDS, NAME_IT, NoSuchRef, NotFetched, remote_name
 from git_clearml.git.peel import NoCommit
@@ -136,7 +136,7 @@ class JobCheckout:
         if self.ask is None or commit != self.job.head or not self.job.is_push_to_base:
             return ()
         try:
-            return self.ask(lambda forge: forge.merged_by(commit) if isinstance(forge, MergingForge) else [])
+            return self.ask(lambda forge: forge.merged_by(commit))
         except (CannotDecide, UsageError):
             return ()
 

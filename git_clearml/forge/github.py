@@ -117,8 +117,6 @@ class GitHub:
         return next((pull for pull in pulls if pull.head == commit), None)
 
     def merged_by(self, commit: str) -> list[int]:
-        """A rebase leaves no number in the messages."""
-
         def of_commit() -> list[int]:
             return [pull.number for pull in _all(self._repository.get_commit(commit).get_pulls()) if pull.merged_at]
 

@@ -156,7 +156,7 @@ class GitLab:
             if "api" not in scopes:
                 return Writing(False, None, f"its scopes are {', '.join(scopes) or 'none'}; it needs api")
             return Writing(True, None)
-        return Writing(None, None)
+        return Writing()
 
     def ref_at(self, ref: str) -> str:
         def read() -> str:

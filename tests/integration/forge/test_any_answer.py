@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from git_clearml.base.ids import is_hash
 from git_clearml.errors import CannotDecide
-from git_clearml.forge.api import ChangeRequest, Comment, Forge, MergingForge, Status
+from git_clearml.forge.api import ChangeRequest, Comment, Forge, Status
 from git_clearml.forge.calls import Clock
 from tests.support.forge_server import Answer, Call, Fault, ForgeServer
 from tests.support.forges import KINDS, Kind
@@ -41,7 +41,7 @@ def questions(forge: Forge) -> Iterator[Callable[[], Any]]:
     yield forge.author
     yield lambda: forge.change_request(7)
     yield lambda: forge.change_request_of(HEAD, owner="stranger", branch="topic")
-    yield lambda: forge.merged_by(HEAD) if isinstance(forge, MergingForge) else []
+    yield lambda: forge.merged_by(HEAD)
     yield lambda: forge.comments(7)
     yield lambda: forge.hidden(forge.comments(7))
     yield lambda: forge.create_comment(7, "a comment")

@@ -24,7 +24,7 @@ from git_clearml.errors import (
     Unreachable,
 )
 from git_clearml.forge import calls
-from git_clearml.forge.api import Forge, MergingForge, NotFound, Status, Unsupported
+from git_clearml.forge.api import Forge, NotFound, Status, Unsupported
 from git_clearml.forge.bitbucket import Bitbucket
 from git_clearml.forge.calls import Access, Clock
 from git_clearml.forge.gitlab import GitLab
@@ -95,7 +95,6 @@ def test_the_change_request_of_a_commit(kind: Kind, server: Any, forge: Forge) -
 def test_what_brought_a_commit_to_its_branch(kind: Kind, server: Any, forge: Forge) -> None:
     state = {GITLAB: "merged", BITBUCKET: "MERGED"}.get(kind, "closed")
     server.add_pull(8, OTHER, BASE, state=state, merged_at="2026-01-02T03:04:05Z", commits=["d" * 40])
-    assert isinstance(forge, MergingForge)
     assert [forge.merged_by(commit) for commit in ("d" * 40, HEAD, "e" * 40)] == [[8], [], []]
 
 
