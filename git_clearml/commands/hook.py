@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     remote = arguments.remote or os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
     url = arguments.url or os.environ.get("PRE_COMMIT_REMOTE_URL", "") or remote
     repository = Repository()
-    judge = PushJudge(repository, os.environ, timeout=arguments.timeout, log=console.log, warn=console.warn)
+    judge = PushJudge(repository, os.environ, console, arguments.timeout)
     report = judge.judge(Push(remote, url, updates, by_pre_commit)).report
     _tell(repository, report, [update.local_hash for update in updates], console, by_pre_commit=by_pre_commit)
     if DRILL in os.environ:

@@ -61,7 +61,7 @@ def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Consol
     updates = updates_with_side_refs(received.with_targets(repository, lines))
     config = git_server.read_config(repository, given)
     os.environ.update(git_server.with_credentials(os.environ, given, config))
-    judge = PushJudge(repository, dict(os.environ), timeout=arguments.timeout, log=console.log, warn=console.warn)
+    judge = PushJudge(repository, dict(os.environ), console, arguments.timeout)
     names = git_server.names(given, config)
     judged = judge.judge(Push("", "", updates, received=True, names=names))
     policies = {gated.ruling.policy for gated in judged.gated}

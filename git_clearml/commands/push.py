@@ -98,7 +98,7 @@ def _judged(repository: Repository, words: Sequence[str], console: Console, show
     """The status of what git push would push: 0 when all of it may go. `shown` gets the hashes told as verified."""
     from git_clearml.hook.judge import PushJudge
 
-    judge = PushJudge(repository, os.environ, log=console.log, warn=console.warn)
+    judge = PushJudge(repository, os.environ, console)
     plan, checked = planned_pushes(repository, words), False
     for push in plan:
         judged = judge.judge(push)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from git_clearml.agent.requirement import passed_check
+from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide
 from git_clearml.git.remote_branch import HEADS
 from git_clearml.git.repository import Repository
@@ -57,19 +58,13 @@ class JudgedPush(NamedTuple):
 
 
 class PushJudge:
-    """Judges pushes of a repository. `log` gets details, `warn` what is wrong with a policy."""
+    """Judges pushes of a repository; what is wrong with a policy is a warning."""
 
     def __init__(
-        self,
-        repository: Repository,
-        environment: Mapping[str, str],
-        *,
-        timeout: float | None = None,
-        log: Callable[[str], None],
-        warn: Callable[[str], None],
+        self, repository: Repository, environment: Mapping[str, str], console: Console, timeout: float | None = None
     ) -> None:
         self._repository, self._environment, self._timeout = repository, environment, timeout
-        self._log, self._warn = log, warn
+        self._console = console
         self._since: dict[_Question, float] = {}  # when what may be remembered was verified
 
     def judge(self, push: Push) -> JudgedPush:
@@ -90,7 +85,7 @@ class PushJudge:
             notes = ("no protected ref in this push",)
             return JudgedPush(VerifyReport(Outcome.VERIFIED, 0, "defaults", notes=notes))
         for warning in dict.fromkeys(warning for update in gated for warning in update.ruling.warnings):
-            self._warn(warning)
+            self._console.warn(warning)
         try:
             verdicts = self._verdicts(push, gated, time.monotonic() - started)  # the remote may have been asked
             report = compose.of_verdicts(self._repository, verdicts, gated[0].ruling)
@@ -114,7 +109,7 @@ class PushJudge:
         with contextlib.ExitStack() as after:
             for kind in dict.fromkeys(policy.evidence for _, policy in refs):
                 source = sources.choose(
-                    kind, self._repository, budget=budget, environment=self._environment, log=self._log
+                    kind, self._repository, budget=budget, environment=self._environment, log=self._console.log
                 )
                 after.callback(source.close)
                 evidence[kind] = source
