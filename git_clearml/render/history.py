@@ -102,7 +102,7 @@ def _changes(shown: History) -> list[str]:
     if shown.uncommitted is None:
         return ["unknown: no diff is on record"]
     if not shown.uncommitted:
-        return ["none: it ran the commit as it is"]
+        return ["none: the commit as it is"]
     many = "1 file" if len(shown.uncommitted) == 1 else f"{len(shown.uncommitted):,} files"
     files = [f"  {sanitize(file.path, 200)}  {file.change}" for file in shown.uncommitted]
     return [f"uncommitted, in {many}:", *files]
