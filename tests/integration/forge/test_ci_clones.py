@@ -147,6 +147,7 @@ def judged(repo: Repo) -> tuple[str, str]:
     return report["commits"][0]["commit"], report["policy"]["from"]
 
 
+@pytest.mark.needs("git 2.38")
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pull_request_and_its_merge(name: str, bench: Bench, tmp_path: Path) -> None:
     """Of a pull request the head is judged, by main's policy; on main what a merge button made passes."""

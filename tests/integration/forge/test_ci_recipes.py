@@ -152,6 +152,7 @@ def test_the_first_recipe_as_pasted(bench: Bench, tmp_path: Path) -> None:
     assert "concurrency" in PULL_REQUESTS
 
 
+@pytest.mark.needs("git 2.38")
 @pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("button", ["merge", "squash", "rebase"])
 def test_what_each_merge_button_makes_passes_the_first_recipe(
