@@ -368,6 +368,7 @@ def test_what_results_commits_stand_on_is_fetched_within_the_budget(
         assert time.monotonic() - started < 15
 
 
+@pytest.mark.needs("git 2.38")
 @pytest.mark.parametrize("button", ["merge", "squash", "rebase"])
 @pytest.mark.parametrize("known", [True, False])
 def test_what_a_merge_button_makes_of_a_verified_pull_request(
@@ -430,6 +431,7 @@ def test_the_event_says_which_branch_the_commit_is_the_head_of(
     assert bench.gate.verify(cwd=clone.path, env=bench.job.env).status == status
 
 
+@pytest.mark.needs("git 2.38")
 @pytest.mark.parametrize(("protect", "status"), [("", 0), ('protect = ["main"]', 0), ('protect = ["release/*"]', 1)])
 @pytest.mark.parametrize("where", ["a new branch", "a pull request", "by hand"])
 def test_what_no_gate_has_accepted_is_no_half_of_a_clean_merge_in_ci_either(
