@@ -173,20 +173,22 @@ class RunnableCheck:
     def _watched(self, check: Check, queue: Queue) -> Check:
         progress = CheckProgress(self._api, self._progress, check.task, queue.name, self._limits)
 
+        sleep = self._sleep or time.sleep
+
         def decide(watch: Watch) -> Ending | None:
             self._watch = watch  # an interrupt leaves us with what we know
             return check_end(watch, self._limits, queue.id)
 
-        watch, ending = poll.follow(
+        watches, ends = poll.follow(
             self._api,
-            check.task,
+            {check.task: poll.begun(self._clock())},
             decide,
-            tick=progress.update,
+            tick=lambda watches: progress.update(watches[check.task]),
             limits=self._limits,
-            sleep=self._sleep or time.sleep,
+            sleep=sleep,
             clock=self._clock,
         )
-        return failure.explained(self._api, ended_check(check, ending), watch, sleep=self._sleep or time.sleep)
+        return failure.explained(self._api, ended_check(check, ends[check.task]), watches[check.task], sleep=sleep)
 
     def _closed(self, check: Check) -> Check:
         """The check after cleaning up, with all that is known."""

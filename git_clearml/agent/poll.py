@@ -4,43 +4,49 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from git_clearml.agent.model import Limits
-from git_clearml.agent.watch import Ending, Watch, after_poll
+from git_clearml.agent.watch import Watch, after_poll
 from git_clearml.base import patience
 from git_clearml.clearml import response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import TaskState
 from git_clearml.errors import CannotDecide
 
+End = TypeVar("End")
 _MOST = 400  # events of the console log in one request
 _SHORTEST, _LONGEST_QUEUED, _LONGEST_RUNNING = 1.0, 30.0, 10.0  # seconds between two polls
 
 
 def follow(
     api: ClearML,
-    task: str,
-    decide: Callable[[Watch], Ending | None],
+    watches: Mapping[str, Watch],
+    decide: Callable[[Watch], End | None],
     *,
-    tick: Callable[[Watch], None],
+    tick: Callable[[Mapping[str, Watch]], None],
     limits: Limits,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[Watch, Ending]:
-    """What was seen last and how it ended: the first thing that `decide` returns.
+) -> tuple[dict[str, Watch], dict[str, End]]:
+    """Follows the tasks, what is known of each by its id, until some have ended: what was seen last, and those ends.
 
-    `tick` is called after every poll that ended nothing. A server that does not answer is asked again, and `decide` is
-    told since when. Raises Unauthorized and Forbidden: waiting would not help.
+    They are what `decide` returns. `tick` is called after every poll that ended nothing. A server that does not answer
+    is asked again, and `decide` is told since when. Raises Unauthorized and Forbidden: waiting would not help.
     """
-    watch = Watch(clock(), TaskState("queued"))
+    now = dict(watches)
     while True:
-        watch = look(api, task, watch, clock)
-        end = decide(watch)
-        if end is not None:
-            return watch, end
-        tick(watch)
-        sleep(pause(watch, limits) * random.uniform(0.8, 1.2))  # noqa: S311  not for secrets
+        now = {task: look(api, task, watch, clock) for task, watch in now.items()}
+        if ends := {task: end for task, watch in now.items() if (end := decide(watch)) is not None}:
+            return now, ends
+        tick(now)
+        sleep(min(pause(watch, limits) for watch in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311  no secret
+
+
+def begun(now: float) -> Watch:
+    """What is known of a task that was just put on its queue."""
+    return Watch(now, TaskState("queued"))
 
 
 def look(api: ClearML, task: str, before: Watch, clock: Callable[[], float]) -> Watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
 
@@ -14,7 +13,6 @@ from git_clearml.base.ids import FIND_THE_ID, is_hash
 from git_clearml.clearml import lease, query, response, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.lease import Lease
-from git_clearml.clearml.model import TaskState
 from git_clearml.errors import UsageError
 from git_clearml.git import side_ref
 from git_clearml.git.repository import Repository
@@ -32,7 +30,8 @@ def wait(api: ClearML, task: str, timeout: float, *, tick: Callable[[Watch], Non
     api.renew()
     if tasks.poll_task(api, task).status == "":
         raise unknown_task(api, task)
-    _, ends = next_ended(api, {task: begun()}, timeout, tick=lambda watches: tick(watches[task]))
+    watches = {task: poll.begun(time.monotonic())}
+    _, ends = next_ended(api, watches, timeout, tick=lambda watches: tick(watches[task]))
     return ends[task]
 
 
@@ -44,19 +43,8 @@ def next_ended(
     What is known of them now, and the ends. `tick` is called after each look that ended none. Raises Unauthorized and
     Forbidden.
     """
-    now = dict(watches)
-    while True:
-        now = {task: poll.look(api, task, each, time.monotonic) for task, each in now.items()}
-        if ends := {task: end for task, each in now.items() if (end := watch.run_end(each, timeout))}:
-            return now, ends
-        tick(now)
-        limits = Limits(timeout, timeout)
-        time.sleep(min(poll.pause(each, limits) for each in now.values()) * random.uniform(0.8, 1.2))  # noqa: S311
-
-
-def begun() -> Watch:
-    """What is known of a task that was just put on its queue."""
-    return Watch(time.monotonic(), TaskState("queued"))
+    limits = Limits(timeout, timeout)
+    return poll.follow(api, watches, lambda each: watch.run_end(each, timeout), tick=tick, limits=limits)
 
 
 def unknown_task(api: ClearML, task: str) -> UsageError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from git_clearml.agent import queue_wait
+from git_clearml.agent import poll, queue_wait
 from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.watch import Watch
 from git_clearml.commands import run_seeds, run_waiting
@@ -62,7 +63,7 @@ class Fleet:
         call, ordered = self._call, self._waiting[seed]
         call.say(f"seed {seed} ({self.launched + 1} of {self._total})")
         launch = QueueRun(call.repository, call.api, ordered.order, call.progress)
-        flight = _Flight(seed, ordered, launch, queue_wait.begun())
+        flight = _Flight(seed, ordered, launch, poll.begun(time.monotonic()))
         self._flying.append(flight)
         started = run_waiting.start(call, launch, ordered)
         del self._waiting[seed]
