@@ -21,7 +21,7 @@ def project(api: ClearML, name: str) -> str:
     why = f"{min(too_short, key=len)!r} has less than 3 characters" if too_short else ""
     if why and len(parts) == 1:
         raise UsageError(f"invalid project name {given!r}: {why}", "--project <name>")
-    if identity := _existing(api, name):
+    if identity := existing(api, name):
         return identity
     try:
         return response.identity(api.call("projects.create", {"name": name, "description": ""}, repeat=False))
@@ -29,17 +29,13 @@ def project(api: ClearML, name: str) -> str:
         if why and isinstance(error, Refused) and error.result_code == 400:
             hint = "--project <name>"
             raise UsageError(f"invalid project name {given!r}: {why}", hint) from None
-        if identity := _existing(api, name):  # somebody was quicker, or the answer was lost
+        if identity := existing(api, name):  # somebody was quicker, or the answer was lost
             return identity
         raise
 
 
-def exists(api: ClearML, name: str) -> bool:
-    """Is there a project of exactly this name? One request."""
-    return bool(_existing(api, name))
-
-
-def _existing(api: ClearML, name: str) -> str:
+def existing(api: ClearML, name: str) -> str:
+    """The id of the project of exactly this name, "" for none. One request."""
     body = {"name": f"^{re.escape(name)}$", "only_fields": ["id", "name"], "search_hidden": True}
     projects = response.objects(api.call("projects.get_all", body), "projects")
     return next((response.identity(project) for project in projects if project.get("name") == name), "")

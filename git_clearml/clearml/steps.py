@@ -8,16 +8,16 @@ automation/job.py: `ClearmlJob` clones with `parent`). The parent of a clone is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from git_clearml.base.exchange import MEGABYTE
 from git_clearml.base.words import moment
 from git_clearml.clearml import query, response
 from git_clearml.clearml.client import ClearML
 from git_clearml.clearml.model import Result
+from git_clearml.clearml.query import Document
 from git_clearml.clearml.results import result_of
 
 MOST = 5_000  # steps
@@ -29,8 +29,6 @@ _SCRIPT = ("script.repository", "script.entry_point", "script.working_dir")
 _TOP = ("id", "type", "created", "started", *_SCRIPT)
 _STEP = (*_TOP, "name", "status", "project.name", "script.version_num", "completed", "system_tags", "parent",
          "last_metrics")  # fmt: skip
-
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

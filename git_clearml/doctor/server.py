@@ -128,7 +128,7 @@ def _named_by(policy: Policy, api: ClearML) -> list[Check]:
 
 
 def _project(name: str, api: ClearML) -> Check:
-    if projects.exists(api, name):
+    if projects.existing(api, name):
         return Check("project", "ok", f"{sanitize(name, 100)} is on the server")
     words = f"there is no project {name!r} on the server: its first task makes it, unless the policy has the name wrong"
     return Check("project", "warn", words)

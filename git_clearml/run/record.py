@@ -153,12 +153,8 @@ def _other_tasks(value: Any, name: str) -> OtherTasks:
     return OtherTasks(*counts)
 
 
-def _texts_or_none(value: Any, name: str) -> tuple[str, ...] | None:
-    return None if value is None else jsonvalue.texts(value, name)
-
-
-def _status(value: Any, name: str) -> int | None:
-    return None if value is None else jsonvalue.integer(value, name)
+def _or_none(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda value, name: None if value is None else read(value, name)
 
 
 def _pairs(value: Any, name: str) -> tuple[tuple[str, str], ...]:
@@ -201,10 +197,10 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("id", "commit", "tree", "host", "user", "pid_started", "started", "ended"), jsonvalue.text),
     **dict.fromkeys(("offline_dir",), jsonvalue.text),
     **dict.fromkeys(("command", "dirty", "untracked", "edited", "wrote", "notes", "allowed_by"), jsonvalue.texts),
-    "ignored": _texts_or_none,
+    "ignored": _or_none(jsonvalue.texts),
     **dict.fromkeys(("submodules", "tasks"), _pairs),
     "pid": jsonvalue.integer,
-    "exit_status": _status,
+    "exit_status": _or_none(jsonvalue.integer),
     "sessions": _sessions,
     "task": _recorded_task,
     "others": _other_tasks,

@@ -25,7 +25,7 @@ class RangeTasks:
     """What has been asked so far: `tasks` are by id those of these commits that may count."""
 
     def __init__(self, repository: Repository, policy: Policy, times: Mapping[Commit, datetime]) -> None:
-        self._repository, self._policy, self._made = repository, policy, times
+        self._repository, self._policy, self._times = repository, policy, times
         self.tasks: dict[str, Task] = {}
 
     def ask(self, evidence: Evidence) -> None:
@@ -33,16 +33,16 @@ class RangeTasks:
 
         Raises the errors of the source; what has been answered until then stays.
         """
-        names = [commit.hash for commit in self._made]
+        names = [commit.hash for commit in self._times]
         now = datetime.now(timezone.utc)
-        start = spans.start(self._made.values(), now)
+        start = spans.start(self._times.values(), now)
         for window in lookback.windows(start, now) if evidence.bounded else [Window()]:
             for task in evidence.passing(names, self._policy, window).tasks:
                 self.tasks[task.id or f"run of {task.commit}"] = task
 
     def accepted(self) -> dict[str, list[Task]]:
         """Commit -> the tasks that `verify` would accept for it, as far as their own commits go (see `same_code`)."""
-        tasks, commits = list(self.tasks.values()), {commit.hash for commit in self._made}
+        tasks, commits = list(self.tasks.values()), {commit.hash for commit in self._times}
         entries = EntryPoints(self._repository)
         entries.learn(tasks)
         names = self._repository.names(self._policy.repositories) if tasks else frozenset()

@@ -100,7 +100,7 @@ def readings(server: ClearMLServer, evidence: ServerEvidence) -> list[Callable[[
         lambda: curves.of_tasks(api, [pipeline], [("m", "v")]),
         lambda: curves.of_tasks(api, [pipeline, step], [("m", "v")]),
         lambda: recent.of_repository(api, ["project"], lambda url: True, datetime.now(timezone.utc)),
-        lambda: projects.exists(api, "Vision/Detector"),
+        lambda: projects.existing(api, "Vision/Detector"),
         lambda: (queues.queue(api, "default"), queues.last_sign(api, queue_name="default"), queues.served(api)),
         lambda: queues.lives(api, "builder:0"),
         lambda: (tasks.poll_task(api, step), tasks.console(api, step), tasks.workers(api, step)),
