@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from git_clearml.agent import leased_tasks, passed_checks
@@ -124,7 +124,6 @@ class _Cleanup:
     ) -> None:
         self._repository, self._api, self._launched, self._options = repository, api, launched, options
         self._say, self._sleep, self._clock, self._hold = say, sleep, clock, signals.Hold()
-        self._todo: list[_Step] = []
         self._failed: list[tuple[_Step, str]] = []
         self._until: float | None = None  # the agent is waited for
         self._at_work = self._marked = False
@@ -132,28 +131,25 @@ class _Cleanup:
     def run(self, hold: signals.Hold) -> CleanupResult:
         self._hold = hold
         self._api.close()  # the request that a signal cut short may still use the connection
-        self._todo = self._steps()
-        self._work_off()
+        self._work_off(self._steps())
         if self._failed and self._options.wait and not self._in_a_hurry:  # the server may be back by now
-            self._todo, self._failed = [step for step, _ in self._failed], []
-            self._work_off()
+            again, self._failed = [step for step, _ in self._failed], []
+            self._work_off(again)
         left = [f"{step.by_hand} ({why})" for step, why in self._failed if step.by_hand]
         return CleanupResult(left, ([0, *self._hold.statuses])[-1])
 
-    def _work_off(self) -> None:
-        tries = _TRIES
-        while self._todo:
-            step, seen = self._todo[0], self._hold.seen
-            tries -= 1
-            try:
-                self._api.renew(_HURRIED if self._in_a_hurry else math.inf)
-                step.do()
-            except CannotDecide as error:
-                if self._hold.seen > seen and tries and not step.waits:
-                    continue  # a terminal's Ctrl-C reaches the git that we have started as well
-                self._failed.append((step, error.message))
-            tries = _TRIES
-            self._todo.pop(0)
+    def _work_off(self, steps: Iterable[_Step]) -> None:
+        for step in steps:
+            for left in reversed(range(_TRIES)):
+                seen = self._hold.seen
+                try:
+                    self._api.renew(_HURRIED if self._in_a_hurry else math.inf)
+                    step.do()
+                except CannotDecide as error:
+                    if self._hold.seen > seen and left and not step.waits:
+                        continue  # a terminal's Ctrl-C reaches the git that we have started as well
+                    self._failed.append((step, error.message))
+                break
 
     @property
     def _in_a_hurry(self) -> bool:

@@ -97,7 +97,11 @@ class _Search:
                 paths = [*(packages | _USUAL).places(wanted.module)] if wanted.module else []
                 paths += [packages.files[script]] if script in packages.files else []
                 wanted.paths += [path for each in paths if (path := points.inside(folder or ".", each))]
-        self._check()
+        places = [(entry[0], path) for entry, wanted in self._open.items() for path in wanted.paths]
+        present = self._repository.existing_files(places)
+        for entry, wanted in self._open.items():
+            if any((entry[0], path) in present for path in wanted.paths):
+                self.answers[entry] = ""
 
     def by_listing(self) -> None:
         """The one file whose path ends so, and files of submodules."""
@@ -132,14 +136,6 @@ class _Search:
             answers = [looked_up[tree, path] for path in paths if (tree, path) in looked_up]
             if answers:
                 self.answers[entry] = min(answers, key=bool)
-
-    def _check(self) -> None:
-        """Which of the paths are files?"""
-        places = [(entry[0], path) for entry, wanted in self._open.items() for path in wanted.paths]
-        files = self._repository.existing_files(places)
-        for entry, wanted in self._open.items():
-            if any((entry[0], path) in files for path in wanted.paths):
-                self.answers[entry] = ""
 
     def _paths(self, entry: EntryPoint) -> list[str]:
         return list(dict.fromkeys([*points.usual_paths(*entry[1:]), *self._wanted[entry].paths]))
