@@ -40,8 +40,8 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
         yield make_receiver(tmp_path, server)
 
 
-def follow(section: str, receiver: Receiver, place: Path, repository: str) -> str:
-    """Runs the section's commands; paths of the server stand for those of the test. What they print."""
+def follow(section: str, receiver: Receiver, place: Path, repository: str, commands: str = "") -> str:
+    """Runs the section's commands, or these; its paths stand for those of the test. The system's git config."""
     env = {**os.environ, **with_system_config(place / "bin"), "PYTHONPATH": str(ROOT)}
     for name, content in (("sudo", SUDO), ("chgrp", NOTHING), ("python3", NOTHING)):
         write_hook(place / "bin" / name, content)
@@ -49,7 +49,7 @@ def follow(section: str, receiver: Receiver, place: Path, repository: str) -> st
     write_hook(place / "opt" / "git-clearml", PROGRAM)
     write_hook(place / "gitlab" / "gitaly", GITALY.format(repository=receiver.remote.path))
     (place / "gitlab" / "git").symlink_to(place / "bin" / "git")
-    commands = "set -e\n" + "".join(blocks(section))
+    commands = "set -e\n" + (commands or "".join(blocks(section)))
     for theirs, ours in {
         "/opt/git-clearml/bin": place / "opt",
         "/opt/gitlab/embedded/bin": place / "gitlab",
@@ -111,13 +111,21 @@ def test_gitea(receiver: Receiver, tmp_path: Path) -> None:
     is_gated(receiver, tmp_path, "hooks/pre-receive.d/git-clearml")
 
 
-def test_github_enterprise_server() -> None:
-    """docker is not run here: what it is to run is what the other sections do."""
-    [recipe] = blocks("GitHub Enterprise Server", "dockerfile")
-    for line in ("config-file /etc/clearml.conf", "server-url https://", "/opt/git-clearml/bin/pip install"):
-        assert line in recipe
-    [commands] = blocks("GitHub Enterprise Server")
-    assert "/opt/git-clearml/bin/git-clearml install --server --manual > pre-receive" in commands
+@needs("git 2.32")  # whose system configuration can be another file
+def test_github_enterprise_server(receiver: Receiver, tmp_path: Path) -> None:
+    """docker is not run here: what it runs is, but for what installs, and the hook with what such a server tells it."""
+    section = "GitHub Enterprise Server"
+    [recipe], [shell] = blocks(section, "dockerfile"), blocks(section)
+    assert "RUN /opt/git-clearml/bin/pip install" in recipe
+    [prints_hook] = re.findall(r"^docker run --rm git-clearml (.* > pre-receive)$", shell, re.MULTILINE)
+    commands = "\n".join([*re.findall(r"^RUN (git config .*)$", recipe, re.MULTILINE), prints_hook])
+    follow(section, receiver, tmp_path, "THERE", commands.replace("> ", "> THERE/hooks/"))
+    (receiver.remote.path / "hooks" / "pre-receive").chmod(0o755)
+    receiver.remote.git("config", "--unset", "clearml.repository")
+    is_gated(receiver, tmp_path, "hooks/pre-receive", GITHUB_REPO_NAME="team/project")
+    receiver.task(repository="git@github.example.com:team/project.git")
+    system = {"PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]), "CLEARML_CONFIG_FILE": None}
+    receiver.accepts(env={**system, "GITHUB_REPO_NAME": "team/project"})
 
 
 def test_the_ruleset_of_an_organisation() -> None:
