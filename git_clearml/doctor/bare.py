@@ -13,7 +13,7 @@ from git_clearml.doctor.server import examine as server
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import git_server, server_install, shipped, steps
-from git_clearml.hook.owner import HookFile, Owner, head_of
+from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
 from git_clearml.report.diagnosis import Check, Repair
 
 _CALLS_US = re.compile(rb"^[^#\n]*git[ -]clearml hook (pre-receive|update)", re.MULTILINE)
@@ -68,7 +68,7 @@ def _installing(repository: Repository) -> Repair | None:
 
 def _order(hook: HookFile) -> list[Check]:
     """The hook that ours runs after itself."""
-    previous = server_install.previous_of(hook)
+    previous = read_hook(hook.path.with_name(server_install.PREVIOUS))
     if not previous.exists:
         return []
     if previous.executable:

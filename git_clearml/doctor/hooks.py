@@ -55,13 +55,8 @@ def _hooks(repository: Repository, environment: Mapping[str, str]) -> list[Check
         if hook.owner is Owner.LEFTHOOK and not _configured(repository, hook.owner, _USES_STDIN):
             words = "lefthook's configuration calls git-clearml without use_stdin: true, so it gets no lines of a push"
             return [Check("hook", "fail", words, "git clearml install --manual")]
-        return [
-            Check(
-                "hook",
-                "ok",
-                f"{hook.owner.value}'s configuration calls git-clearml; doctor --drill shows whether it works",
-            )
-        ]
+        words = f"{hook.owner.value}'s configuration calls git-clearml; doctor --drill shows whether it works"
+        return [Check("hook", "ok", words)]
     if hook.owner is Owner.MANUAL:
         if not hook.executable:
             return [_without_bit("hook", "fail", hook.path, "gates nothing")]

@@ -97,11 +97,6 @@ def content() -> bytes:
     return shipped.with_python(shipped.text(HOOK), sys.executable)
 
 
-def previous_of(hook: HookFile) -> HookFile:
-    """The hook that ours runs after itself."""
-    return read_hook(hook.path.with_name(PREVIOUS))
-
-
 def _plan_renewal(hook: HookFile, write: Write, force: bool) -> InstallPlan:
     if hook.current and hook.executable and shipped.python_in(head_of(hook.path)) == sys.executable:
         return InstallPlan((), f"{hook.path} is already installed")

@@ -14,7 +14,7 @@ from git_clearml.errors import CannotDecide
 from git_clearml.git.log import LogEntry
 from git_clearml.git.repository import Repository
 from git_clearml.record import note_lines
-from git_clearml.record.model import CommitWithTasks, RecordedTask
+from git_clearml.record.model import CommitWithTasks, RecordedTask, together
 from git_clearml.record.recorded import Recorded
 from git_clearml.settings.policy import Best
 from git_clearml.verdict import lookback, windows
@@ -64,7 +64,7 @@ class TaskSource:
     def of(self, commits: Sequence[str]) -> dict[str, tuple[RecordedTask, ...]]:
         """The tasks of each of these commits, as `with_tasks` has them."""
         recorded, fetched = self._recorded.of(commits), self._fetched(commits)
-        tasks = {commit: _both(fetched, recorded, commit) for commit in commits}
+        tasks = {commit: together(fetched.get(commit, ()), recorded.get(commit, ())) for commit in commits}
         self.commits += len(commits)
         self.tasks += sum(map(len, tasks.values()))
         self._seen |= {name for each in tasks.values() for task in each for name, _ in task.metrics}
@@ -106,15 +106,6 @@ def _grouped(blocks: Iterator[list[LogEntry]]) -> Iterator[list[LogEntry]]:
             waiting = waiting[ONE_QUERY:]
     if waiting:
         yield waiting
-
-
-def _both(
-    fetched: Mapping[str, tuple[RecordedTask, ...]], recorded: Mapping[str, tuple[RecordedTask, ...]], commit: str
-) -> tuple[RecordedTask, ...]:
-    """The tasks of a commit, those that the server told of first."""
-    tasks = fetched.get(commit, ())
-    ids = {task.task for task in tasks}
-    return (*tasks, *(task for task in recorded.get(commit, ()) if task.task not in ids))
 
 
 def by_metric(commits: Sequence[CommitWithTasks], metric: str, best: Best) -> list[CommitWithTasks]:

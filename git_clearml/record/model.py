@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,12 @@ class RecordedTask:
     def as_task(self, commit: str) -> Task:
         """The task that ran this commit, without what only judging asks for."""
         return Task(self.task, "recorded", self.name, self.project, status=self.status, commit=commit, url=self.url)
+
+
+def together(first: Sequence[RecordedTask], more: Sequence[RecordedTask]) -> tuple[RecordedTask, ...]:
+    """The tasks of both; of one that is in both, what the first says."""
+    ids = {task.task for task in first}
+    return (*first, *(task for task in more if task.task not in ids))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from git_clearml.base.jsonvalue import Malformed
 from git_clearml.git.repository import Repository
 from git_clearml.record import lockfile, note_lines
-from git_clearml.record.model import RecordedTask
+from git_clearml.record.model import RecordedTask, together
 from git_clearml.record.notes import Notes
 from git_clearml.settings.code_paths import LOCK
 
@@ -30,9 +30,7 @@ class Recorded:
         tasks = self._notes.of(names)
         for name in names if self._locks else ():
             if name in self._locks:
-                ids = {task.task for task in tasks.get(name, ())}
-                both = [*tasks.get(name, ()), *(task for task in self._locks[name] if task.task not in ids)]
-                tasks[name] = tuple(both)
+                tasks[name] = together(tasks.get(name, ()), self._locks[name])
         return tasks
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from git_clearml.base.markdown import escape
+from git_clearml.render.numbers import trimmed
 from git_clearml.report.measures import Chart
 
 _COLOURS = ("blue", "#0969da"), ("orange", "#d4730b")  # both can be seen on a light and on a dark page
@@ -85,16 +86,11 @@ def _scaled(chart: Chart) -> tuple[list[str], list[str], str, str, int]:
     decimals = min(_MOST_DECIMALS, max(0, _DIGITS - 1 - span.adjusted()))
 
     def shown(numbers: Sequence[float | Decimal]) -> list[str]:
-        return [_trimmed(f"{Decimal(number).scaleb(-power):.{decimals}f}") for number in numbers]
+        return [trimmed(f"{Decimal(number).scaleb(-power):.{decimals}f}") for number in numbers]
 
     least, greatest_shown = shown([low, high])
     return shown(chart.ours), shown(chart.other), least, greatest_shown, power
 
 
 def _plain(number: float) -> str:
-    return str(int(number)) if number == math.floor(number) else _trimmed(f"{number:.3f}")
-
-
-def _trimmed(number: str) -> str:
-    number = number.rstrip("0").rstrip(".") if "." in number else number
-    return "0" if number in ("-0", "") else number
+    return str(int(number)) if number == math.floor(number) else trimmed(f"{number:.3f}")

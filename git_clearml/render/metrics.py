@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -11,6 +11,7 @@ from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.render import markdown, measured, text
+from git_clearml.render.measured import Cell, Table
 from git_clearml.render.numbers import number
 from git_clearml.render.table import TableForm, draw, fitting
 from git_clearml.report.measures import Chart, Comparison, ComparisonOutcome, MetricsReport, Row
@@ -31,9 +32,6 @@ _STANDINGS = {
 _IN_SIGHT = 30  # rows that are not folded away
 _LEFT_OUT = 50  # characters of the line that says how many rows are left out
 _NUMERIC = ("last", "min", "max", "best", "other", "current", "delta", "median", "worst")
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-Cell = Callable[[str, int], str]
 
 
 def report_text(report: MetricsReport, width: int = 0) -> Safe:

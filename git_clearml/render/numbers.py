@@ -21,10 +21,12 @@ def number(value: float | None, *, signed: bool = False) -> str:
         return "0"
     if _PLAIN[0] <= abs(value) < _PLAIN[1]:
         decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
-        return plus + _trimmed(f"{value:.{decimals}f}")
+        return plus + trimmed(f"{value:.{decimals}f}")
     mantissa, _, exponent = f"{value:.{_DIGITS - 1}e}".partition("e")
-    return f"{plus}{_trimmed(mantissa)}e{int(exponent)}"
+    return f"{plus}{trimmed(mantissa)}e{int(exponent)}"
 
 
-def _trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def trimmed(text: str) -> str:
+    """A decimal number without the zeros at its end, nor a minus before 0."""
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
