@@ -1,15 +1,19 @@
-"""What to do about the comment on a pull request: create, update, or leave it. Pure."""
+"""Which comments on a pull request are ours, and what to do about them: create, update, or leave it. Pure.
+
+A comment is ours by the marker in its first line *and* by its author. The marker alone proves nothing: anybody can
+write it. It stands in render/comment.py, which writes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from git_clearml.forge.api import Comment
 from git_clearml.render import comment as view
 from git_clearml.render import comment_history as history
-from git_clearml.render.comment import Page
+from git_clearml.render.comment import Page, is_marked
 
 
 class Action(Enum):
@@ -29,6 +33,20 @@ class CommentPlan:
     body: str = ""
     keep: Comment | None = None
     delete: tuple[Comment, ...] = ()
+
+
+def own_comments(comments: Iterable[Comment], author: str, page: Page) -> list[Comment]:
+    """Those of the comments that `author`, which is us, wrote with the page's marker; in their order."""
+    return [comment for comment in marked(comments, page) if comment.author == author]
+
+
+def marked(comments: Iterable[Comment], page: Page) -> list[Comment]:
+    """Those of the comments that somebody who has an account wrote with the page's marker; in their order."""
+    return [
+        comment
+        for comment in comments
+        if comment.author and is_marked(comment.body, page.label, apart=page.apart, flavour=page.flavour)
+    ]
 
 
 def plan(own: Sequence[Comment], page: Page, head: str) -> CommentPlan:
