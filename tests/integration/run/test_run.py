@@ -164,7 +164,7 @@ def test_a_run_without_a_task_is_said_to_be_one(repo: Repo) -> None:
     assert "it will not verify: the run created no ClearML task\nhint: call Task.init(" in result.err
     answer = verify(repo)
     assert answer.codes == ["no-task"]
-    assert answer.json["hint"].startswith("call Task.init(project_name=..., task_name=...) in train.py, commit, then: ")
+    assert answer.json["hint"].startswith("call Task.init(project_name=..., task_name=...) in the script, commit, then")
 
 
 def test_a_failed_run_does_not_verify(repo: Repo) -> None:
