@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from git_clearml.errors import HistoryMissing
+from git_clearml.git import url
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import branch_tasks, requirements, rules
+from git_clearml.verdict import requirements, rules
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.equivalence import EquivalentCommits
-from git_clearml.verdict.model import Outcome, Verdict
+from git_clearml.verdict.model import Outcome, Tip, Verdict
 from git_clearml.verdict.question import Scope
 from git_clearml.verdict.run_rules import siblings_of
 
@@ -85,12 +86,32 @@ class Judging:
         if any(way.equivalence is not Equivalence.COMMIT for way in self.ways):
             self.equivalents.learn_recorded(tasks)
         self._entries.learn(tasks, self.equivalents.recorded)
-        tips = branch_tasks.tips(self._repository, tasks, self._scope.tips)
+        tips = self._tips(tasks)
         self.equivalents.learn(tip for each in tips.values() for tip in each)
         now, siblings, entries = datetime.now(timezone.utc), siblings_of(tasks), self._entries
         return rules.Facts(self._names(tasks), frozenset(entries.files), now, siblings, entries.elsewhere, tips)
+
+    def _tips(self, tasks: Iterable[Task]) -> dict[str, frozenset[str]]:
+        """For the tasks that wait for a branch (`clearml-task --branch` makes such) where it is, by their ids.
+
+        On the remotes as last fetched, which is where an agent takes it from. Of one that no remote is known to have a
+        CI job's event or a push may tell, else where it is here. One git process.
+        """
+        waiting = [task for task in tasks if rules.waits_for_branch(task)]
+        local, remote = self._repository.branch_tips(task.branch for task in waiting)
+        tips = {}
+        for task in waiting:
+            ends = [tip for tip in self._scope.tips if tip.branch == task.branch and _is_of(task, tip)]
+            of_branch = frozenset(tip.commit for tip in ends)
+            tips[task.id] = remote.get(task.branch) or of_branch or local.get(task.branch, frozenset())
+        return tips
 
     def _names(self, tasks: Sequence[Task]) -> frozenset[str]:
         """What this repository is called; only a server's tasks are compared with it."""
         on_server = any(task.source == "server" for task in tasks)
         return self._repository.names((*self._scope.urls, *self._policy.repositories)) if on_server else frozenset()
+
+
+def _is_of(task: Task, tip: Tip) -> bool:
+    """Does the task take the branch from where it is said to be? A branch of a fork is none of ours."""
+    return not tip.urls or url.normalise(task.repository) in {url.normalise(each) for each in tip.urls}

@@ -30,7 +30,7 @@ report.__init__ report.compose report.model
 run.__init__ run.ownership run.record
 settings.__init__ settings.checks settings.code_paths settings.in_ci settings.load settings.policy settings.protection
 settings.table
-verdict.__init__ verdict.accepted verdict.branch_tasks verdict.checkout verdict.elsewhere verdict.entry_points
+verdict.__init__ verdict.accepted verdict.checkout verdict.elsewhere verdict.entry_points
 verdict.equivalence verdict.evidence verdict.hint verdict.inquiry verdict.judging verdict.metric_rules verdict.model
 verdict.question verdict.requirements verdict.same_code verdict.near_miss verdict.passes verdict.resolve
 verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server verdict.server_tasks
