@@ -111,7 +111,7 @@ def test_a_commit_that_is_not_pushed_goes_by_a_side_ref(shop: Workshop) -> None:
     shop.git.requests.clear()
     checked = project.check().came_to("runnable", 0, None)
     assert (checked.task["status"], checked.task["script"]["version_num"]) == ("completed", head)
-    pushes = [one for one in shop.git.requests if one == "POST /side.git/git-receive-pack"]
+    pushes = [request for request in shop.git.requests if request == "POST /side.git/git-receive-pack"]
     assert len(pushes) == 2  # there and gone
     assert refs(project) == {"refs/heads/main"}
 
@@ -124,7 +124,7 @@ def test_a_commit_that_is_not_pushed_goes_as_a_diff(shop: Workshop) -> None:
     checked = project.check("--as-diff").came_to("runnable", 0, None)
     assert (checked.task["status"], checked.task["script"]["version_num"]) == ("completed", pushed)
     assert "+words = 'ü'" in checked.task["script"]["diff"]
-    assert not any("git-receive-pack" in one for one in shop.git.requests)
+    assert not any("git-receive-pack" in request for request in shop.git.requests)
 
 
 def test_a_script_that_never_reports_runs_into_the_limit(shop: Workshop) -> None:

@@ -41,7 +41,7 @@ class Pipeline:
 
     def stored(self) -> int:
         """How many files dvc has pushed."""
-        return sum(1 for one in self.store.rglob("*") if one.is_file())
+        return sum(1 for each in self.store.rglob("*") if each.is_file())
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def run(**changes: Any) -> RunRecord:
 def facts(**changes: Any) -> Facts:
     """What the repository of `commit()` holds: train.py and src/eval.py, at either hash."""
     names = ("train.py", "src/eval.py", "pkg/mod.py", "pkg/app/__main__.py")
-    files = frozenset((one, path) for one in (HASH, OTHER_HASH) for path in names)
+    files = frozenset((item, path) for item in (HASH, OTHER_HASH) for path in names)
     return Facts(**{"repositories": frozenset({NAME}), "files": files, "now": NOW, **changes})
 
 
@@ -120,7 +120,7 @@ def rejected(*near_misses: Finding, **changes: Any) -> Verdict:
 def report(*verdicts: Verdict, **changes: Any) -> VerifyReport:
     """A report of these verdicts, of one verified commit when there are none."""
     shown = verdicts or (verdict(),)
-    outcome = Outcome.worst([one.outcome for one in shown])
+    outcome = Outcome.worst([each.outcome for each in shown])
     defaults: dict[str, Any] = {
         "outcome": outcome,
         "status": outcome.status,

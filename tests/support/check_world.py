@@ -204,9 +204,9 @@ class World:
         self.asked += 1
         self._strike("request", self.asked)
         self.now += 0.01
-        for one in self.away:
-            if one.start <= self.now < one.end:
-                return AWAY[one.how]
+        for each in self.away:
+            if each.start <= self.now < each.end:
+                return AWAY[each.how]
         if how := self._uninstead.pop(call, ""):
             return AWAY[how]
         answer = do()

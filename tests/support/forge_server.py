@@ -96,10 +96,10 @@ class ForgeServer:
 
     def fault(self, call: Call) -> Fault | None:
         with self.lock:
-            for one in self.faults:
-                if one.times > 0 and re.search(one.matching, str(call)):
-                    one.times -= 1
-                    return one
+            for fault in self.faults:
+                if fault.times > 0 and re.search(fault.matching, str(call)):
+                    fault.times -= 1
+                    return fault
         return None
 
     def allow(self, call: Call, headers: Mapping[str, str]) -> None:

@@ -63,7 +63,7 @@ class GiteaServer(GitHubServer):
 
     def _list_all_comments(self, _: Call, number: str) -> Any:
         self._known(int(number))
-        raise Answer(200, [one for one in self.comments if one["_issue"] == int(number)])
+        raise Answer(200, [comment for comment in self.comments if comment["_issue"] == int(number)])
 
     def _pull_of_commit(self, _: Call, commit: str) -> Json:
         """The one that was merged with this commit."""

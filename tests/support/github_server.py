@@ -85,7 +85,7 @@ class GitHubServer(ForgeServer):
 
     def by(self, author: str) -> list[Json]:
         """The comments of one account."""
-        return [one for one in self.comments if one["user"] and one["user"]["login"] == author]
+        return [comment for comment in self.comments if comment["user"] and comment["user"]["login"] == author]
 
     def _repo(self, name: str) -> Json:
         return {
@@ -110,7 +110,7 @@ class GitHubServer(ForgeServer):
         if not self.viewer:
             raise Answer(403, {"message": "Resource not accessible by integration"})
         if "isMinimized" in call.body["query"]:
-            there = {one["node_id"]: one["id"] in self.minimized for one in self.comments}
+            there = {comment["node_id"]: comment["id"] in self.minimized for comment in self.comments}
             ids = call.body["variables"]["ids"]
             nodes = [{"id": name, "isMinimized": there[name]} if name in there else None for name in ids]
             return {"data": {"nodes": nodes}}
@@ -122,22 +122,22 @@ class GitHubServer(ForgeServer):
     def _list_pulls(self, call: Call) -> Any:
         head, state = call.query.get("head", ""), call.query.get("state", "open")
         found = [
-            one
-            for one in self.pulls.values()
-            if one["state"] == state
-            and (not head or head == f"{one['head']['repo']['full_name'].partition('/')[0]}:{one['head']['ref']}")
+            pull
+            for pull in self.pulls.values()
+            if pull["state"] == state
+            and (not head or head == f"{pull['head']['repo']['full_name'].partition('/')[0]}:{pull['head']['ref']}")
         ]
         return self._page(call, found)
 
     def _pulls_of_commit(self, call: Call, commit: str) -> Any:
         if not re.fullmatch("[0-9a-f]{40}", commit):
             raise Answer(422, {"message": f"No commit found for SHA: {commit}"})
-        found = [one for one in self.pulls.values() if commit in (one["head"]["sha"], *one.get("commits", ()))]
+        found = [pull for pull in self.pulls.values() if commit in (pull["head"]["sha"], *pull.get("commits", ()))]
         return self._page(call, [] if commit in self.unlinked else found)
 
     def _list_comments(self, call: Call, number: str) -> Any:
         self._known(int(number))
-        return self._page(call, [one for one in self.comments if one["_issue"] == int(number)])
+        return self._page(call, [comment for comment in self.comments if comment["_issue"] == int(number)])
 
     def _create_comment(self, call: Call, number: str) -> Json:
         self._known(int(number))
@@ -188,7 +188,7 @@ class GitHubServer(ForgeServer):
 
     def _comment(self, identity: int) -> Json:
         with self.lock:
-            found = next((one for one in self.comments if one["id"] == identity), None)
+            found = next((comment for comment in self.comments if comment["id"] == identity), None)
         if found is None:
             raise Answer(404, {"message": "Not Found"})
         return found

@@ -175,10 +175,10 @@ class GitLabServer(ForgeServer):
         raise Answer(204)
 
     def _requests_of_commit(self, call: Call, commit: str) -> Any:
-        listed = [one for one in self.pulls.values() if commit in (one["sha"], *one.get("commits", ()))]
+        listed = [pull for pull in self.pulls.values() if commit in (pull["sha"], *pull.get("commits", ()))]
         if not listed and commit not in self._commits():
             raise Answer(404, {"message": "404 Commit Not Found"})
-        raise self.paged(call, [{key: value for key, value in one.items() if key != "diff_refs"} for one in listed])
+        raise self.paged(call, [{key: value for key, value in each.items() if key != "diff_refs"} for each in listed])
 
     def _get_commit(self, _: Call, commit: str) -> Json:
         if commit not in self._commits():
@@ -216,7 +216,7 @@ class GitLabServer(ForgeServer):
         }
 
     def _commits(self) -> set[str]:
-        return {*self.commits, *(commit for commit, _ in self.files), *(one["sha"] for one in self.pulls.values())}
+        return {*self.commits, *(commit for commit, _ in self.files), *(pull["sha"] for pull in self.pulls.values())}
 
     def _note(self, number: str, identity: str) -> Json:
         with self.lock:

@@ -96,8 +96,8 @@ class Replay:
             for key in recorded.keys() & ours.keys():
                 self._learn(recorded[key], ours[key])
         elif isinstance(recorded, list) and isinstance(ours, list):
-            for one, other in zip(recorded, ours, strict=False):
-                self._learn(one, other)
+            for our, other in zip(recorded, ours, strict=False):
+                self._learn(our, other)
         elif isinstance(recorded, str) and isinstance(ours, str) and recorded != ours:
             both = ID.fullmatch(recorded) and ID.fullmatch(ours)
             if both and recorded not in self.ids and ours not in self.ids.values():
@@ -170,5 +170,5 @@ class Comparison:
             return  # the first two of many in no order say nothing
         if not self.ordered and all(isinstance(item, dict) and "id" in item for item in [*recorded, *ours]):
             recorded, ours = (sorted(items, key=lambda item: str(item["id"])) for items in (recorded, ours))
-        for index, (one, other) in enumerate(zip(recorded, ours, strict=False)):
-            yield from self.differences(f"{path}[{index}]", one, other)
+        for index, (our, other) in enumerate(zip(recorded, ours, strict=False)):
+            yield from self.differences(f"{path}[{index}]", our, other)

@@ -72,7 +72,7 @@ class Site:
     def comment(self, *words: str, env: Mapping[str, str | None] | None = None, **more: str | None) -> Result:
         """Runs `comment`; nothing that it prints or posts holds the token."""
         result = self.gate.call("comment", *words, env={**(env or self.request()), **more})
-        bodies = "".join(one["body"] for one in self.server.comments)
+        bodies = "".join(comment["body"] for comment in self.server.comments)
         assert self.kind.token not in result.out + result.err + bodies
         return result
 

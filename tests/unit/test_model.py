@@ -27,7 +27,7 @@ def test_1_beats_3_beats_4_beats_0() -> None:
     for count in range(1, 5):
         for outcomes in itertools.permutations(Outcome, count):
             worst = Outcome.worst(list(outcomes))
-            assert worst.status == min((one.status for one in outcomes), key=order.index)
+            assert worst.status == min((outcome.status for outcome in outcomes), key=order.index)
 
 
 def test_nothing_to_judge_is_no_rejection() -> None:

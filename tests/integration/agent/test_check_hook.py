@@ -59,7 +59,7 @@ def test_another_hook_may_refuse_it(work: Bench, tmp_path: Path) -> None:
     write_hook(work.yard.hook, recorder(tmp_path / "theirs", status=5))
     work.yard.install()
     result = work.check(status=3)
-    assert [one["code"] for one in result.json["errors"]] == ["publish-failed"]
+    assert [error["code"] for error in result.json["errors"]] == ["publish-failed"]
     assert result.json["hint"] == "push the branch; a check does without: git clearml check-runnable --as-diff"
     _, lines = given_to(tmp_path / "theirs")
     assert lines.split()[1:4:2] == [work.repo_head, NULL]

@@ -52,7 +52,7 @@ class Stepper:
 
     def __call__(self, call: str, body: Any) -> None:
         store = self.server.store
-        task = next((one for one in store.tasks.values() if "git-clearml-check" in one["tags"]), None)
+        task = next((each for each in store.tasks.values() if "git-clearml-check" in each["tags"]), None)
         if task is None or call != "tasks.get_all_ex" or body.get("id") != [task["id"]] or task["status"] == "created":
             return
         self.looks += 1

@@ -203,7 +203,7 @@ def test_of_several_commits_each_needs_its_check(strict: Bench) -> None:
     strict.yard.repo.commit("new", {"main.py": "print('new')\n"})
     strict.yard.task()
     result = strict.gate.verify(first, "HEAD")
-    assert [one["outcome"] for one in result.json["commits"]] == ["verified", "rejected"]
+    assert [commit["outcome"] for commit in result.json["commits"]] == ["verified", "rejected"]
     assert len(result.calls) == 2
     assert result.json["hint"] == "git clearml check-runnable"
     assert strict.gate.verify(first).status == 0

@@ -93,7 +93,7 @@ def test_it_takes_few_requests(work: Bench) -> None:
 
 def marks(work: Bench) -> list[list[str]]:
     """The tags that were added, request by request."""
-    return [one.body["add_tags"] for one in work.world.server.requests if one.call == "tasks.update_tags"]
+    return [request.body["add_tags"] for request in work.world.server.requests if request.call == "tasks.update_tags"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_server_that_refuses_us_meanwhile_is_undecided(work: Bench) -> None:
     work.world.story = ()
     work.world.on_launch = lambda world, task: world.server.fail_next(401, b"{}", {}, count=99)
     document = work.check("--archive", "never", status=3).json
-    assert (document["outcome"], [one["code"] for one in document["errors"]]) == ("undecided", ["unauthorized"])
+    assert (document["outcome"], [error["code"] for error in document["errors"]]) == ("undecided", ["unauthorized"])
     assert document["task"]
     assert len(document["left"]) == 2
 
@@ -220,7 +220,7 @@ def nothing_was_made(work: Bench) -> None:
     store = work.world.server.store
     assert store.tasks == {}
     assert store.projects == {}
-    assert [one["name"] for one in store.queues.values()] == ["default"]
+    assert [queue["name"] for queue in store.queues.values()] == ["default"]
     assert refs_of(work.yard.remote) == {}
     assert side_refs.recorded(Repository(str(work.yard.repo.path))) == []
 
@@ -251,7 +251,7 @@ def test_a_queue_without_workers(work: Bench) -> None:
     assert document["sentence"] == "queue 'default' has no active workers"
     assert document["notes"][-1] == "queues with workers: cpu queue"
     assert document["hint"] == "clearml-agent daemon --queue default"
-    assert [one["name"] for one in work.world.server.store.queues.values()] == ["default", "cpu queue"]
+    assert [queue["name"] for queue in work.world.server.store.queues.values()] == ["default", "cpu queue"]
     assert work.world.server.tasks == {}
     assert refs_of(work.yard.remote) == {}
 
@@ -283,7 +283,7 @@ def test_no_right_to_make_tasks(work: Bench) -> None:
     """That is only known when it is tried; nothing of it stays."""
     work.world.server.fail_next(**forbidden("tasks.create"))
     document = work.check(status=3).json
-    assert ([one["code"] for one in document["errors"]], document["left"]) == (["forbidden"], [])
+    assert ([error["code"] for error in document["errors"]], document["left"]) == (["forbidden"], [])
     assert work.world.server.tasks == {}
     assert refs_of(work.yard.remote) == {}
 
@@ -359,7 +359,7 @@ def test_requirements_that_nobody_can_read(work: Bench) -> None:
 def test_no_remote(work: Bench) -> None:
     work.yard.repo.git("remote", "remove", "origin")
     result = work.check(status=2)
-    assert [one["code"] for one in result.json["errors"]] == ["usage"]
+    assert [error["code"] for error in result.json["errors"]] == ["usage"]
     assert "git remote add origin" in result.err
     nothing_was_made(work)
 
@@ -367,7 +367,10 @@ def test_no_remote(work: Bench) -> None:
 def test_a_remote_that_does_not_answer(work: Bench, tmp_path: Path) -> None:
     work.yard.repo.git("remote", "set-url", "origin", str(tmp_path / "nosuch.git"))
     result = work.check(status=3)
-    assert (result.json["outcome"], [one["code"] for one in result.json["errors"]]) == ("undecided", ["unreachable"])
+    assert (result.json["outcome"], [error["code"] for error in result.json["errors"]]) == (
+        "undecided",
+        ["unreachable"],
+    )
     nothing_was_made(work)
 
 
@@ -376,7 +379,7 @@ def test_a_remote_that_takes_no_side_ref(work: Bench) -> None:
     hook.write_text("#!/bin/sh\necho 'not in here' >&2\nexit 1\n")
     hook.chmod(0o755)
     document = work.check(status=3).json
-    assert ([one["code"] for one in document["errors"]], document["left"]) == (["publish-failed"], [])
+    assert ([error["code"] for error in document["errors"]], document["left"]) == (["publish-failed"], [])
     assert document["hint"] == "push the branch; a check does without: git clearml check-runnable --as-diff"
     assert work.world.server.tasks == {}
     assert side_refs.recorded(Repository(str(work.yard.repo.path))) == []
@@ -385,20 +388,20 @@ def test_a_remote_that_takes_no_side_ref(work: Bench) -> None:
 def test_no_credentials(work: Bench) -> None:
     env = dict.fromkeys(work.world.server.env)
     result = work.check(status=3, env=env)
-    assert [one["code"] for one in result.json["errors"]] == ["not-configured"]
+    assert [error["code"] for error in result.json["errors"]] == ["not-configured"]
     assert "clearml-init" in result.err
     nothing_was_made(work)
 
 
 def test_wrong_credentials(work: Bench) -> None:
     result = work.check(status=3, env={"CLEARML_API_SECRET_KEY": "wrong"})
-    assert [one["code"] for one in result.json["errors"]] == ["unauthorized"]
+    assert [error["code"] for error in result.json["errors"]] == ["unauthorized"]
     nothing_was_made(work)
 
 
 def test_no_server(work: Bench) -> None:
     result = work.check(status=3, env={"CLEARML_API_HOST": "http://127.0.0.1:9"})
-    assert [one["code"] for one in result.json["errors"]] == ["unreachable"]
+    assert [error["code"] for error in result.json["errors"]] == ["unreachable"]
 
 
 def test_outside_of_a_repository(work: Bench, tmp_path: Path) -> None:
@@ -775,7 +778,7 @@ def test_two_checks_of_one_commit_at_once(tmp_path: Path) -> None:
         words = command("check-runnable", "--force", "--format", "json")
         options: dict[str, Any] = {"cwd": yard.repo.path, "env": process_environment(server.env)}
         both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) for _ in range(2)]
-        results = [(json.loads(one.communicate(timeout=60)[0]), one.returncode) for one in both]
+        results = [(json.loads(process.communicate(timeout=60)[0]), process.returncode) for process in both]
         assert [(document["outcome"], status) for document, status in results] == [("runnable", 0)] * 2
         assert sorted(document["task"] for document, _ in results) == sorted(server.tasks)
         assert len({owner_of(task)["side_ref"] for task in server.tasks.values()}) == 2

@@ -243,7 +243,7 @@ def test_a_server_that_stays_away_is_undecided(
     check = played(yard, world, rev)
     assert (check.outcome, check.status, bool(check.left)) == (UNDECIDED, 3, True)
     if how == "401":
-        assert [one.code for one in check.problems] == ["unauthorized"]
+        assert [problem.code for problem in check.problems] == ["unauthorized"]
         assert world.ended < over + 30
     else:
         assert check.cause == "server-away"

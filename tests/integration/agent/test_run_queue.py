@@ -95,7 +95,7 @@ def test_everything_from_flags_and_policy(yard: Yard) -> None:
     assert (task["name"], yard.server.store.projects[task["project"]]["name"]) == ("train", "Vision/Detector")
     flags = ("--project", "Other/Place", "--task-name", "mine", "--docker", "slim", "--packages", "torch==2 pandas")
     run(yard, "--queue", "gpu", *flags, "--tag", "x", "--tag", "y", "--", "/usr/bin/python", "-m", "src.train", "now")
-    other = next(one for one in launched(yard) if one["id"] != task["id"])
+    other = next(each for each in launched(yard) if each["id"] != task["id"])
     assert other["script"]["entry_point"] == "-m src.train now"
     assert other["script"]["requirements"] == {"pip": "torch==2\npandas\n"}
     assert (other["container"], other["tags"]) == ({"image": "slim", "arguments": ""}, ["x", "y"])

@@ -119,7 +119,7 @@ def test_two_live_checks_and_one_past_its_deadline(work: Bench) -> None:
     over = owned(work.world.server, late())
     assert swept(work) == {over}
     assert (state(work, over)["status"], state(work, over)["system_tags"]) == ("stopped", ["archived"])
-    assert {state(work, one)["status"] for one in (here, there)} == {"in_progress"}
+    assert {state(work, item)["status"] for item in (here, there)} == {"in_progress"}
 
 
 def test_it_says_what_it_swept(work: Bench) -> None:
@@ -145,7 +145,7 @@ def test_whatever_it_waits_for(status: str, desk: Desk) -> None:
     assert swept(desk) == {left}
     assert state(desk, left)["status"] == ("created" if status == "created" else "stopped")
     assert "archived" in state(desk, left)["system_tags"]
-    assert all(one["entries"] == [] for one in desk.world.server.store.queues.values())
+    assert all(queue["entries"] == [] for queue in desk.world.server.store.queues.values())
 
 
 def test_a_draft_that_does_not_name_itself_yet(desk: Desk) -> None:
@@ -160,7 +160,7 @@ def test_its_agent_still_learns_that_it_is_to_stop(desk: Desk) -> None:
     assert swept(desk) == {left}
     assert (state(desk, left)["status"], state(desk, left)["status_message"]) == ("in_progress", "stopping")
     (request,) = [
-        one for one in desk.world.server.requests if one.call == "tasks.archive" and one.body["tasks"] == [left]
+        each for each in desk.world.server.requests if each.call == "tasks.archive" and each.body["tasks"] == [left]
     ]
     assert request.body["status_message"] == "stopping"
 
@@ -296,8 +296,8 @@ def test_a_clone_of_a_checks_task(status: str, desk: Desk) -> None:
     store = desk.world.server.store
     left = owned(desk.world.server, late())
     copies = [str(CALLS["tasks.clone"](store, {"task": left})["id"]) for _ in range(2)]
-    for one in copies:
-        store.tasks[one]["status"] = status
+    for each in copies:
+        store.tasks[each]["status"] = status
     del store.tasks[copies[1]]["parent"]
     assert swept(desk) == {left}
 

@@ -117,14 +117,14 @@ def test_output_models_and_where_they_lie(server: ClearMLServer) -> None:
 def test_a_model_whose_id_is_none_is_not_asked_for(server: ClearMLServer) -> None:
     task = server.add_task(models__output=[{"name": "odd", "model": "../x"}, {"name": "none"}])
     (found,) = of_tasks(server, task)
-    assert [one.name for one in found.artifacts] == ["none", "odd"]
+    assert [artifact.name for artifact in found.artifacts] == ["none", "odd"]
     assert server.calls() == ["tasks.get_all_ex"]
 
 
 def test_more_than_a_page(server: ClearMLServer) -> None:
     ids = [server.add_task(name=f"task {number}") for number in range(620)]
     found = of_tasks(server, *reversed(ids), ids[0])
-    assert [one.task for one in found] == ids[::-1]
+    assert [each.task for each in found] == ids[::-1]
     assert server.calls() == ["tasks.get_all_ex"] * 2
 
 
@@ -170,7 +170,7 @@ def test_odd_numbers(server: ClearMLServer) -> None:
     artifacts = [{"key": "a", "content_size": True}, {"key": "b", "content_size": "7"}, {"key": "c", "content_size": 0}]
     task = server.add_task(execution__artifacts=artifacts, last_metrics={"x": {"y": {"metric": "m", "variant": "v"}}})
     (found,) = of_tasks(server, task)
-    assert [one.size for one in found.artifacts] == [None, None, 0]
+    assert [artifact.size for artifact in found.artifacts] == [None, None, 0]
     assert math.isnan(found.metrics[0].last)
     odd = server.add_task(hyperparams={"Args": {"lr": "0.1", "n": {"value": "1"}}})
     assert of_tasks(server, odd)[0].parameters == (("Args/n", "1"),)
@@ -184,11 +184,11 @@ def test_of_commits(server: ClearMLServer) -> None:
     server.add_task(commit=COMMIT + "-dirty")
     server.add_task(commit=OTHER, system_tags=["archived"])
     found = of_commits(server, COMMIT, OTHER, "c" * 40)
-    assert {commit: [one.task for one in some] for commit, some in found.items()} == {
+    assert {commit: [task.task for task in some] for commit, some in found.items()} == {
         COMMIT: [early, late],
         OTHER: [failed],
     }
-    assert [one.last for one in found[COMMIT][1].metrics] == [1.0, 2.0]
+    assert [metric.last for metric in found[COMMIT][1].metrics] == [1.0, 2.0]
     assert (found[OTHER][0].status, found[OTHER][0].parameters) == ("failed", ())
     assert server.calls() == ["tasks.get_all_ex"]
 
@@ -196,7 +196,7 @@ def test_of_commits(server: ClearMLServer) -> None:
 def test_of_commits_with_chosen_metrics(server: ClearMLServer) -> None:
     server.add_task(commit=COMMIT, metrics={"a": {"b": 1.0, "c": 2.0}})
     found = of_commits(server, COMMIT, metrics=["a/c", "no/such"])
-    assert [(one.metric, one.variant, one.last) for one in found[COMMIT][0].metrics] == [("a", "c", 2.0)]
+    assert [(metric.metric, metric.variant, metric.last) for metric in found[COMMIT][0].metrics] == [("a", "c", 2.0)]
 
 
 def test_of_no_commits(server: ClearMLServer) -> None:
@@ -221,4 +221,4 @@ def test_models_that_may_not_be_read_cost_their_addresses_alone(server: ClearMLS
     task = server.add_task(commit=COMMIT, models={"output": [{"name": "best", "model": "c" * 32}]})
     server.fail_next(403, call="models.get_all")
     [result] = of_tasks(server, task)
-    assert [(one.name, one.kind, one.uri) for one in result.artifacts] == [("best", "model", "")]
+    assert [(artifact.name, artifact.kind, artifact.uri) for artifact in result.artifacts] == [("best", "model", "")]

@@ -146,7 +146,7 @@ def test_readme_s_policy_is_a_policy() -> None:
     table = settings.pyproject_table(text.encode(), "README")
     values, _ = settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
     assert settings.policy_of(values).project == "Vision/Detector"
-    top = {one.key for one in settings.TABLE if one.policy and "." not in one.key}
+    top = {setting.key for setting in settings.TABLE if setting.policy and "." not in setting.key}
     assert top <= set(table)
 
 

@@ -49,7 +49,7 @@ def train(yard: Yard, place: Path, number: int = 1) -> tuple[subprocess.Complete
     ref = {"GITHUB_REF": "refs/tags/run-1", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "run-1"}
     event = {"ref": "refs/tags/run-1", "after": yard.repo.head, "repository": repository()}
     job = Job(directory / "files", "push", event, yard.repo.head, more=ref)
-    (step,) = [one for one in workflow()["jobs"]["train"]["steps"] if one.get("name") == "Train"]
+    (step,) = [each for each in workflow()["jobs"]["train"]["steps"] if each.get("name") == "Train"]
     env = {**step["env"], **yard.server.env}
     known = {name: value for name, value in {**os.environ, **job.env, **env}.items() if value is not None}
     known |= {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}

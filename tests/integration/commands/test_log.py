@@ -259,7 +259,7 @@ def test_what_is_not_ours_does_nothing_to_the_terminal(gate: Gate) -> None:
     gate.repo.git("notes", "--ref=clearml", "add", "-F", "-", stdin=json.dumps(line))
     out = gate.call("log").out
     assert len(out.splitlines()) == 3
-    assert not any(ord(one) < 32 or 127 <= ord(one) < 160 or one == "\u202e" for one in out.replace("\n", ""))
+    assert not any(ord(each) < 32 or 127 <= ord(each) < 160 or each == "\u202e" for each in out.replace("\n", ""))
     assert log(gate).json["commits"][0]["tasks"][0]["name"] == "\x1b[2Jx"
 
 
@@ -406,7 +406,7 @@ def test_a_server_that_goes_away_in_between(gate: Gate) -> None:
     gate.server.hook = leave
     result = log(gate, "--fetch", "long")
     assert (result.status, result.errors) == (3, ["forbidden"])
-    found = [one for _, tasks in shown(result) for one in tasks]
+    found = [task for _, tasks in shown(result) for task in tasks]
     assert found == [(first, "completed", "server"), (last, "completed", "recorded")]
 
 

@@ -70,7 +70,7 @@ def filled(text: str, inputs: Mapping[str, str], own_checkout: bool = False) -> 
         values = [
             inputs[name.removeprefix("inputs.")] if name.startswith("inputs.") else github[name] for name in names
         ]
-        return next((one for one in values if one), "")
+        return next((value for value in values if value), "")
 
     return re.sub(r"\$\{\{(.+?)\}\}", value, text)
 
@@ -87,7 +87,7 @@ def start(name: str, bench: Bench, tmp_path: Path, *, cwd: Path | None = None, *
     """
     require("bash")
     document = action(name)
-    inputs = {key: filled(str(one.get("default", "")), {}) for key, one in document["inputs"].items()}
+    inputs = {key: filled(str(each.get("default", "")), {}) for key, each in document["inputs"].items()}
     known = {key.replace("-", "_"): key for key in inputs}
     inputs |= {known[key]: value for key, value in given.items()}
     step = document["runs"]["steps"][-1]
@@ -109,7 +109,7 @@ def run(
     """The step from its beginning to its end. No secret comes out of it."""
     process = start(name, bench, tmp_path, cwd=cwd, **given)
     out, err = process.communicate(timeout=120)
-    bodies = "".join(one["body"] for one in bench.github.comments)
+    bodies = "".join(comment["body"] for comment in bench.github.comments)
     for secret in (TOKEN, bench.gate.server.secret_key, bench.gate.server.access_key):
         assert secret not in out + err + bench.job.written + bodies
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -145,15 +145,15 @@ def test_no_expression_stands_in_shell_text(name: str) -> None:
 def test_every_output_is_one_of_the_last_step(name: str) -> None:
     document = action(name)
     step = document["runs"]["steps"][-1]["id"]
-    for key, one in document["outputs"].items():
-        assert one["value"] == f"${{{{ steps.{step}.outputs.{key} }}}}"
+    for key, output in document["outputs"].items():
+        assert output["value"] == f"${{{{ steps.{step}.outputs.{key} }}}}"
 
 
 def test_the_replaced_actions_inputs_have_their_names_and_defaults() -> None:
     def defaults(name: str) -> dict[str, str | None]:
         inputs: dict[str, Json] = action(name)["inputs"]
-        assert all(one.get("required", False) is ("default" not in one) for one in inputs.values())
-        return {key: one.get("default") for key, one in inputs.items()}
+        assert all(each.get("required", False) is ("default" not in each) for each in inputs.values())
+        return {key: each.get("default") for key, each in inputs.items()}
 
     keys = dict.fromkeys(KEYS)
     assert defaults(STATS) == {**keys, "CLEARML_PROJECT": "", "CLEARML_TASK_NAME": "", "GH_TOKEN": ""}
@@ -379,7 +379,7 @@ def test_the_documented_example_of_check_remotely_runnable(bench: Bench, remote:
     script = task["script"]
     assert (script["version_num"], script["entry_point"], script["working_dir"]) == (head, "task.py", ".")
     assert (script["diff"], script["requirements"]) == ("", {"pip": "clearml\n"})
-    arguments = {name: one["value"] for name, one in task["hyperparams"]["Args"].items()}
+    arguments = {name: hyperparam["value"] for name, hyperparam in task["hyperparams"]["Args"].items()}
     assert arguments == {"arg1": "foo", "arg2": "bar"}
     assert remote.git("for-each-ref", "--format=%(refname)") == "refs/heads/main\nrefs/heads/topic"
     assert "runnable" in done.stdout

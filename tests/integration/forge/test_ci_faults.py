@@ -109,4 +109,4 @@ def test_a_job_that_somebody_started_finds_the_pull_request_of_its_commit(bench:
     bench.job.more = {"GITHUB_REF": "refs/heads/topic"}
     result = bench.gate.verify("--comment", env=bench.job.env)
     assert (result.status, result.json["comment"]["action"]) == (0, "created"), result.err
-    assert [one["_issue"] for one in bench.github.comments] == [7]
+    assert [comment["_issue"] for comment in bench.github.comments] == [7]

@@ -198,7 +198,9 @@ def test_forks(bench: Bench, tmp_path: Path) -> None:
     task(bench)
     assert follow(runs(SECOND_STAGE), bench, tmp_path) == [0]
     assert len(bench.github.by(BOT)) == 1
-    assert [(one["context"], one["state"]) for one in bench.github.statuses] == [("git-clearml/verify", "success")]
+    assert [(status["context"], status["state"]) for status in bench.github.statuses] == [
+        ("git-clearml/verify", "success")
+    ]
     true = True  # what YAML makes of `on`
     assert SECOND_STAGE[true]["workflow_run"]["workflows"] == [FIRST_STAGE["name"]]
 
@@ -209,9 +211,9 @@ def component(**inputs: str) -> dict[str, Any]:
     spec, _, body = text.partition("\n---\n")
     known = yaml.safe_load(spec)["spec"]["inputs"]
     assert set(inputs) <= set(known)
-    for name, one in known.items():
-        assert f"`{name}` (`{one['default']}`)" in CI, name
-        body = body.replace(f"$[[ inputs.{name} ]]", inputs.get(name, one["default"]))
+    for name, each in known.items():
+        assert f"`{name}` (`{each['default']}`)" in CI, name
+        body = body.replace(f"$[[ inputs.{name} ]]", inputs.get(name, each["default"]))
     assert "$[[" not in body
     job: dict[str, Any] = yaml.safe_load(body)["clearml"]
     return job
@@ -304,8 +306,8 @@ def test_every_input_has_its_row(name: str) -> None:
     start = CI.index(heading)
     rows = "".join(line for line in CI[start : CI.index("\n## ", start + 4)].splitlines() if line.startswith("|"))
     assert [key for key in document["inputs"] if f"`{key}`" not in rows] == []
-    for key, one in document["inputs"].items():
-        default = str(one.get("default", ""))
+    for key, each in document["inputs"].items():
+        default = str(each.get("default", ""))
         assert not default or default.startswith("${{") or f"`{default}`" in rows, key
     if name == "action.yml":
         assert [key for key in document["outputs"] if f"`{key}`" not in rows] == []

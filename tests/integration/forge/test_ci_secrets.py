@@ -48,14 +48,14 @@ def bench(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def secrets(bench: Bench) -> list[str]:
     """Those in the environment."""
     server = bench.gate.server
-    return [*(one for one in PLANTED.values() if one), TOKEN, server.secret_key, server.access_key]
+    return [*(each for each in PLANTED.values() if each), TOKEN, server.secret_key, server.access_key]
 
 
 def plant(bench: Bench, **fields: Any) -> None:
     """A task of HEAD, and a best one, whose every text repeats every secret."""
     known = secrets(bench)
     many = " ".join(known)
-    noisy = {f"title {one}": {f"series {one}": 0.5} for one in known}
+    noisy = {f"title {each}": {f"series {each}": 0.5} for each in known}
     texts = {"name": f"train {many}", "project": f"project {many}", "tags": [f"tag {many}"], "comment": many}
     messages = {"status_message": many, "status_reason": many, "last_worker": many}
     for commit, value in ((bench.head, 0.3), ("b" * 40, 0.2)):
@@ -68,8 +68,8 @@ def plant(bench: Bench, **fields: Any) -> None:
 
 def assert_clean(bench: Bench, *texts: str) -> None:
     """No secret stands there: as it is, escaped for Markdown or JSON, or with the invisible guards in it."""
-    bodies = [one["body"] for one in bench.github.comments]
-    statuses = [json.dumps(one) for one in bench.github.statuses]
+    bodies = [comment["body"] for comment in bench.github.comments]
+    statuses = [json.dumps(status) for status in bench.github.statuses]
     shown = "".join([*texts, bench.job.written, *bodies, *statuses])
     flat = shown.replace("\\", "").replace("\u200c", "").replace("<span>$</span>", "$")
     flat = flat.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

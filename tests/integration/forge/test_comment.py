@@ -46,7 +46,7 @@ class Bench:
         if by_hand:
             around = {"GITHUB_API_URL": self.github.url, "GITHUB_TOKEN": TOKEN}
         result = self.gate.call("comment", *words, env={**around, **env})
-        bodies = "".join(one["body"] for one in self.github.comments)
+        bodies = "".join(comment["body"] for comment in self.github.comments)
         assert TOKEN not in result.out + result.err + self.job.written + bodies
         return result
 
@@ -227,7 +227,7 @@ def test_a_push_finds_the_pull_request_of_its_commit(bench: Bench) -> None:
     older = bench.github.add_pull(5, "a" * 40, bench.base, commits=[bench.head])
     closed = bench.github.add_pull(6, bench.head, bench.base, state="closed")
     assert bench.comment().status == 0
-    assert [one["_issue"] for one in bench.github.comments] == [7], (older, closed)
+    assert [comment["_issue"] for comment in bench.github.comments] == [7], (older, closed)
 
 
 def test_a_merge_queue_tells_the_pull_request_and_sets_the_status_on_the_merge(bench: Bench) -> None:
@@ -242,7 +242,7 @@ def test_a_merge_queue_tells_the_pull_request_and_sets_the_status_on_the_merge(b
     result = bench.comment("--status")
     assert result.status == 0, result.err
     assert f"Verified: [`{bench.head[:12]}`]" in bench.ours()
-    assert [one["sha"] for one in bench.github.statuses] == [merged]
+    assert [status["sha"] for status in bench.github.statuses] == [merged]
 
 
 def test_a_push_without_a_pull_request_is_skipped_with_the_summary(bench: Bench) -> None:
@@ -254,7 +254,7 @@ def test_a_push_without_a_pull_request_is_skipped_with_the_summary(bench: Bench)
     assert (result.status, bench.github.comments) == (0, [])
     assert "comment skipped" in result.out
     assert "no open pull request" in bench.job.summary
-    assert [one["state"] for one in bench.github.statuses] == ["success"]
+    assert [status["state"] for status in bench.github.statuses] == ["success"]
 
 
 def test_a_forks_workflow_run_is_found_by_its_branch(bench: Bench) -> None:

@@ -98,7 +98,7 @@ def test_labels_stand_side_by_side(site: Site) -> None:
     site.gate.task()
     for label in ("GPU tests", "verify", "GPU tests"):
         assert site.comment("--label", label).status == 0
-    assert sorted(one["body"].splitlines()[0] for one in site.server.comments) == [
+    assert sorted(comment["body"].splitlines()[0] for comment in site.server.comments) == [
         site.marker("GPU tests"),
         site.marker(),
     ]
@@ -311,7 +311,7 @@ def test_a_status_is_set_but_never_on_gitlab(site: Site) -> None:
         assert "no commit status was set: on GitLab one from outside can make a merge request mergeable" in result.err
         assert not [call for call in site.server.calls if "statuses" in call.path]
     else:
-        assert [one["state"] for one in site.server.statuses] == ["success"]
+        assert [status["state"] for status in site.server.statuses] == ["success"]
 
 
 @on(GITEA)

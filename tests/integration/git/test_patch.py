@@ -244,7 +244,7 @@ FILES = st.one_of(
 def trees(draw: st.DrawFn) -> dict[bytes, File]:
     """A few files; none lies below another."""
     found = draw(st.dictionaries(NAMES, FILES, max_size=5))
-    return {path: file for path, file in found.items() if not any(path.startswith(one + b"/") for one in found)}
+    return {path: file for path, file in found.items() if not any(path.startswith(each + b"/") for each in found)}
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,9 @@ def test_many_at_once(yard: Yard) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(side(yard.remote)) == {one.ref for one in made} == {one.ref for one in side_refs.recorded(opened(yard))}
+    assert (
+        set(side(yard.remote)) == {each.ref for each in made} == {ref.ref for ref in side_refs.recorded(opened(yard))}
+    )
 
 
 def test_gone_from_the_remote_already(yard: Yard) -> None:
@@ -268,10 +270,10 @@ def test_credentials_are_not_recorded(yard: Yard, monkeypatch: pytest.MonkeyPatc
         yard.repo.git("remote", "remove", "origin")
         yard.repo.git("config", "remote.pushDefault", secret)
         bare_url = push(yard)
-        assert [(one.remote, one.url) for one in (named, bare_url)] == [("origin", url), (url, url)]
+        assert [(item.remote, item.url) for item in (named, bare_url)] == [("origin", url), (url, url)]
         assert "s3cret" not in "".join(record.read_text() for record in records(yard))
-        for one in (named, bare_url):
-            side_refs.delete(opened(yard), one)
+        for item in (named, bare_url):
+            side_refs.delete(opened(yard), item)
         assert side(Repo(place)) == {}
         server.refuse = 403
         for failing in (lambda: push(yard), lambda: side_refs.delete(opened(yard), bare_url)):
@@ -414,13 +416,13 @@ def test_the_remote_is_away(yard: Yard) -> None:
     away = yard.remote.path.rename(yard.remote.path.with_name("away.git"))
     with pytest.raises(PublishFailed, match="does not appear to be a git repository"):
         push(yard, remote=remote)
-    with pytest.raises(Unreachable, match="origin does not tell"):
+    with pytest.raises(Unreachable, match="the refs of origin cannot be listed"):
         side_refs.delete(repository, made)
     first, second = side_refs.recorded(repository)
     assert made in (first, second)
     away.rename(yard.remote.path)
-    for one in (first, second):
-        side_refs.delete(repository, one)
+    for item in (first, second):
+        side_refs.delete(repository, item)
     assert (side(yard.remote), records(yard)) == ({}, [])
 
 

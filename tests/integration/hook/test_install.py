@@ -256,7 +256,7 @@ STRANGERS = [_text, _not_executable, _odd_mode, _not_utf8, _binary, _large, _bro
 
 
 @pytest.mark.parametrize(
-    ("stranger", "force"), [*((one, False) for one in STRANGERS), (_odd_mode, True), (_broken_link, True)]
+    ("stranger", "force"), [*((each, False) for each in STRANGERS), (_odd_mode, True), (_broken_link, True)]
 )
 def test_a_strangers_hook_is_kept_and_comes_back(stranger: Callable[[Path], None], force: bool, repo: Repo) -> None:
     stranger(hooks(repo) / "pre-push")

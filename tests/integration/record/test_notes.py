@@ -57,7 +57,7 @@ def record(repo: Repo, *results: Result, commit: str = "", seconds: int = 0) -> 
 def recorded(repo: Repo, commit: str = "") -> dict[str, str]:
     """Task -> status as it is on record for a commit (HEAD)."""
     name = commit or repo.head
-    return {one.task: one.status for one in Notes(Repository(str(repo.path))).of([name]).get(name, ())}
+    return {each.task: each.status for each in Notes(Repository(str(repo.path))).of([name]).get(name, ())}
 
 
 def push(repo: Repo, remote: str = "origin", tries: int = 5, timeout: float = 60) -> bool:
@@ -181,7 +181,7 @@ def test_many_notes_lie_in_directories_as_git_has_them(repo: Repo) -> None:
     assert len(paths) == 301
     assert all(path[2] == "/" for path in paths)
     found = Notes(here).of([*commits, repo.head])
-    assert {name: [one.task for one in some] for name, some in found.items()} == {
+    assert {name: [task.task for task in some] for name, some in found.items()} == {
         commits[0]: ["0"],
         commits[299]: ["299"],
         repo.head: ["new"],

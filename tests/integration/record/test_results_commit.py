@@ -102,7 +102,7 @@ class Desk:
         return lock.from_text(self.repo.git("show", f"{rev}:clearml.lock"))
 
     def tasks(self, rev: str) -> set[str]:
-        return {one.task for one in self.lock(rev).results}
+        return {result.task for result in self.lock(rev).results}
 
     def changed(self, rev: str) -> list[str]:
         return self.repo.git("diff-tree", "-r", "--no-commit-id", "--name-only", rev).splitlines()
@@ -604,7 +604,7 @@ def test_several_record_at_once(desk: Desk, tmp_path: Path) -> None:
         found.append(one.execute(planned))
 
     threads = [
-        threading.Thread(target=record, args=(one, letter * 32)) for one, letter in zip(desks, "abc", strict=True)
+        threading.Thread(target=record, args=(each, letter * 32)) for each, letter in zip(desks, "abc", strict=True)
     ]
     for thread in threads:
         thread.start()

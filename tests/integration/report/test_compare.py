@@ -544,11 +544,11 @@ def test_sixteen_that_all_saw_the_same_best_task(model: Gate, rivals: list[tuple
     threads = [threading.Thread(target=settle, args=rival) for rival in rivals]
     each(threads, threading.Thread.start)
     each(threads, lambda thread: thread.join(120))
-    assert [(one.outcome, one.status, one.problems) for one in results] == [(ComparisonOutcome.BETTER, 0, ())] * len(
-        rivals
-    )
+    assert [(result.outcome, result.status, result.problems) for result in results] == [
+        (ComparisonOutcome.BETTER, 0, ())
+    ] * len(rivals)
     assert_one_best(model)
-    assert [one.current.id for one in results if one.tagged and one.current] == bearers(model.server)
+    assert [result.current.id for result in results if result.tagged and result.current] == bearers(model.server)
 
 
 def each(threads: list[threading.Thread], act: Callable[[threading.Thread], object]) -> None:

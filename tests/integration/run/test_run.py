@@ -209,7 +209,7 @@ def test_two_runs_at_once_do_not_mix(repo: Repo) -> None:
     wait = "    print(train(name=sys.argv[1]).name, flush=True)\n    sys.stdin.read()\n"
     repo.commit("waits", {"train.py": QUICK.replace("    train()\n", wait)})
     words = [command("run", sys.executable, "train.py", name) for name in ("one", "two")]
-    both = [_start(repo, one) for one in words]
+    both = [_start(repo, word) for word in words]
     made = [child.stdout.readline().strip() for child in both if child.stdout]
     for child in both:
         child.communicate(timeout=120)

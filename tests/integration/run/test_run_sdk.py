@@ -178,7 +178,9 @@ def test_the_session_says_what_ran(runs: Runs, name: str, entry_point: str, work
     [session] = runs[name].record.sessions
     assert (session.entry_point[: len(entry_point)], session.working_dir) == (entry_point, working_dir)
     assert (session.commit, session.repository) == (runs[name].repo.head, "https://example.com/team/project.git")
-    assert [(one.metric, one.variant, one.last) for one in session.metrics] == [("validation", "accuracy", 0.75)]
+    assert [(metric.metric, metric.variant, metric.last) for metric in session.metrics] == [
+        ("validation", "accuracy", 0.75)
+    ]
 
 
 @pytest.mark.slow

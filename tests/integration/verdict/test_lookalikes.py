@@ -115,8 +115,8 @@ def judged(gate: Gate, *tasks: dict[str, Any], verified: bool = False) -> list[d
         gate.task(**fields)
     result = gate.verify(*commits)
     found: list[dict[str, Any]] = result.json["commits"]
-    assert [one["outcome"] for one in found] == ["verified" if verified else "rejected"] * len(tasks), [
-        (fields, one) for fields, one in zip(tasks, found, strict=True) if (one["outcome"] == "verified") != verified
+    assert [each["outcome"] for each in found] == ["verified" if verified else "rejected"] * len(tasks), [
+        (fields, task) for fields, task in zip(tasks, found, strict=True) if (task["outcome"] == "verified") != verified
     ]
     return found
 

@@ -180,7 +180,7 @@ def test_a_commit_that_changes_more_than_results(gate: Gate, ran: str) -> None:
         commits.append(gate.repo.head)
     result = gate.verify(*commits)
     assert result.status == 1
-    assert [(one["outcome"], one["equivalence"], one["notes"]) for one in result.json["commits"]] == [
+    assert [(commit["outcome"], commit["equivalence"], commit["notes"]) for commit in result.json["commits"]] == [
         ("rejected", None, [f"not a results commit: {why}"] if why else []) for _, why in CHANGES
     ]
 
@@ -405,7 +405,7 @@ def test_several_commits_are_still_one_question(gate: Gate, ran: str) -> None:
     commits = [gate.repo.commit("results", {"clearml.lock": str(number)}) for number in range(3)]
     result = gate.verify(ran, *commits)
     assert (result.status, len(result.calls)) == (0, 1)
-    assert [one["equivalence"] for one in result.json["commits"]] == ["commit", "results", "results", "results"]
+    assert [commit["equivalence"] for commit in result.json["commits"]] == ["commit", "results", "results", "results"]
 
 
 # --- other places

@@ -66,7 +66,7 @@ def test_what_a_state_comes_to(status: str, alive: bool, expected: tuple[str, st
     assert outcome(watch(status, alive=alive)) == expected
 
 
-@pytest.mark.parametrize("status", [one for one in STATES if one not in ("", "created")])
+@pytest.mark.parametrize("status", [each for each in STATES if each not in ("", "created")])
 def test_another_queue_proves_nothing_of_ours(status: str) -> None:
     there = watch(status, queue="e" * 32, queue_name="elsewhere", alive=True)
     assert outcome(there) == ("undecided", "moved")
@@ -180,7 +180,7 @@ def test_the_waiting_for_a_training_has_its_limits() -> None:
 
 
 def test_an_outcome_has_its_exit_status() -> None:
-    statuses = {one.value: one.status for one in CheckOutcome}
+    statuses = {each.value: each.status for each in CheckOutcome}
     assert statuses == {
         "runnable": 0,
         "failed": 1,
@@ -199,7 +199,9 @@ def scalars(*titles: str) -> dict[str, Any]:
 
 
 def stats(title: str, *types: str) -> dict[str, Any]:
-    return {"metric_stats": {"x": {"metric": title, "event_stats_by_type": {one: {"last_update": 1} for one in types}}}}
+    return {
+        "metric_stats": {"x": {"metric": title, "event_stats_by_type": {each: {"last_update": 1} for each in types}}}
+    }
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_each_reader_takes_its_own_type_alone(
     read: Callable[[Any, str], Any], accepted: list[Any], sentence: str
 ) -> None:
     for value in EVERY:
-        if any(value is one or (type(value) is type(one) and value == one) for one in accepted):
+        if any(value is each or (type(value) is type(each) and value == each) for each in accepted):
             read(value, "it")
         else:
             with pytest.raises(Malformed, match=sentence):

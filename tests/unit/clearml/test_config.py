@@ -555,7 +555,7 @@ def test_a_server_shows_no_credentials() -> None:
 @example("0000", "0001", "", "")  # credentials that could be parts of a hash
 def test_no_text_carries_a_secret_on(key: str, secret: str, before: str, after: str) -> None:
     assume(not {"*"} & set(key + secret))
-    assume(not any("\ud800" <= one <= "\udfff" for one in key + secret))
+    assume(not any("\ud800" <= each <= "\udfff" for each in key + secret))
     redacted = Server("https://x", "", key, secret).secrets.redact(f"{before}{key}{after}{secret}")
     assert key not in redacted or key in secret
     assert secret not in redacted or secret in key

@@ -214,7 +214,7 @@ def apply(repo: Repo, changes: dict[str, str]) -> None:
 
 def counted_by_git(repo: Repo, options: list[str]) -> dict[str, str]:
     """Path -> what numstat counts, by the new name."""
-    renames = [one for one in options if one == "--no-renames"]
+    renames = [option for option in options if option == "--no-renames"]
     out = subprocess.run(
         ["git", "diff", "--numstat", "-z", *renames, "HEAD"], cwd=repo.path, capture_output=True, check=True
     )

@@ -33,7 +33,7 @@ OWNER = Lease(
 def value(**changes: Any) -> str:
     """The property's value with these fields changed; `...` leaves one out."""
     document = {"schema": 1, **vars(OWNER), **changes}
-    return json.dumps({key: one for key, one in document.items() if one is not ...})
+    return json.dumps({key: each for key, each in document.items() if each is not ...})
 
 
 TEXTS = st.text(max_size=40)

@@ -39,7 +39,7 @@ def scalar(iteration: int, value: Any, metric: str = "loss", variant: str = "tra
 
 
 def lines(*lists: Any) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in lists)
+    return b"".join(json.dumps(each).encode() + b"\n" for each in lists)
 
 
 def make(where: Path, task: Any = None, metrics: bytes | None = None, name: str = NAME) -> Path:

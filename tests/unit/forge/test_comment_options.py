@@ -62,7 +62,7 @@ def test_the_first_is_created_the_next_updated_the_same_left_alone() -> None:
     assert plan([], page(), HEAD).action is Action.CREATE
     first = comment(1, view.comment(page(OLD)))
     update = plan([first, comment(2, "x"), comment(3, "y")], page(), HEAD)
-    assert (update.action, update.keep, [one.id for one in update.delete]) == (Action.UPDATE, first, [2, 3])
+    assert (update.action, update.keep, [each.id for each in update.delete]) == (Action.UPDATE, first, [2, 3])
     again = plan([comment(1, update.body)], page(), HEAD)
     assert (again.action, again.body.count(OLD)) == (Action.UNCHANGED, update.body.count(OLD))
 

@@ -158,7 +158,7 @@ def test_another_repository_has_another_name(url: str) -> None:
     ],
 )
 def test_other_spellings(spellings: list[str]) -> None:
-    assert {normalise(one) for one in spellings} == {normalise(spellings[0])} != {""}
+    assert {normalise(spelling) for spelling in spellings} == {normalise(spellings[0])} != {""}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_path_is_seen_from_the_base(url: str, base: str, absolute: str) -> Non
 
 
 def test_a_path_of_windows_is_nobody_elses_repository() -> None:
-    names = [normalise(one) for one in ("C:\\code\\x", "C:/code/x", "\\\\server\\share\\x", "/code/x", "c:code/x")]
+    names = [normalise(item) for item in ("C:\\code\\x", "C:/code/x", "\\\\server\\share\\x", "/code/x", "c:code/x")]
     assert len(set(names)) == len(names)
     assert all(name.startswith("file:") for name in names)  # never host "c"
 
@@ -257,7 +257,7 @@ def test_user_port_scheme_and_ending_do_not_matter(
         )
     ]
     spellings += [f"{who}{host}:{path}{end}" for who in ("", f"{user}@") for end in ("", "/", ".git")]
-    assert {normalise(one) for one in spellings} == {normalise(f"https://{host}/{path}")}
+    assert {normalise(spelling) for spelling in spellings} == {normalise(f"https://{host}/{path}")}
     assert normalise(f"https://{host}/{path}x") != normalise(spellings[0])
 
 

@@ -27,7 +27,7 @@ updates = st.builds(RefUpdate, text, hashes, word, hashes)
 
 
 def lines(*given_: RefUpdate) -> str:
-    return "".join(f"{one.local_ref} {one.local_hash} {one.remote_ref} {one.remote_hash}\n" for one in given_)
+    return "".join(f"{each.local_ref} {each.local_hash} {each.remote_ref} {each.remote_hash}\n" for each in given_)
 
 
 def spoilt(update: RefUpdate, something: str, place: int) -> str:
@@ -47,7 +47,7 @@ def test_anything_else_is_refused_or_read_without_loss(anything: str) -> None:
         read = parse_lines(anything)
     except UsageError:
         return
-    assert lines(*read).split("\n")[:-1] == [one for one in anything.split("\n") if one]
+    assert lines(*read).split("\n")[:-1] == [each for each in anything.split("\n") if each]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_order_in_which_results_come_does_not_matter() -> None:
     )
     text = to_text(HASH, [one, other, third])
     assert to_text(HASH, [third, other, shuffled]) == text
-    assert [one["task"] for one in json.loads(text)["tasks"]] == ["a" * 32, one.task, "b" * 32]
+    assert [task["task"] for task in json.loads(text)["tasks"]] == ["a" * 32, one.task, "b" * 32]
 
 
 def test_what_no_json_number_can_say() -> None:

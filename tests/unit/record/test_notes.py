@@ -129,7 +129,7 @@ def test_of_very_many_metrics_the_first_fit() -> None:
 def test_what_is_no_line_is_skipped(damaged: bytes) -> None:
     assert note_lines.tasks(damaged) == ()
     good = line(task=OTHER)
-    assert [one.task for one in note_lines.tasks(damaged + b"\n" + good)] == [OTHER]
+    assert [task.task for task in note_lines.tasks(damaged + b"\n" + good)] == [OTHER]
 
 
 def test_metrics_that_are_no_numbers_are_skipped() -> None:
@@ -142,21 +142,21 @@ def test_metrics_that_are_no_numbers_are_skipped() -> None:
 def test_of_one_task_the_newest_line_counts() -> None:
     old, new = line(status="stopped", recorded=EARLY), line(recorded=LATE)
     for content in (old + b"\n" + new, new + b"\n" + old):
-        assert [one.status for one in note_lines.tasks(content)] == ["completed"]
+        assert [task.status for task in note_lines.tasks(content)] == ["completed"]
 
 
 def test_the_task_that_completed_last_comes_first() -> None:
     tasks = {"a" * 32: "2026-01-01T00:00:00", "b" * 32: "2026-01-03T00:00:00", "c" * 32: ""}
     content = b"\n".join(line(task=task, completed=completed) for task, completed in tasks.items())
     # one that never completed stands where it was recorded: 2026-01-02
-    assert [one.task[0] for one in note_lines.tasks(content)] == ["b", "c", "a"]
+    assert [each.task[0] for each in note_lines.tasks(content)] == ["b", "c", "a"]
 
 
 def test_a_union_keeps_the_newest_line_of_each_task_and_what_it_does_not_know() -> None:
     old, new, other = line(recorded=EARLY), line(recorded=LATE), line(task=OTHER)
     later, words = line(schema=2), b"reviewed by hand"
     union = note_lines.union([old + b"\n" + words + b"\r\n\n", new + b"\n" + other, later, words])
-    assert union == b"".join(sorted(one + b"\n" for one in (new, other, later, words)))
+    assert union == b"".join(sorted(word + b"\n" for word in (new, other, later, words)))
 
 
 LINES = st.sampled_from(
@@ -193,7 +193,7 @@ def test_a_union_that_is_too_long_to_be_read_again_drops_what_was_recorded_first
     ]
     union = note_lines.union([b"\n".join(lines), b"words"])
     assert len(union) <= MAX_BYTES
-    kept = {int(one.task, 16) for one in note_lines.tasks(union)}
+    kept = {int(task.task, 16) for task in note_lines.tasks(union)}
     assert 400 < len(kept) < 500
     assert kept == set(range(600 - len(kept), 600))
 
@@ -242,11 +242,11 @@ def test_no_line_is_wider_than_the_terminal(width: int, colour: bool) -> None:
         RecordedTask(TASK, "学习率" * 20, "", "completed", metrics=(("数据/精度" * 9, 0.5),), recorded=EARLY),
     )
     commits = [CommitWithTasks("a" * 40, "aaaaaaa", subject, tasks) for subject in subjects]
-    for one in log.text(commits, [], width=width, colour=colour).splitlines():
-        bare = re.sub(r"\x1b\[\d+m", "", one)
+    for splitline in log.text(commits, [], width=width, colour=colour).splitlines():
+        bare = re.sub(r"\x1b\[\d+m", "", splitline)
         room = max(width, len("  (recorded)") + 1)
         assert log.column_count(bare) <= room, bare
-        assert one.count("\x1b[0m") * 2 == one.count("\x1b[")
+        assert splitline.count("\x1b[0m") * 2 == splitline.count("\x1b[")
 
 
 def test_what_is_cut_says_so() -> None:
@@ -259,7 +259,7 @@ def test_text_from_elsewhere_does_nothing_to_a_terminal() -> None:
     task = RecordedTask(TASK, evil, evil, evil, evil, evil, ((evil, 1.0),), EARLY)
     shown = log.text([CommitWithTasks("a" * 40, "aaaaaaa", evil, (task,))], [], colour=False)
     assert len(shown.splitlines()) == 2
-    assert not any(ord(one) < 32 or 127 <= ord(one) < 160 or one == "\u202e" for one in shown.replace("\n", ""))
+    assert not any(ord(each) < 32 or 127 <= ord(each) < 160 or each == "\u202e" for each in shown.replace("\n", ""))
 
 
 def html(text: str) -> str:

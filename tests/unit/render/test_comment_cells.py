@@ -49,7 +49,7 @@ def cell(name: str) -> str:
 @given(names)
 def test_every_table_has_exactly_the_cells_that_went_in(name: str) -> None:
     page = read(name, "other")
-    rows = [[seen(one) for one in row] for row in page.rows]
+    rows = [[seen(each) for each in row] for row in page.rows]
     assert rows[0] == ["metric", "value", "current", "best", "delta", "", "tolerance"]
     assert rows[1] == [cell(name), "last, max is better", "0.5", "0.25", "+0.25", "▲ better", "0.5%"]
     noted = [name] if name else []  # a column that no row has anything for is left out
@@ -71,7 +71,7 @@ def test_as_many_rows_as_metrics(many: list[str]) -> None:
     rows = tuple(Row(name, f"v{number}", 1.0, 1.0, 1.0) for number, name in enumerate(many))
     report = MetricsReport(HEAD, Outcome.VERIFIED, 0, TASK, rows=rows)
     page = Reader(metrics.report_markdown(report, 60_000))
-    found = [[seen(one) for one in row] for row in page.rows if seen(row[0]) != "metric"]
+    found = [[seen(each) for each in row] for row in page.rows if seen(row[0]) != "metric"]
     assert sorted(found) == sorted([cell(name), f"v{number}", "1", "1", "1"] for number, name in enumerate(many))
 
 

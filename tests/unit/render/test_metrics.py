@@ -102,7 +102,7 @@ def comparisons() -> dict[str, Comparison]:
         name: compare.without_task(Verdict("a" * 40, outcome), Policy(best=RULES)) for name, outcome in verdicts.items()
     }
     made |= {f"metrics-{name}": of_metrics(*cases) for name, cases in RULED.items()}
-    return {name: replace(one, commit="a" * 40) for name, one in made.items()}
+    return {name: replace(each, commit="a" * 40) for name, each in made.items()}
 
 
 RULED: dict[str, list[Measured]] = {
@@ -284,7 +284,7 @@ def test_json_has_the_shapes_of_the_design() -> None:
         "metric": "validation", "variant": "accuracy", "last": 0.9231, "min": 0.1, "max": 0.93, "best": 0.91,
         "delta": 0.0131,
     }  # fmt: skip
-    assert next(one for one in shown["metrics"] if one["variant"] == "grad norm")["last"] is None
+    assert next(metric for metric in shown["metrics"] if metric["variant"] == "grad norm")["last"] is None
 
 
 @pytest.mark.parametrize("name", comparisons())

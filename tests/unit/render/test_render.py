@@ -188,11 +188,11 @@ def has_shape(value: Any, shape: Any) -> bool:
     if shape == "TASK":
         shape = TASK
     if isinstance(shape, tuple):
-        return any(has_shape(value, one) for one in shape)
+        return any(has_shape(value, each) for each in shape)
     if shape is None:
         return value is None
     if isinstance(shape, list):
-        return isinstance(value, list) and all(has_shape(one, shape[0]) for one in value)
+        return isinstance(value, list) and all(has_shape(each, shape[0]) for each in value)
     if isinstance(shape, dict):
         return (
             isinstance(value, dict)
@@ -208,13 +208,15 @@ def test_the_shape_of_the_json(name: str) -> None:
     document = json.loads(json.dumps(json_view.verify(shown)))
     schemas.check(document)
     required = [each for told in document["commits"] for each in told.pop("requirements", ())]
-    assert [each["name"] for each in required] == [each.name for one in shown.verdicts for each in one.requirements]
+    assert [each["name"] for each in required] == [
+        each.name for verdict in shown.verdicts for each in verdict.requirements
+    ]
     assert has_shape(document, SHAPE)
     assert (document["schema"], document["command"], document["exit_code"]) == (1, "verify", shown.outcome.status)
     assert document["outcome"] == shown.outcome.value
-    for one, told in zip(shown.verdicts, document["commits"], strict=True):
-        assert (told["task"] is None) == (one.outcome is not Outcome.VERIFIED)
-        assert told["equivalence"] == (one.equivalence.value if one.equivalence else None)
+    for each, told in zip(shown.verdicts, document["commits"], strict=True):
+        assert (told["task"] is None) == (each.outcome is not Outcome.VERIFIED)
+        assert told["equivalence"] == (each.equivalence.value if each.equivalence else None)
 
 
 def test_the_evidence_of_another_commit_is_named() -> None:
@@ -238,7 +240,8 @@ def test_an_error_before_there_was_a_report() -> None:
 def is_harmless(shown: str) -> bool:
     bidi = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     return not any(
-        unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(one) in bidi for one in shown
+        unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(each) in bidi
+        for each in shown
     )
 
 

@@ -145,10 +145,10 @@ def test_the_order_is_total(some: list[Task], rules: Best, random: object) -> No
     shuffled = list(some)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert compare.holder(shuffled, rules) == keeper
-    ranks = [compare.rank(one, rules) for one in some]
+    ranks = [compare.rank(task, rules) for task in some]
     assert len(set(ranks)) == len(ranks)
     if keeper:
-        rest = [one for one in some[: len(some) // 2] if one != keeper]
+        rest = [task for task in some[: len(some) // 2] if task != keeper]
         assert compare.holder([*rest, keeper], rules) == keeper
 
 

@@ -253,5 +253,7 @@ def test_an_open_record_is_alive_while_its_process_is(tmp_path: Path) -> None:
     }
     for digit, (record, alive) in cases.items():
         store.write(record._replace(id=digit * 32))
-        [found] = [one for one in store.of_commits([COMMIT]) if isinstance(one, RunRecord) and one.id == digit * 32]
+        [found] = [
+            commit for commit in store.of_commits([COMMIT]) if isinstance(commit, RunRecord) and commit.id == digit * 32
+        ]
         assert found.alive is alive, digit

@@ -53,7 +53,7 @@ def other_value(setting: Setting) -> Any:
         "text": "other",
         "flag": not setting.default,
         "number": 7,
-        "choice": next((one for one in setting.choices if one != setting.default), ""),
+        "choice": next((choice for choice in setting.choices if choice != setting.default), ""),
         "texts": ["src/**", "conf/*"],
         "tolerance": "0.5%",
         "tables": [{"metric": "a/b"} if setting.key == "metrics" else {"name": "a"}],
@@ -91,7 +91,7 @@ def test_pyproject_sets_every_key(setting: Setting) -> None:
     expected = (kinds[setting.key],) if setting.kind == "tables" else expected
     assert (settings[setting.key].value, settings[setting.key].origin) == (expected, "pyproject.toml")
     assert not warnings
-    assert all(settings[one.key].origin == "default" for one in TABLE if one is not setting)
+    assert all(settings[each.key].origin == "default" for each in TABLE if each is not setting)
 
 
 @every
@@ -146,9 +146,9 @@ def test_policy_is_deaf_to_the_environment_and_git_config_and_says_so(setting: S
     )
     assert settings[setting.key].origin == "pyproject.toml"
     assert len(warnings) == 2
-    assert any(setting.variable in one for one in warnings)
-    assert any(f"git config {setting.git_key}" in one for one in warnings)
-    assert all(setting.key in one and "pyproject.toml" in one for one in warnings)
+    assert any(setting.variable in warning for warning in warnings)
+    assert any(f"git config {setting.git_key}" in warning for warning in warnings)
+    assert all(setting.key in warning and "pyproject.toml" in warning for warning in warnings)
 
 
 def test_a_flag_of_policy_beats_pyproject_and_is_remembered_as_typed() -> None:
@@ -177,7 +177,7 @@ def test_an_empty_variable_is_none() -> None:
 
 personal_layers = st.fixed_dictionaries(
     {
-        layer: st.dictionaries(st.sampled_from([one.key for one in PERSONAL]), st.integers(0, 10**6))
+        layer: st.dictionaries(st.sampled_from([each.key for each in PERSONAL]), st.integers(0, 10**6))
         for layer in ("pyproject", "git_config", "environment", "flags")
     }
 )

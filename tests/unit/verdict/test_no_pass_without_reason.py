@@ -89,7 +89,7 @@ def runs(draw: st.DrawFn, number: int) -> list[Known]:
     )
     status = st.sampled_from([*WELL, *WELL, "completed", *BAD, *AT_WORK])
     then = [draw(status) for _ in range(draw(st.integers(1, 5)))]
-    now = [draw(st.sampled_from([*WELL, *BAD, *AT_WORK, "gone"])) if one in AT_WORK else one for one in then]
+    now = [draw(st.sampled_from([*WELL, *BAD, *AT_WORK, "gone"])) if each in AT_WORK else each for each in then]
     names = [f"{number}{place}" * 16 for place in range(len(then))]
     record = record._replace(tasks=tuple(zip(names, then, strict=True)))
     former = draw(st.booleans()) and draw(st.booleans())

@@ -199,7 +199,7 @@ def test_a_task_without_a_commit_says_how_to_prevent_it() -> None:
 def test_what_counts_but_is_said(changes: dict[str, Any], rules: dict[str, Any], note: str) -> None:
     verdict = judged(task(**changes), rules=policy(**rules))
     assert verdict.outcome is Outcome.VERIFIED
-    assert [one for one in verdict.notes if note in one] == list(verdict.notes)
+    assert [each for each in verdict.notes if note in each] == list(verdict.notes)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_near_misses_come_best_first() -> None:
         task(id="all", diff=DIRTY, status="failed", archived=True),
     ]
     for order in (expected, expected[::-1], expected[3:] + expected[:3]):
-        assert [finding.task.id for finding in judged(*order).near_misses] == [one.id for one in expected]
+        assert [finding.task.id for finding in judged(*order).near_misses] == [each.id for each in expected]
 
 
 def test_a_sweep_of_the_same_code_says_so_once_before_what_speaks_against_the_commit_s_own_task() -> None:
@@ -383,9 +383,9 @@ def test_no_combination_of_faults_is_evidence(found: list[dict[str, Any]]) -> No
     verdict = judged(*(task(**changes) for changes in found), task(**both))
     assert verdict.outcome is Outcome.REJECTED
     assert len(verdict.near_misses) == len(found) + 1
-    lengths = [len(one) for one in codes(verdict)]
+    lengths = [len(each) for each in codes(verdict)]
     assert lengths == sorted(lengths)
-    assert {code for one in codes(verdict) for code in one} <= CODES
+    assert {code for each in codes(verdict) for code in each} <= CODES
 
 
 # --- equivalence
