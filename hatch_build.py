@@ -16,17 +16,21 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         sys.path.insert(0, self.root)
         from git_clearml.cli import build_parser
-        from git_clearml.commands import completions, manual
+        from git_clearml.commands import completion_scripts, manual
 
         self._made = tempfile.TemporaryDirectory()
         made = Path(self._made.name)
         for name, text in manual.files(*build_parser()).items():
             (made / name).write_text(text, encoding="ascii")
             build_data["shared_data"][str(made / name)] = f"share/man/man1/{name}"
-        for shell in completions.SHELLS:
-            (made / shell).write_text(completions.make(shell, build_parser), encoding="utf-8")
-            build_data["shared_data"][str(made / shell)] = f"{completions.PLACES[shell]}/{completions.FILES[shell]}"
-            build_data["force_include"][str(made / shell)] = f"git_clearml/completions/{completions.FILES[shell]}"
+        for shell in completion_scripts.SHELLS:
+            (made / shell).write_text(completion_scripts.make(shell, build_parser), encoding="utf-8")
+            build_data["shared_data"][str(made / shell)] = (
+                f"{completion_scripts.PLACES[shell]}/{completion_scripts.FILES[shell]}"
+            )
+            build_data["force_include"][str(made / shell)] = (
+                f"git_clearml/completions/{completion_scripts.FILES[shell]}"
+            )
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         self._made.cleanup()

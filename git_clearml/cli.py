@@ -260,7 +260,7 @@ def _is_of_the_machine(error: OSError) -> bool:
 
 
 def _secrets() -> Secrets:
-    from git_clearml.clearml.secrets import known_secrets
+    from git_clearml.clearml.conf_secrets import known_secrets
 
     return known_secrets(os.environ)
 

@@ -12,8 +12,8 @@ from git_clearml.agent.watch import RunEnd
 from git_clearml.base.secrets import Secrets
 from git_clearml.clearml import results, tasks
 from git_clearml.clearml.client import ClearML
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.clearml.model import Result
-from git_clearml.clearml.secrets import known_secrets
 from git_clearml.errors import CannotDecide
 
 _SUMMARY = re.compile(r"=+ (.*\b(?:passed|failed|errors?|skipped|no tests ran)\b.*) =+")

@@ -1,7 +1,7 @@
 """clearml.conf: where it lies, and what it says.
 
-The file is HOCON. Where it is plain we read it ourselves (plain_conf.py), else pyhocon does, which ClearML carries a
-copy of.
+The file is HOCON. Where it is plain we read it ourselves (conf_file_plain.py), else pyhocon does, which ClearML carries
+a copy of.
 
 Which files count is what clearml 1.9 to 2.1 have in backend_config/defs.py and config.py: the one that
 CLEARML_CONFIG_FILE names, else ~/trains.conf with ~/clearml.conf over it.
@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from git_clearml.clearml import plain_conf
+from git_clearml.clearml import conf_file_plain
 from git_clearml.errors import BadSetting
 
 NAMES = ("CLEARML_CONFIG_FILE", "TRAINS_CONFIG_FILE")
@@ -68,7 +68,7 @@ def sdk_value(environment: Mapping[str, str], *keys: str) -> Any:
     """A value of the file's `sdk` section, None when it is not set there. Raises BadSetting."""
     for path in conf_paths(environment):
         content = _content(path)
-        value = Tree(plain_conf.read(content) or _parse(content, path)).get("sdk", *keys)
+        value = Tree(conf_file_plain.read(content) or _parse(content, path)).get("sdk", *keys)
         if value is not None:
             return value
     return None
@@ -113,7 +113,7 @@ class Tree:
 def api_section(path: str) -> Tree:
     """The `api` section. Only that is parsed where it can be cut out: pyhocon takes 100 ms over a whole file."""
     content = _content(path)
-    tree: Any = plain_conf.read(content)
+    tree: Any = conf_file_plain.read(content)
     if tree is None and (cut := _cut_api(content)):
         with contextlib.suppress(BadSetting):  # it may refer to another section: the whole file decides
             tree = _parse(cut, path)

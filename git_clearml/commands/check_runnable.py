@@ -13,7 +13,7 @@ from git_clearml.agent import passed_checks
 from git_clearml.agent.check import CheckOrder, RunnableCheck, refused_check
 from git_clearml.agent.launch import check_launch, find_source, with_source
 from git_clearml.agent.model import Check, CheckOutcome
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import SIDE_REFS
 from git_clearml.clearml import tasks

@@ -7,10 +7,10 @@ import contextlib
 import os
 from dataclasses import replace
 
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, sanitize
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.commands import options
 from git_clearml.errors import CannotDecide, NothingToJudge, PublishFailed, UsageError
 from git_clearml.forge import comment, forks, job_report

@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe, joined
 from git_clearml.commands import options

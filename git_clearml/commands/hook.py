@@ -81,9 +81,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _ended(status: int, outcome: str) -> int:
     """The exit status, told to the drill where this is one; without an outcome there was nothing to judge."""
     if DRILL in os.environ:
-        from git_clearml.hook import drill  # late: for drills alone
+        from git_clearml.hook import drill_outcome  # late: for drills alone
 
-        drill.tell(os.environ, outcome or drill.NO_LINES, status)
+        drill_outcome.tell(os.environ, outcome or drill_outcome.NO_LINES, status)
     return status
 
 
@@ -92,9 +92,9 @@ def _is_second(environment: Mapping[str, str]) -> bool:
     if environment.get("PRE_COMMIT") != "1":
         return False
     from git_clearml.git.repository import Repository
-    from git_clearml.hook import beside
+    from git_clearml.hook import pre_commit
 
-    return beside.native_ran_first(Repository(), environment)
+    return pre_commit.native_ran_first(Repository(), environment)
 
 
 def _tell(
@@ -104,20 +104,20 @@ def _tell(
     if report.status == 0 and not by_pre_commit and SHOWN not in os.environ:
         show(report, console)
         return
-    from git_clearml.hook import beside
+    from git_clearml.hook import pre_commit
 
     refused = [verdict.commit for verdict in report.verdicts if verdict.outcome is not Outcome.VERIFIED]
-    if by_pre_commit and beside.native_ran_first(repository, os.environ):
+    if by_pre_commit and pre_commit.native_ran_first(repository, os.environ):
         if report.outcome is Outcome.VERIFIED:
             return
-        if refused and beside.was_refused(repository, refused):
+        if refused and pre_commit.was_refused(repository, refused):
             console.announce("git clearml: refused, as said before")
             return
-    elif report.outcome is Outcome.VERIFIED and beside.were_shown(os.environ, hashes):
+    elif report.outcome is Outcome.VERIFIED and pre_commit.were_shown(os.environ, hashes):
         return
     show(report, console)
     if report.status and not by_pre_commit and DRILL not in os.environ:
-        beside.note_refusal(repository, refused)
+        pre_commit.note_refusal(repository, refused)
 
 
 def _updates(arguments: argparse.Namespace) -> tuple[list[RefUpdate], bool]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from git_clearml.base.console import Console
 from git_clearml.commands.hook_io import read_stdin, show
 from git_clearml.errors import Error, UsageError
-from git_clearml.hook import git_server, received
+from git_clearml.hook import git_server, server_policies
 from git_clearml.hook.ref_updates import Push, RefUpdate, parse_received, received_update, updates_with_side_refs
 from git_clearml.hook.skip import DRILL
 from git_clearml.report.model import VerifyReport
@@ -34,15 +34,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         os.environ.update(git_server.kept(given, directory))
         report = _judge(arguments, given, console)
     except Error as error:
-        if not isinstance(error, received.UnusablePolicy):  # which whoever pushes can put right
+        if not isinstance(error, server_policies.UnusablePolicy):  # which whoever pushes can put right
             error.hint = f"{_WHO}: {error.hint}"
         raise
     if report is None:
         return 0
     if DRILL in given:
-        from git_clearml.hook import drill  # late: for drills alone
+        from git_clearml.hook import drill_outcome  # late: for drills alone
 
-        drill.tell(given, report.outcome.value, report.status)
+        drill_outcome.tell(given, report.outcome.value, report.status)
     if not report.status:
         console.prefix = ""
     show(_for_pushers(report), console, AROUND)
@@ -58,7 +58,7 @@ def _judge(arguments: argparse.Namespace, given: dict[str, str], console: Consol
     from git_clearml.hook.judge import PushJudge
 
     repository = Repository()
-    updates = updates_with_side_refs(received.with_targets(repository, lines))
+    updates = updates_with_side_refs(server_policies.with_targets(repository, lines))
     config = git_server.read_config(repository, given)
     os.environ.update(git_server.with_credentials(os.environ, given, config))
     judge = PushJudge(repository, dict(os.environ), console, arguments.timeout)

@@ -16,7 +16,7 @@ from git_clearml.errors import BadAnswer, CannotDecide, Error, PublishFailed, Ti
 from git_clearml.git.repository import Repository
 from git_clearml.model import Problem, RunRecord
 from git_clearml.render import imports as view
-from git_clearml.run import importing, sessions_on_server
+from git_clearml.run import imported_sessions, importing
 from git_clearml.run.importing import Candidate, Imported, Importer
 from git_clearml.run.record import Damaged
 from git_clearml.run.store import RunStore
@@ -118,7 +118,7 @@ def _sent(
                 try:
                     state = importing.server_state(documents, each)
                     if state is None and not arguments.dry_run:
-                        sessions_on_server.delete_unfinished(api, documents, each.session.id)
+                        imported_sessions.delete_unfinished(api, documents, each.session.id)
                     yield state or send(each)
                 except CannotDecide as error:
                     yield _of_run(error, each, arguments)

@@ -10,9 +10,9 @@ from git_clearml.base.sanitize import Safe
 from git_clearml.commands import options
 from git_clearml.errors import Error, Interrupted, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import setup
-from git_clearml.hook.setup import Plan
-from git_clearml.render import setup as view
+from git_clearml.hook import init
+from git_clearml.hook.init import Plan
+from git_clearml.render import init as view
 
 _BUDGET = 10.0  # seconds for the server's answers
 
@@ -35,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Shows the plan, asks, writes. Exit status 1 where something is left to do by hand, or the answer was no."""
     repository = Repository()
-    plan = setup.plan(repository, os.environ, _BUDGET, console.log)
+    plan = init.plan(repository, os.environ, _BUDGET, console.log)
     plan = plan._replace(setup=console.redact(plan.setup))
     status = 1 if plan.setup.is_left else 0
     if plan.setup.is_done or arguments.dry_run:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             return 1
     written: list[str] = []
     try:
-        setup.apply(repository, plan, os.environ, lambda change: written.append(change.path))
+        init.apply(repository, plan, os.environ, lambda change: written.append(change.path))
     except UsageError as error:
         if written:
             error.message = f"{error.message}; written before: {', '.join(written)}"

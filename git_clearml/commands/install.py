@@ -12,7 +12,7 @@ from git_clearml.commands import options
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import install as plans
-from git_clearml.hook import server_install, shipped, steps
+from git_clearml.hook import script, server_install, steps
 
 TITLE = "install the pre-push hook"
 DESCRIPTION = (
@@ -42,7 +42,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Installs, or says what that would do. Returns the exit status."""
     if arguments.manual:
-        console.product(Safe(shipped.MANUAL if arguments.server is None else server_install.content().decode()))
+        console.product(Safe(script.MANUAL if arguments.server is None else server_install.content().decode()))
         return 0
     repository = repository_of(arguments)
     if arguments.server is None:

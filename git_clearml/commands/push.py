@@ -17,7 +17,7 @@ from git_clearml.base.console import Console
 from git_clearml.base.secrets import redact_words
 from git_clearml.commands.hook_io import show
 from git_clearml.errors import CannotDecide, UsageError
-from git_clearml.hook.planned import planned_pushes
+from git_clearml.hook.push_dry_run import planned_pushes
 from git_clearml.hook.skip import read_skip
 from git_clearml.settings import table as settings
 from git_clearml.verdict.model import Outcome
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     Returns git push's status, or that of whatever kept us from pushing.
     """
     from git_clearml.git.repository import Repository
-    from git_clearml.hook import beside
+    from git_clearml.hook import pre_commit
     from git_clearml.run.child import Signals
 
     words: list[str] = arguments.arguments
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if status:
         return status
     with Signals() as signals:
-        return signals.run(["git", "push", *words], {**os.environ, **beside.shown(hashes)}).status
+        return signals.run(["git", "push", *words], {**os.environ, **pre_commit.shown(hashes)}).status
 
 
 def _push_of_jj(words: list[str], arguments: argparse.Namespace, console: Console) -> int:

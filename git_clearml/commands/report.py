@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import Any
 
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.sanitize import Safe
 from git_clearml.clearml import page

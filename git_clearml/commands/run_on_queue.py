@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from git_clearml.agent import queue_command, queue_request
 from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.queue_request import QueueOrder
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console, Progress
 from git_clearml.base.ids import FIND_THE_ID, is_clearml_id, is_page, is_uuid
 from git_clearml.clearml import page
@@ -20,7 +20,7 @@ from git_clearml.commands import run_flags, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call, Ordered
 from git_clearml.errors import UnknownRevision, UsageError
 from git_clearml.forge import context as ci_context
-from git_clearml.forge import queue_job
+from git_clearml.forge import run_outputs
 from git_clearml.git.repository import Repository
 from git_clearml.record import record as records
 from git_clearml.report import report as reports
@@ -164,7 +164,7 @@ def _start(call: Call, ordered: Ordered) -> int:
     if task and waited:
         return run_waiting.finish(call, task, waited)
     launch.settled()
-    queue_job.tell_launch(started.task, started.url, ordered.order.commit.hash, os.environ)
+    run_outputs.tell_launch(started.task, started.url, ordered.order.commit.hash, os.environ)
     return 0
 
 

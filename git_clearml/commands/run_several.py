@@ -12,7 +12,7 @@ from git_clearml.agent.queue_launch import QueueRun
 from git_clearml.agent.watch import Watch
 from git_clearml.commands import run_seeds, run_waiting
 from git_clearml.commands.run_waiting import Awaited, Call, Ordered
-from git_clearml.forge import queue_job
+from git_clearml.forge import run_outputs
 from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.record import record as records
 from git_clearml.verdict.model import Outcome
@@ -70,7 +70,7 @@ class Fleet:
         self.launched += 1
         if not call.arguments.wait:
             launch.settled()
-            queue_job.tell_launch(started.task, started.url, ordered.order.commit.hash, os.environ)
+            run_outputs.tell_launch(started.task, started.url, ordered.order.commit.hash, os.environ)
 
     def _land(self) -> bool:
         """Waits for the next that ends, and tells how. Is its place free?"""

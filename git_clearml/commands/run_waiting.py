@@ -23,7 +23,7 @@ from git_clearml.clearml import tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.commands import run_flags
 from git_clearml.errors import CannotDecide, Error, Interrupted, PublishFailed
-from git_clearml.forge import queue_job
+from git_clearml.forge import run_outputs
 from git_clearml.git.remote_branch import RemoteBranch
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
@@ -172,7 +172,7 @@ def finish(call: Call, awaited: Awaited, end: RunEnd) -> int:
     status = status or (3 if problem else 0)
     report = reports.of_result(ended.result, call.policy)
     try:
-        queue_job.tell_end(ended, report, os.environ)
+        run_outputs.tell_end(ended, report, os.environ)
     except CannotDecide as error:
         call.console.fail(error)
         status = status or 3

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console
 from git_clearml.base.words import moment
 from git_clearml.commands import verify_output

@@ -13,7 +13,7 @@ from typing import Any
 from git_clearml.base.console import Console
 from git_clearml.commands import options
 from git_clearml.errors import Error, UsageError
-from git_clearml.verdict import ahead
+from git_clearml.verdict import early_connection
 
 _FLAGS = ("project", "task-name", "evidence", "equivalence", "merges", "on-unreachable", "timeout", "wait-timeout")
 
@@ -73,7 +73,7 @@ def _verified(arguments: argparse.Namespace, console: Console) -> int:
     flags = {key: getattr(arguments, key.replace("-", "_")) for key in _FLAGS}
     client = None
     if not (arguments.revs or arguments.task or arguments.since or arguments.policy_from):  # which may be wrong ones
-        client = ahead.begin(flags, os.environ)
+        client = early_connection.begin(flags, os.environ)
     try:
         from git_clearml.commands.verification import Verification
         from git_clearml.forge import context as ci_context

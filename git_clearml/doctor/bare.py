@@ -12,7 +12,7 @@ from functools import partial
 from git_clearml.doctor.server import examine as server
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import git_server, server_install, shipped, steps
+from git_clearml.hook import git_server, script, server_install, steps
 from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
 from git_clearml.report.diagnosis import Check, Repair
 
@@ -39,7 +39,7 @@ def _hook(repository: Repository) -> list[Check]:
             return [Check("server-hook", "ok", f"{hook.path} calls git-clearml")]
         words = f"{hook.path} is somebody else's" if hook.exists else f"there is no {hook.path}"
         return [Check("server-hook", "fail", f"{words}: pushes are not gated", install, repair)]
-    python = shipped.python_in(head_of(hook.path))
+    python = script.python_in(head_of(hook.path))
     if not hook.executable:
         words = f"{hook.path} may not be run by everybody: a git that may not run it goes on without"
         return [Check("server-hook", "fail", words, install, repair)]

@@ -22,11 +22,11 @@ from git_clearml.git.index import temporary_index
 from git_clearml.git.output import GitResult, options_of, reason
 from git_clearml.git.quarantine import Quarantine, make_objects, quarantine
 from git_clearml.git.repository import Repository, can_be_ref
-from git_clearml.hook import drill as hook_drill
+from git_clearml.hook import drill_outcome as hook_drill
 from git_clearml.hook import server_install
-from git_clearml.hook.drill import NO_LINES
+from git_clearml.hook.drill_outcome import NO_LINES
+from git_clearml.hook.hooks_path import HOOK, hooks_directory
 from git_clearml.hook.owner import Owner, read_hook
-from git_clearml.hook.place import HOOK, hooks_directory
 from git_clearml.hook.skip import DRILL
 from git_clearml.model import Resolved
 from git_clearml.report.diagnosis import Check

@@ -13,9 +13,9 @@ from git_clearml.doctor import differences, forge, hooks, manual, policy, record
 from git_clearml.doctor.advice import guarded, of_error
 from git_clearml.errors import NotARepository
 from git_clearml.git.repository import Repository
-from git_clearml.hook import around
+from git_clearml.hook import bypasses
+from git_clearml.hook.hooks_path import HOOK, LEGACY, hooks_directory
 from git_clearml.hook.owner import Owner, read_hook
-from git_clearml.hook.place import HOOK, LEGACY, hooks_directory
 from git_clearml.report.diagnosis import Check, Repair
 
 _OLDEST = (2, 31)
@@ -36,7 +36,7 @@ def clone(repository: Repository, environment: Mapping[str, str], budget: float)
         *of_server,
         *guarded("clearml-conf", partial(_recording, environment, has_server)),
         *guarded("differences", partial(_differences, repository, environment)),
-        *around.examine(repository, environment),
+        *bypasses.examine(repository, environment),
         *forge.examine(repository, environment, budget),
         *manual.examine(environment),
     ]

@@ -14,9 +14,9 @@ from pathlib import Path
 from git_clearml.errors import Error, UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.hook import start
+from git_clearml.hook.hooks_path import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.hook.install import InstallPlan, beside, carry_out, plan_beside_framework, plan_install
 from git_clearml.hook.owner import CALLS_US, CALLS_US_ANYWHERE, HookFile, Owner, head_of, read_hook
-from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.report.diagnosis import Check, Level, Repair
 from git_clearml.settings import load as policies
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.errors import BadAnswer, CannotDecide, Error, Forbidden, NotConfigured, PublishFailed, UsageError
 from git_clearml.forge.api import ChangeRequest, Comment, Forge, NotFound, State, Status, Unsupported
-from git_clearml.forge.comment_plan import Action, CommentPlan, marked, own_comments, plan
 from git_clearml.forge.connect import Workplace, connect, flavour_of, provider_of, takes_comments
+from git_clearml.forge.find_comment import Action, CommentPlan, marked, own_comments, plan
 from git_clearml.forge.forks import no_rights
 from git_clearml.render import comment as view
 from git_clearml.render import headline

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.errors import NotConfigured, UsageError
 from git_clearml.forge.api import Answer, Ask, Forge
 from git_clearml.forge.calls import Access, Clock

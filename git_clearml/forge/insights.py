@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from git_clearml.base.ids import is_hash
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.errors import CannotDecide, PublishFailed
 from git_clearml.forge.bitbucket_api import BitbucketApi, quoted
 from git_clearml.forge.calls import Access, Operation

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from git_clearml.agent.model import Check
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.forge.job import Job, Provider
 from git_clearml.model import Problem, Task

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from git_clearml.base import files
 from git_clearml.base.sanitize import json_text, sanitize
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.errors import PublishFailed
 from git_clearml.forge import job_report
 from git_clearml.forge.job import Job

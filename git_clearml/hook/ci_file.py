@@ -10,7 +10,7 @@ from pathlib import Path
 
 from git_clearml.forge.job import Provider
 from git_clearml.hook import yaml_edit
-from git_clearml.hook.package import Package
+from git_clearml.hook.installed_package import Package
 
 GITLAB_CI, GITLAB_JOB, BITBUCKET_CI = ".gitlab-ci.yml", ".gitlab/clearml.yml", "bitbucket-pipelines.yml"
 # The first of these folders that is there is the only one that is read; Gitea does not know Forgejo's own.

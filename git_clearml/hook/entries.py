@@ -10,8 +10,8 @@ import re
 from typing import Any, Protocol
 
 from git_clearml.hook import yaml_edit
+from git_clearml.hook.installed_package import Package
 from git_clearml.hook.owner import CALLS_US_ANYWHERE
-from git_clearml.hook.package import Package
 from git_clearml.hook.yaml_edit import NotEdited
 from git_clearml.settings.table import toml_document
 

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import shipped, start
-from git_clearml.hook.owner import HookFile, Owner, read_hook
-from git_clearml.hook.place import (
+from git_clearml.hook import script, start
+from git_clearml.hook.hooks_path import (
     HOOK,
     LEGACY,
     PREVIOUS,
@@ -25,6 +24,7 @@ from git_clearml.hook.place import (
     own_hooks_command,
     shared_hooks_path,
 )
+from git_clearml.hook.owner import HookFile, Owner, read_hook
 from git_clearml.hook.steps import Keep, Remove, Restore, Step, Write, apply, same_file
 
 
@@ -85,7 +85,7 @@ def carry_out(repository: Repository, plan: InstallPlan, environment: Mapping[st
 def _plan_renewal(hook: HookFile, force: bool) -> InstallPlan:
     if hook.current and hook.executable:
         return InstallPlan((), f"{hook.path} is already installed")
-    return renewing(hook, Write(hook.path), shipped.version(), "git clearml install --force", force=force)
+    return renewing(hook, Write(hook.path), script.version(), "git clearml install --force", force=force)
 
 
 def renewing(hook: HookFile, write: Write, version: int, command: str, *, force: bool) -> InstallPlan:

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from git_clearml.agent.requirement import passed_check
+from git_clearml.agent.required_check import passed_check
 from git_clearml.base.console import Console
 from git_clearml.errors import CannotDecide
 from git_clearml.git.remote_branch import HEADS
 from git_clearml.git.repository import Repository
-from git_clearml.hook import memory as hook_memory
-from git_clearml.hook.gated import GatedUpdate, gated_updates
+from git_clearml.hook import remembered_pushes as hook_memory
+from git_clearml.hook.gated_refs import GatedUpdate, gated_updates
 from git_clearml.hook.ref_updates import Push, refs_by
 from git_clearml.model import Commit
 from git_clearml.report import compose
@@ -78,9 +78,9 @@ class PushJudge:
         flags = {"timeout": self._timeout}
         gated = gated_updates(self._repository, push, flags=flags, environment=self._environment)
         if push.received and gated:
-            from git_clearml.hook import received  # late: on a git server alone
+            from git_clearml.hook import server_policies  # late: on a git server alone
 
-            gated = received.by_the_server(self._repository, gated, self._environment)
+            gated = server_policies.by_the_server(self._repository, gated, self._environment)
         if not gated:
             notes = ("no protected ref in this push",)
             return JudgedPush(VerifyReport(Outcome.VERIFIED, 0, "defaults", notes=notes))
@@ -132,13 +132,13 @@ class PushJudge:
         self, source: Evidence, questions: Sequence[_Question], scope: Scope, lifetime: float
     ) -> dict[_Question, Verdict]:
         """What this source has on each commit and policy; passes are remembered for `lifetime` seconds."""
-        memory = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
+        cache = Cache(os.path.join(self._repository.common_dir, "clearml", "verified"), lifetime)
         names, accepted = self._repository.names(scope.urls), scope.accepted or {}
         keys, merge_keys = (_keys(questions, source.identity, names, sides) for sides in ({}, accepted))
-        recalled = {question: memory.recall(key) for question, key in keys.items() if source.identity}
+        recalled = {question: cache.recall(key) for question, key in keys.items() if source.identity}
         for question, key in merge_keys.items():
             if source.identity and recalled[question] is None and question[1].merges == "clean":
-                recalled[question] = memory.recall(key)
+                recalled[question] = cache.recall(key)
         self._since |= {question: since for question, since in recalled.items() if since is not None}
         verdicts = {
             question: Verdict(question[0].hash, Outcome.VERIFIED, notes=("cached",))
@@ -157,7 +157,7 @@ class PushJudge:
         new = dict(zip(open_questions, answers, strict=True))
         if source.identity:
             verified = [question for question, answer in new.items() if answer.outcome is Outcome.VERIFIED]
-            memory.remember(
+            cache.remember(
                 (merge_keys if new[question].equivalence is Equivalence.MERGE else keys)[question]
                 for question in verified
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from git_clearml.hook import shipped
+from git_clearml.hook import script
 
 
 class Owner(str, Enum):
@@ -74,8 +74,8 @@ def read_hook(path: Path) -> HookFile:
         content = _read_head(path)
     except OSError:
         return HookFile(path, Owner.FOREIGN)
-    if mark := shipped.MARK.search(content):
-        return HookFile(path, Owner.OURS, int(mark[1]), executable, content == shipped.text())
+    if mark := script.MARK.search(content):
+        return HookFile(path, Owner.OURS, int(mark[1]), executable, content == script.text())
     return HookFile(path, _owner(path, content), executable=executable)
 
 

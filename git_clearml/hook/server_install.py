@@ -17,10 +17,10 @@ from pathlib import Path
 
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import shipped
+from git_clearml.hook import script
+from git_clearml.hook.hooks_path import hooks_directory, own_hooks_command, shared_hooks_path
 from git_clearml.hook.install import InstallPlan, displacing, removing, renewing
 from git_clearml.hook.owner import HookFile, Owner, head_of, read_hook
-from git_clearml.hook.place import hooks_directory, own_hooks_command, shared_hooks_path
 from git_clearml.hook.steps import Write
 
 HOOK = "pre-receive"
@@ -86,7 +86,7 @@ def _plan_uninstall(hook: HookFile) -> InstallPlan:
 
 def content() -> bytes:
     """The hook as this installation runs it. Raises UsageError where a server's hook would not find our package."""
-    package = Path(shipped.__file__).resolve()
+    package = Path(script.__file__).resolve()
     import site
 
     if site.ENABLE_USER_SITE and Path(site.getusersitepackages()).resolve() in package.parents:
@@ -94,13 +94,13 @@ def content() -> bytes:
             "git-clearml is installed for your user alone, where the server's hook does not look for it",
             "python3 -m venv /opt/git-clearml, and install it there, from where it came",
         )
-    return shipped.with_python(shipped.text(HOOK), sys.executable)
+    return script.with_python(script.text(HOOK), sys.executable)
 
 
 def _plan_renewal(hook: HookFile, write: Write, force: bool) -> InstallPlan:
-    if hook.current and hook.executable and shipped.python_in(head_of(hook.path)) == sys.executable:
+    if hook.current and hook.executable and script.python_in(head_of(hook.path)) == sys.executable:
         return InstallPlan((), f"{hook.path} is already installed")
-    return renewing(hook, write, shipped.version(HOOK), _forcing(hook.path.parent), force=force)
+    return renewing(hook, write, script.version(HOOK), _forcing(hook.path.parent), force=force)
 
 
 def _forcing(directory: Path) -> str:
@@ -140,4 +140,4 @@ def _read(path: Path) -> HookFile:
         return hook
     text, mode = head_of(path), path.stat().st_mode
     runs = bool(mode & stat.S_IXUSR and mode & stat.S_IXOTH and mode & stat.S_IROTH)
-    return replace(hook, current=shipped.with_python(text, "") == shipped.text(HOOK), executable=runs)
+    return replace(hook, current=script.with_python(text, "") == script.text(HOOK), executable=runs)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_clearml.base.files import umask, write_whole
-from git_clearml.hook import shipped
+from git_clearml.hook import script
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Write:
         run."""
         if not self.content:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, shipped.text(), mode=0o777 & ~umask(), prefix=".git-clearml-")
+            write_whole(self.path, script.text(), mode=0o777 & ~umask(), prefix=".git-clearml-")
             return
         for directory in [each for each in (self.path.parent.parent, self.path.parent) if not each.exists()]:
             directory.mkdir()

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from git_clearml.base.words import listed
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.clearml.model import Result
-from git_clearml.clearml.secrets import known_secrets
 from git_clearml.git import commit as commits
 from git_clearml.git.output import lines
 from git_clearml.git.remote_branch import RemoteBranch

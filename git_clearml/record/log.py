@@ -17,7 +17,7 @@ from git_clearml.record import note_lines
 from git_clearml.record.model import CommitWithTasks, RecordedTask, together
 from git_clearml.record.recorded import Recorded
 from git_clearml.settings.policy import Best
-from git_clearml.verdict import lookback, windows
+from git_clearml.verdict import lookback, time_windows
 
 ONE_QUERY = 500
 """Commits."""
@@ -84,7 +84,7 @@ class TaskSource:
             self._api.renew()
             now = datetime.now(timezone.utc)
             results: dict[str, list[Result]] = {}
-            for window in lookback.windows(windows.start(self._repository.times(commits).values(), now), now):
+            for window in lookback.windows(time_windows.start(self._repository.times(commits).values(), now), now):
                 assert window.since
                 part = task_results.of_commits(self._api, commits, window.since, window.until, metrics=self._metrics)
                 results = {name: [*part.get(name, []), *results.get(name, [])] for name in {**part, **results}}

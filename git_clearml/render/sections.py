@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from git_clearml.agent.model import Check
 from git_clearml.base.markdown import escape
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.errors import CannotDecide
 from git_clearml.model import Problem
 from git_clearml.render import metrics

@@ -8,7 +8,7 @@ from git_clearml.base.colours import GREEN, RED, YELLOW, painted
 from git_clearml.base.sanitize import Safe, sanitize
 from git_clearml.model import Task
 from git_clearml.report.model import VerifyReport
-from git_clearml.verdict import windows
+from git_clearml.verdict import time_windows
 from git_clearml.verdict.model import Finding, Outcome, RequirementVerdict, Verdict
 
 MOST_NEAR_MISSES = 10
@@ -72,7 +72,7 @@ def _requirement(requirement: RequirementVerdict) -> list[str]:
 def _further_back(verdict: Verdict) -> str:
     """The command that looks at more of the tasks that a refusal knows nothing of."""
     commit = "" if verdict.rev == "HEAD" else f" {verdict.commit[:12]}"
-    return f"git clearml verify --since {windows.further_back(verdict.looked_back_to)}{commit}"
+    return f"git clearml verify --since {time_windows.further_back(verdict.looked_back_to)}{commit}"
 
 
 def _because(verdict: Verdict) -> str:

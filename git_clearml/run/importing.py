@@ -22,7 +22,7 @@ from git_clearml.clearml import query, response, sdk, tasks
 from git_clearml.clearml.client import ClearML
 from git_clearml.errors import BadAnswer, CannotDecide, PublishFailed, TimedOut
 from git_clearml.model import RunRecord, Session
-from git_clearml.run import local, sessions_on_server, staging
+from git_clearml.run import imported_sessions, local, staging
 from git_clearml.run import tasks as run_tasks
 from git_clearml.run.ownership import NO_TASK
 from git_clearml.run.record import Damaged
@@ -167,8 +167,8 @@ class Importer:
             lock=self._lock,
         )
         self._api.renew()
-        document = query.task(self._api, task, sessions_on_server.FIELDS)
-        if document is None or not sessions_on_server.is_unfinished(document, session.id):
+        document = query.task(self._api, task, imported_sessions.FIELDS)
+        if document is None or not imported_sessions.is_unfinished(document, session.id):
             raise BadAnswer(f"the task {task} is not what ClearML's SDK was asked to make", "git clearml import")
         if status != "completed" or response.text(document, "status") != status:
             tasks.end(self._api, task, status, reason_of(record))
@@ -184,10 +184,10 @@ class Importer:
     def _other(self, own: query.Document, session: Session, candidate: Candidate) -> Imported | None:
         """What another import has made of the session since ours began; None for nothing. Of two at work the task that
         is the older one stays: whoever made it may have looked before the other was there. Raises BeingSent."""
-        documents = sessions_on_server.existing(self._api, [session.id], began(candidate.record))
-        age = sessions_on_server.age(own)
+        documents = imported_sessions.existing(self._api, [session.id], began(candidate.record))
+        age = imported_sessions.age(own)
         if any(
-            sessions_on_server.is_unfinished(each, session.id) and sessions_on_server.age(each) < age
+            imported_sessions.is_unfinished(each, session.id) and imported_sessions.age(each) < age
             for each in documents
         ):
             raise BeingSent
@@ -198,9 +198,9 @@ class Importer:
         be told."""
         with signals.held(), contextlib.suppress(CannotDecide):
             self._api.renew(_CLEANING)
-            left = sessions_on_server.existing(self._api, [session.id], since)
+            left = imported_sessions.existing(self._api, [session.id], since)
             own = [each for each in left if self._task in ("", response.identity(each))]
-            sessions_on_server.delete_unfinished(self._api, own, session.id)
+            imported_sessions.delete_unfinished(self._api, own, session.id)
 
 
 def on_server(record: RunRecord, session: str, task: str) -> RunRecord:
@@ -214,7 +214,7 @@ def on_server_already(api: ClearML, candidates: Iterable[Candidate | Imported]) 
     """What the server has of all these sessions, as `existing` has it."""
     wanted = [each for each in candidates if isinstance(each, Candidate) and each.session]
     moments = [moment for each in wanted if (moment := began(each.record))]
-    return sessions_on_server.existing(
+    return imported_sessions.existing(
         api, [each.session.id for each in wanted if each.session], min(moments, default=None)
     )
 
@@ -247,6 +247,6 @@ def server_state(documents: Sequence[query.Document], candidate: Candidate) -> I
     if candidate.session is None:
         return None
     for document in documents:
-        if sessions_on_server.is_import(document, candidate.session.id):
+        if imported_sessions.is_import(document, candidate.session.id):
             return candidate.became("already", response.identity(document), response.text(document, "status"))
     return None

@@ -10,7 +10,7 @@ from git_clearml.base.words import listed
 from git_clearml.errors import UsageError
 from git_clearml.model import Curve, Metric, Task
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 
 class Answer(NamedTuple):

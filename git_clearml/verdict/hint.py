@@ -74,9 +74,9 @@ def next_command(
         return "git clearml check-runnable" + ("" if is_head else f" {verdict.commit[:12]}")
     command = _command(repository, verdict, policy, files or Files(repository))
     if verdict.fails_metrics:
-        from git_clearml.verdict import more_runs  # late: few policies have metrics
+        from git_clearml.verdict import next_run  # late: few policies have metrics
 
-        return more_runs.next_command(verdict, command, "" if is_head else verdict.commit[:12])
+        return next_run.next_command(verdict, command, "" if is_head else verdict.commit[:12])
     if verdict.near_misses and _made_no_task(verdict.near_misses[0]):
         record = verdict.near_misses[0].task.run
         words = record.command if record and _typeable(record.command) and not _has_secrets(record.command) else ()
@@ -272,7 +272,7 @@ def _typeable(words: Sequence[str]) -> bool:
 
 
 def _has_secrets(words: Sequence[str]) -> bool:
-    from git_clearml.clearml.secrets import known_secrets  # late: a refusal alone wants it
+    from git_clearml.clearml.conf_secrets import known_secrets  # late: a refusal alone wants it
 
     shown = redact_words(words)
     return any(REDACTED in word for word in words) or known_secrets(os.environ).redact(shown) != tuple(words)

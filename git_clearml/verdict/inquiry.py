@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.settings.policy import Equivalence, Policy
-from git_clearml.verdict import accepted, elsewhere, metric_rules, requirements
+from git_clearml.verdict import accepted_half, metric_rules, missing_commits, requirements
 from git_clearml.verdict.evidence import Answer, Evidence
 from git_clearml.verdict.judging import Judging
 from git_clearml.verdict.model import Outcome, Verdict
@@ -39,7 +39,7 @@ class Inquiry:
         self.judging = Judging(repository, policy, commits, scope)
         self.asked_policy = requirements.asked(policy)
         self.search = Search(repository, evidence, self.asked_policy, scope.since)
-        self.elsewhere = elsewhere.Elsewhere(repository, self.asked_policy, scope)
+        self.elsewhere = missing_commits.Elsewhere(repository, self.asked_policy, scope)
         self.needs_all = metric_rules.needs_all(policy) or bool((scope.chosen or scope.every_run) and policy.metrics)
         self.needs_older = self.needs_all or metric_rules.needs_all(policy, in_order=False)
         self.equals_count = policy.equivalence is not Equivalence.COMMIT
@@ -80,7 +80,7 @@ class Inquiry:
         from git_clearml.verdict import merges  # late: few policies want it
 
         if self.scope.accepted is None:
-            branches = accepted.by_default(self.repository, self.policy)
+            branches = accepted_half.by_default(self.repository, self.policy)
             self.scope = self.scope._replace(accepted={commit.hash: branches for commit in self.commits})
         if new := [commit for commit in commits if commit not in self._candidates]:
             self._candidates |= merges.candidates(self.repository, new, self.scope)

@@ -15,7 +15,7 @@ from git_clearml.verdict.model import Finding, Outcome, Reason, Verdict
 from git_clearml.verdict.near_miss import ONLY_HERE
 from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.question import Question, Scope
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 
 def explained(

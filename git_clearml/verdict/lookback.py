@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from git_clearml.verdict.windows import LONGEST, Window, earlier
+from git_clearml.verdict.time_windows import LONGEST, Window, earlier
 
 _AT_ONCE = 0.3  # seconds
 

@@ -15,7 +15,7 @@ from git_clearml.run.store import RunStore
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import metric_rules
 from git_clearml.verdict.evidence import Answer, the_only
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 _RECENT = 500
 

@@ -14,11 +14,11 @@ from git_clearml.model import Commit, Task
 from git_clearml.settings import code_paths
 from git_clearml.settings.policy import Equivalence, Policy
 from git_clearml.verdict import lookback, results_commits, rules
-from git_clearml.verdict import windows as spans
+from git_clearml.verdict import time_windows as spans
 from git_clearml.verdict.entry_points import EntryPoints
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.run_rules import siblings_of
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 
 class RangeTasks:

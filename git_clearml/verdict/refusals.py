@@ -20,7 +20,7 @@ def explained(inquiry: Inquiry, commits: Sequence[Commit]) -> dict[Commit, Verdi
     verdicts, tasks = _judged(inquiry, commits, names, [session.id for session in sessions.values()])
     bare = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.REJECTED]
     if bare and chosen:
-        from git_clearml.verdict import chosen as chosen_task  # late: few ask for a task
+        from git_clearml.verdict import chosen_task as chosen_task  # late: few ask for a task
 
         refused = {commit: verdicts[commit] for commit in bare}
         return verdicts | chosen_task.elsewhere(refused, chosen, inquiry.evidence, inquiry.policy)

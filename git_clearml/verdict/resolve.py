@@ -12,7 +12,7 @@ from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
 from git_clearml.model import Commit
 from git_clearml.settings.policy import Equivalence
-from git_clearml.verdict import elsewhere, metric_rules, passes
+from git_clearml.verdict import metric_rules, missing_commits, passes
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.inquiry import Inquiry, unverified
 from git_clearml.verdict.model import Verdict
@@ -43,14 +43,14 @@ def verify(
     if scope.chosen and any(len(question.policy.require) > 1 for question in questions):
         raise UsageError("--task names one task, and the policy requires several", "leave --task out")
     if scope.chosen and questions:
-        from git_clearml.verdict import chosen  # late: few ask for a task
+        from git_clearml.verdict import chosen_task  # late: few ask for a task
 
-        scope = scope._replace(chosen=chosen.whole_id(scope.chosen, evidence, questions[0].policy))
+        scope = scope._replace(chosen=chosen_task.whole_id(scope.chosen, evidence, questions[0].policy))
     for policy in dict.fromkeys(question.policy for question in questions):
         commits = list(dict.fromkeys(question.commit for question in questions if question.policy == policy))
         for commit, verdict in _verdicts(Inquiry(repository, evidence, policy, commits, scope)).items():
             answers[Question(commit, policy)] = verdict
-    verdicts = elsewhere.noted(repository, [answers[question] for question in questions])
+    verdicts = missing_commits.noted(repository, [answers[question] for question in questions])
     if any(question.policy.runnable.required for question in questions):
         return requirement(repository, questions, verdicts, evidence)
     return verdicts

@@ -11,9 +11,9 @@ from git_clearml.git.repository import Repository
 from git_clearml.model import Commit, Task
 from git_clearml.run.ownership import belongs
 from git_clearml.settings.policy import Policy
-from git_clearml.verdict import metric_rules, windows
+from git_clearml.verdict import metric_rules, time_windows
 from git_clearml.verdict.evidence import Answer, Evidence, RemoteEvidence
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 _AT_ONCE = 0.3  # seconds for an answer of a server that has few tasks
 _IN_NO_TIME = 0.05  # and for one about 112 days of a server of whose every task it can be asked in seconds
@@ -26,13 +26,13 @@ class Search:
     def __init__(self, repository: Repository, evidence: Evidence, policy: Policy, since: datetime | None) -> None:
         self._repository, self._evidence, self._policy, self._since = repository, evidence, policy, since
         self._now = datetime.now(timezone.utc)
-        self._first = windows.first(self._now, since)
+        self._first = time_windows.first(self._now, since)
         self._newest: Answer | None = None
 
     @property
     def first_since(self) -> str:
         """The time, in ISO 8601, before which `passing` and `recent` have nothing; "" where they have everything."""
-        return windows.looked_back_to([self._first]) if self._evidence.bounded else ""
+        return time_windows.looked_back_to([self._first]) if self._evidence.bounded else ""
 
     def passing(self, names: Sequence[str], *, few: int = 0) -> Answer:
         """The tasks of the last days, of these commits, that may count; `few` as for Evidence.passing."""
@@ -43,7 +43,7 @@ class Search:
         if not self._evidence.bounded or self._since:
             return True
         dates = self._dates(names)
-        start = windows.start(dates, self._now)
+        start = time_windows.start(dates, self._now)
         return len(dates) == len(names) and self._first.since is not None and start >= self._first.since
 
     def recent(self) -> list[Task]:
@@ -75,9 +75,9 @@ class Search:
             tasks = {task.id: task for task in self._evidence.of_ids(ids, self._policy)}
             yield Answer(list(tasks.values())), self.first_since
         for number, window in enumerate(plan):
-            since = windows.looked_back_to(plan[: number + 1])
+            since = time_windows.looked_back_to(plan[: number + 1])
             try:
-                if not needs_all and windows.is_short(window, self._first, self._now):
+                if not needs_all and time_windows.is_short(window, self._first, self._now):
                     few = self._evidence.passing(
                         names, self._policy, window, few=0 if self._policy.ranking.metric else 1
                     )
@@ -86,7 +86,7 @@ class Search:
                 answer = self._evidence.all(names, self._policy, window, chosen=chosen, also=also)
                 also = ()
             except TimedOut as error:
-                raise windows.unfinished(error, plan, number) from None
+                raise time_windows.unfinished(error, plan, number) from None
             tasks |= {task.id: task for task in answer if task.id}
             others += [task for task in answer if not task.id]
             yield Answer([*tasks.values(), *others]), since
@@ -110,21 +110,21 @@ class Search:
         if not isinstance(self._evidence, RemoteEvidence) or self._since:
             return
         following = self._around(commits)
-        length: timedelta | None = windows.LONGEST
-        while window := windows.earlier(following, length):
+        length: timedelta | None = time_windows.LONGEST
+        while window := time_windows.earlier(following, length):
             began = time.monotonic()
             try:
                 yield self._bearing(self._evidence, commits, window)
             except TimedOut as error:
-                raise windows.unfinished_before(error, window, "tasks of the same tree") from None
+                raise time_windows.unfinished_before(error, window, "tasks of the same tree") from None
             took = time.monotonic() - began
-            longer = length * 4 if length and took < _AT_ONCE else windows.LONGEST
+            longer = length * 4 if length and took < _AT_ONCE else time_windows.LONGEST
             following, length = window, None if took < _IN_NO_TIME else longer
 
     def _around(self, commits: Sequence[Commit]) -> Window:
         if self._since:
             return Window(self._since)
-        return windows.before(self._dates([commit.hash for commit in commits]), self._now)
+        return time_windows.before(self._dates([commit.hash for commit in commits]), self._now)
 
     def _bearing(self, evidence: RemoteEvidence, commits: Sequence[Commit], window: Window) -> list[Task]:
         trees = {commit.tree for commit in commits if commit.tree}
@@ -134,7 +134,7 @@ class Search:
     def _windows(self, names: Sequence[str]) -> tuple[Window, ...]:
         if not self._evidence.bounded:
             return (Window(),)
-        return windows.later([] if self._since else self._dates(names), self._now, self._since)
+        return time_windows.later([] if self._since else self._dates(names), self._now, self._since)
 
     def _dates(self, names: Sequence[str]) -> list[datetime]:
         """When these commits were made, as far as they are here."""

@@ -21,7 +21,7 @@ from git_clearml.model import Curve, Diff, DiffKind, Metric, Task
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import server_tasks, statuses
 from git_clearml.verdict.evidence import Answer, the_only
-from git_clearml.verdict.windows import LONGEST, Window
+from git_clearml.verdict.time_windows import LONGEST, Window
 
 _RECENT = 500
 _CURVE_SECONDS = 10.0

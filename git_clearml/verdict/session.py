@@ -17,7 +17,7 @@ from git_clearml.settings.in_ci import in_ci
 from git_clearml.settings.load import ResolvedPolicy
 from git_clearml.settings.policy import Policy
 from git_clearml.verdict import sources
-from git_clearml.verdict.accepted import of_remotes, stands_behind_a_gate
+from git_clearml.verdict.accepted_half import of_remotes, stands_behind_a_gate
 from git_clearml.verdict.checkout import SECONDS, Checkout
 from git_clearml.verdict.evidence import Evidence
 from git_clearml.verdict.model import Outcome, Verdict

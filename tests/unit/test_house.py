@@ -41,7 +41,7 @@ EDGES = {
     "tabulate": {"render.table"},
     "yaml": {"hook.yaml_edit"},
     "clearml": {"clearml.sdk"},
-    "shtab": {"commands.completions"},
+    "shtab": {"commands.completion_scripts"},
 }
 # What decides and renders does nothing to the world.
 PURE = (
@@ -51,7 +51,7 @@ PURE = (
     "clearml.properties git.url git.output verdict.rules verdict.statuses "
     "verdict.near_miss verdict.model settings.code_paths agent.watch clearml.lease agent.task_log "
     "agent.queue_command record.model record.lockfile record.note_lines report.compare report.rows "
-    "hook.ref_updates hook.yaml_edit hook.entries hook.proposed_policy hook.setup_plan report.setup "
+    "hook.ref_updates hook.yaml_edit hook.entries hook.init_policy hook.init_plan report.init "
     "doctor.recording doctor.differences doctor.skips doctor.advice "
 ).split()
 HEAVY = ("clearml", "github", "gitlab", "git", "pyhocon", "tabulate", "shtab", "yaml")

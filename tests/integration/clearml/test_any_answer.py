@@ -23,11 +23,11 @@ from git_clearml.clearml.config import Server
 from git_clearml.doctor import server as doctor_server
 from git_clearml.errors import CannotDecide, Error
 from git_clearml.model import DiffKind
-from git_clearml.run import sessions_on_server
+from git_clearml.run import imported_sessions
 from git_clearml.run import tasks as run_tasks
 from git_clearml.settings.policy import Policy, Runnable
 from git_clearml.verdict.server import ServerEvidence
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 from tests.support import builders, odd_json
 from tests.support.clearml_server import ClearMLServer
 
@@ -111,7 +111,7 @@ def readings(server: ClearMLServer, evidence: ServerEvidence) -> list[Callable[[
         lambda: doctor_server.examine(
             server.env, 30.0, Policy(project="Vision/Detector", runnable=Runnable(queue="default"))
         ),
-        lambda: sessions_on_server.existing(api, ["offline-" + "a" * 32], since),
+        lambda: imported_sessions.existing(api, ["offline-" + "a" * 32], since),
     ]
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from git_clearml import cli
-from git_clearml.commands import completions
+from git_clearml.commands import completion_scripts
 from git_clearml.model import RunRecord
 from git_clearml.run.store import RunStore
 from tests.integration.commands.test_log import note
@@ -87,7 +87,7 @@ def test_bash(gate: Gate) -> None:
 def test_bash_outside_of_a_repository(gate: Gate) -> None:
     (gate.repo.path / ".git" / "HEAD").unlink()
     script = gate.repo.path / "script"
-    script.write_text(completions.script("bash", cli.build_parser))
+    script.write_text(completion_scripts.script("bash", cli.build_parser))
     line = f"source {shlex.quote(str(script))}; _git_clearml_tasks ''; _git_clearml_revs ''"
     done = subprocess.run(["bash", "-c", line], cwd=gate.repo.path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("HEAD\n", "")
@@ -114,4 +114,4 @@ def test_each_shell_s_own(gate: Gate) -> None:
         assert "_git_clearml_revs" in out
     wrong = gate.call("completion", "tcsh")
     assert wrong.status == 2
-    assert {*completions.FILES} == {*completions.PLACES} == {*completions.SHELLS}
+    assert {*completion_scripts.FILES} == {*completion_scripts.PLACES} == {*completion_scripts.SHELLS}

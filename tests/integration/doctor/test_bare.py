@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.doctor import bare
-from git_clearml.hook import shipped
+from git_clearml.hook import script
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import inside
 from tests.support.pushing import write_hook
@@ -46,9 +46,9 @@ def test_what_is_installed(receiver: Receiver, tmp_path: Path) -> None:
     hook.chmod(0o700)
     assert examine(receiver)[1]["server-hook"] == "fail"
     for python, state in (("/gone/python", "fail"), ("", "ok")):
-        write_hook(hook, shipped.with_python(shipped.text("pre-receive"), python))
+        write_hook(hook, script.with_python(script.text("pre-receive"), python))
         assert examine(receiver)[1]["server-hook"] == state
-    write_hook(hook, shipped.text("pre-receive") + b"# edited\n")
+    write_hook(hook, script.text("pre-receive") + b"# edited\n")
     assert examine(receiver)[1]["server-hook"] == "warn"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from git_clearml.hook import place, shipped
+from git_clearml.hook import hooks_path, script
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import answering, closed_port, make_certificate, reply
 from tests.support.program import assert_no_secrets, inside
@@ -104,7 +104,7 @@ def test_git_clearml_is_not_on_the_path_of_the_hook(yard: Yard) -> None:
     is_so(yard, "hook", "fail", "will not find git-clearml", "PATH", env={"PATH": os.defpath})
 
 
-@pytest.mark.parametrize("text", [OURS, shipped.MANUAL])
+@pytest.mark.parametrize("text", [OURS, script.MANUAL])
 def test_a_hook_that_calls_us(text: str, yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\n" + text)
     is_so(yard, "hook", "ok", "calls git-clearml")
@@ -132,7 +132,7 @@ def test_a_hook_where_git_does_not_look_is_no_hook(yard: Yard) -> None:
 
 def test_pre_commit_runs_ours_first(yard: Yard) -> None:
     yard.install()
-    yard.hook.rename(hooks(yard) / place.LEGACY)
+    yard.hook.rename(hooks(yard) / hooks_path.LEGACY)
     write_hook(yard.hook, PRE_COMMIT)
     is_so(yard, "hook", "ok", "pre-push.legacy is installed and effective")
     is_so(yard, "hook-order", "ok", "with every ref")
@@ -186,7 +186,7 @@ def test_git_lfs_used_and_never_uploading(yard: Yard) -> None:
 def test_git_lfs_after_ours(yard: Yard) -> None:
     write_hook(yard.hook, LFS)
     yard.install()
-    is_so(yard, "git-lfs", "ok", f"runs in {place.PREVIOUS}")
+    is_so(yard, "git-lfs", "ok", f"runs in {hooks_path.PREVIOUS}")
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def _without_its_bit(yard: Yard) -> None:
 def _chained_without_its_bit(yard: Yard) -> None:
     _stranger(yard)
     yard.install()
-    yard.hook.with_name(place.PREVIOUS).chmod(0o644)
+    yard.hook.with_name(hooks_path.PREVIOUS).chmod(0o644)
 
 
 def _shared(yard: Yard) -> None:

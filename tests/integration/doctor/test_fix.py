@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.hook import place
+from git_clearml.hook import hooks_path
 from git_clearml.hook.owner import Owner, read_hook
 from tests.integration.doctor.test_doctor import PRE_COMMIT, careful
 from tests.support.clearml_server import ClearMLServer
@@ -42,7 +42,7 @@ def test_a_hook_of_the_users_runs_on(yard: Yard) -> None:
     write_hook(yard.hook, "#!/bin/sh\necho mine\n")
     assert fix(yard).status == 0
     assert read_hook(yard.hook).current
-    kept = yard.hook.with_name(place.PREVIOUS)
+    kept = yard.hook.with_name(hooks_path.PREVIOUS)
     assert kept.read_text() == "#!/bin/sh\necho mine\n"
     kept.chmod(0o644)
     yard.hook.chmod(0o644)
@@ -53,11 +53,11 @@ def test_a_hook_of_the_users_runs_on(yard: Yard) -> None:
 
 def test_pre_commit_runs_ours_and_what_it_ran_before(yard: Yard) -> None:
     write_hook(yard.hook, PRE_COMMIT)
-    legacy = write_hook(yard.hook.with_name(place.LEGACY), "#!/bin/sh\necho mine\n")
+    legacy = write_hook(yard.hook.with_name(hooks_path.LEGACY), "#!/bin/sh\necho mine\n")
     assert fix(yard).status == 0
     assert read_hook(yard.hook).owner is Owner.PRE_COMMIT
     assert read_hook(legacy).current
-    assert "mine" in yard.hook.with_name(place.PREVIOUS).read_text()
+    assert "mine" in yard.hook.with_name(hooks_path.PREVIOUS).read_text()
 
 
 def test_what_is_not_ours_to_decide_stays(yard: Yard) -> None:

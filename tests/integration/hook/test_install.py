@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from git_clearml.git.repository import Repository
-from git_clearml.hook import install, place, shipped, steps
+from git_clearml.hook import hooks_path, install, script, steps
 from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Result, inside
@@ -261,7 +261,7 @@ STRANGERS = [_text, _not_executable, _odd_mode, _not_utf8, _binary, _large, _bro
 def test_a_strangers_hook_is_kept_and_comes_back(stranger: Callable[[Path], None], force: bool, repo: Repo) -> None:
     stranger(hooks(repo) / "pre-push")
     before = listing(hooks(repo))
-    kept = place.REPLACED if force else place.PREVIOUS
+    kept = hooks_path.REPLACED if force else hooks_path.PREVIOUS
     said = call(repo, "install", *(["--force"] if force else [])).err
     assert ("no longer runs" if force else "runs after it") in said
     assert is_ours(hooks(repo) / "pre-push")
@@ -309,7 +309,7 @@ def test_ours_replaced_by_a_stranger_who_is_not_lost(repo: Repo) -> None:
     assert "is in the way" in call(repo, "install", status=2).talk()[0]
     said = call(repo, "uninstall").err
     assert "not installed" in said
-    assert f"{place.PREVIOUS} is left there" in said
+    assert f"{hooks_path.PREVIOUS} is left there" in said
     assert listing(hooks(repo)) == before
 
 
@@ -329,7 +329,7 @@ def test_twice_changes_nothing(repo: Repo) -> None:
 
 def test_an_older_one_is_renewed(repo: Repo) -> None:
     write_hook(hooks(repo) / "pre-push", OLD)
-    write_hook(hooks(repo) / place.PREVIOUS, "#!/bin/sh\n# kept by the older one\n")
+    write_hook(hooks(repo) / hooks_path.PREVIOUS, "#!/bin/sh\n# kept by the older one\n")
     assert "renewed" in call(repo, "install").err
     assert is_ours(hooks(repo) / "pre-push")
     call(repo, "uninstall")
@@ -434,7 +434,7 @@ def test_in_a_worktree_too(yard: Yard, tmp_path: Path) -> None:
 
 
 def test_manual_needs_no_repository(tmp_path: Path) -> None:
-    assert call(Repo(tmp_path), "install", "--manual").out == shipped.MANUAL
+    assert call(Repo(tmp_path), "install", "--manual").out == script.MANUAL
 
 
 @pytest.mark.parametrize(("name", "text"), [("pre-commit", PRE_COMMIT), ("lefthook", LEFTHOOK)])
@@ -476,9 +476,9 @@ def test_a_comment_about_us_is_not_a_call(repo: Repo) -> None:
 
 def test_ours_under_pre_commit_is_renewed_and_removed_where_it_is(repo: Repo) -> None:
     write_hook(hooks(repo) / "pre-push", PRE_COMMIT)
-    write_hook(hooks(repo) / place.LEGACY, OLD)
+    write_hook(hooks(repo) / hooks_path.LEGACY, OLD)
     assert "renewed" in call(repo, "install").err
-    assert is_ours(hooks(repo) / place.LEGACY)
+    assert is_ours(hooks(repo) / hooks_path.LEGACY)
     assert "pre-commit runs it" in call(repo, "install").err
     call(repo, "uninstall")
     assert list(listing(hooks(repo))) == ["pre-push"]
@@ -487,10 +487,10 @@ def test_ours_under_pre_commit_is_renewed_and_removed_where_it_is(repo: Repo) ->
 def test_what_ours_ran_under_pre_commit_is_run_by_pre_commit_afterwards(repo: Repo) -> None:
     write_hook(hooks(repo) / "pre-push", "#!/bin/sh\n# a stranger\n")
     call(repo, "install")
-    (hooks(repo) / "pre-push").rename(hooks(repo) / place.LEGACY)
+    (hooks(repo) / "pre-push").rename(hooks(repo) / hooks_path.LEGACY)
     write_hook(hooks(repo) / "pre-push", PRE_COMMIT)
     call(repo, "uninstall")
-    assert (hooks(repo) / place.LEGACY).read_text() == "#!/bin/sh\n# a stranger\n"
+    assert (hooks(repo) / hooks_path.LEGACY).read_text() == "#!/bin/sh\n# a stranger\n"
     assert (hooks(repo) / "pre-push").read_text() == PRE_COMMIT
 
 
@@ -502,7 +502,7 @@ def test_a_dry_run_prints_the_steps_and_takes_none(words: tuple[str, ...], repo:
     write_hook(hooks(repo) / "pre-push", "#!/bin/sh\nexit 0\n")
     before = listing(hooks(repo))
     said = call(repo, "install", "--dry-run", *words).out.splitlines()
-    kept = place.REPLACED if words else place.PREVIOUS
+    kept = hooks_path.REPLACED if words else hooks_path.PREVIOUS
     assert said == [f"would keep {hooks(repo) / 'pre-push'} as {kept}", f"would write {hooks(repo) / 'pre-push'}"]
     assert listing(hooks(repo)) == before
     call(repo, "install", *words)

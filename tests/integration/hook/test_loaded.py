@@ -15,11 +15,11 @@ from tests.support.repos import make_repo
 
 BOTH = """
 __init__
-agent.__init__ agent.requirement
+agent.__init__ agent.required_check
 base.__init__ base.address base.connection base.console base.exchange base.files base.globs base.http base.ids
 base.jsonvalue base.words base.sanitize base.secrets base.signals
 clearml.__init__ clearml.client clearml.conf_file clearml.config clearml.connect clearml.diff clearml.entry_point
-clearml.filters clearml.plain_conf clearml.properties clearml.query clearml.response clearml.secrets
+clearml.filters clearml.conf_file_plain clearml.properties clearml.query clearml.response clearml.conf_secrets
 cli
 commands.__init__ commands.options commands.parser
 errors
@@ -30,19 +30,19 @@ report.__init__ report.compose report.model
 run.__init__ run.ownership run.record
 settings.__init__ settings.checks settings.code_paths settings.in_ci settings.load settings.policy settings.protection
 settings.table
-verdict.__init__ verdict.accepted verdict.checkout verdict.elsewhere verdict.entry_points
+verdict.__init__ verdict.accepted_half verdict.checkout verdict.missing_commits verdict.entry_points
 verdict.equivalence verdict.evidence verdict.hint verdict.inquiry verdict.judging verdict.metric_rules verdict.model
 verdict.question verdict.requirements verdict.same_code verdict.near_miss verdict.passes verdict.resolve
 verdict.results_commits verdict.rules verdict.run_rules verdict.search verdict.server verdict.server_tasks
-verdict.session verdict.sources verdict.statuses verdict.windows
+verdict.session verdict.sources verdict.statuses verdict.time_windows
 """
 VERIFY = """
 base.colours commands.verification commands.verify commands.verify_output forge.__init__ forge.context render.__init__
-render.text render.verify verdict.ahead
+render.text render.verify verdict.early_connection
 """
 HOOK = """
 commands.hook commands.hook_io git.remote git.remote_branch hook.__init__
-hook.default_branch hook.gated hook.judge hook.memory hook.ref_updates hook.skip
+hook.default_branch hook.gated_refs hook.judge hook.remembered_pushes hook.ref_updates hook.skip
 verdict.cache
 """
 # None of these is needed by http.client, GitPython's git.cmd or argparse; what they load is not ours to choose.

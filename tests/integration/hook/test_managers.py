@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.hook import owner, place
+from git_clearml.hook import hooks_path, owner
 from tests.support.apart import Apart
 from tests.support.clearml_server import ClearMLServer
 from tests.support.pushing import BIN, Yard, make_yard, recorder, write_hook
@@ -69,7 +69,7 @@ def both(yard: Yard, manager: str) -> Yard:
 
 def are_there(yard: Yard, manager: str) -> Yard:
     assert owner.read_hook(yard.hook).owner == manager
-    assert owner.read_hook(yard.hook.with_name(place.LEGACY)).owner == "ours"
+    assert owner.read_hook(yard.hook.with_name(hooks_path.LEGACY)).owner == "ours"
     assert f"{manager} runs it" in yard.command("install").err
     return yard
 

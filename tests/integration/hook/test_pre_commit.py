@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from git_clearml.hook import owner, place
+from git_clearml.hook import hooks_path, owner
 from tests.conftest import sealed_environment
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
@@ -40,7 +40,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     require("bash")  # pre-commit's own hooks are scripts of it
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pre-commit"
-    place.mkdir(exist_ok=True)
+    hooks_path.mkdir(exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "config").exists():
@@ -282,7 +282,7 @@ def sees_every_ref(yard: Yard) -> None:
     """Ours runs as pre-push.legacy with all of stdin, pre-commit's after it; each of them can refuse."""
     yard.env.pop("PATH", None)
     assert owner.read_hook(yard.hook).owner == "pre-commit"
-    assert owner.read_hook(yard.hook.with_name(place.LEGACY)).owner == "ours"
+    assert owner.read_hook(yard.hook.with_name(hooks_path.LEGACY)).owner == "ours"
     yard.task()
     yard.repo.git("branch", "good")
     bad = yard.repo.commit("bad")

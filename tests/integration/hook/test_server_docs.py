@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from git_clearml.hook import shipped
+from git_clearml.hook import script
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import ROOT
 from tests.support.pushing import write_hook
@@ -76,7 +76,7 @@ def follow(section: str, receiver: Receiver, place: Path, repository: str, comma
 def is_gated(receiver: Receiver, place: Path, hook: str, **forge: str | None) -> None:
     """The hook is there, and it asks with the credentials and the names that the commands have set."""
     text = (receiver.remote.path / hook).read_bytes()
-    assert shipped.with_python(text, "") == shipped.text("pre-receive")
+    assert script.with_python(text, "") == script.text("pre-receive")
     assert os.access(receiver.remote.path / hook, os.X_OK)
     system = {"PATH": os.pathsep.join([str(place / "bin"), os.environ["PATH"]]), "CLEARML_CONFIG_FILE": None}
     (place / "bin" / "python3").unlink()

@@ -100,7 +100,7 @@ NULL = "0" * 40
 @pytest.mark.parametrize("shell", SHELLS)
 def test_what_cannot_be_run_refuses(tmp_path: Path, shell: str) -> None:
     """On the pusher's screen, with whom to ask, marked where GitLab wants that."""
-    from git_clearml.hook import shipped
+    from git_clearml.hook import script
 
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -111,7 +111,7 @@ def test_what_cannot_be_run_refuses(tmp_path: Path, shell: str) -> None:
     stdin = f"{NULL} {'1' * 40} refs/heads/main\n".encode()
     good = write_hook(tmp_path / "good", "#!/bin/sh\nexit 0\n")
     for python in ("", str(tmp_path / "gone"), str(empty), str(broken), str(bare_python), str(good)):
-        hook = write_hook(tmp_path / "hooks" / "pre-receive", shipped.with_python(shipped.text("pre-receive"), python))
+        hook = write_hook(tmp_path / "hooks" / "pre-receive", script.with_python(script.text("pre-receive"), python))
         previous = write_hook(tmp_path / "hooks" / "pre-receive.pre-clearml", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
         path = str(tools) if not python else os.environ["PATH"]
         for env in ({}, {"GL_ID": "user-1", "GL_PROTOCOL": "http"}):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.hook import place
+from git_clearml.hook import hooks_path
 from tests.integration.doctor.test_doctor import careful
 from tests.support.clearml_server import ClearMLServer
 from tests.support.faults import closed_port
@@ -37,14 +37,14 @@ class Bench:
         places = {"/repo": yard.repo.path, "/remote": yard.remote.path, "/venv/bin": BIN, "/home": Path.home()}
         self.transcript = Transcript(command, places)
 
-    def hook(self, content: str = "", mode: int = 0o755, name: str = place.HOOK) -> Bench:
+    def hook(self, content: str = "", mode: int = 0o755, name: str = hooks_path.HOOK) -> Bench:
         """A hooks directory with this hook alone."""
         directory = self.yard.hook.parent
         for path in directory.iterdir() if directory.is_dir() else ():
             path.unlink()
         return self.beside(content, mode, name) if content else self
 
-    def beside(self, content: str, mode: int = 0o755, name: str = place.HOOK) -> Bench:
+    def beside(self, content: str, mode: int = 0o755, name: str = hooks_path.HOOK) -> Bench:
         """One more file in the hooks directory."""
         write_hook(self.yard.hook.with_name(name), content, mode)
         return self
@@ -71,10 +71,10 @@ def test_install(yard: Yard) -> None:
     say.hook(STRANGER)("another hook is there, with --dry-run", "install", "--dry-run")
     say("another hook is there", "install")
     say.beside(LEFTHOOK)("our hook was replaced later", "install", "--force")
-    say.hook(STRANGER).beside("#!/bin/sh\n", name=place.PREVIOUS)("both names are taken", "install")
+    say.hook(STRANGER).beside("#!/bin/sh\n", name=hooks_path.PREVIOUS)("both names are taken", "install")
     say.hook("#!/bin/sh\ngit clearml hook pre-push\n")("a hook of one's own calls us", "install")
     say.hook(PRE_COMMIT)("pre-commit's hook is there", "install")
-    say.beside(ours, name=place.LEGACY)("pre-commit's hook runs ours", "install")
+    say.beside(ours, name=hooks_path.LEGACY)("pre-commit's hook runs ours", "install")
     say.hook(LEFTHOOK)("lefthook's hook is there", "install")
     say("what to paste", "install", "--manual")
     yard.repo.git("config", "--global", "core.hooksPath", "/shared/hooks")
@@ -89,11 +89,11 @@ def test_uninstall(yard: Yard) -> None:
     say.hook(STRANGER)("another hook is there", "uninstall")
     say.hook(ours)("it is installed, with --dry-run", "uninstall", "--dry-run")
     say("it is installed", "uninstall")
-    say.hook(ours).beside(STRANGER, name=place.PREVIOUS)("another hook runs after it", "uninstall")
-    say.hook(ours).beside(STRANGER, name=place.REPLACED)("another hook was replaced by it", "uninstall")
-    say.hook(STRANGER).beside(STRANGER, name=place.PREVIOUS)("it was replaced by another hook", "uninstall")
-    say.hook(PRE_COMMIT).beside(ours, name=place.LEGACY)("pre-commit's hook runs it", "uninstall")
-    say.hook(PRE_COMMIT).beside(ours, name=place.LEGACY).beside(STRANGER, name=place.PREVIOUS)
+    say.hook(ours).beside(STRANGER, name=hooks_path.PREVIOUS)("another hook runs after it", "uninstall")
+    say.hook(ours).beside(STRANGER, name=hooks_path.REPLACED)("another hook was replaced by it", "uninstall")
+    say.hook(STRANGER).beside(STRANGER, name=hooks_path.PREVIOUS)("it was replaced by another hook", "uninstall")
+    say.hook(PRE_COMMIT).beside(ours, name=hooks_path.LEGACY)("pre-commit's hook runs it", "uninstall")
+    say.hook(PRE_COMMIT).beside(ours, name=hooks_path.LEGACY).beside(STRANGER, name=hooks_path.PREVIOUS)
     say("pre-commit's hook runs it, and it runs another", "uninstall")
     say.transcript.compare()
 
@@ -113,8 +113,8 @@ def test_doctor(yard: Yard) -> None:
     say("git-clearml is not on PATH", "doctor", env={"PATH": "/usr/bin:/bin"})
     say.hook(ours, 0o644)("the hook is not executable", "doctor")
     say.hook(ours.replace("hook: 4", "hook: 1"))("the hook is of another version", "doctor")
-    say.hook(ours).beside(STRANGER, name=place.PREVIOUS)("another hook runs after ours", "doctor")
-    say.hook(ours).beside(STRANGER, 0o644, place.PREVIOUS)("another hook does not run after ours", "doctor")
+    say.hook(ours).beside(STRANGER, name=hooks_path.PREVIOUS)("another hook runs after ours", "doctor")
+    say.hook(ours).beside(STRANGER, 0o644, hooks_path.PREVIOUS)("another hook does not run after ours", "doctor")
     say.hook()("there is no hook", "doctor")
     say.hook(STRANGER)("another hook is there", "doctor")
     say.hook(LEFTHOOK)("lefthook's hook is there", "doctor")
@@ -129,7 +129,7 @@ def test_doctor(yard: Yard) -> None:
     say.hook(PRE_COMMIT)("pre-commit's hook does not run ours", "doctor")
     (yard.repo.path / ".pre-commit-config.yaml").write_text("id: clearml-verify\n")
     say("only pre-commit's hook is there", "doctor")
-    say.beside(ours, name=place.LEGACY)("pre-commit's hook runs ours", "doctor")
+    say.beside(ours, name=hooks_path.LEGACY)("pre-commit's hook runs ours", "doctor")
     (yard.repo.path / ".gitattributes").write_text("*.bin filter=lfs\n")
     say.hook(ours)("no hook uploads what git-lfs keeps", "doctor")
     yard.repo.git("config", "--global", "core.hooksPath", "/shared/hooks")

@@ -26,7 +26,7 @@ from git_clearml.verdict.model import Verdict
 from git_clearml.verdict.question import Question
 from git_clearml.verdict.resolve import tasks_only
 from git_clearml.verdict.server import ServerEvidence
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 from tests.support.clearml_common import stamp
 from tests.support.clearml_cost import looked_at
 from tests.support.clearml_server import REPOSITORY

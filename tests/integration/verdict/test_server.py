@@ -16,7 +16,7 @@ from git_clearml.settings.policy import Policy
 from git_clearml.verdict.evidence import RemoteEvidence
 from git_clearml.verdict.offline import OfflineEvidence
 from git_clearml.verdict.server import ServerEvidence
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 from tests.support.clearml_server import ClearMLServer
 from tests.support.program import Gate
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from git_clearml.base import globs
-from git_clearml.clearml import conf_file, plain_conf
+from git_clearml.clearml import conf_file, conf_file_plain
 from git_clearml.doctor import advice, differences, drill, examine, policy, recording, server, skips
 from git_clearml.doctor.differences import Setting, Tracked
 from git_clearml.errors import BadSetting, CannotDecide, Unreachable
 from git_clearml.git.output import GitResult
-from git_clearml.hook.drill import NO_LINES
+from git_clearml.hook.drill_outcome import NO_LINES
 from git_clearml.hook.owner import Owner
 from git_clearml.render import doctor as view
 from git_clearml.report.diagnosis import Check, Repaired, status_of
@@ -66,7 +66,7 @@ def test_the_line_that_a_fix_adds_is_in_force(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", recording.appending(str(path), "store_uncommitted_code_diff", "true")], check=True)
     environment = {"CLEARML_CONFIG_FILE": str(path)}
     assert conf_file.sdk_value(environment, "development", "store_uncommitted_code_diff") is True
-    assert plain_conf.read(path.read_text()) is not None, "the hook would need pyhocon for it"
+    assert conf_file_plain.read(path.read_text()) is not None, "the hook would need pyhocon for it"
     path.write_text("{ sdk { } }")
     assert conf_file.path_to_append(environment) == ""
     assert conf_file.path_to_append({"CLEARML_CONFIG_FILE": os.devnull}) == ""

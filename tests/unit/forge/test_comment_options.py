@@ -7,7 +7,7 @@ import pytest
 from git_clearml.errors import UsageError
 from git_clearml.forge.api import Comment
 from git_clearml.forge.comment import CommentOptions, check
-from git_clearml.forge.comment_plan import Action, own_comments, plan
+from git_clearml.forge.find_comment import Action, own_comments, plan
 from git_clearml.render import comment as view
 from git_clearml.render.comment import Page
 from git_clearml.report.model import VerifyReport

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from git_clearml.hook import entries
-from git_clearml.hook.package import Package, parse
+from git_clearml.hook.installed_package import Package, parse
 from git_clearml.hook.yaml_edit import NotEdited
 from git_clearml.settings.table import toml_document
 from tests.support.program import ROOT

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_clearml.errors import BadSetting, UsageError
-from git_clearml.hook import git_server, shipped
+from git_clearml.hook import git_server, script
 from git_clearml.hook.git_server import ServerConfig
 from git_clearml.hook.ref_updates import RefUpdate, is_free_side_ref, parse_received, updates_with_side_refs
 from git_clearml.settings.policy import Policy
@@ -120,6 +120,6 @@ def test_side_refs() -> None:
 
 @given(words.filter(lambda text: "\n" not in text))
 def test_the_python_in_the_hook(python: str) -> None:
-    hook = shipped.with_python(shipped.text("pre-receive"), python)
-    assert shipped.python_in(hook) == python
-    assert shipped.with_python(hook, "") == shipped.text("pre-receive")
+    hook = script.with_python(script.text("pre-receive"), python)
+    assert script.python_in(hook) == python
+    assert script.with_python(hook, "") == script.text("pre-receive")

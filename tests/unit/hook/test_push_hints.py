@@ -10,11 +10,13 @@ from git_clearml.errors import CannotDecide, TimedOut, Unreachable
 from git_clearml.hook.judge import _typed_in_a_push
 from git_clearml.hook.ref_updates import Push
 from git_clearml.report import compose
-from git_clearml.verdict import windows
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict import time_windows
+from git_clearml.verdict.time_windows import Window
 
 LATE = TimedOut("https://api.clear.ml did not answer within 10 s", "git config clearml.timeout 60")
-TREES = windows.unfinished_before(LATE, Window(None, datetime(2026, 1, 2, tzinfo=timezone.utc)), "tasks of that tree")
+TREES = time_windows.unfinished_before(
+    LATE, Window(None, datetime(2026, 1, 2, tzinfo=timezone.utc)), "tasks of that tree"
+)
 ADMIN = "push again; whoever keeps this server can give it more time: git config clearml.timeout SECONDS"
 AWAY = Unreachable("https://api.clear.ml refuses connections", "is the server up?")
 

@@ -16,7 +16,7 @@ from git_clearml.report.measures import Comparison, ComparisonOutcome
 from git_clearml.settings.policy import Best, Policy
 from git_clearml.verdict.metric_rules import unusable
 from git_clearml.verdict.model import Outcome, Verdict
-from git_clearml.verdict.windows import Window
+from git_clearml.verdict.time_windows import Window
 
 RULES = Best(metric="loss/train", direction="min")
 MAX = RULES._replace(direction="max")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from git_clearml.model import Metric, Task
 from git_clearml.settings.policy import Best, Equivalence, MetricRule, Policy
-from git_clearml.verdict import metric_rules, more_runs
+from git_clearml.verdict import metric_rules, next_run
 from git_clearml.verdict.model import Outcome, Verdict
 from git_clearml.verdict.rules import judge
 from tests.support.builders import HASH, commit, facts, policy, run, task
@@ -281,7 +281,7 @@ def test_where_another_run_cannot_help_none_is_proposed(
     judged = verdict(rule(**rules), of(*values))
     (result,) = judged.metrics
     assert (result.final, "no further run" in result.message) == (final, final)
-    following = more_runs.next_command(judged, "python train.py", "")
+    following = next_run.next_command(judged, "python train.py", "")
     if not final:
         assert following in ("git clearml run -- python train.py", "git clearml report")
     else:
@@ -303,7 +303,7 @@ def test_a_seed_that_has_run_is_not_run_again() -> None:
     tasks = [ran(each, seed) for each, seed in zip(of(0.5, 0.6, 0.4), (7, 2, 9), strict=True)]
     judged = verdict(rule(), of(0.5))._replace(runs=tuple(tasks), metrics=verdict(rule(at_least=0.8), of(0.6)).metrics)
     expected = "git clearml run --seeds 1 --first-seed 10 -- python train.py --seed {seed}"
-    assert more_runs.next_command(judged, "python train.py --seed 2", "") == expected
+    assert next_run.next_command(judged, "python train.py --seed 2", "") == expected
 
 
 NEXT = [
@@ -326,8 +326,8 @@ NEXT = [
 @pytest.mark.parametrize(("command", "expected"), NEXT)
 def test_the_next_command_runs_further_seeds(command: str, expected: str) -> None:
     judged = verdict(rule(min_runs=3), of(0.5))
-    assert more_runs.next_command(judged, command, "") == expected
-    assert more_runs.next_command(judged, command, "1a2b3c4").startswith("git checkout 1a2b3c4 && git clearml run ")
+    assert next_run.next_command(judged, command, "") == expected
+    assert next_run.next_command(judged, command, "1a2b3c4").startswith("git checkout 1a2b3c4 && git clearml run ")
 
 
 def test_a_value_is_that_of_the_metric_and_the_kind_that_the_rule_names() -> None:

@@ -25,9 +25,9 @@ from git_clearml.forge.job import Provider
 from git_clearml.git import remote as remotes
 from git_clearml.git.repository import Repository
 from git_clearml.git.url import normalise, place_of
-from git_clearml.hook import ci_file, package
-from git_clearml.hook.around import job_that_asks
-from git_clearml.hook.package import Package
+from git_clearml.hook import ci_file, installed_package
+from git_clearml.hook.bypasses import job_that_asks
+from git_clearml.hook.installed_package import Package
 from git_clearml.settings.load import POLICY_FILE
 
 _MOST = 1_000_000  # bytes of a file that is looked at
@@ -97,7 +97,7 @@ def look(
         contents=contents,
         folders=folders,
         job=job_that_asks(Path(top)),
-        package=package.installed(),
+        package=installed_package.installed(),
     )
 
 

@@ -19,7 +19,7 @@ from git_clearml.model import Commit, Resolved
 from git_clearml.settings import load as policies
 from git_clearml.settings.policy import Policy
 from git_clearml.settings.protection import protected
-from git_clearml.verdict import accepted
+from git_clearml.verdict import accepted_half
 
 
 class GatedUpdate(NamedTuple):
@@ -117,11 +117,11 @@ def _behind_gates(
     A git for each that is another.
     """
     names = remotes.names_of(repository, push.remote, push.url) if defaults and not push.received else []
-    places = ["refs/heads/"] if push.received else accepted.of_remotes(names)
+    places = ["refs/heads/"] if push.received else accepted_half.of_remotes(names)
     branch = next((ref.removeprefix(place) for place in places if ref.startswith(place)), "")
     return {
         (side, policy): commit
-        if accepted.stands_behind_a_gate(repository, commit := side.commit.hash, policy, places, branch)
+        if accepted_half.stands_behind_a_gate(repository, commit := side.commit.hash, policy, places, branch)
         else ""
         for side, policy in dict.fromkeys(defaults)
     }

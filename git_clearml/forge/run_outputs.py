@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from git_clearml.agent.queue_end import QueueEnd
-from git_clearml.clearml.secrets import known_secrets
+from git_clearml.clearml.conf_secrets import known_secrets
 from git_clearml.forge import outputs
 from git_clearml.render import queue_run
 from git_clearml.report.measures import MetricsReport

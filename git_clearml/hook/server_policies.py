@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from git_clearml.errors import BadSetting
 from git_clearml.git.repository import Repository
-from git_clearml.hook.gated import GatedUpdate
+from git_clearml.hook.gated_refs import GatedUpdate
 from git_clearml.hook.ref_updates import RefUpdate
 from git_clearml.model import Resolved
 from git_clearml.settings import load as policies

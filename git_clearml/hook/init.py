@@ -1,4 +1,4 @@
-"""`git clearml init`: looks, plans, and carries the plan out. What a plan is made of stands in setup_plan.py."""
+"""`git clearml init`: looks, plans, and carries the plan out. What a plan is made of stands in init_plan.py."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from git_clearml.base.files import umask, write_whole
 from git_clearml.base.words import listed
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
-from git_clearml.hook import ci_file, setup_hook, setup_plan, situation
+from git_clearml.hook import ci_file, init_hook, init_plan, init_situation
+from git_clearml.hook.init_hook import HookPlan
+from git_clearml.hook.init_plan import Planned
+from git_clearml.hook.init_situation import Situation
 from git_clearml.hook.install import InstallPlan, carry_out
 from git_clearml.hook.owner import Owner
 from git_clearml.hook.server_install import is_bare
-from git_clearml.hook.setup_hook import HookPlan
-from git_clearml.hook.setup_plan import Planned
-from git_clearml.hook.situation import Situation
-from git_clearml.report.setup import Change, Setup
+from git_clearml.report.init import Change, Setup
 
 _MANAGERS = {
-    situation.HUSKY: Owner.HUSKY,
-    **dict.fromkeys((*situation.LEFTHOOK, *situation.LEFTHOOK_LOCAL), Owner.LEFTHOOK),
+    init_situation.HUSKY: Owner.HUSKY,
+    **dict.fromkeys((*init_situation.LEFTHOOK, *init_situation.LEFTHOOK_LOCAL), Owner.LEFTHOOK),
 }
 
 
@@ -44,12 +44,12 @@ def plan(repository: Repository, environment: Mapping[str, str], budget: float, 
         raise UsageError("a bare repository has no files to put a policy in", "git clearml install --server")
     if not repository.top:
         raise UsageError("this is git's own directory, and no working tree", "cd to the top of the working tree first")
-    there = situation.look(repository, environment, budget, log=log)
-    files = setup_plan.plan(there)
+    there = init_situation.look(repository, environment, budget, log=log)
+    files = init_plan.plan(there)
     entered = frozenset(
         owner for each in files if not each.change.by_hand and (owner := _MANAGERS.get(each.change.path))
     )
-    hook = setup_hook.plan(repository, entered)
+    hook = init_hook.plan(repository, entered)
     changes = (hook.change, *(each.change for each in files))
     setup = Setup(tuple(_facts(there, changes)), changes, tuple(_hints(repository, there, changes)))
     return Plan(setup, tuple(files), hook, there.top)
@@ -79,11 +79,11 @@ def _write(top: str, planned: Planned) -> None:
     """One file, whole or not at all, with the permissions that it has."""
     name = planned.change.path
     path = os.path.join(top, name)
-    if situation.content_of(top, name) != planned.before:
+    if init_situation.content_of(top, name) != planned.before:
         raise UsageError(f"{name} has been changed meanwhile", "git clearml init")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if planned.before is None:
-        mode = (0o777 if name == situation.HUSKY else 0o666) & ~umask()
+        mode = (0o777 if name == init_situation.HUSKY else 0o666) & ~umask()
     else:
         mode = os.stat(path).st_mode & 0o777
         if not os.access(path, os.W_OK):
@@ -100,7 +100,7 @@ def _facts(there: Situation, changes: tuple[Change, ...]) -> list[tuple[str, str
     facts.append(("remote", f"{forge}{there.remote}" if there.remote else "none"))
     if there.branch:
         facts.append(("branch", f"{there.branch} ({there.branch_from})"))
-    if managers := setup_plan.manager_files(there):
+    if managers := init_plan.manager_files(there):
         facts.append(("hooks", f"managed by way of {listed(managers)}"))
     return facts
 

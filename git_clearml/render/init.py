@@ -8,7 +8,7 @@ from git_clearml.base.markdown import code, escape
 from git_clearml.base.sanitize import Safe, sanitize, sanitize_lines
 from git_clearml.errors import Error
 from git_clearml.render import json as json_view
-from git_clearml.report.setup import Change, Setup
+from git_clearml.report.init import Change, Setup
 
 _PLANNED = {"created": "create", "changed": "change", "unchanged": "keep"}
 _WIDTH = 80

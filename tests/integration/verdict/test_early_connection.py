@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from git_clearml.verdict import ahead
+from git_clearml.verdict import early_connection
 from tests.support.program import Gate
 
 
@@ -16,7 +16,7 @@ def begins(gate: Gate, directory: Path | None = None, evidence: str | None = Non
     """Does it begin to connect there?"""
     os.chdir(directory or gate.repo.path)
     home = {name: os.environ[name] for name in ("HOME", "GIT_CONFIG_GLOBAL") if name in os.environ}
-    client = ahead.begin({"evidence": evidence}, {**home, **gate.server.env, **env})
+    client = early_connection.begin({"evidence": evidence}, {**home, **gate.server.env, **env})
     if client is not None:
         client.close()
     return client is not None
@@ -85,8 +85,8 @@ def test_a_mistyped_call_makes_no_connection(words: tuple[str, ...], gate: Gate)
 def test_another_server_than_the_one_that_was_guessed(gate: Gate) -> None:
     """A connection is used for the server, and by the credentials, that it was made for."""
     os.chdir(gate.repo.path)
-    guessed = ahead.begin({}, {**gate.server.env, "CLEARML_API_ACCESS_KEY": "ANOTHER"})
-    right = ahead.begin({}, gate.server.env)
+    guessed = early_connection.begin({}, {**gate.server.env, "CLEARML_API_ACCESS_KEY": "ANOTHER"})
+    right = early_connection.begin({}, gate.server.env)
     assert guessed
     assert right
     right.close()

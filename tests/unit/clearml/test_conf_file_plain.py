@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_clearml.clearml import plain_conf
+from git_clearml.clearml import conf_file_plain
 from git_clearml.clearml.conf_file import _parse
 from git_clearml.errors import BadSetting
 
@@ -66,14 +66,14 @@ def plainly(value: Any) -> Any:
 
 @pytest.mark.parametrize("content", PLAIN)
 def test_what_is_plain(content: str) -> None:
-    tree = plain_conf.read(content)
+    tree = conf_file_plain.read(content)
     assert tree is not None
     assert plainly(tree) == by_pyhocon(content)
 
 
 def test_the_file_that_clearml_init_writes() -> None:
     content = HEAD + (Path(clearml.config.__file__).parent / "default" / "sdk.conf").read_text(encoding="utf-8")
-    tree = plain_conf.read(content)
+    tree = conf_file_plain.read(content)
     assert tree
     assert plainly(tree) == by_pyhocon(content)
     assert tree["api"]["credentials"] == {"access_key": "KEY", "secret_key": "s-e_c"}
@@ -81,7 +81,7 @@ def test_the_file_that_clearml_init_writes() -> None:
 
 @pytest.mark.parametrize("content", NOT_PLAIN)
 def test_what_is_not_plain_is_left_to_pyhocon(content: str) -> None:
-    assert plain_conf.read(content) is None
+    assert conf_file_plain.read(content) is None
 
 
 PIECES = [
@@ -106,7 +106,7 @@ def test_the_two_never_disagree(text: list[str], inserted: list[tuple[int, str]]
     for place, piece in inserted:
         place %= len(content) + 1
         content = content[:place] + piece + content[place:]
-    tree = plain_conf.read(content)
+    tree = conf_file_plain.read(content)
     if tree is None:
         return
     try:

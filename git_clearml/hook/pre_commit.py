@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 
 from git_clearml.base.files import private_directory, read_limited, write_whole
 from git_clearml.git.repository import Repository
+from git_clearml.hook.hooks_path import HOOK, LEGACY, PREVIOUS, hooks_directory
 from git_clearml.hook.owner import Owner, read_hook
-from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory
 from git_clearml.hook.skip import SHOWN
 
 _MOST_SHOWN = 1000  # hashes: one variable holds 128 KiB

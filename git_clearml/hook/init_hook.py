@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from git_clearml.errors import UsageError
 from git_clearml.git.repository import Repository
+from git_clearml.hook.hooks_path import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.hook.install import beside, plan_beside_framework, plan_install
 from git_clearml.hook.owner import HookFile, Owner, read_hook
-from git_clearml.hook.place import HOOK, LEGACY, PREVIOUS, hooks_directory, shared_hooks_path
 from git_clearml.hook.steps import Keep, Step
-from git_clearml.report.setup import Action, Change
+from git_clearml.report.init import Action, Change
 
 
 class HookPlan(NamedTuple):

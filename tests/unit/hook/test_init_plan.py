@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from git_clearml.clearml.recent import Recent, RecentTask
 from git_clearml.forge.connect import provider_of_host
 from git_clearml.forge.job import Provider
-from git_clearml.hook import ci_file, proposed_policy, setup_plan
+from git_clearml.hook import ci_file, init_plan, init_policy
 from git_clearml.hook.ci_file import Job
-from git_clearml.hook.package import Package
-from git_clearml.hook.situation import Content, Situation
+from git_clearml.hook.init_situation import Content, Situation
+from git_clearml.hook.installed_package import Package
 from git_clearml.settings import table as settings
 from git_clearml.settings.policy import Policy
 from tests.support.program import ROOT
@@ -39,7 +39,7 @@ def recent(*tasks: dict[str, Any], measured: bool = True) -> Recent:
 
 
 def proposed(found: Recent, *files: str, merges: bool = False, branch: str = "main") -> tuple[str, Policy]:
-    text = proposed_policy.propose(found, files, branch, merges=merges)
+    text = init_policy.propose(found, files, branch, merges=merges)
     values, _ = settings.merge(
         flags={}, environment={}, git_config=(), pyproject=settings.pyproject_table(text.encode(), "x")
     )
@@ -47,8 +47,8 @@ def proposed(found: Recent, *files: str, merges: bool = False, branch: str = "ma
     return text, settings.policy_of(values)
 
 
-def planned(name: str, **found: Any) -> setup_plan.Planned:
-    return next(each for each in setup_plan.plan(replace(NOTHING, **found)) if each.change.path == name)
+def planned(name: str, **found: Any) -> init_plan.Planned:
+    return next(each for each in init_plan.plan(replace(NOTHING, **found)) if each.change.path == name)
 
 
 # The policy
@@ -122,7 +122,7 @@ NAMES = st.text(max_size=20)
 )
 def test_whatever_a_server_says_the_policy_is_valid(tasks: list[dict[str, Any]], branch: str) -> None:
     found = recent(*tasks)
-    text = proposed_policy.propose(found, {task.entry_point for task in found.tasks}, branch, merges=False)
+    text = init_policy.propose(found, {task.entry_point for task in found.tasks}, branch, merges=False)
     table = settings.toml_document(text.encode())["tool"]["git-clearml"]
     settings.merge(flags={}, environment={}, git_config=(), pyproject=table)
     assert table.keys() <= {"project", "best", "runnable"}
@@ -227,7 +227,7 @@ def test_where_the_job_goes(
     provider: Provider | None, folders: list[str], contents: dict[str, Content], written: list[str]
 ) -> None:
     situation = replace(NOTHING, provider=provider, folders=frozenset(folders), contents=contents)
-    plans = [each for each in setup_plan.plan(situation) if each.change.path != POLICY]
+    plans = [each for each in init_plan.plan(situation) if each.change.path != POLICY]
     assert [each.change.path for each in plans if each.after is not None] == written
     for each in plans:
         if each.before:

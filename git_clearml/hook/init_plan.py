@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from git_clearml.errors import BadSetting
 from git_clearml.forge.job import Provider
-from git_clearml.hook import ci_file, entries, proposed_policy
-from git_clearml.hook.situation import HUSKY, LEFTHOOK, LEFTHOOK_LOCAL, PRE_COMMIT, Content, Situation
+from git_clearml.hook import ci_file, entries, init_policy
+from git_clearml.hook.init_situation import HUSKY, LEFTHOOK, LEFTHOOK_LOCAL, PRE_COMMIT, Content, Situation
 from git_clearml.hook.yaml_edit import NotEdited
-from git_clearml.report.setup import Action, Change
+from git_clearml.report.init import Action, Change
 from git_clearml.settings.load import POLICY_FILE
 
 
@@ -27,10 +27,10 @@ class Planned(NamedTuple):
 def plan(situation: Situation) -> list[Planned]:
     """Every file but git's own hook, in the order in which they are to be written."""
     merges = bool(situation.job or situation.provider)
-    proposal = proposed_policy.propose(situation.recent, situation.entry_points, situation.branch, merges=merges)
+    proposal = init_policy.propose(situation.recent, situation.entry_points, situation.branch, merges=merges)
     policy = _policy(situation, proposal)
     content = policy.after or situation.contents.get(POLICY_FILE)
-    has_metric = isinstance(content, bytes) and bool(proposed_policy.metric_in(content))
+    has_metric = isinstance(content, bytes) and bool(init_policy.metric_in(content))
     return [policy, *_entries(situation), *_job(situation, has_metric)]
 
 
@@ -45,7 +45,7 @@ def _policy(situation: Situation, proposal: str) -> Planned:
     content, says = situation.contents.get(POLICY_FILE), "the policy"
     if isinstance(content, bytes):
         try:
-            if proposed_policy.has_policy(content):
+            if init_policy.has_policy(content):
                 return _unchanged(POLICY_FILE, "it has a policy already")
         except BadSetting as error:
             return _by_hand(POLICY_FILE, says, f"it has a policy that is not valid: {error.message}")
