@@ -40,7 +40,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     require("bash")  # pre-commit's own hooks are scripts of it
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pre-commit"
-    hooks_path.mkdir(exist_ok=True)
+    place.mkdir(exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "config").exists():
