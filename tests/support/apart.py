@@ -24,7 +24,7 @@ from typing import Any
 
 import git_clearml
 from git_clearml.cli import main
-from tests.support.at_hand import AtHand, Call, Done, end
+from tests.support.at_hand import AtHand, Call, Done, end, offer
 from tests.support.program import ROOT, Result, process_environment
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from tests.support.apart import serve; serve()"
@@ -136,10 +136,7 @@ def serve() -> None:
             continue
         for call in os.read(calls, 65536).splitlines():
             number += 1
-            directory = Path(place, f"forked-{number}")
-            directory.mkdir()
-            os.mkfifo(directory / "status")
-            os.write(free, os.fsencode(directory) + b"\n")
+            offer(Path(place), f"forked-{number}", free)
             _fork(functools.partial(_answer, Path(os.fsdecode(call)), longest), calls, free)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from tests.support.program import inside
 
-# Few processes, since a push is made a thousand times: a directory for the call is ready and waits in `free`.
+# Few processes, since a push is made a thousand times: a directory for the call is ready, and its name waits in `free`.
+# dd reads it at once; several shells that `read` would each get some of its letters.
 _SHIM = """\
 #!/bin/sh
 [ {answers} ] || exec '{program}' "$@"
-read -r call <>'{place}/free' || exit 99
+call='{place}'/$('{dd}' bs={length} count=1 2>/dev/null <>'{place}/free') || exit 99
 env -0 >"$call/environment"
 pwd >"$call/directory"
 printf '%s\\0' "$@" >"$call/words"
@@ -35,6 +36,15 @@ read -r status <&3
 [ ! -s "$call/err" ] || cat "$call/err" >&2
 exit "$status"
 """
+_LENGTH = 16
+
+
+def offer(place: Path, name: str, free: int) -> None:
+    """Makes a directory for a call, puts its name into `free` in _LENGTH bytes: sh drops the line feeds behind it."""
+    call = place / name
+    call.mkdir()
+    os.mkfifo(call / "status")
+    os.write(free, name.encode().ljust(_LENGTH, b"\n"))
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class AtHand:
         self.path.mkdir()
         os.mkfifo(self._place / "calls")
         shim = self.path / "git-clearml"
-        shim.write_text(_SHIM.format(answers=self.answers, program=program, place=self._place))
+        facts = {"program": program, "place": self._place, "dd": shutil.which("dd"), "length": _LENGTH}
+        shim.write_text(_SHIM.format(answers=self.answers, **facts))
         shim.chmod(0o755)
         self._calls = os.open(self._place / "calls", os.O_RDWR)  # for both: it never ends
         os.mkfifo(self._place / "free")
@@ -77,10 +88,7 @@ class AtHand:
 
     def _make_ready(self) -> None:
         self._ready += 1
-        call = self._place / f"call-{self._ready}"
-        call.mkdir()
-        os.mkfifo(call / "status")
-        os.write(self._free, os.fsencode(call) + b"\n")
+        offer(self._place, f"call-{self._ready}", self._free)
 
     def run(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> Done:
         """Runs a command without stdin, answering every `git-clearml hook` that it comes to."""
