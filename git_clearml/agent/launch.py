@@ -170,4 +170,4 @@ def _decoded(content: bytes, path: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadSetting(f"{path} is not UTF-8", "git clearml check-runnable --requirements <file>") from None
+        raise BadSetting(f"{path} is not UTF-8", "--requirements <file>") from None

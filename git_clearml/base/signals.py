@@ -40,15 +40,18 @@ class _Desk:
         self.swallower: CodeType | None = None  # of the hook for what Python swallows
         self.came = 0  # how many signals have arrived, and did the last one
         self.came_early = False  # while that hook was running?
+        self.comes_again = False  # is one on its way that has gone nowhere?
 
     def arrive(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of every heeded signal. Raises what ends us, unless the signals are held."""
         while frame is not None and frame.f_code is not self.swallower:
             frame = frame.f_back
-        self.came_early, self.came = frame is not None, self.came + 1
-        if self.came_early:  # what is raised there is swallowed, too
-            return
         hold, now = self.hold, self.clock()
+        self.came_early, self.came = frame is not None and (hold is None or hold.is_open), self.came + 1
+        if self.came_early:  # what is raised there is swallowed, too
+            if not self.comes_again:
+                self.deliver_again(number)
+            return
         if hold is not None:
             hold.seen += 1
         if number in self.last and now - self.last[number] < AGAIN:
@@ -69,6 +72,7 @@ class _Desk:
 
         No lock is taken where a handler may come in between.
         """
+        self.comes_again = True
         self.last.pop(number, None)
         hold = self.hold
         if hold is not None:
@@ -81,6 +85,7 @@ class _Desk:
                 os.kill(os.getpid(), number)
                 while self.hold is hold and self.came == before:
                     time.sleep(0.01)
+            self.comes_again = False
 
         later = threading.Timer(0.01, again)
         later.daemon = True

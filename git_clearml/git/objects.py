@@ -261,7 +261,8 @@ def contents_in(output: bytes, count: int) -> list[bytes | None]:
     contents: list[bytes | None] = []
     place = 0
     for _ in range(count):
-        header, _, _ = output[place : place + 100].partition(b"\n")
+        end = output.find(b"\n", place)
+        header = output[place:] if end < 0 else output[place:end]
         place += len(header) + 1
         if not header.isdigit():  # it says that the object is missing
             contents.append(None)

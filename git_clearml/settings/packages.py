@@ -80,7 +80,7 @@ def _of_pyproject(document: Mapping[str, Any]) -> Packages:
         _text(_table(_table(tool, "uv"), "build-backend").get("module-root")),
         _text(_table(tool, "maturin").get("python-source")),
     ]
-    return functools.reduce(operator.or_, parts, Packages(tuple(root for root in roots if root)))
+    return functools.reduce(operator.or_, [*parts, Packages(tuple(root for root in roots if root))])
 
 
 def _of_setuptools(table: Mapping[str, Any]) -> Packages:

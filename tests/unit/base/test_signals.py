@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -201,7 +202,28 @@ def test_what_a_destructor_swallows_is_raised_again(
         start(timer)
         time.sleep(0.03)  # the machine has other things to do
 
-    monkeypatch.setattr(threading.Timer, "start", start_slowly)
-    with signals.heeded() as hold, pytest.raises(KeyboardInterrupt), hold.released():
-        die()
+    with monkeypatch.context() as patch, signals.heeded() as hold:
+        patch.setattr(threading.Timer, "start", start_slowly)
+        with pytest.raises(KeyboardInterrupt), hold.released():
+            die()
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_arrives_while_something_else_is_swallowed(held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            raise ValueError
+
+    def die() -> None:
+        Dying()
+        time.sleep(0 if held else 30)
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: signal.raise_signal(TERM))
+    with signals.heeded() as hold:
+        if held:
+            die()
+            assert (hold.arrived, hold.seen) == ([TERM], 1)
+        else:
+            with pytest.raises(Interrupted), hold.released():
+                die()
