@@ -49,7 +49,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Looks both sides up, compares, prints. Returns the exit status."""
     repository = Repository()
-    again = f"git clearml diff {shlex.quote(arguments.b if arguments.a == _WORKING_TREE else arguments.a)}"
+    named = next((word for word in (arguments.a, arguments.b) if word != _WORKING_TREE), "")
+    again = f"git clearml diff {shlex.quote(named) if named else '<task>'}"
     if arguments.a == _WORKING_TREE:
         raise UsageError("the working tree can only be the second side", f"{again} {_WORKING_TREE}")
     if arguments.b == _WORKING_TREE and not repository.top:

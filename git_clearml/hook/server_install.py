@@ -55,7 +55,8 @@ def hook_file(repository: Repository) -> HookFile:
 
 def plan_install(repository: Repository, *, force: bool) -> InstallPlan:
     """How our hook gets there. Raises UsageError where it must not, or could not without loss."""
-    return _all([_plan_install(repository, _read(place), force) for place in _places(repository)])
+    places = _places(repository, then=" && git clearml install --server")
+    return _all([_plan_install(repository, _read(place), force) for place in places])
 
 
 def plan_uninstall(repository: Repository) -> InstallPlan:
@@ -110,10 +111,10 @@ def _forcing(directory: Path) -> str:
     return shlex.join(["git", "clearml", "install", "--force", "--server", str(directory)])
 
 
-def _places(repository: Repository) -> list[Path]:
+def _places(repository: Repository, then: str = "") -> list[Path]:
     """Where whoever serves this repository looks, the one that is run now last.
 
-    Raises UsageError where that is shared with other repositories.
+    Raises UsageError where that is shared with other repositories; `then` is the last of the commands that help.
     """
     top = Path(repository.common_dir)
     if (top / "custom_hooks").is_dir() or set(_GITALY) & set(top.parts):
@@ -124,8 +125,7 @@ def _places(repository: Repository) -> list[Path]:
         raise UsageError(
             f"{shared or directory.resolve()} is shared by several repositories: a hook there would gate all their "
             "pushes",
-            f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}"
-            " && git clearml install --server",
+            f"cd {shlex.quote(str(top))} && {own_hooks_command(repository, 'hooks' if shared else 'own-hooks')}{then}",
         )
     beside = [directory / f"{HOOK}.d" / _OURS] if (directory / f"{HOOK}.d").is_dir() else []
     hook = read_hook(directory / HOOK)

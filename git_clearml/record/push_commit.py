@@ -138,7 +138,8 @@ class _ResultsPush:
         if target.tip and remotes.contains(self._repository, [target.tip], commit):
             return target.tip
         if not self._plan.options.branch:
-            raise PublishFailed(f"{target.shown} does not contain {commit[:12]} any more", "--branch <name>")
+            later = "git clearml run --attach <task> --record commit --branch <name>"
+            raise PublishFailed(f"{target.shown} does not contain {commit[:12]} any more", later)
         if not target.tip or remotes.contains(self._repository, [commit], target.tip):
             return commit  # the push brings it along
         self._say(f"{target.shown} does not contain {commit[:12]}: the results will stand on other code")

@@ -38,7 +38,9 @@ def added(repository: Repository, commit: str, paths: Sequence[str]) -> tuple[Ch
     if not paths:
         return ()
     if not repository.top:
-        raise UsageError("this repository is bare: there is no file to add", "leave --add out")
+        raise UsageError(
+            "this repository is bare: there is no file to add", "git clearml run --attach <task> --record commit"
+        )
     with temporary_index(repository, commit, settings=filters.strict_settings(repository)) as index:
         adding = index.run("--literal-pathspecs", "add", "--", *paths)
         if adding.status:

@@ -298,6 +298,7 @@ def test_diff(gate: Gate) -> None:
     says("a diff that does not apply", "--code", stale, old)
     says("of the working tree nothing else is known", "--metrics", old, ".")
     says("the working tree first", ".", old)
+    says("nothing but the working tree", ".")
     says("a path outside of the repository", old, new, "--", "/etc/passwd")
     says("an unknown task", old, "f" * 32)
     says("the server does not answer", old, new, env=unreachable())

@@ -151,6 +151,9 @@ def test_hooks_that_several_repositories_share(remote: Repo, tmp_path: Path, sha
     else:
         (remote.path / "hooks").rmdir()
         (remote.path / "hooks").symlink_to(common)
+    assert (
+        "install" not in call("uninstall", "--server", str(remote.path), cwd=tmp_path, status=2).err.split("hint: ")[1]
+    )
     result = install(remote, status=2)
     [hint] = [line.removeprefix("hint: ") for line in result.err.splitlines() if line.startswith("hint: ")]
     assert os.system(hint) == 0
