@@ -198,11 +198,11 @@ def test_the_loser_of_the_race_is_taken_away(site: Site) -> None:
 @on(GITLAB)
 def test_eight_jobs_at_once_end_with_one_comment(site: Site) -> None:
     env = {name: value for name, value in site.request().items() if value is not None}
-    repository = Repository(str(site.gate.repo.path))
     report = VerifyReport(Outcome.REJECTED, 1, "defaults", (Verdict(site.head, Outcome.REJECTED),))
     start = threading.Barrier(8)
 
     def one(_: int) -> str:
+        repository = Repository(str(site.gate.repo.path))  # each job has a git of its own to ask
         start.wait()
         return comment.publish(Workplace(detect(env), repository, env), report).action
 
